@@ -1,0 +1,38 @@
+"""Strobe, a training-dynamics workbench.
+
+>>> import strobe
+>>> store = strobe.open("store")          # tables of every ingested run
+>>> store.sql("SELECT run, last_value FROM metrics WHERE name = 'val_loss'")
+>>> wte = store.run("grok-p97").at(4200)["params/wte"]   # read-only, memory-mapped
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from etl.store import Store
+
+__version__ = "0.1.0"
+__all__ = ["Recorder", "__version__", "open"]
+
+
+def open(path: str | Path | None = None) -> Store:
+    """Open a store for reading; `None` means `$STROBE_STORE`, else `./store`.
+
+    The example run is attached beside it until it is hidden. A store that does not exist yet is an empty store.
+    """
+    from strobe.settings import open_store
+
+    return open_store(path)
+
+
+def __getattr__(name: str) -> Any:
+    # torch is imported only by those who record.
+    if name == "Recorder":
+        from strobe.record import Recorder
+
+        return Recorder
+    raise AttributeError(f"module 'strobe' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""The subcommands of `strobe`, one module a group."""

@@ -1,0 +1,61 @@
+"""What the environment decides: where stores and runs lie, and what a visitor may do."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from etl.store import Store
+
+
+def store_path() -> Path:
+    """The default store: `$STROBE_STORE`, else `./store`."""
+    return Path(os.environ.get("STROBE_STORE") or "store")
+
+
+def runs_path() -> Path:
+    """Where `strobe train` puts runs: `$STROBE_RUNS`, else `./runs`."""
+    return Path(os.environ.get("STROBE_RUNS") or "runs")
+
+
+def example_path() -> Path | None:
+    """The store of the embedded example, or None where the package came without it."""
+    folder = Path(__file__).resolve().parent.parent / "examples"
+    return folder if (folder / "store.json").is_file() else None
+
+
+def read_only() -> bool:
+    """True unless `STROBE_READ_ONLY=0` (which `strobe app` sets): a bare Streamlit server listens on every
+    interface, so strangers may be looking."""
+    return os.environ.get("STROBE_READ_ONLY", "1") != "0"
+
+
+def query_timeout_s() -> float:
+    """Seconds a typed query may run: `$STROBE_QUERY_TIMEOUT_S`, else 10, or 3 in read-only mode."""
+    given = os.environ.get("STROBE_QUERY_TIMEOUT_S")
+    if given is None:
+        return 3.0 if read_only() else 10.0
+    try:
+        seconds = float(given)
+    except ValueError:
+        raise SystemExit(f"STROBE_QUERY_TIMEOUT_S={given!r} is not a number of seconds; try 10") from None
+    if not 0 < seconds <= 3600:
+        raise SystemExit(f"STROBE_QUERY_TIMEOUT_S={given} is out of range; give 0 < seconds <= 3600")
+    return seconds
+
+
+def memory_limit() -> str:
+    """DuckDB's memory limit for one typed query: `$STROBE_MEMORY_LIMIT`, else 256MB."""
+    return os.environ.get("STROBE_MEMORY_LIMIT") or "256MB"
+
+
+def open_store(path: str | Path | None = None) -> Store:
+    """The store at `path` (default `store_path()`) with the example attached until it is hidden."""
+    from etl.store import Store, hides_example
+
+    own = Path(path) if path is not None else store_path()
+    example = example_path()
+    attach = example is not None and not hides_example(own) and example.resolve() != own.resolve()
+    return Store(own, attached=[example] if attach and example else [])

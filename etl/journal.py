@@ -1,0 +1,194 @@
+"""The append-only line logs of a run: metrics.jsonl and attempts.jsonl.
+
+A line is whole or it is not there: a writer puts each line down in one call, a reader ignores a last line without
+its newline. Numbers that JSON lacks are the strings "NaN", "Infinity" and "-Infinity".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from etl.local_files import open_regular, write_all
+
+METRICS = "metrics.jsonl"
+ATTEMPTS = "attempts.jsonl"
+ENDINGS = ("finished", "interrupted", "failed")
+_WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_MAX_STEP = 2**63 - 1
+
+
+def number(value: object) -> float | None:
+    """The float that a metric's JSON value stands for; None for anything that is no number."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        try:
+            return float(value)
+        except OverflowError:
+            return None
+    return _WORDS.get(value) if isinstance(value, str) else None
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+class Journal:
+    """Appends whole lines to one log; opening it ends a line that a killed writer left torn.
+
+    Raises OSError when the disk refuses.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self._descriptor = os.open(path, flags, 0o666)
+        size = os.fstat(self._descriptor).st_size
+        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
+            write_all(self._descriptor, b"\n")
+
+    def append(self, record: Mapping[str, object]) -> None:
+        """Write one JSON object as one line; NaN and infinities become their strings."""
+        line = json.dumps(_plain(record), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        write_all(self._descriptor, line.encode() + b"\n")
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+@dataclass(slots=True)
+class Lines:
+    """What a line log holds from some byte on."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    bad: list[tuple[int, str]] = field(default_factory=list)
+    """(line number counted from 1 at the start byte, reason) of each line that was dropped."""
+    end: int = 0
+    """The byte after the last whole line: where to read on."""
+
+
+def _parse(raw: bytes) -> dict[str, Any] | str:
+    text = raw.strip(b"\0 \t\r\n")
+    if not text:
+        return "NUL bytes" if b"\0" in raw else ""
+    try:
+        row = json.loads(text)
+    except RecursionError:
+        return "nested too deeply"
+    except ValueError as error:
+        return f"not JSON ({error})"
+    return row if isinstance(row, dict) else f"a JSON {type(row).__name__}, not an object"
+
+
+def read_lines(path: str | os.PathLike[str], start: int = 0) -> Lines:
+    """The JSON objects of a log from byte `start` on; a missing file is an empty one.
+
+    A torn last line is left for the next reading; blank lines are passed over; other lines that are no JSON object
+    are counted in `bad`. Raises NotAFileError for a link, pipe or device.
+    """
+    lines = Lines(end=start)
+    if not Path(path).exists():
+        return lines
+    with os.fdopen(open_regular(path), "rb") as file:
+        file.seek(start)
+        for count, raw in enumerate(file, 1):
+            if not raw.endswith(b"\n"):
+                break
+            lines.end += len(raw)
+            row = _parse(raw)
+            if isinstance(row, dict):
+                lines.rows.append(row)
+            elif row:
+                lines.bad.append((count, row))
+    return lines
+
+
+def _fault(row: Mapping[str, Any]) -> str | None:
+    step, time = row.get("step"), row.get("time")
+    if type(step) is not int or not 0 <= step <= _MAX_STEP:
+        return f"step is {step!r:.40}, not a whole number >= 0"
+    seconds = number(time)
+    if seconds is None or not math.isfinite(seconds):
+        return f"time is {time!r:.40}, not a number of seconds"
+    attempt = row.get("attempt", 0)
+    if type(attempt) is not int or not 0 <= attempt < 2**31:
+        return f"attempt is {attempt!r:.40}, not a whole number >= 0"
+    return None
+
+
+def read_metrics(path: str | os.PathLike[str], start: int = 0) -> Lines:
+    """`read_lines`, with the rows that lack a sound `step`, `time` or `attempt` moved to `bad` (line 0)."""
+    lines = read_lines(path, start)
+    sound: list[dict[str, Any]] = []
+    for row in lines.rows:
+        fault = _fault(row)
+        if fault is None:
+            sound.append(row)
+        else:
+            lines.bad.append((0, fault))
+    lines.rows = sound
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One start of a training: attempt 0, and one more for each resume."""
+
+    attempt: int
+    step: int
+    time: float | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """What differs from the manifest's `training`."""
+    end: str | None = None
+    reason: str | None = None
+    end_step: int | None = None
+    end_time: float | None = None
+    cut_step: int | None = None
+    """The least first step of later attempts: from there on this attempt's records are superseded."""
+
+
+def with_cuts(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Fill each attempt's `cut_step` from the attempts after it."""
+    cut: int | None = None
+    result: list[Attempt] = []
+    for attempt in reversed(attempts):
+        result.append(replace(attempt, cut_step=cut))
+        cut = attempt.step if cut is None else min(cut, attempt.step)
+    return result[::-1]
+
+
+def read_attempts(folder: str | os.PathLike[str]) -> list[Attempt]:
+    """The attempts of a run in order, numbered by their start lines; a run without the log has none."""
+    attempts: list[Attempt] = []
+    for row in read_lines(Path(folder) / ATTEMPTS).rows:
+        step = row.get("step")
+        seconds = number(row.get("time"))
+        time = seconds if seconds is not None and math.isfinite(seconds) else None
+        if "end" in row:
+            at = row.get("attempt", len(attempts) - 1)
+            if type(at) is int and 0 <= at < len(attempts) and row["end"] in ENDINGS:
+                reason = row.get("reason")
+                attempts[at] = replace(
+                    attempts[at],
+                    end=row["end"],
+                    reason=str(reason) if reason is not None else None,
+                    end_step=step if type(step) is int else None,
+                    end_time=time,
+                )
+        elif type(step) is int and 0 <= step <= _MAX_STEP:
+            training = row.get("training")
+            attempts.append(Attempt(len(attempts), step, time, training if isinstance(training, dict) else {}))
+    return with_cuts(attempts)

@@ -1,0 +1,337 @@
+"""The `.bin` snapshot format, both ends: `SnapshotWriter` and the memory-mapped reader `Snapshot`.
+
+One file holds every recorded tensor of one training step behind a 64-byte header; `docs/snapshot-format.md`
+gives it byte by byte. This module needs numpy alone, so that a training machine can write and check snapshots
+with nothing else installed; it takes the manifest as a plain dict, which `etl.manifest` validates.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import mmap
+import os
+import re
+import struct
+import time as clock
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from etl.local_files import NotAFileError, open_regular, replacing, write_all
+
+MAGIC = b"STROBE1\0"
+HEADER_BYTES = 64
+ALIGNMENT = 64
+MANIFEST = "manifest.json"
+DTYPES = {
+    "float32": "<f4",
+    "float64": "<f8",
+    "float16": "<f2",
+    "bfloat16": "bfloat16",
+    "int8": "|i1",
+    "int32": "<i4",
+    "int64": "<i8",
+    "uint8": "|u1",
+}
+_HEADER = struct.Struct("<8sqQIIdQI8xI")
+_CRC_VALID = 1
+_CHUNK = 1 << 24
+_NAME = re.compile(r"step_([0-9]{6,20})(?:\.([1-9][0-9]{0,9}))?\.bin")
+_MAX_STEP = 2**63 - 1
+
+Array = npt.NDArray[Any]
+
+
+class SnapshotError(ValueError):
+    """A snapshot that cannot be read or written; the message names the file and, where there is one, the tensor."""
+
+
+def fnv1a64(data: bytes) -> int:
+    """The 64-bit FNV-1a hash that ties a snapshot to its manifest."""
+    value = 0xCBF29CE484222325
+    for byte in data:
+        value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
+    return value
+
+
+def aligned(offset: int) -> int:
+    """`offset` rounded up to the alignment of tensors."""
+    return -(-offset // ALIGNMENT) * ALIGNMENT
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """The little-endian numpy dtype of a manifest's dtype name; raises SnapshotError for an unknown one."""
+    if name not in DTYPES:
+        raise SnapshotError(f"dtype {name!r:.80} is unknown; known are {', '.join(DTYPES)}")
+    if name == "bfloat16":
+        import ml_dtypes
+
+        bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        return bfloat16
+    return np.dtype(DTYPES[name])
+
+
+def itemsize(dtype: str) -> int:
+    """Bytes of one element of a manifest dtype."""
+    return 2 if dtype == "bfloat16" else np.dtype(DTYPES[dtype]).itemsize
+
+
+def place(tensors: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], int]:
+    """Give each tensor its `offset`; returns the placed tensors and the size of the whole file in bytes."""
+    placed, end = [], HEADER_BYTES
+    for tensor in tensors:
+        offset = aligned(end)
+        placed.append({**tensor, "offset": offset})
+        end = offset + math.prod(tensor["shape"]) * itemsize(tensor["dtype"])
+    return placed, aligned(end)
+
+
+def file_name(step: int, attempt: int = 0) -> str:
+    """`step_000042.bin`, or `step_000042.1.bin` in attempt 1."""
+    return f"step_{step:06d}.{attempt}.bin" if attempt else f"step_{step:06d}.bin"
+
+
+def parse_file_name(name: str) -> tuple[int, int] | None:
+    """(step, attempt) of a snapshot's file name, or None for any other name."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    step, attempt = int(match[1]), int(match[2] or 0)
+    canonical = step <= _MAX_STEP and attempt < 2**32 and file_name(step, attempt) == name
+    return (step, attempt) if canonical else None
+
+
+def list_files(folder: str | os.PathLike[str]) -> list[tuple[int, int, Path]]:
+    """(step, attempt, path) of every snapshot under a final name, in numeric order."""
+    with os.scandir(folder) as entries:
+        named = [(parse_file_name(entry.name), entry.path) for entry in entries]
+    return sorted((*key, Path(path)) for key, path in named if key is not None)
+
+
+def manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
+    """The bytes of manifest.json as our writers write it: compact UTF-8 JSON and a newline."""
+    try:
+        text = json.dumps(manifest, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode() + b"\n"
+    except (TypeError, ValueError) as error:
+        raise SnapshotError(f"the manifest is not plain JSON: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first 64 bytes of a snapshot file."""
+
+    step: int
+    payload_bytes: int
+    payload_crc: int
+    time: float
+    manifest_hash: int
+    attempt: int
+
+    def pack(self) -> bytes:
+        fields = (MAGIC, self.step, self.payload_bytes, self.payload_crc, _CRC_VALID)
+        head = _HEADER.pack(*fields, self.time, self.manifest_hash, self.attempt, 0)
+        return head[:60] + struct.pack("<I", zlib.crc32(head[:60]))
+
+    @classmethod
+    def parse(cls, data: bytes, where: object) -> Header:
+        if len(data) != HEADER_BYTES:
+            raise SnapshotError(f"{where}: the header is cut off after {len(data)} of {HEADER_BYTES} bytes")
+        magic, step, size, crc, flags, time, manifest_hash, attempt, own_crc = _HEADER.unpack(data)
+        if magic != MAGIC:
+            raise SnapshotError(f"{where}: magic is {magic!r}, not {MAGIC!r}: this is no Strobe snapshot")
+        if own_crc != zlib.crc32(data[:60]):
+            raise SnapshotError(f"{where}: header crc: the header is damaged")
+        if flags != _CRC_VALID:
+            raise SnapshotError(f"{where}: flags {flags:#x} hold bits this reader does not know, or lack bit 0")
+        if any(data[52:60]):
+            raise SnapshotError(f"{where}: reserved header bytes 52-59 are not zero")
+        if step < 0 or not math.isfinite(time):
+            raise SnapshotError(f"{where}: step {step} or time {time} is out of range")
+        return cls(step, size, crc, time, manifest_hash, attempt)
+
+
+class Snapshot:
+    """One step of one run, memory-mapped: `snapshot["params/wte"]` is a read-only array that costs no memory.
+
+    Opening checks the header, the size and the manifest's hash; the payload's CRC is checked by `verify`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        manifest: Mapping[str, Any],
+        manifest_hash: int,
+        *,
+        specs: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """`specs` is the manifest's tensors by name, for callers that open many files of one run."""
+        self.path = Path(path)
+        self._specs = specs if specs is not None else {t["name"]: t for t in manifest["snapshot"]["tensors"]}
+        try:
+            descriptor = open_regular(path)
+        except NotAFileError as error:
+            raise SnapshotError(str(error)) from None
+        try:
+            self._size = os.fstat(descriptor).st_size
+            header = Header.parse(os.pread(descriptor, HEADER_BYTES, 0), path)
+            self._check(header, manifest, manifest_hash)
+            self._map = mmap.mmap(descriptor, self._size, prot=mmap.PROT_READ)
+        finally:
+            os.close(descriptor)
+        self.step, self.attempt, self.time = header.step, header.attempt, header.time
+        self.payload_crc = header.payload_crc
+
+    def _check(self, header: Header, manifest: Mapping[str, Any], manifest_hash: int) -> None:
+        if header.payload_bytes != self._size - HEADER_BYTES:
+            raise SnapshotError(
+                f"{self.path}: holds {self._size - HEADER_BYTES:,} payload bytes where its header says "
+                f"{header.payload_bytes:,}: truncated or extended"
+            )
+        if header.manifest_hash != manifest_hash:
+            raise SnapshotError(
+                f"{self.path}: was written under another manifest (hash {header.manifest_hash:016x}, "
+                f"{MANIFEST} has {manifest_hash:016x})"
+            )
+        if self._size != manifest["snapshot"]["bytes"]:
+            raise SnapshotError(f"{self.path}: is {self._size:,} bytes, snapshot.bytes says otherwise")
+        if parse_file_name(self.path.name) not in (None, (header.step, header.attempt)):
+            raise SnapshotError(
+                f"{self.path}: its header says step {header.step} attempt {header.attempt}, unlike its name"
+            )
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all tensors, in manifest order."""
+        return list(self._specs)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._specs
+
+    def spec(self, name: str) -> Mapping[str, Any]:
+        """The manifest's entry of a tensor: dims, shape, dtype, offset, and what it has besides."""
+        if name not in self._specs:
+            section = name.partition("/")[0]
+            near = [known for known in self._specs if known.startswith(section + "/")] or self.names
+            raise SnapshotError(f"{self.path}: no tensor {name!r:.80}; there are {', '.join(near[:20])}")
+        return self._specs[name]
+
+    def __getitem__(self, name: str) -> Array:
+        spec = self.spec(name)
+        dtype, shape, offset = numpy_dtype(spec["dtype"]), tuple(spec["shape"]), spec["offset"]
+        if offset < HEADER_BYTES or offset + math.prod(shape) * dtype.itemsize > self._size:
+            raise SnapshotError(f"{self.path}: tensor {name!r:.80}: offset: lies outside the file")
+        return np.ndarray(shape, dtype, self._map, offset)
+
+    def values(self, name: str) -> Array:
+        """The tensor as floats, with its `scale` applied where it has one (value = stored x scale[..., None])."""
+        stored, scale = self[name], self.spec(name).get("scale")
+        if scale is not None:
+            return stored.astype(np.float32) * self[scale][..., None]
+        return stored if np.issubdtype(stored.dtype, np.floating) else stored.astype(np.float32)
+
+    def verify(self) -> None:
+        """Read the whole file: raises SnapshotError when its CRC is wrong or a gap holds anything but zero."""
+        crc = 0
+        with memoryview(self._map) as view:
+            for start in range(HEADER_BYTES, self._size, _CHUNK):
+                crc = zlib.crc32(view[start : start + _CHUNK], crc)
+            if crc != self.payload_crc:
+                raise SnapshotError(f"{self.path}: payload crc is {crc:08x}, the header says {self.payload_crc:08x}")
+            for start, end in self._gaps():
+                if any(view[start:end]):
+                    raise SnapshotError(f"{self.path}: bytes {start}-{end - 1} lie between tensors and are not zero")
+
+    def _gaps(self) -> Iterator[tuple[int, int]]:
+        end = HEADER_BYTES
+        for spec in self._specs.values():
+            yield end, spec["offset"]
+            end = spec["offset"] + math.prod(spec["shape"]) * itemsize(spec["dtype"])
+        yield end, self._size
+
+    def __repr__(self) -> str:
+        return f"Snapshot({str(self.path)!r}, step={self.step}, attempt={self.attempt}, tensors={len(self._specs)})"
+
+
+def write_manifest(folder: str | os.PathLike[str], manifest: Mapping[str, Any], *, fsync: bool = True) -> int:
+    """Write manifest.json unless the very same one is there; returns its hash. A different one is never replaced."""
+    data, path = manifest_bytes(manifest), Path(folder) / MANIFEST
+    if path.exists():
+        if path.read_bytes() != data:
+            raise SnapshotError(f"{path}: is there already and differs; record into another folder")
+    else:
+        with replacing(path, fsync=fsync) as descriptor:
+            write_all(descriptor, data)
+    return fnv1a64(data)
+
+
+class SnapshotWriter:
+    """Writes the snapshots of one run; a reader never sees half a file.
+
+    `manifest` has its tensors placed (see `place`); it is written on construction unless it is there already.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], manifest: Mapping[str, Any], *, fsync: bool = True) -> None:
+        self.folder, self._fsync = Path(folder), fsync
+        self._tensors: list[dict[str, Any]] = list(manifest["snapshot"]["tensors"])
+        placed, size = place(self._tensors)
+        if placed != self._tensors or size != manifest["snapshot"]["bytes"]:
+            raise SnapshotError(f"{folder}: the manifest's offsets are not those that `place` gives")
+        self._bytes = size
+        self.manifest_hash = write_manifest(folder, manifest, fsync=fsync)
+
+    def write(self, step: int, arrays: Mapping[str, Array], *, attempt: int = 0, time: float | None = None) -> Path:
+        """Write one snapshot atomically; returns its path.
+
+        `arrays` maps every tensor name of the manifest to an array of just its shape and dtype. Raises SnapshotError
+        when they differ or the file exists already, OSError when the disk refuses; nothing is left behind then.
+        """
+        if not 0 <= step <= _MAX_STEP or not 0 <= attempt < 2**32:
+            raise SnapshotError(f"step {step} or attempt {attempt} is out of range")
+        payload = self._payload(arrays)
+        path = self.folder / file_name(step, attempt)
+        if path.exists():
+            raise SnapshotError(f"{path}: step {step} was recorded already in attempt {attempt}")
+        written_at = clock.time() if time is None else time
+        with replacing(path, fsync=self._fsync) as descriptor:
+            crc = self._write_payload(descriptor, payload)
+            size = self._bytes - HEADER_BYTES
+            header = Header(step, size, crc, written_at, self.manifest_hash, attempt)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            write_all(descriptor, header.pack())
+        return path
+
+    def _payload(self, arrays: Mapping[str, Array]) -> list[tuple[int, Array]]:
+        unknown = set(arrays) - {tensor["name"] for tensor in self._tensors}
+        if unknown:
+            raise SnapshotError(f"tensors {sorted(unknown)} are not in the manifest")
+        return [(tensor["offset"], _as_bytes(tensor, arrays)) for tensor in self._tensors]
+
+    def _write_payload(self, descriptor: int, payload: list[tuple[int, Array]]) -> int:
+        crc, position = 0, HEADER_BYTES
+        os.lseek(descriptor, position, os.SEEK_SET)
+        for offset, data in [*payload, (self._bytes, np.empty(0, np.uint8))]:
+            for part in (bytes(offset - position), data.data):
+                write_all(descriptor, part)
+                crc = zlib.crc32(part, crc)
+            position = offset + data.size
+        return crc
+
+
+def _as_bytes(tensor: Mapping[str, Any], arrays: Mapping[str, Array]) -> Array:
+    name, dtype = tensor["name"], numpy_dtype(tensor["dtype"])
+    if name not in arrays:
+        raise SnapshotError(f"tensor {name!r} is missing; a snapshot holds every tensor of its manifest")
+    array = arrays[name]
+    if list(array.shape) != list(tensor["shape"]) or array.dtype.newbyteorder("<") != dtype:
+        raise SnapshotError(
+            f"tensor {name!r} is {array.dtype} {list(array.shape)}; "
+            f"the manifest says {tensor['dtype']} {list(tensor['shape'])}"
+        )
+    return np.ascontiguousarray(array, dtype=dtype).reshape(-1).view(np.uint8)

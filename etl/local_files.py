@@ -8,10 +8,12 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from etl.errors import StrobeError
+
 _CHUNK = 1 << 24
 
 
-class NotAFileError(ValueError):
+class NotAFileError(StrobeError):
     """Something other than a readable regular file stands where one was expected."""
 
 

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
+from etl.errors import StrobeError
 from etl.local_files import NotAFileError, open_regular
 from etl.snapshot import ALIGNMENT, DTYPES, HEADER_BYTES, MANIFEST, aligned, fnv1a64, itemsize
 
@@ -29,7 +30,7 @@ _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\
 _MAX = 2**63 - 1
 
 
-class ManifestError(ValueError):
+class ManifestError(StrobeError):
     """A manifest that cannot be trusted; the message is one line that names the file and the field."""
 
 
@@ -209,12 +210,9 @@ def _check_nulls(document: dict[str, Any]) -> None:
     _refuse_null(RunInfo.model_fields, document.get("run"), "run.")
     _refuse_null(Gpt2.model_fields, document.get("model"), "model.")
     snapshot = document.get("snapshot")
-    for number, tensor in enumerate(snapshot["tensors"] if _has_tensors(snapshot) else []):
+    tensors = snapshot.get("tensors") if isinstance(snapshot, dict) else None
+    for number, tensor in enumerate(tensors if isinstance(tensors, list) else []):
         _refuse_null(Tensor.model_fields, tensor, f"snapshot.tensors[{number}].")
-
-
-def _has_tensors(snapshot: object) -> bool:
-    return isinstance(snapshot, dict) and isinstance(snapshot.get("tensors"), list)
 
 
 def _where(document: Any, location: tuple[int | str, ...]) -> str:

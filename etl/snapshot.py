@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from etl.errors import StrobeError
 from etl.local_files import NotAFileError, open_regular, replacing, write_all
 
 MAGIC = b"STROBE1\0"
@@ -48,7 +49,7 @@ _MAX_STEP = 2**63 - 1
 Array = npt.NDArray[Any]
 
 
-class SnapshotError(ValueError):
+class SnapshotError(StrobeError):
     """A snapshot that cannot be read or written; the message names the file and, where there is one, the tensor."""
 
 

@@ -1,0 +1,10 @@
+"""The root of every error that a person is meant to read."""
+
+from __future__ import annotations
+
+
+class StrobeError(ValueError):
+    """Something that a person can mend: its message is one line saying what was wrong, what exists, what to try.
+
+    The command line prints it and exits with 1; everything else that escapes is a bug and keeps its traceback.
+    """

@@ -1,0 +1,50 @@
+"""The `strobe` command. Heavy imports wait inside the commands, so that `strobe --help` is quick."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from etl.errors import StrobeError
+from strobe import __version__
+from strobe.commands import verify
+
+app = typer.Typer(
+    name="strobe",
+    help="Watch the inside of a transformer change while it learns.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"strobe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+    ),
+) -> None:
+    pass
+
+
+app.command("verify")(verify.verify)
+
+
+def main() -> None:
+    """Entry point: what a person can mend is one line on stderr and exit code 1."""
+    try:
+        app()
+    except StrobeError as error:
+        sys.stderr.write(f"strobe: {error}\n")
+        sys.exit(1)
+    except BrokenPipeError:
+        # The reader of our output (head, less) is gone: nothing is left to say.
+        sys.stderr.close()
+        sys.exit(141)

@@ -1,4 +1,4 @@
-"""A smaller copy of a run's snapshots: fewer steps, fewer sections, half-precision floats, and a record of all that."""
+"""A smaller copy of a run's snapshots: fewer steps, fewer sections, half-precision floats, and a record of it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def thin(
     steps: Sequence[int],
     *,
     drop: Iterable[str] = ("grads",),
-    on_step: Callable[[int], None] = lambda step: None,
+    on_step: Callable[[int], None] = lambda _step: None,
 ) -> dict[str, Any]:
     """Write the snapshots of `steps` to the folder `target` without the sections `drop`, float32 as float16.
 

@@ -1,0 +1,1 @@
+"""Pure functions: arrays in, arrays out. No torch, no Streamlit, no files."""

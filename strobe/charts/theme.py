@@ -1,0 +1,123 @@
+"""The look of every figure: one set of tokens, one Altair theme and one Plotly template made from them.
+
+`.streamlit/config.toml` holds the same colours for the app itself. The libraries are imported only when a figure
+is really made, so that the first page does not wait for them.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+SERIES: Final = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#BBBBBB")
+"""Paul Tol's "bright" set: told apart by colour-blind readers."""
+
+TEST, TRAIN = SERIES[0], SERIES[1]
+SEQUENTIAL: Final = (
+    "#440154", "#482878", "#3E4989", "#31688E", "#26828E", "#1F9E89", "#35B779", "#6ECE58", "#B5DE2B", "#FDE725",
+)  # fmt: skip
+"""Viridis at ten even places, for magnitudes."""
+
+DIVERGING: Final = (
+    "#2166AC", "#4393C3", "#75B0D3", "#A7CFE4", "#DCE9F1", "#F9E4D8", "#F5B799", "#E58368", "#CF4B4B", "#B2182B",
+)  # fmt: skip
+"""Blue to red, for signed values, always centred on 0."""
+
+CYCLIC: Final = (
+    "#E2D9E2", "#B7C5CF", "#86A5C1", "#6B7FBC", "#5E53AA", "#501D7A", "#2F1436", "#591648",
+    "#8E2C50", "#B2594F", "#C3917B", "#D0C3BC", "#E2D9E2",
+)  # fmt: skip
+"""Twilight: first and last colour are one, for residues mod p."""
+
+FONT: Final = '"Source Sans", "Source Sans 3", "Helvetica Neue", Arial, sans-serif'
+FONT_PX: Final = 12
+
+
+@dataclass(frozen=True)
+class Mode:
+    """The colours that differ between light and dark."""
+
+    primary: str
+    background: str
+    secondary: str
+    text: str
+    border: str
+    muted: str
+
+
+LIGHT: Final = Mode("#3B5BDB", "#FFFFFF", "#F6F7F9", "#1B1F27", "#E3E6EB", "#667085")
+DARK: Final = Mode("#7C9BFF", "#0F1217", "#171B22", "#E7EAF0", "#2A303A", "#98A2B3")
+
+
+def run_colours(runs: Sequence[str]) -> dict[str, str]:
+    """A colour for each run: by a hash of its id, so that it keeps its colour from visit to visit; a clash inside
+    the selection moves to the next free colour, and only beyond seven runs are colours shared."""
+    taken: dict[str, str] = {}
+    for run in runs:
+        start = zlib.crc32(run.encode()) % len(SERIES)
+        order = [SERIES[(start + k) % len(SERIES)] for k in range(len(SERIES))]
+        used = set(taken.values())
+        taken[run] = next((colour for colour in order if colour not in used), order[0])
+    return taken
+
+
+def altair_config(mode: Mode = LIGHT) -> dict[str, Any]:
+    """The `config` block of a Vega-Lite figure: decades only on log axes is the figures' own business, since a
+    theme cannot see the data."""
+    axis = {
+        "labelColor": mode.muted, "titleColor": mode.muted, "labelFontSize": FONT_PX, "titleFontSize": FONT_PX,
+        "titleFontWeight": "normal", "gridColor": mode.border, "domainColor": mode.border, "tickColor": mode.border,
+        "labelFont": FONT, "titleFont": FONT, "tickSize": 4, "labelPadding": 4, "titlePadding": 8,
+    }  # fmt: skip
+    legend = {
+        "labelColor": mode.text, "titleColor": mode.muted, "labelFontSize": FONT_PX, "titleFontSize": FONT_PX,
+        "titleFontWeight": "normal", "orient": "top", "labelFont": FONT, "titleFont": FONT, "labelLimit": 400,
+    }  # fmt: skip
+    return {
+        "background": mode.background,
+        "font": FONT,
+        "padding": 12,
+        "view": {"stroke": None},
+        "axis": axis,
+        "axisX": {"grid": False},
+        "legend": legend,
+        "title": {"color": mode.text, "fontSize": 14, "anchor": "start", "fontWeight": 600, "font": FONT},
+        "range": {"category": list(SERIES), "ramp": list(SEQUENTIAL), "diverging": list(DIVERGING)},
+        "line": {"strokeWidth": 1.6},
+    }
+
+
+def altair() -> Any:
+    """The altair module with the theme "strobe" registered and on."""
+    import altair as alt
+
+    if alt.theme.active != "strobe":
+        alt.theme.register("strobe", enable=True)(lambda: alt.theme.ThemeConfig({"config": altair_config()}))  # type: ignore[typeddict-item]
+        alt.data_transformers.disable_max_rows()
+    return alt
+
+
+def plotly_template(mode: Mode = LIGHT) -> Any:
+    """The Plotly template of the same tokens, registered as "strobe"."""
+    import plotly.graph_objects as go
+    import plotly.io as pio
+
+    axis = {"gridcolor": mode.border, "linecolor": mode.border, "zerolinecolor": mode.border, "tickcolor": mode.border}
+    pio.templates["strobe"] = go.layout.Template(
+        layout={
+            "font": {"family": FONT, "size": FONT_PX, "color": mode.text},
+            "colorway": list(SERIES),
+            "colorscale": {
+                "sequential": [[k / 9, colour] for k, colour in enumerate(SEQUENTIAL)],
+                "diverging": [[k / 9, colour] for k, colour in enumerate(DIVERGING)],
+            },
+            "paper_bgcolor": mode.background,
+            "plot_bgcolor": mode.background,
+            "margin": {"l": 12, "r": 12, "t": 12, "b": 12},
+            "xaxis": axis,
+            "yaxis": axis,
+        }
+    )
+    return pio.templates["strobe"]

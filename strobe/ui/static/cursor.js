@@ -1,0 +1,159 @@
+import { announce, busy, clock, moved } from "./clock.js";
+import { atOrBefore, words } from "./scales.js";
+// The step cursor in the header: a slider over the snapshots that exist. Moving it redraws the panels at once; the
+// server hears the step on which it comes to rest.
+
+const SETTLE_MS = 250;
+const PLAY_MS = 150;
+const ICONS = {
+  first: "M5 4v12M16 4 8 10l8 6z", prev: "M14 4 6 10l8 6z", next: "M6 4l8 6-8 6z", last: "M15 4v12M4 4l8 6-8 6z",
+  play: "M6 3l11 7-11 7z", pause: "M6 3v14M14 3v14",
+};
+const cursors = new WeakMap();
+
+class Cursor {
+  constructor(root, send) {
+    this.root = root;
+    this.send = send;
+    this.at = (name) => root.querySelector(`[data-at=${name}]`);
+    this.slider = this.at("slider");
+    for (const name of ["first", "prev", "next", "last", "play"]) {
+      this.icon(name, name);
+      this.at(name).onclick = () => this.press(name);
+    }
+    this.slider.oninput = () => this.move(+this.slider.value);
+    this.at("link").onclick = () => this.copyLink();
+    this.onKey = (event) => this.key(event);
+    this.onSeek = ({ detail }) => this.seek(detail);
+    window.addEventListener("keydown", this.onKey);
+    window.addEventListener("strobe:seek", this.onSeek);
+  }
+
+  /** A click on a curve: go to that snapshot. */
+  seek({ run, step }) {
+    if (run !== this.data?.run) return;
+    this.stop();
+    this.move(atOrBefore(this.data.steps, step));
+  }
+
+  update(data, send) {
+    this.send = send;
+    const same = this.data && JSON.stringify(this.data.steps) === JSON.stringify(data.steps) && this.data.run === data.run;
+    this.data = data;
+    // Within one run the window is ahead of the server: what the visitor sees wins over what the server last heard.
+    const step = clock.run === data.run && clock.step !== null ? clock.step : data.step;
+    this.index = data.steps.length ? atOrBefore(data.steps, step) : 0;
+    this.slider.max = Math.max(0, data.steps.length - 1);
+    const off = data.steps.length < 2;
+    for (const name of ["first", "prev", "next", "last", "play", "slider"]) this.at(name).disabled = off;
+    if (!same) { this.stop(); this.marks(); }
+    this.show();
+    if (data.steps.length && (clock.run !== data.run || clock.step !== data.steps[this.index])) {
+      announce(data.run, data.steps[this.index]);
+    }
+  }
+
+  icon(button, name) {
+    this.at(button).querySelector("path").setAttribute("d", ICONS[name]);
+  }
+
+  marks() {
+    const box = this.at("marks");
+    box.replaceChildren();
+    for (const mark of this.data.ticks) {
+      const tick = document.createElement("span");
+      const index = atOrBefore(this.data.steps, mark.step);
+      tick.style.left = `${(100 * index) / Math.max(1, this.data.steps.length - 1)}%`;
+      tick.title = `${mark.label}, step ${words(mark.step)}`;
+      tick.dataset.kind = mark.kind;
+      box.append(tick);
+    }
+  }
+
+  show() {
+    const { steps } = this.data;
+    this.slider.value = this.index;
+    const label = steps.length
+      ? [`step ${words(steps[this.index])}`, `snapshot ${words(this.index + 1)} of ${words(steps.length)}`]
+      : [this.data.empty || "no snapshots", ""];
+    this.at("step").textContent = label[0];
+    this.at("count").textContent = label[1];
+    this.slider.setAttribute("aria-valuetext", label.join(", "));
+    this.slider.style.setProperty("--at", `${(100 * this.index) / Math.max(1, steps.length - 1)}%`);
+  }
+
+  move(index) {
+    this.index = index;
+    this.show();
+    announce(this.data.run, this.data.steps[index]);
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => this.settle(), SETTLE_MS);
+  }
+
+  settle() {
+    if (!this.timer) this.send(`${this.data.run}@${this.data.steps[this.index]}`);
+  }
+
+  press(name) {
+    const last = this.data.steps.length - 1;
+    if (name === "play") return this.timer ? this.stop() : this.play();
+    this.stop();
+    this.move({ first: 0, prev: Math.max(0, this.index - 1), next: Math.min(last, this.index + 1), last }[name]);
+  }
+
+  play() {
+    const last = this.data.steps.length - 1;
+    if (last < 1) return;
+    if (this.index >= last) this.move(0);
+    this.icon("play", "pause");
+    this.at("play").title = "Pause (space)";
+    this.timer = setInterval(() => (this.index >= last ? this.stop() : this.move(this.index + 1)), PLAY_MS);
+  }
+
+  stop() {
+    if (!this.timer) return;
+    clearInterval(this.timer);
+    this.timer = 0;
+    this.icon("play", "play");
+    this.at("play").title = "Play (space)";
+    this.move(this.index);
+  }
+
+  key(event) {
+    if (!this.data || this.data.steps.length < 2 || busy(event)) return;
+    if (event.key === " ") this.press("play");
+    else {
+      const index = moved(event.key, event.shiftKey, this.index, this.data.steps.length);
+      if (index === null) return;
+      this.stop();
+      this.move(index);
+    }
+    event.preventDefault();
+  }
+
+  async copyLink() {
+    const button = this.at("link"), label = button.querySelector("span");
+    try {
+      await navigator.clipboard.writeText(window.location.href);
+      label.textContent = "Copied";
+    } catch {
+      label.textContent = "Copy it from the address bar";
+    }
+    setTimeout(() => { label.textContent = "Link"; }, 1500);
+  }
+
+  dispose() {
+    clearInterval(this.timer);
+    clearTimeout(this.settling);
+    window.removeEventListener("keydown", this.onKey);
+    window.removeEventListener("strobe:seek", this.onSeek);
+  }
+}
+
+export function mountCursor({ data, parentElement, setStateValue }) {
+  let cursor = cursors.get(parentElement);
+  const send = (step) => setStateValue("at", step);
+  if (!cursor) cursors.set(parentElement, (cursor = new Cursor(parentElement, send)));
+  cursor.update(data, send);
+  return () => { cursor.dispose(); cursors.delete(parentElement); };
+}

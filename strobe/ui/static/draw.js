@@ -1,0 +1,156 @@
+import { decades, duration, power, scale, ticks, words } from "./scales.js";
+// The canvas primitives: heatmap grid, scatter, line with marks, bars. Each takes (canvas context, box, data, colours).
+
+/** Sizes a canvas for the screen's pixel density and clears it. */
+export function prepare(canvas, width, height) {
+  const ratio = window.devicePixelRatio || 1;
+  if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(height * ratio);
+    canvas.style.width = width + "px";
+    canvas.style.height = height + "px";
+  }
+  const g = canvas.getContext("2d");
+  g.setTransform(ratio, 0, 0, ratio, 0, 0);
+  g.clearRect(0, 0, width, height);
+  return g;
+}
+
+function tickWord(v, axis) {
+  if (axis.log) {
+    const k = Math.round(Math.log10(v));
+    return k >= -3 && k <= 4 ? words(v) : power(k);
+  }
+  return axis.unit === "s" ? duration(v) : words(v);
+}
+
+/** Both axes: faint horizontal grid, labels in the muted colour, names at the ends. Returns the two scales. */
+export function axes(g, box, x, y, look) {
+  const sx = scale(x.lo, x.hi, box.left, box.right, x.log), sy = scale(y.lo, y.hi, box.bottom, box.top, y.log);
+  g.font = look.font;
+  g.lineWidth = 1;
+  g.textBaseline = "middle";
+  g.textAlign = "right";
+  const rows = y.log ? decades(y.lo, y.hi, (box.bottom - box.top) / 26) : ticks(y.lo, y.hi, (box.bottom - box.top) / 44);
+  for (const v of rows) {
+    const at = Math.round(sy(v)) + 0.5;
+    g.strokeStyle = look.grid;
+    g.beginPath(); g.moveTo(box.left, at); g.lineTo(box.right, at); g.stroke();
+    g.fillStyle = look.muted;
+    g.fillText(tickWord(v, y), box.left - 6, at);
+  }
+  g.textBaseline = "top";
+  g.textAlign = "center";
+  const columns = x.log ? decades(x.lo, x.hi, (box.right - box.left) / 60) : ticks(x.lo, x.hi, (box.right - box.left) / 90);
+  for (const v of columns) {
+    const at = Math.round(sx(v)) + 0.5;
+    g.strokeStyle = look.grid;
+    g.beginPath(); g.moveTo(at, box.bottom); g.lineTo(at, box.bottom + 4); g.stroke();
+    g.fillText(tickWord(v, x), at, box.bottom + 6);
+  }
+  g.strokeStyle = look.axis;
+  g.beginPath(); g.moveTo(box.left, box.bottom + 0.5); g.lineTo(box.right, box.bottom + 0.5); g.stroke();
+  return { sx, sy };
+}
+
+/** Series as lines, single points as dots; then marks as a rule or a dot, each with its words. */
+export function line(g, box, data, look) {
+  const { sx, sy } = axes(g, box, data.x, data.y, look);
+  g.save();
+  g.beginPath(); g.rect(box.left - 3, box.top - 3, box.right - box.left + 6, box.bottom - box.top + 6); g.clip();
+  for (const s of data.series) {
+    if (s.hidden || !s.x.length) continue;
+    g.strokeStyle = g.fillStyle = s.colour;
+    g.lineWidth = 1.7;
+    g.lineJoin = "round";
+    g.setLineDash(s.dash ? [5, 4] : []);
+    if (s.x.length === 1) { g.beginPath(); g.arc(sx(s.x[0]), sy(s.y[0]), 3.5, 0, 7); g.fill(); continue; }
+    g.beginPath();
+    for (let i = 0; i < s.x.length; i++) g.lineTo(sx(s.x[i]), sy(s.y[i]));
+    g.stroke();
+  }
+  g.setLineDash([]);
+  g.restore();
+  for (const mark of data.marks) drawMark(g, box, mark, sx, sy, look);
+  return { sx, sy };
+}
+
+function drawMark(g, box, mark, sx, sy, look) {
+  const at = sx(mark.x);
+  if (at < box.left - 1 || at > box.right + 1) return;
+  g.font = look.font;
+  const wide = g.measureText(mark.label).width;
+  const left = at + 6 + wide > box.right;
+  g.strokeStyle = g.fillStyle = mark.colour;
+  g.textAlign = left ? "right" : "left";
+  g.textBaseline = "middle";
+  let high = box.top + 7 + 16 * (mark.row || 0);
+  if (mark.y === undefined) {
+    g.lineWidth = 1;
+    g.setLineDash([2, 3]);
+    g.beginPath(); g.moveTo(at, box.top); g.lineTo(at, box.bottom); g.stroke();
+    g.setLineDash([]);
+  } else {
+    const y = sy(mark.y);
+    g.lineWidth = 2;
+    g.beginPath(); g.arc(at, y, 4, 0, 7); g.fillStyle = look.background; g.fill(); g.stroke();
+    high = Math.max(box.top + 7, y - 12);
+  }
+  const start = left ? at - 6 : at + 6;
+  g.fillStyle = look.background;
+  g.globalAlpha = 0.85;
+  g.fillRect(left ? start - wide - 2 : start - 2, high - 8, wide + 4, 16);
+  g.globalAlpha = 1;
+  g.fillStyle = look.text;
+  g.fillText(mark.label, start, high);
+}
+
+/** The step cursor: in the colour of the text, so that it is seen in the dark too. */
+export function rule(g, box, at, look) {
+  if (at < box.left - 1 || at > box.right + 1) return;
+  g.strokeStyle = look.text;
+  g.lineWidth = 1.25;
+  g.beginPath(); g.moveTo(Math.round(at) + 0.5, box.top); g.lineTo(Math.round(at) + 0.5, box.bottom); g.stroke();
+  g.fillStyle = look.text;
+  g.beginPath(); g.moveTo(at - 4, box.top - 5); g.lineTo(at + 5, box.top - 5); g.lineTo(at + 0.5, box.top + 1); g.fill();
+}
+
+const scratch = document.createElement("canvas");
+
+/** One matrix of bytes (0-255, indices into `table`) in a box, cells crisp; `absent` bytes stay empty. */
+export function heatmap(g, box, bytes, rows, columns, table, absent = null) {
+  scratch.width = columns;
+  scratch.height = rows;
+  const sg = scratch.getContext("2d"), image = sg.createImageData(columns, rows);
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let i = 0; i < rows * columns; i++) pixels[i] = bytes[i] === absent ? 0 : table[bytes[i]];
+  sg.putImageData(image, 0, 0);
+  g.imageSmoothingEnabled = false;
+  g.drawImage(scratch, 0, 0, columns, rows, box.left, box.top, box.right - box.left, box.bottom - box.top);
+}
+
+/** Points [x0, y0, x1, y1, ...] with one colour each; `labelled` tells which get their name beside them. */
+export function scatter(g, box, points, colours, labels, labelled, sx, sy, look) {
+  g.font = look.font;
+  g.textAlign = "left";
+  g.textBaseline = "middle";
+  const small = points.length > 2000;
+  for (let i = 0; i < points.length / 2; i++) {
+    const x = sx(points[2 * i]), y = sy(points[2 * i + 1]);
+    if (!Number.isFinite(x + y)) continue;
+    g.fillStyle = colours[i];
+    g.beginPath(); g.arc(x, y, small ? 2 : 4, 0, 7); g.fill();
+    if (labelled(i)) { g.fillStyle = look.text; g.fillText(labels[i], x + 7, y); }
+  }
+}
+
+/** Vertical bars from 0, one a value. */
+export function bars(g, box, values, hi, colour, look) {
+  const { sx, sy } = axes(g, box, { lo: 0, hi: values.length }, { lo: 0, hi }, look);
+  g.fillStyle = colour;
+  const wide = Math.max(1, ((box.right - box.left) / values.length) * 0.8);
+  values.forEach((v, i) => {
+    if (Number.isFinite(v)) g.fillRect(sx(i + 0.5) - wide / 2, sy(v), wide, box.bottom - sy(v));
+  });
+  return { sx, sy };
+}

@@ -1,0 +1,128 @@
+import { clock, drawn, follow } from "./clock.js";
+import { prepare } from "./draw.js";
+import { atOrBefore, unpack } from "./scales.js";
+import { kinds } from "./kinds.js";
+// A panel: one canvas that holds its frames, follows the clock and redraws without the server.
+
+const panels = new WeakMap();
+
+/** The theme of the page, read anew for each drawing: light and dark may change at any time. */
+export function lookOf(element) {
+  const css = getComputedStyle(element), of = (name) => css.getPropertyValue("--st-" + name).trim();
+  const mix = (share) => `color-mix(in srgb, ${of("text-color")} ${share}%, ${of("background-color")})`;
+  return {
+    font: `12px ${of("font") || "sans-serif"}`, text: of("text-color"), background: of("background-color"),
+    primary: of("primary-color"), muted: mix(62), grid: mix(9), axis: mix(28),
+    sequential: of("chart-sequential-colors").split(","), diverging: of("chart-diverging-colors").split(","),
+  };
+}
+
+class Panel {
+  constructor(root) {
+    this.root = root;
+    this.box = root.querySelector(".panel");
+    this.canvas = root.querySelector("canvas");
+    this.legend = root.querySelector(".legend");
+    this.tip = root.querySelector(".tip");
+    this.note = root.querySelector(".note");
+    this.view = {};
+    this.stopFollowing = follow(() => this.draw());
+    this.resizing = new ResizeObserver(() => this.draw());
+    this.resizing.observe(this.box);
+    this.dark = window.matchMedia("(prefers-color-scheme: dark)");
+    this.onTheme = () => setTimeout(() => { this.lookNow = null; this.kind?.legend?.(this); this.draw(); }, 60);
+    this.dark.addEventListener("change", this.onTheme);
+    // Streamlit's own theme switch rewrites the class of the wrapper that carries the colours.
+    this.themed = new MutationObserver(this.onTheme);
+    const wrapper = (root.host || root).parentElement;
+    if (wrapper) this.themed.observe(wrapper, { attributes: true, attributeFilter: ["class"] });
+    for (const name of ["pointermove", "pointerleave", "pointerdown", "pointerup", "dblclick"]) {
+      this.canvas.addEventListener(name, (event) => this.kind?.[name]?.(this, event, this.place(event)));
+    }
+  }
+
+  place(event) {
+    const box = this.canvas.getBoundingClientRect();
+    return { x: event.clientX - box.left, y: event.clientY - box.top };
+  }
+
+  update(bytes, send) {
+    this.send = send;
+    const { header, arrays } = unpack(bytes);
+    if (this.header && header.token === this.header.token) return;
+    const fresh = !this.header || header.subject !== this.header.subject;
+    this.header = header;
+    this.arrays = arrays;
+    this.kind = kinds[header.kind];
+    if (fresh) this.view = {};
+    this.lookNow = null;
+    this.canvas.setAttribute("aria-label", header.alt);
+    this.kind.begin(this, fresh);
+    this.draw();
+  }
+
+  get look() {
+    return (this.lookNow ??= lookOf(this.box));
+  }
+
+  /** Index of the frame at the clock: the nearest earlier one where this run has none at that step. */
+  get frame() {
+    return atOrBefore(this.header.steps, clock.step ?? this.header.steps[0] ?? 0);
+  }
+
+  draw() {
+    if (!this.header) return;
+    const width = this.box.clientWidth;
+    if (!width) return;
+    const g = prepare(this.canvas, width, this.kind.height(this, width));
+    this.kind.draw(this, g, width);
+    const shown = this.header.steps.length ? this.header.steps[this.frame] : null;
+    this.say(shown);
+    drawn(this.header.name, clock.step);
+  }
+
+  say(shown) {
+    const asked = clock.step, { steps, windowed, follows } = this.header;
+    let text = "";
+    if (follows && shown !== null && asked !== null && shown !== asked) {
+      text = shown > asked ? `no snapshot before step ${asked.toLocaleString("en")}: showing step ${shown.toLocaleString("en")}`
+        : `no snapshot at step ${asked.toLocaleString("en")}: showing step ${shown.toLocaleString("en")}`;
+      if (windowed && (asked > steps[steps.length - 1] || asked < steps[0])) text = "loading the frames around this step";
+    }
+    this.note.textContent = text;
+  }
+
+  showTip(lines, x, y) {
+    this.tip.replaceChildren(...lines.map(([text, colour]) => {
+      const row = document.createElement("div");
+      if (colour) {
+        const dot = document.createElement("i");
+        dot.style.background = colour;
+        row.append(dot);
+      }
+      row.append(text);
+      return row;
+    }));
+    this.tip.hidden = !lines.length;
+    if (!lines.length) return;
+    const wide = this.box.clientWidth, own = this.tip.offsetWidth;
+    this.tip.style.left = (x + 14 + own > wide ? Math.max(0, x - own - 10) : x + 14) + "px";
+    this.tip.style.top = Math.max(0, y - 10) + "px";
+  }
+
+  hideTip() { this.tip.hidden = true; }
+
+  dispose() {
+    this.stopFollowing();
+    this.resizing.disconnect();
+    this.themed.disconnect();
+    this.dark.removeEventListener("change", this.onTheme);
+  }
+}
+
+export function mountPanel({ data, parentElement, setStateValue }) {
+  let panel = panels.get(parentElement);
+  if (!panel) panels.set(parentElement, (panel = new Panel(parentElement)));
+  panel.update(data, setStateValue);
+  return () => { panel.dispose(); panels.delete(parentElement); };
+}

@@ -1,0 +1,115 @@
+// Scales, ticks, number words and colour ramps: pure functions, no page.
+
+/** Maps [lo, hi] to [a, b]; with `log`, decades are evenly spaced. A single value lands in the middle. */
+export function scale(lo, hi, a, b, log = false) {
+  const f = log ? Math.log10 : (v) => v;
+  const x0 = f(lo), x1 = f(hi);
+  const to = (v) => (x1 === x0 ? (a + b) / 2 : a + ((f(v) - x0) / (x1 - x0)) * (b - a));
+  to.inverse = (p) => {
+    const v = x1 === x0 ? x0 : x0 + ((p - a) / (b - a)) * (x1 - x0);
+    return log ? 10 ** v : v;
+  };
+  return to;
+}
+
+/** About `count` round tick values in [lo, hi]. */
+export function ticks(lo, hi, count) {
+  if (!(hi > lo)) return [lo];
+  const rough = (hi - lo) / Math.max(1, count);
+  const unit = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((m) => m * unit >= rough) * unit;
+  const out = [];
+  for (let k = Math.ceil(lo / step - 1e-9); k * step <= hi + step * 1e-9; k++) out.push(k * step);
+  return out;
+}
+
+/** Decades in [lo, hi], thinned to at most `count`; never the lines between them. */
+export function decades(lo, hi, count) {
+  const first = Math.ceil(Math.log10(lo) - 1e-9), last = Math.floor(Math.log10(hi) + 1e-9);
+  const every = Math.max(1, Math.ceil((last - first + 1) / Math.max(1, count)));
+  const out = [];
+  for (let k = first; k <= last; k += every) out.push(10 ** k);
+  return out;
+}
+
+const SUPERSCRIPT = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
+
+export const power = (k) => "10" + [...String(k)].map((c) => SUPERSCRIPT[c]).join("");
+
+/** A number for a label: 4,200  0.0031  3.1×10⁻⁷. */
+export function words(v, digits = 3) {
+  if (v === null || v === undefined || Number.isNaN(v)) return "not a number";
+  if (!Number.isFinite(v)) return v > 0 ? "+infinity" : "−infinity";
+  if (v === 0) return "0";
+  const size = Math.abs(v), sign = v < 0 ? "−" : "";
+  if (Number.isInteger(v) && size < 1e9) return sign + size.toLocaleString("en");
+  if (size >= 1e-3 && size < 1e6) {
+    const places = Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
+    return sign + size.toLocaleString("en", { maximumFractionDigits: Math.min(places, 8) });
+  }
+  const k = Math.floor(Math.log10(size));
+  const head = (size / 10 ** k).toFixed(digits - 1).replace(/\.?0+$/, "");
+  return sign + (head === "1" ? "" : head + "×") + power(k);
+}
+
+/** Seconds for an axis: 45 s, 12 min, 3.5 h. */
+export function duration(s) {
+  const size = Math.abs(s);
+  if (size < 120) return words(s) + " s";
+  if (size < 7200) return words(s / 60) + " min";
+  return words(s / 3600) + " h";
+}
+
+export function rgb(hex) {
+  const n = parseInt(hex.trim().slice(1), 16);
+  return [n >> 16, (n >> 8) & 255, n & 255];
+}
+
+/** A 256-entry colour table as little-endian RGBA words, from evenly spaced colours. */
+export function ramp(colours) {
+  const stops = colours.map(rgb), table = new Uint32Array(256);
+  for (let i = 0; i < 256; i++) {
+    const at = (i / 255) * (stops.length - 1), k = Math.min(stops.length - 2, Math.floor(at)), f = at - k;
+    const c = stops[k].map((v, j) => Math.round(v + (stops[k + 1][j] - v) * f));
+    table[i] = ((255 << 24) | (c[2] << 16) | (c[1] << 8) | c[0]) >>> 0;
+  }
+  return table;
+}
+
+/** Index of the last entry of ascending `list` that is <= value, or 0: "the nearest earlier snapshot". */
+export function atOrBefore(list, value) {
+  let lo = 0, hi = list.length - 1;
+  while (lo < hi) {
+    const mid = (lo + hi + 1) >> 1;
+    if (list[mid] <= value) lo = mid;
+    else hi = mid - 1;
+  }
+  return lo;
+}
+
+/** IEEE half precision to a number. */
+export function half(bits) {
+  const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = bits & 1023;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+/** Bytes from the server: uint32 header length, JSON header, padding to 8, then arrays at header.arrays[name]. */
+export function unpack(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const size = view.getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + size)));
+  const start = Math.ceil((4 + size) / 8) * 8;
+  const kinds = { u1: Uint8Array, f2: Uint16Array, f4: Float32Array, f8: Float64Array, u4: Uint32Array };
+  const arrays = {};
+  for (const [name, a] of Object.entries(header.arrays)) {
+    const Kind = kinds[a.dtype];
+    // A copy, because a view would have to begin at a multiple of its item size in the message.
+    const from = start + a.offset;
+    const raw = bytes.slice(from, from + a.length * Kind.BYTES_PER_ELEMENT);
+    const typed = new Kind(raw.buffer, 0, a.length);
+    arrays[name] = a.dtype === "f2" ? Float32Array.from(typed, half) : typed;
+  }
+  return { header, arrays };
+}

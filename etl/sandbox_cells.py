@@ -108,7 +108,7 @@ def unique_names(names: list[str]) -> list[str]:
         unique, n = stem, 0
         while unique in seen:
             n += 1
-            unique = f"{stem}_{n}"
+            unique = f"{stem[: NAME_CHARACTERS - len(str(n)) - 1]}_{n}"
         seen.add(unique)
         out.append(unique)
     return out

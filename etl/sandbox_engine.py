@@ -36,6 +36,7 @@ CUTS = "cuts"
 _READING = ("select", "explain")
 _PIVOT_STARTS = ("pivot", "pivot_wider", "from", "with", "select", "(", "describe", "desc", "summarize", "explain")
 _PATH = re.compile(r"(?<![\w.)\]])(?:[A-Za-z][A-Za-z0-9+.-]*:/)?/(?=[\w.~])[^\s'\",;:()\[\]{}<>|]+")
+_UNREADABLE = re.compile(r"reading the stream registered as '(\w+)' failed: (?:IOError|FileNotFoundError|OSError)")
 _MESSAGE_CHARACTERS = 2_000
 
 
@@ -154,12 +155,20 @@ def failure(error: BaseException, sql: str, names: dict[str, list[str]], roots: 
         return {"kind": "refused", "message": str(error)}
     if isinstance(error, (MemoryError, pa.ArrowMemoryError, duckdb.OutOfMemoryException)):
         return {"kind": "memory", "message": "The query needs more memory than it may use."}
-    if not isinstance(error, duckdb.Error):
+    # What fails after the first rows went out comes through Arrow's stream, as an OSError with DuckDB's text in it.
+    if not isinstance(error, (duckdb.Error, OSError)):
         return {"kind": "internal", "message": f"The result cannot be shown ({type(error).__name__})."}
     facts = _facts(str(error))
     message = facts.get("exception_message", "")
-    if "std::bad_alloc" in message or "bad allocation" in message:
+    if facts.get("exception_type") == "Out of Memory" or "bad_alloc" in message or "bad allocation" in message:
         return {"kind": "memory", "message": "The query needs more memory than it may use."}
+    missing = _UNREADABLE.search(message)
+    if missing:
+        table = missing.group(1).removesuffix("_all")
+        return {
+            "kind": "query",
+            "message": f"A file of the table {table} cannot be read: it may just have been replaced.",
+        }
     if "has been disabled by configuration" in message:
         # Also what a misspelt table looks like to the engine when it has a dot in it.
         message = f"No file or address can be read here, only the tables: {_known(names)}."

@@ -60,7 +60,8 @@ class Child:
     """One child process, started and greeted; `converse` once, then `kill`."""
 
     def __init__(self) -> None:
-        environment = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"}
+        # Without a HOME, Python asks the system's name service for one as it starts.
+        environment = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2", "HOME": "/"}
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-B", "-X", "utf8", str(_SCRIPT)],
             stdin=subprocess.PIPE,

@@ -8,7 +8,7 @@ import typer
 
 from etl.errors import StrobeError
 from strobe import __version__
-from strobe.commands import verify
+from strobe.commands import sql, verify
 
 app = typer.Typer(
     name="strobe",
@@ -34,6 +34,7 @@ def _root(
     pass
 
 
+app.command("sql")(sql.sql)
 app.command("verify")(verify.verify)
 
 

@@ -1,0 +1,72 @@
+"""Curves: how it went."""
+
+import streamlit as st
+
+from strobe.ui import curve_panel, panels, state, tensor_panel
+from strobe.ui.curve_panel import Curve
+from strobe.ui.frame import Frame, frame
+
+page = frame("curves")
+
+
+def panel(key: str, title: str, metrics: dict[str, str], *, y_title: str, share: bool = False, log: bool | None = None) -> None:
+    """One chart: `metrics` maps a metric to the word for its split; `log` None means no switch."""
+    scales = ["log", "linear"]
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        panels.title(title)
+        if log is not None:
+            default = "log" if log else "linear"
+            state.offer(f"{key}_axis", scales, default)
+            st.segmented_control(
+                f"{title} axis", scales, key=f"{key}_axis", label_visibility="collapsed", required=True, persist_state="session"
+            )
+            log = state.remember(f"{key}_axis", st.session_state[f"{key}_axis"], default) == "log"
+    wanted = [Curve(run, metric, split) for run in page.runs for metric, split in metrics.items()]
+    curve_panel.draw(page, key, wanted, axis=axis, y_title=y_title, log=bool(log), share=share)
+
+
+@st.fragment
+def loss() -> None:
+    panel("loss", "Loss", {"val_loss": "test", "train_loss": "train"}, y_title="loss (nats)", log=True)
+
+
+@st.fragment
+def accuracy() -> None:
+    panel("accuracy", "Accuracy", {"val_accuracy": "test", "train_accuracy": "train"}, y_title="accuracy (share)", share=True)
+
+
+@st.fragment
+def tensors() -> None:
+    tensor_panel.draw(page)
+
+
+@st.fragment
+def learning_rate() -> None:
+    panel("lr", "Learning rate", {"learning_rate": ""}, y_title="learning rate", log=False)
+
+
+def controls(page: Frame) -> str:
+    """The x axis of every curve, and the run's moments in words."""
+    axes = curve_panel.available_axes(page.reader.key, page.reader.version, page.run, page)
+    state.offer("x", axes, "step")
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        panels.caption(page.milestones.sentence())
+        st.segmented_control(
+            "X axis", axes, key="x", label_visibility="collapsed", required=True, persist_state="session",
+            format_func=lambda name: {"step": "Steps", "tokens": "Tokens", "time": "Time"}[name],
+        )  # fmt: skip
+    return state.remember("x", st.session_state["x"], "step")
+
+
+axis = controls(page)
+left, right = st.columns(2, gap="medium")
+with left:
+    loss()
+with right:
+    accuracy()
+left, right = st.columns([2, 1], gap="medium")
+with left:
+    tensors()
+with right:
+    learning_rate()
+page.footer()

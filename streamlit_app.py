@@ -1,0 +1,5 @@
+"""The router: `streamlit run streamlit_app.py`."""
+
+from strobe.ui.frame import route
+
+route()

@@ -1,0 +1,1 @@
+"""What pages share: the frame, the run picker, the step cursor and the canvas panels."""

@@ -1,0 +1,252 @@
+"""The frame that all pages share: title, run picker, step cursor, notes, footer.
+
+A page is a thin script that begins with it:
+
+    from strobe.ui.frame import frame
+
+    page = frame("sql", cursor=False)     # stops the script where there is nothing to show yet
+    answer = page.reader.ask("SELECT ...")  # cached by store version; answer.table is an Arrow table
+    ...
+    page.footer()
+
+`frame` is safe to call twice in one script run: the second call returns the first one's frame. A page that is opened
+cold (a deep link to a fresh server, where Streamlit runs the page's file without the router) is sent through the
+router once.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+from etl.errors import StrobeError
+from strobe.charts.theme import run_colours
+from strobe.settings import read_only, store_path
+from strobe.ui import components, registry, state
+from strobe.ui.data import Reader, literal
+from strobe.ui.milestones import Milestones, milestones
+from strobe.ui.text import count, escaped, inert, markup, size
+
+_ROUTED = "_routed"
+_STYLE = """<style>
+.stMainBlockContainer { padding: 2.1rem 2rem 2rem; max-width: none; }
+.stAppHeader { height: 2rem; min-height: 2rem; background: transparent; }
+.stSidebar [data-testid=stSidebarHeader] { height: 3rem; padding-top: .5rem; margin-bottom: 0; }
+.stSidebar [data-testid=stSidebarUserContent] { padding-bottom: 1.5rem; }
+.st-head { display: flex; align-items: baseline; gap: 12px; line-height: 1.3; flex-wrap: wrap; }
+.st-head h1 { font-size: 22px; font-weight: 650; margin: 0; padding: 0; letter-spacing: -.01em; }
+.st-head p, .st-muted { opacity: .66; margin: 0; font-size: 14px; }
+.st-chip { display: inline-flex; align-items: center; gap: 6px; font-size: 13px; }
+.st-chip i, .st-dot { display: inline-block; width: 9px; height: 9px; border-radius: 50%; }
+.st-title { font-size: 14px; font-weight: 600; margin: 0; }
+.st-caption { font-size: 12.5px; opacity: .66; margin: 0; line-height: 1.45; }
+.st-foot { font-size: 12px; opacity: .6; margin: 0; font-variant-numeric: tabular-nums; }
+.st-badge { font-size: 12px; padding: 1px 7px; border-radius: 6px; margin-left: 8px; font-weight: 400;
+  background: color-mix(in srgb, currentColor 9%, transparent); white-space: nowrap; }
+</style>"""
+
+
+@dataclass
+class Frame:
+    """What a page knows about this rerun: one store version, the selected runs, the snapshots under the cursor."""
+
+    name: str
+    reader: Reader
+    rows: dict[str, dict[str, Any]]
+    """Run id -> its row of table `runs`, for every run there is."""
+    runs: list[str]
+    colours: dict[str, str]
+    steps: list[int] = field(default_factory=list)
+    """Steps of the first selected run that have a snapshot."""
+    step: int | None = None
+    milestones: Milestones = field(default_factory=Milestones)
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def run(self) -> str:
+        """The first selected run: the one the cursor moves through."""
+        return self.runs[0]
+
+    def title_of(self, run: str) -> str:
+        """The display name of a run, as data (escape it before use)."""
+        return str(self.rows[run].get("name") or run)
+
+    def footer(self) -> None:
+        """One small line: what was read and how long the page took."""
+        answers = self.reader.answers
+        rows = sum(answer.table.num_rows for answer in answers)
+        read = size(sum(answer.table.nbytes for answer in answers))
+        took = (time.perf_counter() - self.started) * 1e3
+        queries = f"{len(answers)} quer{'y' if len(answers) == 1 else 'ies'}"
+        markup(
+            '<p class="st-foot">Read {rows} rows ({read}) in {queries}; page made in {took} ms. Store {version}</p>',
+            rows=count(rows), read=read, queries=queries, took=f"{took:,.0f}", version=self.reader.version[:8],
+        )  # fmt: skip
+
+
+def route() -> None:
+    """For streamlit_app.py: marks the session as routed and runs the page that was asked for."""
+    st.session_state[_ROUTED] = True
+    registry.navigation(st.Page).run()
+
+
+def _through_the_router() -> None:
+    if not st.session_state.get(_ROUTED):
+        st.session_state[_ROUTED] = True
+        registry.navigation(st.Page)
+        st.rerun()
+
+
+def frame(name: str, *, cursor: bool = True) -> Frame:
+    """Draws the frame of page `name`; with `cursor` the step cursor of the first selected run.
+
+    Stops the script, after saying why and what to do next, where the store cannot be read or holds no run.
+    """
+    from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+    _through_the_router()
+    context = get_script_run_ctx()
+    made = getattr(context, "_strobe_frame", None)
+    if made is not None and made[0] == name:
+        return made[1]  # type: ignore[no-any-return]
+    page = _draw(name, cursor)
+    if context is not None:
+        context._strobe_frame = (name, page)  # type: ignore[attr-defined]
+    return page
+
+
+def _draw(name: str, cursor: bool) -> Frame:
+    started = time.perf_counter()
+    spec = registry.specs()[name]
+    st.set_page_config(page_title=f"{spec.title} · Strobe", page_icon=":material/flare:", layout="wide")
+    st.html(_STYLE)
+    reader, rows = _read_store(spec)
+    state.choose_runs(list(rows), _default_run(rows))
+    chosen: list[str] = st.session_state["runs"]
+    page = Frame(name, reader, rows, chosen, run_colours(chosen), started=started)
+    _sidebar(page)
+    _header(page, spec)
+    page.steps = _snapshot_steps(page) if cursor else []
+    if cursor:
+        page.step = state.choose_step(page.steps)
+        page.milestones = milestones(reader, page.run)
+        _cursor(page)
+    for text in state.take_notes():
+        st.warning(inert(text), icon=":material/info:")
+    return page
+
+
+def _read_store(spec: registry.PageSpec) -> tuple[Reader, dict[str, dict[str, Any]]]:
+    try:
+        reader = Reader.newest()
+        table = reader.catalogue.runs()
+    except (StrobeError, OSError) as error:
+        _title(spec)
+        st.error(inert(str(error)), icon=":material/folder_off:")
+        st.markdown("Point `STROBE_STORE` at a store, or move what is there aside and run `strobe ingest` again.")
+        st.stop()
+    rows = {row["run"]: row for row in table.to_pylist()}
+    if not rows:
+        _title(spec)
+        _ways_to_begin()
+        st.stop()
+    return reader, rows
+
+
+def _title(spec: registry.PageSpec) -> None:
+    markup('<div class="st-head"><h1>{title}</h1><p>{answers}</p></div>', title=spec.title, answers=spec.answers)
+
+
+def _ways_to_begin() -> None:
+    with st.sidebar:
+        _read_only_line()
+    st.markdown("**No runs yet.** Three ways to begin; then reload this page.")
+    for column, (title, why, command) in zip(
+        st.columns(3, border=True),
+        (
+            ("Open the example", "A transformer that learns addition modulo 97 and groks; made in minutes.", "strobe example"),
+            ("Train one", "The same task on your machine, with your settings.", "strobe train modadd --preset grok\nstrobe ingest runs/grok"),
+            ("Ingest a folder", "Snapshots or logs that you already have.", "strobe ingest PATH"),
+        ),
+        strict=True,
+    ):  # fmt: skip
+        with column:
+            markup('<p class="st-title">{title}</p><p class="st-caption">{why}</p>', title=title, why=why)
+            st.code(command, language="bash", wrap_lines=True)
+    markup('<p class="st-caption">This page reads the store at {path}</p>', path=_store_name())
+
+
+def _store_name() -> str:
+    return store_path().name if read_only() else str(store_path())
+
+
+def _default_run(rows: dict[str, dict[str, Any]]) -> str:
+    """The newest run that learned something; the example where it is the only one."""
+    return max(rows, key=lambda run: (rows[run].get("created_at") or 0, run))
+
+
+def _read_only_line() -> None:
+    if read_only():
+        st.caption("Read-only. Run `strobe app` to import, rename and delete.")
+
+
+def _sidebar(page: Frame) -> None:
+    def selected() -> None:
+        # A component's value is read in its callback, before the script runs: the whole page then agrees.
+        wanted = st.session_state["run_picker"].get("selected") or []
+        st.session_state["runs"] = [run for run in wanted if isinstance(run, str)][: state.MOST_RUNS]
+
+    listed = sorted(page.rows.values(), key=lambda row: -(row.get("created_at") or 0))
+    runs = [
+        {"id": row["run"], "name": page.title_of(row["run"]), "status": row.get("status") or "unknown",
+         "colour": page.colours.get(row["run"], "")}
+        for row in listed
+    ]  # fmt: skip
+    with st.sidebar:
+        components.picker()(
+            key="run_picker",
+            data={"runs": runs, "selected": page.runs, "most": state.MOST_RUNS},
+            on_selected_change=selected,
+        )
+        markup('<p class="st-caption">Store {name}</p>', name=_store_name())
+        _read_only_line()
+
+
+def _header(page: Frame, spec: registry.PageSpec) -> None:
+    chips = "".join(
+        f'<span class="st-chip"><i style="background:{page.colours[run]}"></i>{escaped(page.title_of(run))}</span>'
+        for run in page.runs
+    )
+    st.html(f'<div class="st-head"><h1>{spec.title}</h1><p>{spec.answers}</p><span style="flex:1"></span>{chips}</div>')
+
+
+def _snapshot_steps(page: Frame) -> list[int]:
+    rows = page.reader.rows(
+        f"SELECT DISTINCT step FROM snapshots WHERE run = {literal(page.run)} AND file IS NOT NULL ORDER BY step"
+    )
+    return [row["step"] for row in rows]
+
+
+@st.fragment
+def _cursor(page: Frame) -> None:
+    def settled() -> None:
+        run, _, step = str(st.session_state["step_cursor"].get("at")).rpartition("@")
+        if run == page.run and step.isdigit() and int(step) in page.steps:
+            st.session_state["step"] = int(step)
+
+    components.cursor()(
+        key="step_cursor",
+        data={
+            "run": page.run, "steps": page.steps, "step": st.session_state.get("step") if page.steps else 0,
+            "ticks": page.milestones.ticks(),
+            "empty": "no snapshots: curves only",
+        },
+        on_at_change=settled,
+    )  # fmt: skip
+    if page.steps:
+        state.write("step", str(st.session_state["step"]))
+        if st.session_state["step"] != page.step and st.session_state.get("_follows_server"):
+            st.rerun()

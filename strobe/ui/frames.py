@@ -1,0 +1,140 @@
+"""Frames for the panels that follow the cursor: one typed array a panel, made once a run and cached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import streamlit as st
+
+from etl.errors import StrobeError
+from strobe.ui.components import MOST_BYTES
+from strobe.ui.frame import Frame
+
+MOST_TOKENS: Final = 2048
+MEAN: Final = "mean of probes"
+
+
+@dataclass(frozen=True)
+class Frames:
+    """`values[k]` belongs to `steps[k]`. `windowed`: only frames round the cursor fit. Where there is nothing to show,
+    `steps` is empty and `reason` says why."""
+
+    steps: list[int]
+    values: np.ndarray[Any, Any]
+    labels: list[str]
+    windowed: bool = False
+    reason: str = ""
+
+
+def nothing(reason: str) -> Frames:
+    return Frames([], np.zeros(0, np.uint8), [], reason=reason)
+
+
+def window(steps: Sequence[int], step: int, bytes_each: int) -> tuple[list[int], bool]:
+    """The steps whose frames fit into 8 MB, and whether that is fewer than all: those nearest to `step` by index."""
+    room = max(1, MOST_BYTES // max(1, bytes_each))
+    if len(steps) <= room:
+        return list(steps), False
+    at = sum(1 for other in steps if other <= step) - 1
+    # Windows move by half their width, so that a short walk stays inside one and its cached frames.
+    start = max(0, at // max(1, room // 2) * max(1, room // 2) - room // 4)
+    start = min(start, len(steps) - room)
+    return list(steps[start : start + room]), True
+
+
+def attention(page: Frame, probe: str) -> Frames:
+    """Attention weights at each snapshot: uint8 (frame, layer, head, query, key), 255 = 1."""
+    return _attention(page.reader.key, page.reader.version, page.run, page.step or 0 if _wide(page) else 0, probe, page)
+
+
+def _wide(page: Frame) -> bool:
+    """Whether the attention frames of all snapshots are too many for one panel."""
+    shape = _shape(page.reader.key, page.reader.version, page.run, "attention/att", page)
+    if shape is None:
+        return False
+    layers, _, heads, queries, keys = shape
+    return layers * heads * queries * keys * len(page.steps) > MOST_BYTES
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _shape(key: str, version: str, run: str, name: str, _page: Frame) -> tuple[int, ...] | None:
+    del key, version
+    with _page.reader.run(run).at(_page.steps[-1]) as snapshot:
+        return tuple(snapshot.spec(name)["shape"]) if name in snapshot else None
+
+
+@st.cache_resource(max_entries=24, show_spinner="Reading attention …")
+def _attention(key: str, version: str, run: str, step: int, probe: str, _page: Frame) -> Frames:
+    del key, version
+    stored, found = _page.reader.run(run), []
+    shape = _shape(_page.reader.key, _page.reader.version, run, "attention/att", _page)
+    if shape is None:
+        return nothing("This run recorded no attention: the section `attention` holds it.")
+    steps, windowed = window(_page.steps, step, shape[0] * shape[2] * shape[3] * shape[4])
+    kept = []
+    for at in steps:
+        try:
+            with stored.at(at) as snapshot:
+                found.append(_one_probe(snapshot.values("attention/att"), probe))
+                kept.append(at)
+                labels = _labels(stored, snapshot, probe, shape[-1])
+        except StrobeError:
+            # A damaged snapshot costs its own frame; the panel says which step it shows instead.
+            continue
+    if not kept:
+        return nothing("No snapshot of this run can be read: `strobe verify` names what is damaged.")
+    return Frames(kept, np.stack(found), labels, windowed)
+
+
+def _one_probe(att: np.ndarray[Any, Any], probe: str) -> np.ndarray[Any, Any]:
+    weights = np.asarray(att, np.float32)
+    one = weights.mean(axis=1) if probe == MEAN else weights[:, int(probe)]
+    return np.round(np.clip(np.nan_to_num(one), 0, 1) * 255).astype(np.uint8)
+
+
+def probes(page: Frame) -> list[str]:
+    """The choices of the attention panel: the mean, then each probe sequence by number."""
+    shape = _shape(page.reader.key, page.reader.version, page.run, "attention/att", page) if page.steps else None
+    return [MEAN, *(str(k) for k in range(shape[1]))] if shape else []
+
+
+def _labels(stored: Any, snapshot: Any, probe: str, length: int) -> list[str]:
+    task = stored.manifest.task if hasattr(stored, "manifest") else {}
+    if probe != MEAN and "probe/tokens" in snapshot:
+        names = task.get("tokens") if isinstance(task, dict) else None
+        tokens = [int(t) for t in snapshot["probe/tokens"][int(probe)][:length]]
+        return [str(names[t]) if isinstance(names, list) and t < len(names) else str(t) for t in tokens]
+    return ["a", "b", "="] if length == 3 and "modular" in str(task) else [str(k) for k in range(length)]
+
+
+def embedding(page: Frame) -> Frames:
+    """Token embeddings on the first two principal axes of the last snapshot, for all frames: float16 (frame, token, 2)."""
+    return _embedding(page.reader.key, page.reader.version, page.run, page)
+
+
+@st.cache_resource(max_entries=24, show_spinner="Projecting embeddings …")
+def _embedding(key: str, version: str, run: str, _page: Frame) -> Frames:
+    from strobe.analysis.projection import principal_axes, project
+
+    del key, version
+    stored, kept, found = _page.reader.run(run), [], []
+    axes = None
+    steps, _ = window(_page.steps, _page.steps[-1], 8 * MOST_TOKENS)
+    for at in reversed(steps):
+        try:
+            with stored.at(at) as snapshot:
+                if "params/wte" not in snapshot:
+                    return nothing("This run recorded no token embedding (`params/wte`).")
+                rows = np.asarray(snapshot.values("params/wte")[:MOST_TOKENS], np.float32)
+                axes = principal_axes(rows) if axes is None else axes
+                found.append(project(rows, axes).astype(np.float16))
+                kept.append(at)
+        except (StrobeError, ValueError):
+            continue
+    if not kept:
+        return nothing("No embedding of this run can be projected: it is damaged, not finite, or too small.")
+    labels = [str(token) for token in range(found[0].shape[0])]
+    return Frames(kept[::-1], np.stack(found[::-1]), labels)

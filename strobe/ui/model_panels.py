@@ -1,0 +1,58 @@
+"""The panels that look inside the model and follow the cursor in the browser."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from strobe.charts.theme import CYCLIC
+from strobe.ui import frames, panels, state
+from strobe.ui.frame import Frame
+from strobe.ui.text import markup
+
+
+def attention(page: Frame) -> None:
+    """Attention of one probe sequence, or their mean: layers by heads."""
+    choices = frames.probes(page)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        panels.title("Attention at the cursor")
+        if choices:
+            state.offer("probe", choices, frames.MEAN)
+            st.selectbox(
+                "Probe sequence", choices, key="probe", label_visibility="collapsed", width=170, persist_state="session",
+                format_func=lambda name: name if name == frames.MEAN else f"probe {name}",
+            )  # fmt: skip
+    if not choices:
+        panels.caption("This run has no attention to show: record snapshots with the section “attention”.")
+        return
+    probe = state.remember("probe", st.session_state["probe"], frames.MEAN)
+    found = frames.attention(page, probe)
+    st.session_state["_follows_server"] = found.windowed
+    if not found.steps:
+        panels.caption(found.reason)
+        return
+    _, layers, heads, length, _ = found.values.shape
+    header = {
+        "kind": "attention", "subject": f"{page.run} {probe}", "follows": True, "run": page.run, "steps": found.steps,
+        "layers": layers, "heads": heads, "tokens": found.labels, "windowed": found.windowed,
+        "alt": f"Attention weights, {layers} layers by {heads} heads, {length} positions, at the step of the cursor",
+    }  # fmt: skip
+    panels.show("attention", header, {"values": found.values})
+    panels.caption("Rows attend to columns; every row sums to 1. Tokens cannot look ahead.")
+
+
+def embedding(page: Frame) -> None:
+    """Where the tokens are: two principal axes of the last snapshot, the same for every step."""
+    panels.title("Token embedding at the cursor")
+    found = frames.embedding(page) if page.steps else frames.nothing("This run has no snapshots, so no embedding to show.")
+    if not found.steps:
+        panels.caption(found.reason)
+        return
+    tokens = len(found.labels)
+    header = {
+        "kind": "embedding", "subject": page.run, "follows": True, "run": page.run, "steps": found.steps,
+        "labels": found.labels, "label_every": max(10, tokens // 10), "colours": list(CYCLIC), "height": 300,
+        "alt": f"{tokens} token embeddings on two principal axes, at the step of the cursor",
+    }  # fmt: skip
+    panels.show("embedding", header, {"points": found.values})
+    cut = f"The first {tokens:,} tokens. " if tokens == frames.MOST_TOKENS else ""
+    markup('<p class="st-caption">{text}</p>', text=cut + "Principal axes of the last snapshot, kept for all steps. Colour: token, cyclic.")

@@ -1,0 +1,69 @@
+"""The parts of a panel: title with a badge, canvas, caption, and its SQL, data and image."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import streamlit as st
+
+from strobe.charts import export
+from strobe.ui import components
+from strobe.ui.text import escaped, markup
+
+FigureMaker = Callable[[], Any]
+
+
+def title(text: str, badge: str = "", explains: str = "") -> None:
+    """The heading of a panel; `badge` says what was left out, `explains` is shown on hover."""
+    small = f'<span class="st-badge">{escaped(badge)}</span>' if badge else ""
+    st.html(f'<p class="st-title" title="{escaped(explains)}">{escaped(text)}{small}</p>')
+
+
+def caption(text: str) -> None:
+    """One line under a chart: what, unit, sample or bins."""
+    markup('<p class="st-caption">{text}</p>', text=text)
+
+
+def show(key: str, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]], **callbacks: Callable[[], None]) -> Any:
+    """Mounts a canvas panel. The header needs kind, subject, alt, steps, follows; its `token` is made here, so that an
+    unchanged panel is not redrawn."""
+    body = components.pack({**header, "name": key}, arrays)
+    token = f"{zlib.crc32(body):08x}{len(body)}"
+    return components.panel()(key=key, data=components.pack({**header, "name": key, "token": token}, arrays), **callbacks)
+
+
+def held(key: str, state: str) -> Any:
+    """What a panel last sent as `state`, before it is mounted in this run."""
+    held_state = st.session_state.get(key)
+    return held_state.get(state) if hasattr(held_state, "get") else None
+
+
+def tools(key: str, text: str, queries: Sequence[str], table: pa.Table, figure: FigureMaker | None) -> None:
+    """The caption line of a panel with its SQL, its data as CSV and Parquet, and itself as PNG, SVG and PDF.
+
+    Files are made when they are asked for, not on each rerun.
+    """
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+        caption(text)
+        with st.container(horizontal=True, width="content", gap=None):
+            with st.popover("SQL", type="tertiary", key=f"{key}_sql"):
+                st.code(";\n\n".join(dict.fromkeys(queries)), language="sql")
+            with st.popover("Data", type="tertiary", key=f"{key}_data"):
+                _download(key, "csv", lambda: export.csv(table))
+                _download(key, "parquet", lambda: export.parquet(table))
+            if figure is not None:
+                with st.popover("Image", type="tertiary", key=f"{key}_image"):
+                    for kind in ("png", "svg", "pdf"):
+                        _download(key, kind, lambda kind=kind: export.image(figure(), kind))  # type: ignore[misc]
+
+
+def _download(key: str, kind: str, make: Callable[[], bytes]) -> None:
+    name = {"csv": "CSV", "parquet": "Parquet"}.get(kind, kind.upper())
+    st.download_button(
+        name, make, f"{key}.{kind}", export.MIME[kind], key=f"{key}_{kind}", on_click="ignore", type="tertiary",
+        icon=":material/download:",
+    )  # fmt: skip

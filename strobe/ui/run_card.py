@@ -1,0 +1,40 @@
+"""The selected run in a few words: what it is, how it went, what was thinned, where to look next."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from strobe.ui import registry
+from strobe.ui.frame import Frame
+from strobe.ui.text import count, escaped, inert, markup, parameters, thinned
+
+
+def draw(page: Frame) -> None:
+    """A heading, one line of facts, one line of milestones, and what is missing."""
+    row = page.rows[page.run]
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        facts = _facts(page)
+        st.html(
+            f'<p class="st-title"><span class="st-dot" style="background:{page.colours[page.run]}"></span> '
+            f'{escaped(page.title_of(page.run))} <span class="st-muted" style="font-weight:400">{escaped(facts)}</span></p>'
+        )
+        if "curves" in registry.specs():
+            st.page_link(registry.specs()["curves"].file, label="Open its curves", icon=":material/show_chart:")
+    markup('<p class="st-caption">{text}</p>', text=page.milestones.sentence())
+    what = thinned(row.get("reduced"))
+    if what:
+        markup('<p class="st-caption">Thinned to travel: {what}</p>', what=what)
+    if not page.steps:
+        st.info(inert("This run has no snapshots, so the cursor and the model panels rest. Its curves and SQL work."))
+
+
+def _facts(page: Frame) -> str:
+    row = page.rows[page.run]
+    facts = []
+    if row.get("n_layer"):
+        facts.append(f"{row['n_layer']} layer{'s' if row['n_layer'] > 1 else ''}, {row['n_head']} heads, width {row['n_embd']}")
+    if row.get("n_params"):
+        facts.append(f"{parameters(row['n_params'])} parameters")
+    facts.append(f"{count(row.get('steps'))} steps")
+    facts.append(f"{len(page.steps)} snapshots")
+    return " · ".join(facts)

@@ -1,0 +1,107 @@
+"""The table of all runs: one row a run, a click selects it."""
+
+from __future__ import annotations
+
+import time
+from itertools import groupby
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+import streamlit as st
+
+from strobe.analysis.transitions import grokking_onset
+from strobe.ui import panels, queries, state
+from strobe.ui.data import Reader
+from strobe.ui.frame import Frame
+from strobe.ui.text import age, parameters, size, visible
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _onsets(key: str, version: str, _reader: Reader) -> dict[str, int | None]:
+    """Run -> step of its grokking onset, for the runs that recorded accuracies."""
+    del key, version
+    table = _reader.ask(queries.ACCURACIES).table
+    columns = [table[name].to_pylist() for name in ("run", "step", "train", "val")]
+    found = {}
+    for run, rows in groupby(zip(*columns, strict=True), key=lambda row: row[0]):
+        cells = np.array([[np.nan if cell is None else cell for cell in row[1:]] for row in rows], np.float64)
+        found[run] = grokking_onset(cells[:, 0], cells[:, 1], cells[:, 2]).step
+    return found
+
+
+def _dot(colour: str) -> str:
+    body = f'<circle cx="8" cy="8" r="5" fill="{colour}"/>' if colour else '<circle cx="8" cy="8" r="4.5" fill="none" stroke="#98A2B3"/>'
+    return "data:image/svg+xml," + quote(f'<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16">{body}</svg>')
+
+
+def rows(page: Frame) -> list[dict[str, Any]]:
+    """What the table shows, one dictionary a run."""
+    reader, now = page.reader, time.time()
+    onsets = _onsets(reader.key, reader.version, reader)
+    sparks = {row["run"]: row["spark"] for row in reader.rows(queries.SPARKS)}
+    return [
+        {
+            "": _dot(page.colours.get(row["run"], "")),
+            "name": visible(row["name"] or row["run"]),
+            "status": row["status"],
+            "test loss": sparks.get(row["run"]),
+            "final test": row["val_loss"],
+            "final train": row["train_loss"],
+            "accuracy": row["val_accuracy"],
+            "onset": onsets.get(row["run"]),
+            "steps": row["steps"],
+            "task": None if row["task"] is None else visible(row["task"]),
+            "parameters": parameters(row["n_params"]),
+            "MFU": row["mfu"],
+            "snapshots": size(row["bytes"]),
+            "age": age(None if row["created_at"] is None else now - row["created_at"]),
+        }
+        for row in reader.rows(queries.RUNS)
+    ]
+
+
+def _columns() -> dict[str, Any]:
+    c = st.column_config
+    return {
+        "": c.ImageColumn("", width=36),
+        "name": c.TextColumn("Name", width="medium", pinned=False),
+        "status": c.TextColumn("Status", width=90),
+        "test loss": c.LineChartColumn("Test loss (log)", width=150, help="Test loss over all steps, on a log scale"),
+        "final test": c.NumberColumn("Final test", format="%.3g", help="Last test loss (nats)"),
+        "final train": c.NumberColumn("Final train", format="%.3g", help="Last train loss (nats)"),
+        "accuracy": c.NumberColumn("Test acc.", format="percent", help="Last test accuracy"),
+        "onset": c.NumberColumn("Onset", format="localized", help="Grokking onset (step); empty: none"),
+        "steps": c.NumberColumn("Steps", format="localized"),
+        "task": c.TextColumn("Task"),
+        "parameters": c.TextColumn("Params", width=80),
+        "MFU": c.NumberColumn("MFU", format="percent", help="Model FLOP/s utilisation; empty: the device's peak is unknown"),
+        "snapshots": c.TextColumn("Snapshots", width=90, help="Size of the snapshots that can be opened"),
+        "age": c.TextColumn("Age", width=70),
+    }
+
+
+def draw(page: Frame) -> None:
+    """The table; a click on a row selects that run, ticking boxes in the sidebar adds more."""
+    listed = [row["run"] for row in page.reader.rows(queries.RUNS)]
+    shown = rows(page)
+    names = list(shown[0])
+    # Columns that no run has anything in would only push the others off the screen.
+    kept = [name for name in names if name in ("", "name") or any(row[name] not in (None, "–") for row in shown)]
+    table = pa.table({name: [row[name] for row in shown] for name in kept})
+
+    def clicked() -> None:
+        cells = st.session_state["runs_table"]["selection"]["cells"]
+        if cells:
+            st.session_state["runs"] = [listed[cells[0][0]]]
+            state.write("run", None)
+
+    st.dataframe(
+        table, key="runs_table", hide_index=True, column_config={k: v for k, v in _columns().items() if k in kept},
+        on_select=clicked, selection_mode="single-cell", row_height=36, height="auto" if len(listed) < 12 else 420,
+        alt=f"{len(listed)} runs: name, status, losses, onset, steps, size",
+    )  # fmt: skip
+    several = f"{len(listed):,} runs. " if len(listed) > 1 else ""
+    panels.tools("runs", several + "Click a row to look at that run; tick others in the sidebar to compare.",
+                 [queries.RUNS, queries.SPARKS], page.reader.ask(queries.RUNS).table, None)  # fmt: skip

@@ -8,7 +8,7 @@ import typer
 
 from etl.errors import StrobeError
 from strobe import __version__
-from strobe.commands import sql, verify
+from strobe.commands import data, runs, sql, verify
 
 app = typer.Typer(
     name="strobe",
@@ -34,8 +34,15 @@ def _root(
     pass
 
 
+app.command("ingest")(data.ingest)
+app.command("runs")(runs.runs)
+app.command("show")(runs.show)
 app.command("sql")(sql.sql)
 app.command("verify")(verify.verify)
+app.command("rm")(runs.rm)
+app.command("rename")(runs.rename)
+app.command("compact")(data.compact)
+app.command("doctor")(data.doctor)
 
 
 def main() -> None:

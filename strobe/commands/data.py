@@ -1,0 +1,111 @@
+"""`strobe ingest`, `compact` and `doctor`: filling a store and keeping it well."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from strobe.commands.output import print_json, visible
+from strobe.commands.runs import JsonOption, StoreOption
+
+if TYPE_CHECKING:
+    from etl.ingest import IngestReport
+
+_SHOWN = 20
+
+
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or a folder of them.")],
+    store: StoreOption = None,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Snapshots to read at once.")] = 2,
+    watch: Annotated[bool, typer.Option(help="Follow live runs until each has ended, or Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between looks with --watch.")] = 2.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring the store's tables up to date with recorded runs. Safe to repeat, to kill, and to run twice at once."""
+    from strobe.settings import store_path
+
+    target = store if store is not None else store_path()
+    reports = _ingest_once(paths, target, jobs)
+    _say(reports, as_json)
+    try:
+        while watch and any(report.status in ("running", "unknown") for report in reports):
+            time.sleep(every)
+            reports = _ingest_once(paths, target, jobs)
+            _say([report for report in reports if report.changed], as_json)
+    except KeyboardInterrupt:
+        typer.echo("stopped watching; what was read stays", err=True)
+    if any(report.bad for report in reports):
+        raise typer.Exit(1)
+
+
+def _ingest_once(paths: list[Path], store: Path, jobs: int) -> list[IngestReport]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from etl.ingest import ingest as ingest_runs
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, object] = {}
+
+        def show(run: str, done: int, total: int) -> None:
+            if run not in tasks:
+                tasks[run] = bar.add_task(f"{run} snapshots", total=total)
+            bar.update(tasks[run], completed=done)  # type: ignore[arg-type]
+
+        return ingest_runs(paths, store, jobs=jobs, progress=show)
+
+
+def _say(reports: list[IngestReport], as_json: bool) -> None:
+    if as_json:
+        print_json([vars(report) | {"folder": str(report.folder)} for report in reports])
+        return
+    for report in reports:
+        news = f"{report.snapshots:,} snapshots, {report.metrics:,} metric values"
+        typer.echo(f"{report.run}: {news} added, {report.status}" if report.changed else f"{report.run}: nothing new")
+        for name, reason in report.bad[:_SHOWN]:
+            typer.echo(f"  left out {visible(name)}: {visible(reason)}", err=True)
+        if len(report.bad) > _SHOWN:
+            typer.echo(f"  and {len(report.bad) - _SHOWN:,} more", err=True)
+
+
+def compact(
+    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Ids; default every run.")] = None,
+    store: StoreOption = None,
+) -> None:
+    """Merge the many small files of runs that were ingested in small steps. No row changes."""
+    from etl.compact import compact as compact_run
+    from etl.files import Files
+    from etl.load import check_store
+    from strobe.commands.runs import find_run
+    from strobe.settings import open_store, store_path
+
+    target = store if store is not None else store_path()
+    check_store(Files(target))
+    opened = open_store(target)
+    names = [find_run(opened, run).id for run in runs] if runs else Files(target).names("runs")
+    saved = {name: compact_run(target, name) for name in names}
+    for name, count in saved.items():
+        typer.echo(f"{name}: {count:,} fewer files" if count else f"{name}: compact already")
+    if not names:
+        typer.echo(f"{target} holds no runs")
+
+
+def doctor(store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Check the store (every file's CRC), the packages and the environment; exit 1 when something is wrong."""
+    from strobe.doctor import examine
+
+    findings = examine(store)
+    if as_json:
+        print_json([vars(finding) for finding in findings])
+    else:
+        for finding in findings:
+            mark = {"ok": "ok  ", "note": "note", "bad": "BAD "}[finding.level]
+            typer.echo(f"{mark} {finding.what}{'; ' + finding.remedy if finding.remedy else ''}")
+    if any(finding.level == "bad" for finding in findings):
+        sys.exit(1)

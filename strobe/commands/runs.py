@@ -1,0 +1,158 @@
+"""`strobe runs`, `show`, `rm` and `rename`: what the store holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from strobe.commands.output import age, number, print_json, print_table, visible
+
+if TYPE_CHECKING:
+    from etl.files import Files
+    from etl.store import Store, StoredRun
+
+StoreOption = Annotated[
+    Path | None, typer.Option("--store", help="The store; default $STROBE_STORE, else ./store.", show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id, unique name, or folder of a run.")]
+
+_SUMMARY = """
+    SELECT r.run, r.name, r.task, r.status, r.steps, r.n_params, r.created_at, r.n_layer, r.device,
+           max(m.last_value) FILTER (m.name = 'train_loss') AS train_loss,
+           max(m.last_value) FILTER (m.name = 'val_loss') AS val_loss,
+           max(m.last_value) FILTER (m.name = 'val_accuracy') AS val_accuracy
+    FROM runs r LEFT JOIN metrics m USING (run)
+    GROUP BY ALL ORDER BY r.created_at DESC NULLS LAST, r.run
+"""
+
+
+def find_run(store: Store, name: str) -> StoredRun:
+    """A run of the store by id, unique name, or the folder that it was ingested from."""
+    folder = Path(name)
+    if folder.is_dir():
+        wanted = str(folder.resolve())
+        rows = store.sql("SELECT run, snapshots_path FROM runs").to_pylist()
+        for row in rows:
+            stored = store.run(row["run"])
+            if stored.folder is not None and str(stored.folder.resolve()) == wanted:
+                return stored
+    return store.run(name)
+
+
+def runs(store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """List the runs in the store, newest first."""
+    from strobe.settings import open_store
+
+    opened = open_store(store)
+    rows = opened.sql(_SUMMARY).to_pylist()
+    for run, reason in opened.damaged.items():
+        typer.echo(f"strobe: run {visible(run)} is left out: {reason}", err=True)
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        typer.echo(
+            f"{opened.path} is empty; fill it with `strobe ingest FOLDER`, or begin with `strobe train modadd`"
+        )
+    else:
+        columns = ["run", "task", "status", "steps", "parameters", "train loss", "val loss", "val accuracy", "age"]
+        print_table(columns, [_cells(row) for row in rows], numeric=columns[3:])
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    counts = [number(row[key]) for key in ("steps", "n_params", "train_loss", "val_loss", "val_accuracy")]
+    return [row["run"], row["task"] or "–", row["status"], *counts, age(row["created_at"])]
+
+
+def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Everything about one run: its configuration, attempts, snapshots and metrics."""
+    from strobe.settings import open_store
+
+    opened = open_store(store)
+    found = find_run(opened, run)
+    facts = _facts(opened, found)
+    if as_json:
+        print_json(facts)
+        return
+    for key, value in facts["run"].items():
+        if value is not None and key not in ("config", "reduced"):
+            typer.echo(f"{key:16} {visible(str(value))}")
+    for key in ("config", "reduced"):
+        if facts["run"][key] is not None:
+            typer.echo(f"{key:16} {visible(json.dumps(facts['run'][key], ensure_ascii=False))}")
+    steps = facts["snapshot_steps"]
+    where = f" from step {steps[0]:,} to {steps[-1]:,}" if steps else ""
+    typer.echo(f"{'snapshots':16} {len(steps):,} on this machine{where}\n")
+    columns = ["metric", "unit", "n", "last", "min", "at step", "max", "at step", "non-finite"]
+    print_table(columns, [_metric_cells(row) for row in facts["metrics"]], numeric=columns[2:])
+
+
+def _metric_cells(row: dict[str, Any]) -> list[str]:
+    keys = ("n", "last_value", "min", "min_step", "max", "max_step", "nonfinite")
+    return [row["name"], row["unit"] or "", *[number(row[key]) for key in keys]]
+
+
+def _facts(store: Store, run: StoredRun) -> dict[str, Any]:
+    row = dict(run.row)
+    for key in ("config", "reduced"):
+        row[key] = json.loads(row[key]) if row[key] else None
+    catalogue = store.current()
+    attempts = catalogue.query("SELECT * EXCLUDE run FROM attempts WHERE run = $1 ORDER BY attempt", [run.id])
+    metrics = catalogue.query("SELECT * EXCLUDE run FROM metrics WHERE run = $1 ORDER BY name", [run.id])
+    return {
+        "run": row,
+        "attempts": attempts.to_pylist(),
+        "metrics": metrics.to_pylist(),
+        "snapshot_steps": run.steps(),
+    }
+
+
+def _own_run(store: Path | None, name: str) -> tuple[Files, StoredRun]:
+    """A run that may be changed: one of the store itself and not of the attached example."""
+    from strobe.settings import open_store
+
+    opened = open_store(store)
+    found = find_run(opened, name)
+    return found.files, found
+
+
+def rm(
+    run: RunArgument,
+    store: StoreOption = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove a run's tables from the store. The folder that it was recorded to stays."""
+    from etl.manage import hide_example, remove_run
+    from strobe.settings import example_path, store_path
+
+    files, found = _own_run(store, run)
+    example = example_path()
+    if example is not None and files.local == example:
+        hide_example(store or store_path())
+        typer.echo(f"{found.id} is the example: it is hidden from this store; `strobe example --show` brings it back")
+        return
+    if not yes:
+        typer.confirm(f"Remove the tables of {found.id} from {store or store_path()}?", abort=True)
+    count = remove_run(files, found.id)
+    kept = f"; its snapshots stay in {found.folder}" if found.folder is not None else ""
+    typer.echo(f"removed {found.id} ({count} files){kept}")
+
+
+def rename(
+    run: RunArgument,
+    name: Annotated[str, typer.Argument(help="The name to show. The id stays, so that links keep working.")],
+    store: StoreOption = None,
+) -> None:
+    """Give a run another name."""
+    from etl.errors import StrobeError
+    from etl.manage import rename_run
+    from strobe.settings import example_path
+
+    files, found = _own_run(store, run)
+    if files.local is not None and files.local == example_path():
+        raise StrobeError(f"{found.id} is the example, which is read-only")
+    rename_run(files, found.id, name)
+    typer.echo(f"{found.id} is now named {name}")

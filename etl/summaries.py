@@ -54,9 +54,9 @@ _CATALOGUE = """
     SELECT name, name AS source_name, NULL::VARCHAR AS unit, count(*) AS n,
            min(step) AS first_step, max(step) AS last_step, arg_max(value, step) AS last_value,
            min(value) FILTER (isfinite(value)) AS min,
-           arg_min(step, value) FILTER (isfinite(value)) AS min_step,
+           arg_min(step, (value, step)) FILTER (isfinite(value)) AS min_step,
            max(value) FILTER (isfinite(value)) AS max,
-           arg_max(step, value) FILTER (isfinite(value)) AS max_step,
+           arg_max(step, (value, -step)) FILTER (isfinite(value)) AS max_step,
            count(*) FILTER (NOT isfinite(value)) AS nonfinite,
            min(step) FILTER (NOT isfinite(value)) AS first_nonfinite_step
     FROM scalars LEFT JOIN cuts USING (attempt)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -40,12 +41,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numeri
     table = Table(box=None, pad_edge=False, header_style="bold")
     right = set(numeric)
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold", no_wrap=column == columns[0])
+        table.add_column(
+            column, justify="right" if column in right else "left", overflow="fold", no_wrap=column == columns[0]
+        )
     for row in rows:
         table.add_row(*[Text(visible(cell)) for cell in row])
-    console = Console()
     # A pipe has no width: wrapping there would break lines that grep and awk want whole.
-    console.print(table, width=None if console.is_terminal else 1_000)
+    Console(width=None if sys.stdout.isatty() else 1_000).print(table)
 
 
 def visible(text: str) -> str:

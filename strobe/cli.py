@@ -8,7 +8,8 @@ import typer
 
 from etl.errors import StrobeError
 from strobe import __version__
-from strobe.commands import data, runs, sql, verify
+from strobe.commands import app as app_command
+from strobe.commands import data, runs, sql, train, verify
 
 app = typer.Typer(
     name="strobe",
@@ -34,6 +35,7 @@ def _root(
     pass
 
 
+app.add_typer(train.app, name="train")
 app.command("ingest")(data.ingest)
 app.command("runs")(runs.runs)
 app.command("show")(runs.show)
@@ -43,6 +45,7 @@ app.command("rm")(runs.rm)
 app.command("rename")(runs.rename)
 app.command("compact")(data.compact)
 app.command("doctor")(data.doctor)
+app.command("app")(app_command.app)
 
 
 def main() -> None:

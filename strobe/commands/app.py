@@ -1,0 +1,46 @@
+"""`strobe app`: the app on this machine only, with writing on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from etl.errors import StrobeError
+
+_ENTRY = Path(__file__).resolve().parents[2] / "streamlit_app.py"
+
+
+def arguments(port: int, browser: bool) -> list[str]:
+    """The command line of the server: bound to 127.0.0.1, whatever a config file says."""
+    return [
+        sys.executable, "-m", "streamlit", "run", str(_ENTRY),
+        "--server.address", "127.0.0.1", "--server.port", str(port),
+        "--server.headless", "false" if browser else "true",
+    ]  # fmt: skip
+
+
+def app(
+    store: Annotated[
+        Path | None, typer.Option("--store", help="Store to open; default $STROBE_STORE, else ./store.")
+    ] = None,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port on 127.0.0.1.")] = 8501,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser window.")] = True,
+) -> None:
+    """Open the app on 127.0.0.1, with writing on."""
+    if not _ENTRY.is_file():
+        raise StrobeError(
+            f"{_ENTRY} is missing: the app runs from a checkout; clone the repository and `pip install -e .` there"
+        )
+    environment = os.environ | {"STROBE_READ_ONLY": "0"}
+    if store is not None:
+        environment["STROBE_STORE"] = str(store)
+    try:
+        code = subprocess.run(arguments(port, browser), env=environment, check=False).returncode
+    except KeyboardInterrupt:
+        code = 0
+    raise typer.Exit(code)

@@ -1,0 +1,194 @@
+"""The training loop: one gradient a step, recorded between the backward pass and the update."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import platform
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from etl.errors import StrobeError
+from strobe.record.gpt2 import Gpt2Recorder
+from strobe.train.config import ConfigError, Training, training_entry
+from strobe.train.model import GPT
+from strobe.train.schedule import snapshot_steps
+from strobe.train.state import load_state, restore, save_state
+from strobe.train.tasks import Task
+
+Report = Callable[[int, dict[str, float]], None]
+"""Called after each step with the metrics that it logged."""
+
+_MATRICES = frozenset({"wte", "wpe", "qkvw", "attprojw", "fcw", "fcprojw", "unembed"})
+
+
+def pick_device(name: str) -> torch.device:
+    """CUDA when it is there and `name` is auto. Raises ConfigError for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).partition("\n")[0]
+        raise ConfigError(f"device {name!r} cannot be used ({first:.100}); try auto or cpu") from None
+    return device
+
+
+def device_name(device: torch.device) -> str:
+    """The device in words, as the manifest keeps it."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu"
+
+
+def make_optimizer(model: GPT, training: Training) -> torch.optim.AdamW:
+    """AdamW, fused; weight decay on matrices only."""
+    decayed = [p for name, p in model.named_parameters() if name in _MATRICES]
+    others = [p for name, p in model.named_parameters() if name not in _MATRICES]
+    groups = [{"params": decayed, "weight_decay": training.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    betas = (training.beta1, training.beta2)
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=training.learning_rate, betas=betas, fused=True)
+
+
+@contextmanager
+def stop_flag() -> Iterator[list[str]]:
+    """A list that gets the name of a SIGINT or SIGTERM; a second one stops at once, with KeyboardInterrupt.
+
+    The loop looks at it between steps: an update is never left half done.
+    """
+    asked: list[str] = []
+
+    def ask(number: int, _: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Trainer:
+    """One attempt at one run."""
+
+    def __init__(self, folder: Path, model: GPT, task: Task, training: Training, device: torch.device) -> None:
+        self.folder, self.model, self.task, self.training, self.device = folder, model, task, training, device
+        self.optimizer = make_optimizer(model, training)
+        self.snapshots = snapshot_steps(training.steps, every=training.snapshot_every, schedule=training.schedule)
+        self.config = {"training": dataclasses.asdict(training), "model": dataclasses.asdict(model.config)}
+        self.step = 0
+        self.trouble: str | None = None
+
+    def resume(self) -> None:
+        """Take up the saved state. Raises ConfigError when there is none, or nothing is left to do."""
+        self.step = restore(load_state(self.folder), self.model, self.optimizer)
+        if self.step >= self.training.steps:
+            raise ConfigError(f"{self.folder}: is at step {self.step:,} already; give --steps above that to go on")
+
+    def _recorder(self, resume: bool) -> Gpt2Recorder:
+        facts = {"tokens_per_step": self.task.tokens_per_step, "device": device_name(self.device)}
+        return Gpt2Recorder(
+            self.folder,
+            self.model,
+            self.optimizer,
+            self.task.probe(),
+            task=self.task.entry(),
+            training=training_entry(self.training) | facts | {"sequence_length": self.task.block_size},
+            resume=resume,
+            step=self.step,
+            when_full="wait",
+            keep_last=self.training.keep_last,
+            max_disk=self.training.max_disk,
+        )
+
+    def run(self, report: Report, *, resume: bool) -> str:
+        """Train to the last step; returns "finished" or "interrupted". The run is readable at any moment."""
+        with stop_flag() as stop, self._recorder(resume) as recorder:
+            started, first = time.perf_counter(), self.step
+            while True:
+                values = self._gradient(recorder, started, first)
+                report(self.step, values)
+                if self.step == self.training.steps or stop:
+                    break
+                self._update()
+                if self.step % self.training.checkpoint_every == 0:
+                    self._save()
+            end = "finished" if self.step == self.training.steps else "interrupted"
+            self._save()
+            recorder.finish("finished" if end == "finished" else "interrupted", stop[0] if stop else None)
+        return end
+
+    def _save(self) -> None:
+        try:
+            save_state(self.folder, self.step, self.model, self.optimizer, self.config)
+            self.trouble = None
+        except OSError as error:
+            self.trouble = f"the state to resume from could not be saved ({error})"
+
+    def _learning_rate(self) -> float:
+        warm = min(1.0, (self.step + 1) / self.training.warmup) if self.training.warmup else 1.0
+        return self.training.learning_rate * warm
+
+    def _gradient(self, recorder: Gpt2Recorder, started: float, first: int) -> dict[str, float]:
+        """Forward and backward at this step, logged and, where it is due, recorded."""
+        tokens, targets = self.task.batch(self.step)
+        loss = self.task.loss(self.model, tokens, targets)
+        self.optimizer.zero_grad(set_to_none=False)
+        loss.backward()  # type: ignore[no-untyped-call]
+        values = {"train_loss": float(loss.detach())}
+        due = self.step in self.snapshots
+        if due or self.step % self.training.eval_every == 0 or self.step == self.training.steps:
+            values |= self._observations(started, first)
+        elif self.training.grad_clip is not None:
+            self._clip()
+        if due:
+            recorder.batch = tokens
+            recorder.snapshot(self.step, values | {"tokens_seen": self.step * self.task.tokens_per_step})
+        recorder.log(self.step, tokens=self.step * self.task.tokens_per_step, **values)
+        return values
+
+    def _clip(self) -> tuple[float, float]:
+        """(norm before clipping, the factor that was applied)."""
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm(gradients))
+        limit = self.training.grad_clip
+        if limit is None or not math.isfinite(norm) or norm <= limit:
+            return norm, 1.0
+        torch._foreach_mul_(gradients, limit / norm)
+        return norm, limit / norm
+
+    def _observations(self, started: float, first: int) -> dict[str, float]:
+        norm, scale = self._clip()
+        steps, seconds = self.step - first, time.perf_counter() - started
+        values = self.task.evaluate(self.model)
+        values |= {"learning_rate": self._learning_rate(), "grad_norm": norm, "grad_clip_scale": scale}
+        if steps:
+            values["step_time_ms"] = 1000 * seconds / steps
+            values["tokens_per_second"] = steps * self.task.tokens_per_step / seconds
+        if self.device.type == "cuda":
+            values["memory_allocated_bytes"] = float(torch.cuda.memory_allocated(self.device))
+            values["memory_peak_bytes"] = float(torch.cuda.max_memory_allocated(self.device))
+        return values
+
+    def _update(self) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate()
+        self.optimizer.step()
+        self.step += 1
+
+
+def saved_config(folder: Path) -> dict[str, Any]:
+    """What the run in `folder` was started with: {"training": ..., "model": ...}. Raises ConfigError."""
+    config = load_state(folder).get("config")
+    if not isinstance(config, dict):
+        raise StrobeError(f"{folder}: the saved state has no configuration")
+    return config

@@ -12,7 +12,7 @@ page = frame("curves")
 def panel(key: str, title: str, metrics: dict[str, str], *, y_title: str, share: bool = False, log: bool | None = None) -> None:
     """One chart: `metrics` maps a metric to the word for its split; `log` None means no switch."""
     scales = ["log", "linear"]
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    with panels.head(key):
         panels.title(title)
         if log is not None:
             default = "log" if log else "linear"
@@ -49,7 +49,7 @@ def controls(page: Frame) -> str:
     """The x axis of every curve, and the run's moments in words."""
     axes = curve_panel.available_axes(page.reader.key, page.reader.version, page.run, page)
     state.offer("x", axes, "step")
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    with panels.head("curves"):
         panels.caption(page.milestones.sentence())
         st.segmented_control(
             "X axis", axes, key="x", label_visibility="collapsed", required=True, persist_state="session",

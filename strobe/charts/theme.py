@@ -15,6 +15,8 @@ SERIES: Final = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377
 """Paul Tol's "bright" set: told apart by colour-blind readers."""
 
 TEST, TRAIN = SERIES[0], SERIES[1]
+ACCENT: Final = "#5C7CFA"
+"""Between the two primary colours, for what must be one colour in light and in dark."""
 SEQUENTIAL: Final = (
     "#440154", "#482878", "#3E4989", "#31688E", "#26828E", "#1F9E89", "#35B779", "#6ECE58", "#B5DE2B", "#FDE725",
 )  # fmt: skip

@@ -177,12 +177,22 @@ def _header(page: Frame, key: str, drawn: Drawn, moments: list[Mark], axis: str,
         "alt": f"{y_title} against {X_TITLES[axis]}: {names}; {drawn.shown:,} points. The data button has the numbers.",
         "steps": page.steps if np.isfinite(xs).all() else [], "cursor_x": xs.tolist() if np.isfinite(xs).all() else [],
         "series": [{"label": s.label, "colour": s.colour, "dash": s.dash} for s in drawn.series],
-        "marks": [
-            {"x": m.x, "label": m.label, "colour": m.colour, "of": m.of, "row": row} | ({} if m.y is None else {"y": m.y})
-            for row, m in enumerate(moments)
-        ],
+        "marks": _placed(moments),
         "unit": "s" if axis == "time" else "", "x_name": axis, **look,
     }  # fmt: skip
+
+
+def _placed(moments: Sequence[Mark]) -> list[dict[str, Any]]:
+    """Marks for the browser; the words of each rule get a line of their own above the plot."""
+    placed: list[dict[str, Any]] = []
+    row = 0
+    for m in moments:
+        placed.append({"x": m.x, "label": m.label, "colour": m.colour, "of": m.of, "row": row})
+        if m.y is None:
+            row += 1
+        else:
+            placed[-1]["y"] = m.y
+    return placed
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

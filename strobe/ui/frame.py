@@ -23,7 +23,7 @@ from typing import Any
 import streamlit as st
 
 from etl.errors import StrobeError
-from strobe.charts.theme import run_colours
+from strobe.charts.theme import ACCENT, run_colours
 from strobe.settings import read_only, store_path
 from strobe.ui import components, registry, state
 from strobe.ui.data import Reader, literal
@@ -36,6 +36,11 @@ _STYLE = """<style>
 .stAppHeader { height: 2rem; min-height: 2rem; background: transparent; }
 .stSidebar [data-testid=stSidebarHeader] { height: 3rem; padding-top: .5rem; margin-bottom: 0; }
 .stSidebar [data-testid=stSidebarUserContent] { padding-bottom: 1.5rem; }
+.stMain [data-testid=stVerticalBlock] { gap: .55rem; }
+.stMain [data-testid=stButtonGroup] button { min-height: 28px; padding: 1px 10px; font-size: 13px; }
+.stMain [data-testid=stPopoverButton], .stMain [data-testid=stPopover] button { min-height: 24px; padding: 0 6px; font-size: 12.5px; opacity: .8; }
+.stMain [data-testid=stSelectbox] [data-baseweb=select] > div { min-height: 30px; height: 30px; font-size: 13px; }
+[class*=st-key-head_] { min-height: 38px; margin-top: .35rem; }
 .st-head { display: flex; align-items: baseline; gap: 12px; line-height: 1.3; flex-wrap: wrap; }
 .st-head h1 { font-size: 22px; font-weight: 650; margin: 0; padding: 0; letter-spacing: -.01em; }
 .st-head p, .st-muted { opacity: .66; margin: 0; font-size: 14px; }
@@ -64,6 +69,12 @@ class Frame:
     step: int | None = None
     milestones: Milestones = field(default_factory=Milestones)
     started: float = field(default_factory=time.perf_counter)
+    notes: Any = None
+
+    def say(self) -> None:
+        """Shows the notes that were queued so far, below the header."""
+        for text in state.take_notes():
+            self.notes.warning(inert(text), icon=":material/info:")
 
     @property
     def run(self) -> str:
@@ -75,7 +86,8 @@ class Frame:
         return str(self.rows[run].get("name") or run)
 
     def footer(self) -> None:
-        """One small line: what was read and how long the page took."""
+        """One small line: what was read and how long the page took. The notes of the body are shown too."""
+        self.say()
         answers = self.reader.answers
         rows = sum(answer.table.num_rows for answer in answers)
         read = size(sum(answer.table.nbytes for answer in answers))
@@ -110,23 +122,25 @@ def frame(name: str, *, cursor: bool = True) -> Frame:
     _through_the_router()
     context = get_script_run_ctx()
     made = getattr(context, "_strobe_frame", None)
-    if made is not None and made[0] == name:
+    # A rerun may reuse the context object, but never its cursors: without this check it would have no frame.
+    if context is not None and made is not None and made[0] == name and made[2] is context.cursors:
         return made[1]  # type: ignore[no-any-return]
     page = _draw(name, cursor)
     if context is not None:
-        context._strobe_frame = (name, page)  # type: ignore[attr-defined]
+        context._strobe_frame = (name, page, context.cursors)  # type: ignore[attr-defined]
     return page
 
 
 def _draw(name: str, cursor: bool) -> Frame:
     started = time.perf_counter()
     spec = registry.specs()[name]
-    st.set_page_config(page_title=f"{spec.title} · Strobe", page_icon=":material/flare:", layout="wide")
+    st.set_page_config(page_title=f"{spec.title} · Strobe", page_icon=str(components.STATIC / "icon.svg"), layout="wide")
+    st.logo(str(components.STATIC / "logo.svg"), size="medium")
     st.html(_STYLE)
     reader, rows = _read_store(spec)
     state.choose_runs(list(rows), _default_run(rows))
     chosen: list[str] = st.session_state["runs"]
-    page = Frame(name, reader, rows, chosen, run_colours(chosen), started=started)
+    page = Frame(name, reader, rows, chosen, _colours(chosen), started=started)
     _sidebar(page)
     _header(page, spec)
     page.steps = _snapshot_steps(page) if cursor else []
@@ -134,9 +148,14 @@ def _draw(name: str, cursor: bool) -> Frame:
         page.step = state.choose_step(page.steps)
         page.milestones = milestones(reader, page.run)
         _cursor(page)
-    for text in state.take_notes():
-        st.warning(inert(text), icon=":material/info:")
+    page.notes = st.container()
+    page.say()
     return page
+
+
+def _colours(chosen: list[str]) -> dict[str, str]:
+    # Alone on a page a run takes the accent, since colour then means the split.
+    return {chosen[0]: ACCENT} if len(chosen) == 1 else run_colours(chosen)
 
 
 def _read_store(spec: registry.PageSpec) -> tuple[Reader, dict[str, dict[str, Any]]]:
@@ -211,7 +230,7 @@ def _sidebar(page: Frame) -> None:
             data={"runs": runs, "selected": page.runs, "most": state.MOST_RUNS},
             on_selected_change=selected,
         )
-        markup('<p class="st-caption">Store {name}</p>', name=_store_name())
+        markup('<p class="st-caption">Store: {name}</p>', name=_store_name())
         _read_only_line()
 
 

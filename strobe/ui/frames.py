@@ -10,6 +10,8 @@ import numpy as np
 import streamlit as st
 
 from etl.errors import StrobeError
+from etl.run import Run
+from etl.snapshot import Snapshot
 from strobe.ui.components import MOST_BYTES
 from strobe.ui.frame import Frame
 
@@ -29,6 +31,15 @@ class Frames:
     reason: str = ""
 
 
+def _folder(page: Frame, run: str) -> Run | None:
+    """The run's snapshots, or None where they are not on this machine or cannot be read."""
+    try:
+        folder = page.reader.run(run).folder
+        return Run(folder) if folder is not None else None
+    except (StrobeError, OSError):
+        return None
+
+
 def nothing(reason: str) -> Frames:
     return Frames([], np.zeros(0, np.uint8), [], reason=reason)
 
@@ -46,7 +57,8 @@ def window(steps: Sequence[int], step: int, bytes_each: int) -> tuple[list[int],
 
 
 def attention(page: Frame, probe: str) -> Frames:
-    """Attention weights at each snapshot: uint8 (frame, layer, head, query, key), 255 = 1."""
+    """Attention weights at each snapshot: uint8 (frame, layer, head, query, key), 1 = weight 0, 255 = weight 1;
+    0 where the key comes after the query and is masked."""
     return _attention(page.reader.key, page.reader.version, page.run, page.step or 0 if _wide(page) else 0, probe, page)
 
 
@@ -62,26 +74,29 @@ def _wide(page: Frame) -> bool:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _shape(key: str, version: str, run: str, name: str, _page: Frame) -> tuple[int, ...] | None:
     del key, version
-    with _page.reader.run(run).at(_page.steps[-1]) as snapshot:
-        return tuple(snapshot.spec(name)["shape"]) if name in snapshot else None
+    files = _folder(_page, run)
+    if files is None:
+        return None
+    specs = {tensor["name"]: tensor["shape"] for tensor in files.manifest.raw["snapshot"]["tensors"]}
+    return tuple(specs[name]) if name in specs else None
 
 
 @st.cache_resource(max_entries=24, show_spinner="Reading attention …")
 def _attention(key: str, version: str, run: str, step: int, probe: str, _page: Frame) -> Frames:
     del key, version
-    stored, found = _page.reader.run(run), []
+    files, kept, found, labels = _folder(_page, run), [], [], []
     shape = _shape(_page.reader.key, _page.reader.version, run, "attention/att", _page)
-    if shape is None:
-        return nothing("This run recorded no attention: the section `attention` holds it.")
+    if shape is None or files is None:
+        return nothing("This run recorded no attention: the section “attention” holds it.")
     steps, windowed = window(_page.steps, step, shape[0] * shape[2] * shape[3] * shape[4])
-    kept = []
+    paths = files.current()
     for at in steps:
         try:
-            with stored.at(at) as snapshot:
-                found.append(_one_probe(snapshot.values("attention/att"), probe))
-                kept.append(at)
-                labels = _labels(stored, snapshot, probe, shape[-1])
-        except StrobeError:
+            snapshot = files.open(paths[at])
+            found.append(_one_probe(snapshot.values("attention/att"), probe))
+            kept.append(at)
+            labels = labels or _labels(files, snapshot, probe, shape[-1])
+        except (StrobeError, OSError, KeyError):
             # A damaged snapshot costs its own frame; the panel says which step it shows instead.
             continue
     if not kept:
@@ -92,7 +107,9 @@ def _attention(key: str, version: str, run: str, step: int, probe: str, _page: F
 def _one_probe(att: np.ndarray[Any, Any], probe: str) -> np.ndarray[Any, Any]:
     weights = np.asarray(att, np.float32)
     one = weights.mean(axis=1) if probe == MEAN else weights[:, int(probe)]
-    return np.round(np.clip(np.nan_to_num(one), 0, 1) * 255).astype(np.uint8)
+    shades = 1 + np.round(np.clip(np.nan_to_num(one), 0, 1) * 254).astype(np.uint8)
+    ahead = np.triu(np.ones(shades.shape[-2:], bool), k=1)
+    return np.where(ahead, np.uint8(0), shades)
 
 
 def probes(page: Frame) -> list[str]:
@@ -101,13 +118,13 @@ def probes(page: Frame) -> list[str]:
     return [MEAN, *(str(k) for k in range(shape[1]))] if shape else []
 
 
-def _labels(stored: Any, snapshot: Any, probe: str, length: int) -> list[str]:
-    task = stored.manifest.task if hasattr(stored, "manifest") else {}
+def _labels(files: Run, snapshot: Snapshot, probe: str, length: int) -> list[str]:
+    task = files.manifest.task
     if probe != MEAN and "probe/tokens" in snapshot:
-        names = task.get("tokens") if isinstance(task, dict) else None
+        names = task.get("tokens")
         tokens = [int(t) for t in snapshot["probe/tokens"][int(probe)][:length]]
         return [str(names[t]) if isinstance(names, list) and t < len(names) else str(t) for t in tokens]
-    return ["a", "b", "="] if length == 3 and "modular" in str(task) else [str(k) for k in range(length)]
+    return ["a", "b", "="] if length == 3 and "modular" in str(task.get("kind")) else [str(k) for k in range(length)]
 
 
 def embedding(page: Frame) -> Frames:
@@ -120,19 +137,21 @@ def _embedding(key: str, version: str, run: str, _page: Frame) -> Frames:
     from strobe.analysis.projection import principal_axes, project
 
     del key, version
-    stored, kept, found = _page.reader.run(run), [], []
-    axes = None
+    files, kept, found = _folder(_page, run), [], []
+    if files is None:
+        return nothing("The snapshots of this run are not on this machine; its tables are.")
+    axes, paths = None, files.current()
     steps, _ = window(_page.steps, _page.steps[-1], 8 * MOST_TOKENS)
     for at in reversed(steps):
         try:
-            with stored.at(at) as snapshot:
-                if "params/wte" not in snapshot:
-                    return nothing("This run recorded no token embedding (`params/wte`).")
-                rows = np.asarray(snapshot.values("params/wte")[:MOST_TOKENS], np.float32)
-                axes = principal_axes(rows) if axes is None else axes
-                found.append(project(rows, axes).astype(np.float16))
-                kept.append(at)
-        except (StrobeError, ValueError):
+            snapshot = files.open(paths[at])
+            if "params/wte" not in snapshot:
+                return nothing("This run recorded no token embedding (params/wte).")
+            rows = np.asarray(snapshot.values("params/wte")[:MOST_TOKENS], np.float32)
+            axes = principal_axes(rows) if axes is None else axes
+            found.append(project(rows, axes).astype(np.float16))
+            kept.append(at)
+        except (StrobeError, ValueError, OSError, KeyError):
             continue
     if not kept:
         return nothing("No embedding of this run can be projected: it is damaged, not finite, or too small.")

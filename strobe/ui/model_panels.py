@@ -13,7 +13,7 @@ from strobe.ui.text import markup
 def attention(page: Frame) -> None:
     """Attention of one probe sequence, or their mean: layers by heads."""
     choices = frames.probes(page)
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    with panels.head("attention"):
         panels.title("Attention at the cursor")
         if choices:
             state.offer("probe", choices, frames.MEAN)
@@ -42,7 +42,8 @@ def attention(page: Frame) -> None:
 
 def embedding(page: Frame) -> None:
     """Where the tokens are: two principal axes of the last snapshot, the same for every step."""
-    panels.title("Token embedding at the cursor")
+    with panels.head("embedding"):
+        panels.title("Token embedding at the cursor")
     found = frames.embedding(page) if page.steps else frames.nothing("This run has no snapshots, so no embedding to show.")
     if not found.steps:
         panels.caption(found.reason)

@@ -23,6 +23,11 @@ def title(text: str, badge: str = "", explains: str = "") -> None:
     st.html(f'<p class="st-title" title="{escaped(explains)}">{escaped(text)}{small}</p>')
 
 
+def head(key: str) -> Any:
+    """A row of one height for a panel's title and its controls, so that panels side by side stay level."""
+    return st.container(key=f"head_{key}", horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
+
+
 def caption(text: str) -> None:
     """One line under a chart: what, unit, sample or bins."""
     markup('<p class="st-caption">{text}</p>', text=text)
@@ -49,7 +54,7 @@ def tools(key: str, text: str, queries: Sequence[str], table: pa.Table, figure: 
     """
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
         caption(text)
-        with st.container(horizontal=True, width="content", gap=None):
+        with st.container(horizontal=True, width="content", gap="xxsmall"):
             with st.popover("SQL", type="tertiary", key=f"{key}_sql"):
                 st.code(";\n\n".join(dict.fromkeys(queries)), language="sql")
             with st.popover("Data", type="tertiary", key=f"{key}_data"):

@@ -104,7 +104,7 @@ RUNS: Final = """SELECT r.run, r.name, r.task, r.status, r.n_params, r.steps, r.
   max(m.last_value) FILTER (m.name = 'val_loss') AS val_loss,
   max(m.last_value) FILTER (m.name = 'val_accuracy') AS val_accuracy,
   max(m.last_value) FILTER (m.name = 'mfu') AS mfu,
-  (SELECT sum(bytes) FROM snapshots s WHERE s.run = r.run AND s.file IS NOT NULL) AS bytes
+  (SELECT sum(bytes)::DOUBLE FROM snapshots s WHERE s.run = r.run AND s.file IS NOT NULL) AS bytes
 FROM runs r LEFT JOIN metrics m ON m.run = r.run
 GROUP BY ALL ORDER BY r.created_at DESC NULLS LAST, r.run"""
 

@@ -12,11 +12,11 @@ PAGES: Final = Path(__file__).resolve().parents[2] / "pages"
 
 @dataclass(frozen=True)
 class PageSpec:
-    """One page: `name` is its file under `pages/` and its address; `answers` is the line beside its title."""
+    """One page, without an icon: Streamlit would fetch it from a font server for the browser's tab, and the app works
+    offline. `name` is its file under `pages/` and its address; `answers` is the line beside its title."""
 
     name: str
     title: str
-    icon: str
     group: str
     answers: str
 
@@ -26,9 +26,9 @@ class PageSpec:
 
 
 _ALL: Final = (
-    PageSpec("runs", "Runs", ":material/list:", "", "What there is, and how each run ended."),
-    PageSpec("curves", "Curves", ":material/show_chart:", "Analyse", "How it went: loss, accuracy, and the norm of every tensor."),
-    PageSpec("sql", "SQL", ":material/database:", "Analyse", "Ask the tables yourself."),
+    PageSpec("runs", "Runs", "", "What there is, and how each run ended."),
+    PageSpec("curves", "Curves", "Analyse", "How it went: loss, accuracy, and the norm of every tensor."),
+    PageSpec("sql", "SQL", "Analyse", "Ask the tables yourself."),
 )  # fmt: skip
 
 
@@ -38,11 +38,22 @@ def specs() -> dict[str, PageSpec]:
 
 
 def navigation(build: Callable[..., Any]) -> Any:
-    """`st.navigation` over all pages (`build` is `st.Page`); the first page is the default."""
+    """`st.navigation` over all pages (`build` is `st.Page`).
+
+    The default page has no address of its own in Streamlit, so it is a hidden one that goes on to the first: every
+    page of ours is then reached by its name, and a link to it works on a fresh server too.
+    """
     import streamlit as st
 
     groups: dict[str, list[Any]] = {}
-    for number, page in enumerate(specs().values()):
-        made = build(page.file, title=page.title, icon=page.icon, url_path=page.name, default=number == 0)
-        groups.setdefault(page.group, []).append(made)
-    return st.navigation(groups)
+    pages = {
+        name: build(page.file, title=page.title, url_path=name) for name, page in specs().items()
+    }
+    for name, page in specs().items():
+        groups.setdefault(page.group, []).append(pages[name])
+
+    def start() -> None:
+        st.switch_page(next(iter(pages.values())), query_params=st.query_params.to_dict())
+
+    home = build(start, title="Strobe", url_path="home", default=True, visibility="hidden")
+    return st.navigation({"": [home, *groups.pop("", [])], **groups})

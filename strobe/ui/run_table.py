@@ -66,15 +66,15 @@ def _columns() -> dict[str, Any]:
     c = st.column_config
     return {
         "": c.ImageColumn("", width=36),
-        "name": c.TextColumn("Name", width="medium", pinned=False),
+        "name": c.TextColumn("Name", width=150),
         "status": c.TextColumn("Status", width=90),
-        "test loss": c.LineChartColumn("Test loss (log)", width=150, help="Test loss over all steps, on a log scale"),
+        "test loss": c.LineChartColumn("Test loss (log)", width=130, help="Test loss over all steps, on a log scale"),
         "final test": c.NumberColumn("Final test", format="%.3g", help="Last test loss (nats)"),
         "final train": c.NumberColumn("Final train", format="%.3g", help="Last train loss (nats)"),
         "accuracy": c.NumberColumn("Test acc.", format="percent", help="Last test accuracy"),
         "onset": c.NumberColumn("Onset", format="localized", help="Grokking onset (step); empty: none"),
         "steps": c.NumberColumn("Steps", format="localized"),
-        "task": c.TextColumn("Task"),
+        "task": c.TextColumn("Task", width=120),
         "parameters": c.TextColumn("Params", width=80),
         "MFU": c.NumberColumn("MFU", format="percent", help="Model FLOP/s utilisation; empty: the device's peak is unknown"),
         "snapshots": c.TextColumn("Snapshots", width=90, help="Size of the snapshots that can be opened"),

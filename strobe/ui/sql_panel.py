@@ -28,7 +28,7 @@ _MOST_IN_URL: Final = 4_000
 
 _EDITOR_STYLE = """<style>
 .st-key-sql_text textarea { font: 13.5px/1.5 "Source Code Pro", ui-monospace, monospace; tab-size: 2; }
-.st-schema { font-size: 13px; max-height: 420px; overflow: auto; }
+.st-schema { font-size: 13px; max-height: 520px; overflow: auto; }
 .st-schema summary { cursor: pointer; padding: 2px 0; }
 .st-schema summary span, .st-schema td + td { opacity: .6; font-size: 12px; }
 .st-schema td { padding: 0 10px 0 14px; border: 0; line-height: 1.55; }
@@ -100,7 +100,7 @@ def _examples(page: Frame) -> None:
         st.session_state["sql_example"] = None
 
     titles = [example.title for example in EXAMPLES]
-    st.pills("Examples", titles, key="sql_example", on_change=picked, label_visibility="collapsed")
+    st.pills("Examples", titles, key="sql_example", on_change=picked, label_visibility="collapsed", wrap=True)
 
 
 def _editor() -> str | None:

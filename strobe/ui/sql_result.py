@@ -45,7 +45,7 @@ def _show_reply(reply: Reply) -> None:
         view = st.segmented_control(
             "View", ["Table", "Chart"], default="Table", key="sql_view", label_visibility="collapsed", required=True
         )
-        with st.container(horizontal=True, width="content", gap=None):
+        with st.container(horizontal=True, width="content", gap="small"):
             _downloads(table)
     if view == "Chart":
         _chart(table)
@@ -86,6 +86,7 @@ def _downloads(table: pa.Table) -> None:
 
 def _chart(table: pa.Table) -> None:
     from strobe.charts import quick
+    from strobe.charts.theme import DARK, LIGHT, altair_config
 
     suggested = quick.suggest(table)
     if suggested is None:
@@ -98,7 +99,9 @@ def _chart(table: pa.Table) -> None:
         colour = _pick("colour", ["(none)", *colours], suggested.colour or "(none)")
         mark = _pick("mark", list(_MARKS), suggested.mark)
     axes = quick.Axes(x, y, None if colour == "(none)" else colour, mark)
-    st.altair_chart(quick.figure(table, axes), width="stretch")
+    # The figure is made in the light theme, for files; on screen it takes the visitor's.
+    config = altair_config(DARK if st.context.theme.type == "dark" else LIGHT) | {"background": "transparent"}
+    st.vega_lite_chart(spec=quick.figure(table, axes).to_dict() | {"config": config}, theme=None, width="stretch")
     if mark == "bars" and table.num_rows > 60:
         st.caption("Bars show the first 60 rows.")
 
@@ -107,4 +110,4 @@ def _pick(name: str, options: list[str], default: str) -> Any:
     key = f"sql_chart_{name}"
     if st.session_state.get(key) not in options:
         st.session_state[key] = default
-    return st.selectbox(name, options, key=key, width=180)
+    return st.selectbox(name, options, key=key, width=150)

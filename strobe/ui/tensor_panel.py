@@ -84,7 +84,7 @@ def draw(page: Frame) -> None:
         panels.caption("No snapshot of this run has been ingested, so there are no tensor statistics: record snapshots and ingest again.")
         return
     state.offer("tensors", names, names[0])
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    with panels.head("tensors"):
         panels.title(_title(page))
         st.segmented_control(
             "Statistic", names, key="tensors", label_visibility="collapsed", required=True, persist_state="session",

@@ -76,33 +76,27 @@ export function line(g, box, data, look) {
 }
 
 function drawMark(g, box, mark, sx, sy, look) {
-  const at = sx(mark.x);
+  const at = sx(mark.x), ring = mark.y !== undefined;
   if (at < box.left - 1 || at > box.right + 1) return;
   g.font = look.font;
-  const wide = g.measureText(mark.label).width;
-  const left = at + 6 + wide > box.right;
-  g.strokeStyle = g.fillStyle = mark.colour;
+  const wide = g.measureText(mark.label).width, left = at + 8 + wide > box.right;
+  g.strokeStyle = mark.colour;
+  if (ring) {
+    g.lineWidth = 2;
+    g.fillStyle = look.background;
+    g.beginPath(); g.arc(at, sy(mark.y), 4, 0, 7); g.fill(); g.stroke();
+  } else {
+    g.lineWidth = 1.25;
+    g.setLineDash([2, 3]);
+    g.beginPath(); g.moveTo(at, box.top - 6 - 14 * mark.row); g.lineTo(at, box.bottom); g.stroke();
+    g.setLineDash([]);
+  }
+  // Words of a rule stand above the plot, where no line runs; those of a ring beside it.
+  const high = ring ? Math.max(box.top + 4, sy(mark.y) - 13) : box.top - 11 - 14 * mark.row;
   g.textAlign = left ? "right" : "left";
   g.textBaseline = "middle";
-  let high = box.top + 7 + 16 * (mark.row || 0);
-  if (mark.y === undefined) {
-    g.lineWidth = 1;
-    g.setLineDash([2, 3]);
-    g.beginPath(); g.moveTo(at, box.top); g.lineTo(at, box.bottom); g.stroke();
-    g.setLineDash([]);
-  } else {
-    const y = sy(mark.y);
-    g.lineWidth = 2;
-    g.beginPath(); g.arc(at, y, 4, 0, 7); g.fillStyle = look.background; g.fill(); g.stroke();
-    high = Math.max(box.top + 7, y - 12);
-  }
-  const start = left ? at - 6 : at + 6;
-  g.fillStyle = look.background;
-  g.globalAlpha = 0.85;
-  g.fillRect(left ? start - wide - 2 : start - 2, high - 8, wide + 4, 16);
-  g.globalAlpha = 1;
   g.fillStyle = look.text;
-  g.fillText(mark.label, start, high);
+  g.fillText(mark.label, left ? at - 6 : at + 6, high);
 }
 
 /** The step cursor: in the colour of the text, so that it is seen in the dark too. */

@@ -70,7 +70,8 @@ export const curves = {
     const yr = extent(within, header.log) || extent(seen.map((s) => s.y), header.log) || [header.log ? 1 : 0, 10];
     const y = padded(yr, header.log);
     if (header.share) { y[0] = Math.min(y[0], 0); y[1] = Math.max(y[1], 1.04); }
-    p.plot = { left: 54, right: width - 14, top: 12, bottom: header.height - 26 };
+    const rows = header.marks.reduce((most, m) => (m.y === undefined ? Math.max(most, m.row + 1) : most), 0);
+    p.plot = { left: 54, right: width - 14, top: 14 + 14 * rows, bottom: header.height - 26 };
     p.scales = line(g, p.plot, {
       x: { lo: xr[0], hi: xr[1], log: false, unit: header.unit }, y: { lo: y[0], hi: y[1], log: header.log },
       series: shown, marks: header.marks.filter((m) => !p.view.hidden.has(m.of)),
@@ -200,7 +201,7 @@ export const attention = {
     for (let l = 0; l < layers; l++) for (let h = 0; h < heads; h++) {
       const x = left + h * across + labels, y = 20 + l * down, at = from + (l * heads + h) * n * n;
       const box = { left: x, right: x + cell, top: y, bottom: y + cell };
-      heatmap(g, box, p.arrays.values.subarray(at, at + n * n), n, n, p.table);
+      heatmap(g, box, p.arrays.values.subarray(at, at + n * n), n, n, p.table, 0);
       g.fillStyle = p.look.text; g.textAlign = "left"; g.textBaseline = "alphabetic";
       g.fillText(layers > 1 ? `L${l} H${h}` : `head ${h}`, x, y - 6);
       if (labels) this.ticks(p, g, box, tokens, cell / n);
@@ -220,8 +221,8 @@ export const attention = {
     const h = Math.floor((at.x - left) / across), l = Math.floor(at.y / down);
     const key = Math.floor(((at.x - left - h * across - labels) / cell) * n), query = Math.floor(((at.y - 20 - l * down) / cell) * n);
     if (h < 0 || h >= heads || l < 0 || l >= layers || key < 0 || key >= n || query < 0 || query >= n) return p.hideTip();
-    const value = p.arrays.values[((p.frame * layers + l) * heads + h) * n * n + query * n + key] / 255;
-    const tail = key > query ? "masked: a later token" : `weight ${words(value, 2)}`;
+    const value = p.arrays.values[((p.frame * layers + l) * heads + h) * n * n + query * n + key];
+    const tail = value === 0 ? "masked: a later token" : `weight ${words((value - 1) / 254, 2)}`;
     p.showTip([[`layer ${l}, head ${h}`], [`${tokens[query]} looks at ${tokens[key]}`], [tail]], at.x, at.y);
   },
   pointerleave(p) { p.hideTip(); },

@@ -46,12 +46,8 @@ def basis(p: int) -> Basis:
     For even p the last row is the Nyquist cosine, (-1)^x. Raises ValueError when p < 2.
     """
     every = frequencies(p)
-    kinds = [
-        (0, "constant"),
-        *((int(k), kind) for k in every for kind in ("cos", "sin") if (2 * k, kind) != (p, "sin")),
-    ]
-    frequency = np.array([k for k, _ in kinds])
-    kind = np.array([name for _, name in kinds])
+    frequency = np.concatenate([[0], np.repeat(every, 2)])[:p]
+    kind = np.array(["constant", *["cos", "sin"] * len(every)][:p])
     # The product is reduced mod p first: the angle is then below 2 pi and loses nothing for large p.
     angle = 2 * np.pi / p * (frequency[:, None] * np.arange(p) % p)
     matrix = np.where((kind == "sin")[:, None], np.sin(angle), np.cos(angle))
@@ -68,16 +64,24 @@ def component_norms(W_E: Array, p: int) -> Array:
     float64, or in float32 for float32 input (error below 1e-6 of the largest component). Unit: that of W_E.
     """
     residues = _residues(W_E, p)
+    stacked = residues.reshape(-1, *residues.shape[-2:])
+    norms = np.empty(stacked.shape[:2], residues.dtype)
+    # A few at a time, so that what lies between stays in the cache.
+    for start in range(0, len(stacked), 4):
+        norms[start : start + 4] = _folded_norms(stacked[start : start + 4], p)
+    return norms.reshape(residues.shape[:-1])
+
+
+def _folded_norms(residues: Array, p: int) -> Array:
+    """`component_norms` of (n, p, d). Cosines are even and sines odd in x: folding x onto p - x halves the work."""
     half = (p - 1) // 2
-    # Cosines are even and sines odd in x, so folding x onto p - x halves the products.
-    low, high = residues[..., 1 : half + 1, :], residues[..., : p - half - 1 : -1, :]
-    middle = residues[..., half + 1 : p - half, :]
+    low, high = residues[:, 1 : half + 1], residues[:, : p - half - 1 : -1]
+    even = np.concatenate([residues[:, :1], low + high, residues[:, half + 1 : p - half]], axis=1)
     matrix, _, kind = basis(p)
-    even = np.concatenate([residues[..., :1, :], low + high, middle], axis=-2)
-    rows = matrix.astype(residues.dtype)
-    norms = np.empty((*residues.shape[:-2], p), residues.dtype)
-    norms[..., kind != "sin"] = _row_norms(rows[kind != "sin", : even.shape[-2]], even)
-    norms[..., kind == "sin"] = _row_norms(rows[kind == "sin", 1 : half + 1], low - high)
+    sine, rows = kind == "sin", matrix.astype(residues.dtype)
+    norms = np.empty(residues.shape[:2], residues.dtype)
+    norms[:, ~sine] = _row_norms(rows[~sine, : even.shape[1]] @ even)
+    norms[:, sine] = _row_norms(rows[sine, 1 : half + 1] @ (low - high))
     return norms
 
 
@@ -88,9 +92,9 @@ def _residues(W_E: Array, p: int) -> Array:
     return np.asarray(W_E[..., :p, :], dtype=dtype)
 
 
-def _row_norms(rows: Array, columns: Array) -> Array:
-    product = rows @ columns
-    return np.sqrt(np.einsum("...kd,...kd->...k", product, product))
+def _row_norms(product: Array) -> Array:
+    norms: Array = np.sqrt(np.einsum("nkd,nkd->nk", product, product))
+    return norms
 
 
 def embedding_power(W_E: Array, p: int) -> Array:
@@ -113,14 +117,14 @@ def neuron_shares(activations: Array, p: int) -> Floats:
 
     `activations` is (neurons, p, p), indexed by a and b. With A_hat the 2-D Fourier transform of the centred grid,
     share_k = energy of A_hat in {constant, cos k, sin k}^2 over its total energy. Returns (K, neurons), in [0, 1];
-    NaN for a neuron that does not vary. The shares of a neuron sum to 1 at most: terms that mix two frequencies are in
-    the total alone. (For even p a sum k = p / 2 holds three terms instead of eight.)
+    NaN for a neuron that does not vary. The shares of a neuron sum to 1 at most: terms that mix two frequencies are
+    in the total alone. (The Nyquist frequency of an even p has three terms where others have eight.)
     """
     if activations.ndim != 3 or activations.shape[1:] != (p, p):
         raise ValueError(f"activations of shape {activations.shape} are not (neurons, {p}, {p})")
     centred, total = _centred(activations)
-    # The block {constant, cos k, sin k}^2 is spanned by functions of a, of b, of a + b and of a - b alone, so four sums
-    # along lines hold all of it: O(p^2) instead of O(p^3) for each neuron.
+    # The block {constant, cos k, sin k}^2 is spanned by functions of a, of b, of a + b and of a - b alone, so four
+    # sums along lines hold all of it: O(p^2) instead of O(p^3) for each neuron.
     by_sum, by_difference = _diagonal_sums(centred)
     lines = np.stack([centred.sum(axis=2), centred.sum(axis=1), by_sum, by_difference], axis=1, dtype=np.float64)
     power = np.abs(np.fft.rfft(lines, axis=-1)[..., 1:]) ** 2
@@ -183,8 +187,8 @@ class KeyFrequencies(NamedTuple):
 def key_frequencies(shares: Floats, threshold: float = SPECIALISED) -> KeyFrequencies:
     """The key frequencies of a model from the shares (K, neurons) of its *final* snapshot.
 
-    A neuron is specialised where its largest share is at least `threshold`. The set stays fixed for all earlier steps:
-    a set made anew at each step holds nearly every frequency at initialisation. Empty where none is specialised.
+    A neuron is specialised where its largest share is at least `threshold`. The set stays fixed for all earlier
+    steps: a set made anew at each step holds nearly every frequency at initialisation. Empty where none is.
     """
     best = best_frequency(shares)
     found, neurons = np.unique(best.frequency[best.share >= threshold], return_counts=True)

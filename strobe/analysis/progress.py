@@ -1,7 +1,8 @@
 """Progress measures of a model that adds modulo p: what its logits owe to the key frequencies.
 
 Logits are (p * p, classes >= p), row a * p + b; classes from p on ("=") are dropped first. Every loss is a mean
-cross-entropy in nats, in float64: a float32 log-softmax bottoms out near 1e-7. `rows` picks inputs (a split), None all.
+cross-entropy in nats, in float64: a float32 log-softmax bottoms out near 1e-7. `rows` picks inputs (a split); None is
+all of them.
 Source: Nanda et al. 2023, "Progress measures for grokking via mechanistic interpretability".
 """
 
@@ -20,9 +21,10 @@ Floats = npt.NDArray[np.float64]
 
 
 def losses(logits: Array, labels: Array) -> Floats:
-    """-log softmax(logits)[label] of each row in float64: logits (n, classes), labels (n,) -> (n,). NaN where not finite.
+    """-log softmax(logits)[label] of each row in float64: logits (n, classes), labels (n,) -> (n,).
 
-    As log(1 + sum over the other classes of exp(l_j - l_label)), which keeps losses far below 1e-16 apart.
+    As log(1 + sum over the other classes of exp(l_j - l_label)), which keeps losses far below 1e-16 apart. NaN
+    where a logit is not finite.
     """
     others = np.array(logits, np.float64)
     index = np.asarray(labels)[:, None]

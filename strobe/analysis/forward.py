@@ -1,0 +1,203 @@
+"""The GPT-2 family in numpy: what a snapshot's own parameters make of given tokens, without torch.
+
+Letters: L layers, B sequences, T positions, H heads, D channels a head, C = H D width, F MLP width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Parameters = Mapping[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """What the parameters do not tell by themselves."""
+
+    n_layer: int
+    n_head: int
+    activation: str
+    """"gelu_tanh", "gelu" or "relu"."""
+    layernorm: str
+    """"pre" or "none"."""
+    layernorm_eps: float
+    tied_embeddings: bool
+
+    @classmethod
+    def of(cls, model: Mapping[str, Any]) -> Architecture:
+        """From the `model` object of a manifest. Raises ValueError for another family."""
+        if model.get("family") != "gpt2":
+            raise ValueError(f"model family {model.get('family')!r} has no forward pass here; only 'gpt2' has")
+        return cls(**{name: model[name] for name in cls.__slots__})
+
+    def __post_init__(self) -> None:
+        if self.activation not in _ACTIVATIONS or self.layernorm not in ("pre", "none"):
+            raise ValueError(f"no activation {self.activation!r} with layernorm {self.layernorm!r} is known")
+
+
+class Pass(NamedTuple):
+    """What a forward pass went through. With a `position` the axis in brackets is absent."""
+
+    logits: Array
+    """(B, [T], V)."""
+    attention: Array
+    """(L, B, H, [T], T): of the queries on the keys, after softmax; with a position, on the keys 0..position."""
+    preactivation: Array
+    """(L, B, [T], F): before the MLP's nonlinearity."""
+    activation: Array
+    """(L, B, [T], F): after it."""
+    residual: Array
+    """(L, B, [T], C): after each block."""
+
+
+def forward(
+    params: Parameters,
+    architecture: Architecture,
+    tokens: Array,
+    *,
+    position: int | None = None,
+    dtype: npt.DTypeLike = np.float32,
+    batch: int = 2048,
+) -> Pass:
+    """Run `tokens` (B, T), integers, through the model whose `params` carry llm.c's names ("wte", "qkvw", ..).
+
+    Layers are stacked on the first axis; absent biases add nothing. With `position` (negative: from the end) only
+    what that position shows is kept, and the last layer computes no other. `batch` sequences go through at a time.
+    Results have `dtype`; float32 agrees with PyTorch to about 1e-6 of the largest logit. Raises KeyError for a
+    missing weight, ValueError for tokens that do not fit.
+    """
+    tokens = np.asarray(tokens)
+    weights = {name: np.asarray(value, dtype) for name, value in params.items()}
+    _check(tokens, weights, position)
+    if position is not None:
+        # Attention is causal: nothing after the position can reach it.
+        tokens = tokens[:, : range(tokens.shape[1])[position] + 1]
+    parts = [
+        _run(weights, architecture, tokens[start : start + batch], position is not None)
+        for start in range(0, len(tokens), batch)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    logits, *others = zip(*parts, strict=True)
+    return Pass(np.concatenate(logits), *(np.concatenate(each, axis=1) for each in others))
+
+
+def _check(tokens: Array, weights: Parameters, position: int | None) -> None:
+    if tokens.ndim != 2 or tokens.dtype.kind not in "iu" or not tokens.size:
+        raise ValueError(f"tokens of shape {tokens.shape}, {tokens.dtype}, are not integers (sequences, positions)")
+    vocabulary, positions = len(weights["wte"]), len(weights["wpe"])
+    if tokens.shape[1] > positions:
+        raise ValueError(f"{tokens.shape[1]} positions are more than the model's {positions}")
+    if not 0 <= tokens.min() <= tokens.max() < vocabulary:
+        raise ValueError(f"tokens {tokens.min()}..{tokens.max()} are not all in 0..{vocabulary - 1}")
+    if position is not None and not -tokens.shape[1] <= position < tokens.shape[1]:
+        raise ValueError(f"position {position} is not one of {tokens.shape[1]}")
+
+
+def _run(weights: Parameters, architecture: Architecture, tokens: Array, last_only: bool) -> Pass:
+    x = weights["wte"][tokens] + weights["wpe"][: tokens.shape[1]]
+    seen: list[tuple[Array, ...]] = []
+    for number in range(architecture.n_layer):
+        layer = {name: weights[name][number] for name in _PER_LAYER if name in weights}
+        final = last_only and number == architecture.n_layer - 1
+        x, *taps = _block(x, layer, architecture, final)
+        # The last layer has the one position already; the others are cut to it.
+        seen.append(tuple(tap[..., -1, :] if last_only else tap for tap in taps))
+    x = _norm(x[:, -1] if last_only else x, weights.get("lnfw"), weights.get("lnfb"), architecture)
+    unembed = weights["wte" if architecture.tied_embeddings else "unembed"]
+    return Pass(x @ unembed.T, *(np.stack(each) for each in zip(*seen, strict=True)))
+
+
+_PER_LAYER = (
+    *("ln1w", "ln1b", "qkvw", "qkvb", "attprojw", "attprojb"),
+    *("ln2w", "ln2b", "fcw", "fcb", "fcprojw", "fcprojb"),
+)
+
+
+def _block(x: Array, layer: Parameters, architecture: Architecture, final: bool) -> tuple[Array, ...]:
+    """x (B, T, C) after one block, or its last position alone (B, 1, C) when `final`; and what `Pass` keeps."""
+    normed = _norm(x, layer.get("ln1w"), layer.get("ln1b"), architecture)
+    mixed, attention = _attention(normed, layer, architecture.n_head, final)
+    x = (x[:, -1:] if final else x) + mixed
+    hidden = _norm(x, layer.get("ln2w"), layer.get("ln2b"), architecture)
+    preactivation = _linear(hidden, layer["fcw"], layer.get("fcb"))
+    activation = _ACTIVATIONS[architecture.activation](preactivation)
+    x = x + _linear(activation, layer["fcprojw"], layer.get("fcprojb"))
+    return x, attention, preactivation, activation, x
+
+
+def _linear(x: Array, weight: Array, bias: Array | None) -> Array:
+    # One large product instead of one a sequence.
+    flat: Array = x.reshape(-1, x.shape[-1]) @ weight.T
+    if bias is not None:
+        flat += bias
+    return flat.reshape(*x.shape[:-1], len(weight))
+
+
+def _norm(x: Array, weight: Array | None, bias: Array | None, architecture: Architecture) -> Array:
+    if architecture.layernorm == "none":
+        return x
+    centred = x - x.mean(axis=-1, keepdims=True)
+    variance = np.einsum("...c,...c->...", centred, centred)[..., None] / x.shape[-1]
+    centred /= np.sqrt(variance + x.dtype.type(architecture.layernorm_eps))
+    if weight is not None:
+        centred *= weight
+    if bias is not None:
+        centred += bias
+    normed: Array = centred
+    return normed
+
+
+def _attention(x: Array, layer: Parameters, n_head: int, final: bool) -> tuple[Array, Array]:
+    """(B, S, C) and the weights (B, H, S, T), S = 1 when `final`, else T."""
+    B, T, C = x.shape
+    rows, bias = layer["qkvw"], layer.get("qkvb")
+    shift = (None, None, None) if bias is None else np.split(bias, 3)
+    q, k, v = (
+        _linear(source, weight, each).reshape(B, -1, n_head, C // n_head).transpose(0, 2, 1, 3)
+        for source, weight, each in zip((x[:, -1:] if final else x, x, x), np.split(rows, 3), shift, strict=True)
+    )
+    scores = q @ k.transpose(0, 1, 3, 2)
+    scores *= x.dtype.type(1 / math.sqrt(C // n_head))
+    if not final:
+        scores[..., ~np.tri(T, dtype=bool)] = -np.inf
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    weights /= weights.sum(axis=-1, keepdims=True)
+    mixed = (weights @ v).transpose(0, 2, 1, 3).reshape(B, -1, C)
+    return _linear(mixed, layer["attprojw"], layer.get("attprojb")), weights
+
+
+def _relu(x: Array) -> Array:
+    positive: Array = np.maximum(x, x.dtype.type(0))
+    return positive
+
+
+def _gelu(x: Array) -> Array:
+    from scipy.special import erf  # type: ignore[import-untyped]
+
+    half = x.dtype.type(0.5)
+    exact: Array = half * x * (1 + erf(x * x.dtype.type(math.sqrt(0.5))))
+    return exact
+
+
+def _gelu_tanh(x: Array) -> Array:
+    inner = x * x
+    inner *= x.dtype.type(0.044715)
+    inner += x.dtype.type(1)
+    inner *= x
+    inner *= x.dtype.type(math.sqrt(2 / math.pi))
+    np.tanh(inner, out=inner)
+    inner += x.dtype.type(1)
+    inner *= x
+    inner *= x.dtype.type(0.5)
+    return inner
+
+
+_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"gelu_tanh": _gelu_tanh, "gelu": _gelu, "relu": _relu}

@@ -1,0 +1,82 @@
+"""How classes lie in a space of representations: centroids, radius, spread, separation, alignment with a circle."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+
+
+class ClassGeometry(NamedTuple):
+    """Of points in d dimensions in C classes; lengths are in the points' unit."""
+
+    centroids: Floats
+    """(C, d); NaN for a class without points, which has no centroid (and none at the origin)."""
+    counts: npt.NDArray[np.int64]
+    """(C,)."""
+    variances: Floats
+    """(C,): mean squared distance to the own centroid; NaN for a class without points."""
+    radius: float
+    """Root mean squared distance of all points to their own centroid."""
+    spread: float
+    """Root mean squared distance of the centroids to their mean, classes counted once each."""
+    snr: float
+    """spread^2 / radius^2; NaN where the radius is 0."""
+
+
+def class_geometry(points: Array, labels: Array, n_classes: int) -> ClassGeometry:
+    """The geometry of `points` (n, d) with integer `labels` (n,) in 0..n_classes - 1, in float64.
+
+    Raises ValueError for shapes or labels that do not fit, or no points.
+    """
+    x, labels = np.asarray(points, np.float64), np.asarray(labels)
+    if x.ndim != 2 or labels.shape != x.shape[:1] or not len(x):
+        raise ValueError(f"points {x.shape} and labels {labels.shape} are not (n, d) and (n,)")
+    if not 0 <= labels.min() <= labels.max() < n_classes:
+        raise ValueError(f"labels {labels.min()}..{labels.max()} are not all in 0..{n_classes - 1}")
+    counts = np.bincount(labels, minlength=n_classes)
+    members = np.zeros((n_classes, len(x)))
+    members[labels, np.arange(len(x))] = 1
+    with np.errstate(invalid="ignore"):
+        centroids = members @ x / counts[:, None]
+        squares = ((x - centroids[labels]) ** 2).sum(axis=1)
+        variances = np.bincount(labels, squares, minlength=n_classes) / counts
+    present = centroids[counts > 0]
+    radius = float(np.sqrt(squares.mean()))
+    spread = float(np.sqrt(((present - present.mean(axis=0)) ** 2).sum(axis=1).mean()))
+    snr = (spread / radius) ** 2 if radius > 0 else float("nan")
+    return ClassGeometry(centroids, counts, variances, radius, spread, snr)
+
+
+def fisher(centroids: Array, variances: Array) -> Floats:
+    """J(r, s) = |mu_r - mu_s|^2 / (var_r + var_s): (C, C) from (C, d) and (C,).
+
+    NaN for an absent class, and where both variances are 0.
+    """
+    apart = ((centroids[:, None] - centroids[None]) ** 2).sum(axis=-1)
+    total = variances[:, None] + variances[None]
+    ratio: Floats = np.divide(apart, total, out=np.full(apart.shape, np.nan), where=total > 0)
+    return ratio
+
+
+def fourier_alignment(points: Array) -> tuple[float, int]:
+    """How closely classes 0..p-1 follow one another round a circle, and at which frequency k = 1..p//2.
+
+    max over k of |mean over r of exp(i (theta_r - 2 pi k r / p))|^2, for either sense of rotation, with theta_r the
+    angle of `points` (p, 2), class r, about their mean: 1 = exactly in order. Absent classes (NaN) are left out of
+    the mean. Raises ValueError for another shape or fewer than three points.
+    """
+    x = np.asarray(points, np.float64)
+    there = np.flatnonzero(~np.isnan(x).any(axis=-1)) if x.ndim == 2 else np.array([], int)
+    if x.ndim != 2 or x.shape[1] != 2 or len(there) < 3:
+        raise ValueError(f"alignment needs at least three points (p, 2), not {len(there)} of {x.shape}")
+    p = len(x)
+    centred = x[there] - x[there].mean(axis=0)
+    turn = np.exp(1j * np.arctan2(centred[:, 1], centred[:, 0]))
+    waves = np.exp(-2j * np.pi / p * (np.arange(1, p // 2 + 1)[:, None] * there % p))
+    scores = np.maximum(np.abs(waves @ turn), np.abs(waves.conj() @ turn)) ** 2 / len(there) ** 2
+    return float(scores.max()), int(scores.argmax()) + 1

@@ -1,0 +1,94 @@
+"""The numpy forward pass against PyTorch's, on hand-built models of every shape the format knows."""
+
+import numpy as np
+import pytest
+
+from strobe.analysis.forward import Architecture, forward
+
+torch = pytest.importorskip("torch")
+model = pytest.importorskip("strobe.train.model")
+
+
+def built(seed=0, **options):
+    """A two-layer model with every parameter, biases and LayerNorm included, drawn at random."""
+    config = model.ModelConfig(
+        n_layer=2, n_head=2, n_embd=12, mlp_width=40, block_size=7, vocab_size=11, **options
+    )  # fmt: skip
+    gpt = model.GPT(config, seed=1)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in gpt.parameters():
+            parameter.add_(0.4 * torch.randn(parameter.shape, generator=generator))
+    params = {name: value.detach().numpy() for name, value in gpt.named_parameters()}
+    names = ("n_layer", "n_head", "activation", "layernorm", "layernorm_eps", "tied_embeddings")
+    return gpt, params, Architecture(**{name: getattr(config, name) for name in names})
+
+
+TOKENS = np.random.default_rng(0).integers(0, 11, (9, 6))
+
+
+@pytest.mark.parametrize("activation", ["gelu_tanh", "gelu", "relu"])
+@pytest.mark.parametrize("layernorm", ["pre", "none"])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("tied_embeddings", [True, False])
+def test_everything_equals_pytorch(activation, layernorm, bias, tied_embeddings):
+    gpt, params, architecture = built(
+        activation=activation, layernorm=layernorm, bias=bias, tied_embeddings=tied_embeddings
+    )  # fmt: skip
+    taps = model.Taps()
+    with torch.no_grad():
+        logits = gpt(torch.from_numpy(TOKENS), taps=taps).numpy()
+    for dtype, error in ((np.float32, 1e-5), (np.float64, 1e-5)):
+        found = forward(params, architecture, TOKENS, dtype=dtype)
+        scale = max(1.0, np.abs(logits).max())
+        assert found.logits.dtype == dtype
+        assert np.abs(found.logits - logits).max() <= error * scale
+        for ours, theirs in (
+            (found.attention, taps.attention),
+            (found.preactivation, taps.preactivation),
+            (found.residual, taps.residual),
+        ):
+            theirs = torch.stack(theirs).detach().numpy()
+            assert ours.shape == theirs.shape
+            assert np.abs(ours - theirs).max() <= error * max(1.0, np.abs(theirs).max())
+        assert not found.attention[..., ~np.tri(6, dtype=bool)].any()
+
+
+def test_logits_of_ordinary_size_agree_absolutely():
+    gpt, params, architecture = built()
+    params = {name: value * np.float32(0.4) for name, value in params.items()}
+    with torch.no_grad():
+        for name, value in gpt.named_parameters():
+            value.copy_(torch.from_numpy(params[name]))
+        logits = gpt(torch.from_numpy(TOKENS)).numpy()
+    assert np.abs(forward(params, architecture, TOKENS).logits - logits).max() <= 1e-5
+
+
+@pytest.mark.parametrize("position", [-1, 5, 2, 0])
+def test_one_position_is_the_same_as_in_the_whole(position):
+    _, params, architecture = built()
+    whole = forward(params, architecture, TOKENS)
+    one = forward(params, architecture, TOKENS, position=position, batch=4)
+    assert np.abs(one.logits - whole.logits[:, position]).max() < 1e-5
+    at = range(6)[position]
+    assert np.abs(one.attention - whole.attention[..., at, : at + 1]).max() < 1e-6
+    assert np.abs(one.preactivation - whole.preactivation[:, :, at]).max() < 1e-5
+    assert np.abs(one.activation - whole.activation[:, :, at]).max() < 1e-5
+    assert np.abs(one.residual - whole.residual[:, :, at]).max() < 1e-5
+
+
+def test_what_does_not_fit_is_refused():
+    _, params, architecture = built()
+    for tokens, message in (
+        (np.full((1, 8), 1), "8 positions are more than the model's 7"),
+        (np.full((1, 3), 11), r"not all in 0\.\.10"),
+        (np.full((1, 3), 1.0), "not integers"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            forward(params, architecture, tokens)
+    with pytest.raises(ValueError, match="position 6"):
+        forward(params, architecture, TOKENS, position=6)
+    with pytest.raises(KeyError, match="fcw"):
+        forward({name: value for name, value in params.items() if name != "fcw"}, architecture, TOKENS)
+    with pytest.raises(ValueError, match="'llama' has no forward pass"):
+        Architecture.of({"family": "llama"})

@@ -1,0 +1,111 @@
+"""Projections, alignment and circularity against figures whose shape is known."""
+
+import numpy as np
+import pytest
+
+from strobe.analysis import projection
+
+
+def rotation(k, seed):
+    return np.linalg.qr(np.random.default_rng(seed).standard_normal((k, k)))[0]
+
+
+def circle(n, k=1, d=2, seed=0):
+    angle = 2 * np.pi * k * np.arange(n) / n
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1) @ rotation(d, seed)[:2] + 3
+
+
+@pytest.mark.parametrize("shape", [(60, 8), (8, 60)])
+def test_pca_is_the_svd(shape):
+    x = np.random.default_rng(0).standard_normal(shape) * np.linspace(3, 0.1, shape[1]) + 5
+    found = projection.pca(x, 3)
+    s = np.linalg.svd(x - x.mean(axis=0), compute_uv=False)
+    assert found.explained == pytest.approx(s[:3] ** 2 / (s**2).sum())
+    assert np.abs(found.axes.T @ found.axes - np.eye(3)).max() < 1e-12
+    assert np.linalg.norm(found.points, axis=0) == pytest.approx(s[:3])
+    assert (found.axes.max(axis=0) >= -found.axes.min(axis=0)).all()
+    assert projection.pca(x[::-1].astype(np.float32), 3).axes == pytest.approx(found.axes, abs=1e-3)
+
+
+def test_pca_refuses():
+    with pytest.raises(ValueError, match="3 axes need"):
+        projection.pca(np.zeros((2, 5)), 3)
+    with pytest.raises(ValueError, match="finite"):
+        projection.pca(np.full((5, 5), np.nan))
+
+
+def test_a_movie_stands_still_when_nothing_moves():
+    x = np.random.default_rng(1).standard_normal((20, 6))
+    for basis in ("joint", 0, -1):
+        movie = projection.pca_movie(np.stack([x, x + 4, x * 2]), 2, basis)
+        assert movie.frames[1] == pytest.approx(movie.frames[0])
+        assert movie.frames[2] == pytest.approx(2 * movie.frames[0])
+        assert movie.explained == pytest.approx(movie.explained[0])
+        assert movie.frames[0] == pytest.approx(projection.pca(x).points)
+
+
+def test_rotated_copies_align():
+    x = np.random.default_rng(2).standard_normal((30, 3))
+    copies = np.stack([x @ rotation(3, seed) + seed for seed in range(6)])
+    aligned = projection.align(copies)
+    assert np.abs(aligned - aligned[0]).max() < 1e-9
+    assert np.array_equal(aligned[0], copies[0])
+    mirrored = x * [1, 1, -1]
+    assert np.abs(projection.procrustes(mirrored, x) - x).max() < 1e-9
+    assert projection.procrustes(2 * x, x) == pytest.approx(2 * (x - x.mean(axis=0)) + x.mean(axis=0))
+
+
+@pytest.mark.parametrize("d", [2, 7])
+@pytest.mark.parametrize("k", [1, 5])
+def test_circularity_of_a_circle(d, k):
+    n = 97
+    order = k * np.arange(n) % n
+    assert projection.circularity(circle(n, k, d), order) == pytest.approx(1)
+    assert projection.circularity(circle(n, k, d)) == pytest.approx(1)
+    assert projection.circularity(circle(n, k, d), (k + 1) * np.arange(n) % n) < 1e-9
+
+
+def test_circularity_of_what_is_no_circle():
+    n = 97
+    line = np.outer(np.arange(n), [1.0, 2, 3])
+    wave = np.outer(np.cos(2 * np.pi * np.arange(n) / n), [1.0, 2])
+    blob = np.random.default_rng(0).standard_normal((n, 5))
+    for points in (line, wave):
+        assert projection.circularity(points, np.arange(n)) < 1e-12
+        assert projection.circularity(points) < 1e-12
+    assert projection.circularity(blob, np.arange(n)) < 0.1
+    ellipse = np.stack([np.cos(a := 2 * np.pi * np.arange(n) / n), 0.5 * np.sin(a)], axis=1)
+    assert projection.circularity(ellipse, np.arange(n)) == pytest.approx(0.25)
+    assert np.isnan(projection.circularity(np.full((n, 2), 0.1)))
+    assert np.isnan(projection.circularity(np.eye(2)))
+
+
+def test_tsne_keeps_clusters_apart_and_repeats():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.standard_normal((20, 10)), rng.standard_normal((20, 10)) + 20])
+    shown = projection.tsne(x, 2, perplexity=10)
+    assert np.array_equal(shown, projection.tsne(x, 2, perplexity=10))
+    centres = shown[:20].mean(axis=0), shown[20:].mean(axis=0)
+    inside = max(
+        np.linalg.norm(shown[:20] - centres[0], axis=1).max(), np.linalg.norm(shown[20:] - centres[1], axis=1).max()
+    )
+    assert np.linalg.norm(centres[0] - centres[1]) > inside
+    movie = projection.tsne_movie(np.stack([x, x]), 2, perplexity=10)
+    assert np.abs(movie[1] - movie[0]).max() < 0.5 * np.abs(movie[0]).max()
+    with pytest.raises(ValueError, match="too few"):
+        projection.tsne(x[:3])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_umap_and_its_movie():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.standard_normal((30, 10)), rng.standard_normal((30, 10)) + 20])
+    for count in (2, 3):
+        shown = projection.umap(x, count)
+        assert shown.shape == (60, count)
+        assert np.array_equal(shown, projection.umap(x, count))
+    movie = projection.aligned_umap([x, x + 0.01 * rng.standard_normal(x.shape), x])
+    assert movie.shape == (3, 60, 2)
+    spread = np.abs(movie[0] - movie[0].mean(axis=0)).mean()
+    assert np.abs(movie[1] - movie[0]).mean() < spread

@@ -103,7 +103,7 @@ def _sum_block(values, bits, pivot, infinity):
     return count, first, second, low, high, zeros
 
 
-def _partials(values, bits, infinity, pivots, sums, keys):  # noqa: PLR0917 (compiled calls are positional)
+def _partials(values, bits, infinity, pivots, sums, keys):
     """Fill sums (rows, blocks, SUM_FIELDS) and keys (rows, blocks, 2) of values (rows, n) and their bits.
 
     `infinity` (1,) holds the order key of +infinity; that of -infinity is its complement.
@@ -146,7 +146,7 @@ def _pivots(values, out):
         out[row] = sample[count // 2] if count else 0.0
 
 
-def _combined(size, pivots, sums, keys, out, extremes):  # noqa: PLR0917 (compiled calls are positional)
+def _combined(size, pivots, sums, keys, out, extremes):
     """Fill out (rows, RESULT_FIELDS) and extremes (rows, 2), the bits of min and max, for rows of `size` values.
 
     Where no value is finite, l2, mean and std are NaN and extremes mean nothing.

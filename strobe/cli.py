@@ -9,7 +9,7 @@ import typer
 from etl.errors import StrobeError
 from strobe import __version__
 from strobe.commands import app as app_command
-from strobe.commands import data, runs, sql, train, verify
+from strobe.commands import data, example, runs, sql, train, verify
 
 app = typer.Typer(
     name="strobe",
@@ -43,6 +43,7 @@ app.command("sql")(sql.sql)
 app.command("verify")(verify.verify)
 app.command("rm")(runs.rm)
 app.command("rename")(runs.rename)
+app.command("example")(example.example)
 app.command("compact")(data.compact)
 app.command("doctor")(data.doctor)
 app.command("app")(app_command.app)

@@ -1,0 +1,5 @@
+"""`python -m strobe` is `strobe`."""
+
+from strobe.cli import main
+
+main()

@@ -1,0 +1,81 @@
+"""The embedded example: a real run that groks, thinned to travel with the code."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+
+from etl.errors import StrobeError
+from etl.files import Files
+from etl.ingest import ingest
+from etl.load import commit, read_pointer, read_rows, remove_unnamed, write_part
+from etl.run import Run
+from etl.store import Store
+from etl.thin import choose_steps, thin
+
+SNAPSHOTS = 28
+"""How many snapshots of the grokking run fit the size budget."""
+MAX_BYTES = 15_000_000
+
+
+def dense_range(store: Store, run: str) -> tuple[int, int] | None:
+    """From where the training set is known to the grokking onset: where structure forms. None without an onset."""
+    from strobe.analysis.transitions import grokking_onset
+
+    rows = store.sql(
+        "SELECT t.step, t.value AS train, v.value AS val FROM scalars t JOIN scalars v USING (run, step) "
+        "WHERE run = $1 AND t.name = 'train_accuracy' AND v.name = 'val_accuracy' ORDER BY step",
+        [run],
+    )
+    steps, train, val = (rows[name].to_numpy() for name in ("step", "train", "val"))
+    onset = grokking_onset(steps, train, val)
+    return (onset.fitted, onset.step) if onset.step is not None and onset.fitted is not None else None
+
+
+def embed(run_folder: Path, target: Path, *, on_step: Callable[[int], None] = lambda _step: None) -> int:
+    """Make `target` a store that holds just this run, thinned; returns its size in bytes.
+
+    `target` is replaced as a whole at the end. Raises StrobeError when the result is over the budget.
+    """
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".example-") as scratch:
+        made = Path(scratch) / "store"
+        (report,) = ingest([run_folder], made)
+        run = Run(run_folder)
+        steps = choose_steps(run.steps(), SNAPSHOTS, dense_range(Store(made), report.run))
+        folder = f"runs/{report.run}/snapshots"
+        reduced = thin(run, made / folder, steps, on_step=on_step)
+        _point_to(Files(made), report.run, folder, reduced)
+        for lock in made.rglob(".lock"):
+            lock.unlink()
+        size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
+        if size > MAX_BYTES:
+            raise StrobeError(f"the example is {size / 1e6:.1f} MB; at most {MAX_BYTES / 1e6:.0f} MB may travel")
+        shutil.rmtree(target, ignore_errors=True)
+        made.rename(target)
+    return size
+
+
+def _point_to(files: Files, run: str, folder: str, reduced: dict[str, object]) -> None:
+    """Let the tables speak of the thinned snapshots that lie in the store itself."""
+    assert files.local is not None
+    kept = {(step, attempt): path for step, attempt, path in Run(files.local / folder).files()}
+    pointer = read_pointer(files, run)
+    rows = read_rows(files, pointer, "snapshots").to_pylist()
+    opened = Run(files.local / folder)
+    for row in rows:
+        path = kept.get((row["step"], row["attempt"]))
+        row["file"] = path.name if path is not None else None
+        if path is not None:
+            row |= {"bytes": path.stat().st_size, "crc32": opened.open(path).payload_crc}
+    snapshots = pa.Table.from_pylist(rows, read_rows(files, pointer, "snapshots").schema)
+    about = read_rows(files, pointer, "runs")
+    for column, value in (("snapshots_path", folder), ("reduced", json.dumps(reduced))):
+        about = about.set_column(about.schema.get_field_index(column), column, pa.array([value]))
+    tables = {"snapshots": [write_part(files, run, "snapshots", snapshots)]}
+    tables["runs"] = [write_part(files, run, "runs", about)]
+    remove_unnamed(files, commit(files, pointer, tables, pointer.state | {"reduced": json.dumps(reduced)}))

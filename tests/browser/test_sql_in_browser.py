@@ -1,0 +1,149 @@
+"""The SQL page in a real browser: a query runs and is shared by its link, a bomb is stopped and the page lives."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import real_store
+
+CHROMIUM = shutil.which("chromium")
+ROOT = Path(__file__).resolve().parents[2]
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
+BOMB = "select count(*) from range(1000000000000) t(i) where hash(i) = 1"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("CI"), reason="Chromium is not installed: the page is not driven"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    store = real_store.make(tmp_path_factory.mktemp("served") / "store")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "streamlit_app.py")]
+    command += ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
+    environment = {**os.environ, "STROBE_STORE": str(store), "STROBE_QUERY_TIMEOUT_S": "1.5"}
+    environment.pop("STROBE_READ_ONLY", None)
+    server = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        _wait_until_healthy(f"http://127.0.0.1:{port}/_stcore/health")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _wait_until_healthy(url: str) -> None:
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("the app did not start within 30 s")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+def visit(browser: Any, url: str) -> Any:
+    page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
+    page.goto(url)
+    page.get_by_label("SQL", exact=True).wait_for(timeout=30_000)
+    return page
+
+
+def ask(page: Any, sql: str) -> None:
+    editor = page.get_by_label("SQL", exact=True)
+    editor.fill(sql)
+    editor.press("Control+Enter")
+
+
+def test_a_query_runs_and_its_link_shows_it_to_another(browser: Any, address: str) -> None:
+    page = visit(browser, f"{address}/sql")
+    ask(page, "select run, 40 + 2 as answer from runs")
+    page.get_by_test_id("stDataFrame").wait_for(timeout=15_000)
+    page.wait_for_url("**q=select*", timeout=5_000)
+    other = visit(browser, page.url)
+    other.get_by_text("This query came with the link").wait_for(timeout=15_000)
+    assert other.get_by_label("SQL", exact=True).input_value() == "select run, 40 + 2 as answer from runs"
+    assert other.get_by_test_id("stDataFrame").count() == 0
+    other.get_by_role("button", name="Run", exact=True).click()
+    other.get_by_test_id("stDataFrame").wait_for(timeout=15_000)
+
+
+def test_a_bomb_is_stopped_and_the_page_lives(browser: Any, address: str) -> None:
+    page = visit(browser, f"{address}/sql")
+    started = time.monotonic()
+    ask(page, BOMB)
+    page.get_by_text("Stopped after 1.5 s").wait_for(timeout=15_000)
+    assert time.monotonic() - started < 8.0
+    ask(page, "select 7 as seven")
+    page.get_by_test_id("stDataFrame").wait_for(timeout=15_000)
+
+
+def test_hostile_names_make_no_element(browser: Any, address: str) -> None:
+    page = visit(browser, f"{address}/sql?q=" + urllib.parse.quote('select 1 as "<img src=x onerror=window.hit=1>"'))
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_test_id("stDataFrame").wait_for(timeout=15_000)
+    page.get_by_text("Chart", exact=True).click()
+    page.wait_for_timeout(1_000)
+    assert page.evaluate("window.hit") is None
+    assert page.locator("img[src=x]").count() == 0
+
+
+@pytest.mark.slow
+def test_twenty_visitors_leave_other_pages_quick(browser: Any, address: str) -> None:
+    """Twenty sessions queue for two places; somebody else goes to and fro between pages meanwhile."""
+    other = visit(browser, f"{address}/sql")
+    links = [other.get_by_test_id("stSidebarNav").get_by_role("link", name=name) for name in ("Runs", "SQL")]
+    signs = ["What there is", "Ask the tables yourself"]
+    go(other, links[0], signs[0])
+    visitors = [visit(browser, f"{address}/sql") for _ in range(20)]
+    for visitor in visitors:
+        ask(visitor, BOMB)
+        # The spinners of twenty pages would cost this machine more than the queries do.
+        visitor.set_viewport_size({"width": 50, "height": 50})
+    times = [go(other, links[(turn + 1) % 2], signs[(turn + 1) % 2]) for turn in range(20)]
+    assert sorted(times)[18] < 2.0, times
+
+
+def go(page: Any, link: Any, sign: str) -> float:
+    """Seconds from a click in the menu to the page that it leads to."""
+    started = time.monotonic()
+    link.click()
+    page.get_by_text(sign).wait_for(timeout=20_000)
+    return time.monotonic() - started

@@ -9,7 +9,9 @@ from strobe.ui.frame import Frame, frame
 page = frame("curves")
 
 
-def panel(key: str, title: str, metrics: dict[str, str], *, y_title: str, share: bool = False, log: bool | None = None) -> None:
+def panel(
+    key: str, title: str, metrics: dict[str, str], *, y_title: str, share: bool = False, log: bool | None = None
+) -> None:
     """One chart: `metrics` maps a metric to the word for its split; `log` None means no switch."""
     scales = ["log", "linear"]
     with panels.head(key):
@@ -18,7 +20,12 @@ def panel(key: str, title: str, metrics: dict[str, str], *, y_title: str, share:
             default = "log" if log else "linear"
             state.offer(f"{key}_axis", scales, default)
             st.segmented_control(
-                f"{title} axis", scales, key=f"{key}_axis", label_visibility="collapsed", required=True, persist_state="session"
+                f"{title} axis",
+                scales,
+                key=f"{key}_axis",
+                label_visibility="collapsed",
+                required=True,
+                persist_state="session",
             )
             log = state.remember(f"{key}_axis", st.session_state[f"{key}_axis"], default) == "log"
     wanted = [Curve(run, metric, split) for run in page.runs for metric, split in metrics.items()]
@@ -32,7 +39,13 @@ def loss() -> None:
 
 @st.fragment
 def accuracy() -> None:
-    panel("accuracy", "Accuracy", {"val_accuracy": "test", "train_accuracy": "train"}, y_title="accuracy (share)", share=True)
+    panel(
+        "accuracy",
+        "Accuracy",
+        {"val_accuracy": "test", "train_accuracy": "train"},
+        y_title="accuracy (share)",
+        share=True,
+    )
 
 
 @st.fragment

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from app_store import PAGES, ROOT, grokking, log_only
@@ -12,9 +14,11 @@ from make_run import make_run
 from streamlit.testing.v1 import AppTest
 
 from etl.ingest import ingest
+from etl.store import Catalogue
 
 NAMES = (
-    "<img src=x onerror=alert(1)>", "[link](javascript:alert(1))", ":red[x] :smile:", "$\\LaTeX$", "'; DROP TABLE runs; --",
+    "<img src=x onerror=alert(1)>", "[link](javascript:alert(1))", ":red[x] :smile:", "$\\LaTeX$",
+    "'; DROP TABLE runs; --",
     "=cmd()", "# heading\u202e", "`code`", "𝒳 naïve", "{brace} %s",
 )  # fmt: skip
 
@@ -34,8 +38,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def use(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    yield lambda path: monkeypatch.setenv("STROBE_STORE", str(path))
+def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    return lambda path: monkeypatch.setenv("STROBE_STORE", str(path))
 
 
 def opened(page: str, *, cold: bool = True, **query: str | list[str]) -> AppTest:
@@ -89,9 +93,12 @@ def test_milestones_are_words(use, store: Path, page: str) -> None:
 
 
 HOSTILE = [
-    {"run": "../../etc"}, {"run": "no-such-run"}, {"run": "x" * 100_000}, {"run": "%00"}, {"run": "<script>alert(1)</script>"},
-    {"run": ["grok-a", "grok-a", "nope"]}, {"run": ""}, {"step": "abc"}, {"step": "-1"}, {"step": "1e309"}, {"step": "NaN"},
-    {"step": str(2**63)}, {"step": "450"}, {"step": ["1", "2"]}, {"step": "٣"}, {"x": "sideways"}, {"tensors": "nothing"},
+    {"run": "../../etc"}, {"run": "no-such-run"}, {"run": "x" * 100_000}, {"run": "%00"},
+    {"run": "<script>alert(1)</script>"},
+    {"run": ["grok-a", "grok-a", "nope"]}, {"run": ""}, {"step": "abc"}, {"step": "-1"}, {"step": "1e309"},
+    {"step": "NaN"},
+    {"step": str(2**63)}, {"step": "450"}, {"step": ["1", "2"]}, {"step": "٣"}, {"x": "sideways"},
+    {"tensors": "nothing"},
     {"row": "'; DROP"}, {"loss_axis": "<b>"}, {"probe": "99"}, {"unknown": "1"},
 ]  # fmt: skip
 
@@ -105,7 +112,9 @@ def test_a_link_that_means_nothing_falls_back_and_is_mended(use, store: Path, pa
     assert set(run) <= {"grok-a", "second"}
     assert int(values(at, "step")[0]) % 100 == 0
     if page == "curves":
-        assert not {"sideways", "nothing", "'; DROP"} & set(sum((values(at, name) for name in at.query_params), []))
+        assert not {"sideways", "nothing", "'; DROP"} & {
+            value for name in at.query_params for value in values(at, name)
+        }
     for value in ("../../etc", "nope"):
         assert value not in str(dict(at.query_params))
 
@@ -127,9 +136,18 @@ def test_the_fallback_is_said(use, store: Path, query: dict, words: str) -> None
 
 def test_a_link_restores_what_its_sender_saw(use, store: Path) -> None:
     use(store)
-    query = {"run": ["grok-a", "second"], "step": "300", "x": "tokens", "tensors": "weight", "row": ["wpe"], "loss_axis": "linear"}
+    query = {
+        "run": ["grok-a", "second"],
+        "step": "300",
+        "x": "tokens",
+        "tensors": "weight",
+        "row": ["wpe"],
+        "loss_axis": "linear",
+    }
     at = well(opened("curves", **query))
-    assert {name: values(at, name) for name in query} == {k: v if isinstance(v, list) else [v] for k, v in query.items()}
+    assert {name: values(at, name) for name in query} == {
+        k: v if isinstance(v, list) else [v] for k, v in query.items()
+    }
     assert not at.warning
 
 
@@ -223,21 +241,12 @@ def test_new_rows_are_shown_after_an_ingest(use, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_names_are_data(use, tmp_path: Path, name: str) -> None:
-    import json
-
     path = tmp_path / "store"
     run = make_run(tmp_path / "runs" / "plain", steps=(0, 100))
-    for other in ("plain",):
-        manifest = json.loads((run / "manifest.json").read_text())
-        assert manifest["run"]["id"] == other
     rows = [{"step": k, "time": 1.0, "val_loss": 1.0, name: 1.0} for k in range(3)]
     (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     ingest([run], path)
     use(path)
-    from unittest.mock import patch
-
-    from etl.store import Catalogue
-
     named = Catalogue.runs
 
     def renamed(self):
@@ -247,7 +256,9 @@ def test_names_are_data(use, tmp_path: Path, name: str) -> None:
     with patch.object(Catalogue, "runs", renamed):
         for page in PAGES:
             at = well(opened(page))
-            rendered = "\n".join(str(e.value) for kind in ("markdown", "warning", "info", "caption") for e in getattr(at, kind))
+            rendered = "\n".join(
+                str(e.value) for kind in ("markdown", "warning", "info", "caption") for e in getattr(at, kind)
+            )
             assert name not in rendered
             html = "\n".join(e.proto.body for e in at.get("html"))
             assert "<img src=x" not in html

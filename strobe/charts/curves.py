@@ -13,10 +13,9 @@ import pyarrow.compute as pc
 from strobe.charts.theme import SEQUENTIAL, altair
 
 
-
 @dataclass(frozen=True)
 class Series:
-    """How one curve is drawn: `label` is its legend entry, `dash` tells splits apart where colour tells runs apart."""
+    """How one curve is drawn: `label` is its legend entry; `dash` tells splits apart where colour is the run."""
 
     label: str
     colour: str
@@ -51,7 +50,7 @@ def curves(
     labels, colours = [s.label for s in series], [s.colour for s in series]
     values = alt.Data(values=[{**row, "series": _text(row["series"])} for row in table.to_pylist()])
     scale = alt.Scale(type="log") if log else alt.Scale(zero=False)
-    ends = pc.min_max(table["y"]).as_py() if table.num_rows else {"min": None, "max": None}
+    ends: dict[str, Any] = pc.min_max(table["y"]).as_py() if table.num_rows else {"min": None, "max": None}
     axis = alt.Axis(tickCount=5)
     if log and ends["min"]:
         axis = alt.Axis(values=decades(ends["min"], ends["max"]), format="~g")
@@ -63,11 +62,15 @@ def curves(
     lines = base.mark_line(clip=True)
     if any(s.dash for s in series):
         dashes = [[5, 4] if s.dash else [1, 0] for s in series]
-        lines = lines.encode(strokeDash=alt.StrokeDash("series:N", scale=alt.Scale(domain=labels, range=dashes), legend=None))
+        lines = lines.encode(
+            strokeDash=alt.StrokeDash("series:N", scale=alt.Scale(domain=labels, range=dashes), legend=None)
+        )
     layers = [lines]
     lone = [s.label for s in series if pc.sum(pc.equal(table["series"], s.label)).as_py() == 1]
     if lone:
-        layers.append(base.transform_filter(alt.FieldOneOfPredicate("series", [_text(x) for x in lone])).mark_point(filled=True))
+        layers.append(
+            base.transform_filter(alt.FieldOneOfPredicate("series", [_text(x) for x in lone])).mark_point(filled=True)
+        )
     layers += [layer for number, mark in enumerate(marks) for layer in _mark(alt, mark, number)]
     return alt.layer(*layers).properties(width=560, height=320)
 
@@ -92,8 +95,8 @@ def decades(low: float, high: float) -> list[float]:
 
 
 def tensor_heatmap(table: pa.Table, rows: Sequence[str], *, quantity: str, log: bool = True) -> Any:
-    """Tensor x step over `table` (columns row: string, step: int64, value: float64 > 0 where `log`), rows in the given
-    order, steps evenly spaced by index: they are the snapshots that exist."""
+    """Tensor x step over `table` (columns row: string, step: int64, value: float64, > 0 where `log`), rows in the
+    given order, steps evenly spaced by index: they are the snapshots that exist."""
     alt = altair()
     steps = sorted(set(table["step"].to_pylist()))
     values = alt.Data(values=table.to_pylist())
@@ -103,7 +106,9 @@ def tensor_heatmap(table: pa.Table, rows: Sequence[str], *, quantity: str, log: 
         alt.Chart(values)
         .mark_rect()
         .encode(
-            x=alt.X("step:O", title="step", sort=steps, axis=alt.Axis(values=steps[::every], labelAngle=0, format=",d")),
+            x=alt.X(
+                "step:O", title="step", sort=steps, axis=alt.Axis(values=steps[::every], labelAngle=0, format=",d")
+            ),
             y=alt.Y("row:N", title=None, sort=list(rows)),
             color=alt.Color("value:Q", title=quantity, scale=scale, legend=alt.Legend(format=".1e")),
         )

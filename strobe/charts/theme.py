@@ -106,7 +106,12 @@ def plotly_template(mode: Mode = LIGHT) -> Any:
     import plotly.graph_objects as go
     import plotly.io as pio
 
-    axis = {"gridcolor": mode.border, "linecolor": mode.border, "zerolinecolor": mode.border, "tickcolor": mode.border}
+    axis = {
+        "gridcolor": mode.border,
+        "linecolor": mode.border,
+        "zerolinecolor": mode.border,
+        "tickcolor": mode.border,
+    }
     pio.templates["strobe"] = go.layout.Template(
         layout={
             "font": {"family": FONT, "size": FONT_PX, "color": mode.text},

@@ -119,7 +119,7 @@ def _x_of(page: Frame, run: str, axis: str, step: int) -> float:
 
 
 def place_steps(page: Frame, run: str, axis: str, steps: Sequence[int]) -> np.ndarray[Any, Any]:
-    """Where steps stand on the x axis: themselves, or tokens or seconds interpolated between logged rows (float64)."""
+    """Where steps stand on the x axis (float64): themselves, or tokens or seconds between the logged rows."""
     wanted = np.asarray(steps, dtype=np.float64)
     if axis == "step" or not len(wanted):
         return wanted
@@ -128,7 +128,7 @@ def place_steps(page: Frame, run: str, axis: str, steps: Sequence[int]) -> np.nd
     table = page.reader.ask(queries.curve(run, name, axis)).table
     if not table.num_rows:
         return np.full(len(wanted), np.nan)
-    return np.interp(wanted, table["step"].to_numpy(), table["x"].to_numpy())
+    return np.asarray(np.interp(wanted, table["step"].to_numpy(), table["x"].to_numpy()))
 
 
 def draw(
@@ -147,7 +147,11 @@ def draw(
     panels.show(
         key,
         _header(page, key, drawn, moments, axis, log=log, share=share, height=height, y_title=y_title),
-        {f"{name}{k}": answer.table[name].cast("float64").to_numpy() for k, answer in enumerate(drawn.answers) for name in "xy"},
+        {
+            f"{name}{k}": answer.table[name].cast("float64").to_numpy()
+            for k, answer in enumerate(drawn.answers)
+            for name in "xy"
+        },
         on_window_change=lambda: None,
     )
     text = " ".join([about, *drawn.remarks]).strip()
@@ -170,12 +174,14 @@ def _wider(zoom: tuple[float, float] | None) -> tuple[float, float] | None:
 
 def _header(page: Frame, key: str, drawn: Drawn, moments: list[Mark], axis: str, **look: Any) -> dict[str, Any]:
     xs = place_steps(page, page.run, axis, page.steps)
+    placed = bool(np.isfinite(xs).all())
+    points = f"{drawn.shown:,} points. The data button has the numbers."
     y_title = look.pop("y_title")
     names = ", ".join(series.label for series in drawn.series)
     return {
         "kind": "curves", "subject": f"{key} {axis} {' '.join(page.runs)}", "run": page.run, "follows": False,
-        "alt": f"{y_title} against {X_TITLES[axis]}: {names}; {drawn.shown:,} points. The data button has the numbers.",
-        "steps": page.steps if np.isfinite(xs).all() else [], "cursor_x": xs.tolist() if np.isfinite(xs).all() else [],
+        "alt": f"{y_title} against {X_TITLES[axis]}: {names}; {points}",
+        "steps": page.steps if placed else [], "cursor_x": xs.tolist() if placed else [],
         "series": [{"label": s.label, "colour": s.colour, "dash": s.dash} for s in drawn.series],
         "marks": _placed(moments),
         "unit": "s" if axis == "time" else "", "x_name": axis, **look,

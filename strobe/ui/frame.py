@@ -31,27 +31,8 @@ from strobe.ui.milestones import Milestones, milestones
 from strobe.ui.text import count, escaped, inert, markup, size
 
 _ROUTED = "_routed"
-_STYLE = """<style>
-.stMainBlockContainer { padding: 2.1rem 2rem 2rem; max-width: none; }
-.stAppHeader { height: 2rem; min-height: 2rem; background: transparent; }
-.stSidebar [data-testid=stSidebarHeader] { height: 3rem; padding-top: .5rem; margin-bottom: 0; }
-.stSidebar [data-testid=stSidebarUserContent] { padding-bottom: 1.5rem; }
-.stMain [data-testid=stVerticalBlock] { gap: .55rem; }
-.stMain [data-testid=stButtonGroup] button { min-height: 28px; padding: 1px 10px; font-size: 13px; }
-.stMain [data-testid=stPopoverButton], .stMain [data-testid=stPopover] button { min-height: 24px; padding: 0 6px; font-size: 12.5px; opacity: .8; }
-.stMain [data-testid=stSelectbox] [data-baseweb=select] > div { min-height: 30px; height: 30px; font-size: 13px; }
-[class*=st-key-head_] { min-height: 38px; margin-top: .35rem; }
-.st-head { display: flex; align-items: baseline; gap: 12px; line-height: 1.3; flex-wrap: wrap; }
-.st-head h1 { font-size: 22px; font-weight: 650; margin: 0; padding: 0; letter-spacing: -.01em; }
-.st-head p, .st-muted { opacity: .66; margin: 0; font-size: 14px; }
-.st-chip { display: inline-flex; align-items: center; gap: 6px; font-size: 13px; }
-.st-chip i, .st-dot { display: inline-block; width: 9px; height: 9px; border-radius: 50%; }
-.st-title { font-size: 14px; font-weight: 600; margin: 0; }
-.st-caption { font-size: 12.5px; opacity: .66; margin: 0; line-height: 1.45; }
-.st-foot { font-size: 12px; opacity: .6; margin: 0; font-variant-numeric: tabular-nums; }
-.st-badge { font-size: 12px; padding: 1px 7px; border-radius: 6px; margin-left: 8px; font-weight: 400;
-  background: color-mix(in srgb, currentColor 9%, transparent); white-space: nowrap; }
-</style>"""
+_TRAIN = "strobe train modadd --preset grok\nstrobe ingest runs/grok"
+_STYLE = f"<style>{(components.STATIC / 'frame.css').read_text(encoding='utf-8')}</style>"
 
 
 @dataclass
@@ -134,7 +115,9 @@ def frame(name: str, *, cursor: bool = True) -> Frame:
 def _draw(name: str, cursor: bool) -> Frame:
     started = time.perf_counter()
     spec = registry.specs()[name]
-    st.set_page_config(page_title=f"{spec.title} · Strobe", page_icon=str(components.STATIC / "icon.svg"), layout="wide")
+    st.set_page_config(
+        page_title=f"{spec.title} · Strobe", page_icon=str(components.STATIC / "icon.svg"), layout="wide"
+    )
     st.logo(str(components.STATIC / "logo.svg"), size="medium")
     st.html(_STYLE)
     reader, rows = _read_store(spec)
@@ -186,8 +169,8 @@ def _ways_to_begin() -> None:
     for column, (title, why, command) in zip(
         st.columns(3, border=True),
         (
-            ("Open the example", "A transformer that learns addition modulo 97 and groks; made in minutes.", "strobe example"),
-            ("Train one", "The same task on your machine, with your settings.", "strobe train modadd --preset grok\nstrobe ingest runs/grok"),
+            ("Open the example", "A transformer that learns addition modulo 97 and groks.", "strobe example"),
+            ("Train one", "The same task on your machine, with your settings.", _TRAIN),
             ("Ingest a folder", "Snapshots or logs that you already have.", "strobe ingest PATH"),
         ),
         strict=True,
@@ -203,7 +186,7 @@ def _store_name() -> str:
 
 
 def _default_run(rows: dict[str, dict[str, Any]]) -> str:
-    """The newest run that learned something; the example where it is the only one."""
+    """The newest run; the example where it is the only one."""
     return max(rows, key=lambda run: (rows[run].get("created_at") or 0, run))
 
 
@@ -239,7 +222,9 @@ def _header(page: Frame, spec: registry.PageSpec) -> None:
         f'<span class="st-chip"><i style="background:{page.colours[run]}"></i>{escaped(page.title_of(run))}</span>'
         for run in page.runs
     )
-    st.html(f'<div class="st-head"><h1>{spec.title}</h1><p>{spec.answers}</p><span style="flex:1"></span>{chips}</div>')
+    st.html(
+        f'<div class="st-head"><h1>{spec.title}</h1><p>{spec.answers}</p><span style="flex:1"></span>{chips}</div>'
+    )
 
 
 def _snapshot_steps(page: Frame) -> list[int]:

@@ -21,8 +21,8 @@ MEAN: Final = "mean of probes"
 
 @dataclass(frozen=True)
 class Frames:
-    """`values[k]` belongs to `steps[k]`. `windowed`: only frames round the cursor fit. Where there is nothing to show,
-    `steps` is empty and `reason` says why."""
+    """`values[k]` belongs to `steps[k]`. `windowed`: only frames round the cursor fit. Where there is nothing to
+    show, `steps` is empty and `reason` says why."""
 
     steps: list[int]
     values: np.ndarray[Any, Any]
@@ -59,7 +59,9 @@ def window(steps: Sequence[int], step: int, bytes_each: int) -> tuple[list[int],
 def attention(page: Frame, probe: str) -> Frames:
     """Attention weights at each snapshot: uint8 (frame, layer, head, query, key), 1 = weight 0, 255 = weight 1;
     0 where the key comes after the query and is masked."""
-    return _attention(page.reader.key, page.reader.version, page.run, page.step or 0 if _wide(page) else 0, probe, page)
+    return _attention(
+        page.reader.key, page.reader.version, page.run, page.step or 0 if _wide(page) else 0, probe, page
+    )
 
 
 def _wide(page: Frame) -> bool:
@@ -84,7 +86,10 @@ def _shape(key: str, version: str, run: str, name: str, _page: Frame) -> tuple[i
 @st.cache_resource(max_entries=24, show_spinner="Reading attention …")
 def _attention(key: str, version: str, run: str, step: int, probe: str, _page: Frame) -> Frames:
     del key, version
-    files, kept, found, labels = _folder(_page, run), [], [], []
+    files = _folder(_page, run)
+    kept: list[int] = []
+    found: list[np.ndarray[Any, Any]] = []
+    labels: list[str] = []
     shape = _shape(_page.reader.key, _page.reader.version, run, "attention/att", _page)
     if shape is None or files is None:
         return nothing("This run recorded no attention: the section “attention” holds it.")
@@ -128,7 +133,7 @@ def _labels(files: Run, snapshot: Snapshot, probe: str, length: int) -> list[str
 
 
 def embedding(page: Frame) -> Frames:
-    """Token embeddings on the first two principal axes of the last snapshot, for all frames: float16 (frame, token, 2)."""
+    """Token embeddings on two principal axes of the last snapshot, for all frames: float16 (frame, token, 2)."""
     return _embedding(page.reader.key, page.reader.version, page.run, page)
 
 
@@ -137,7 +142,9 @@ def _embedding(key: str, version: str, run: str, _page: Frame) -> Frames:
     from strobe.analysis.projection import principal_axes, project
 
     del key, version
-    files, kept, found = _folder(_page, run), [], []
+    files = _folder(_page, run)
+    kept: list[int] = []
+    found: list[np.ndarray[Any, Any]] = []
     if files is None:
         return nothing("The snapshots of this run are not on this machine; its tables are.")
     axes, paths = None, files.current()

@@ -43,7 +43,8 @@ def _onset_words(onset: Onset) -> str:
         return f"Grokking onset: none ({onset.reason})."
     text = f"Grokking onset at step {onset.step:,}; the training set was known from step {onset.fitted:,}"
     if onset.relapses:
-        text += f", with {len(onset.relapses)} relapse{'s' if len(onset.relapses) > 1 else ''} (first at {onset.relapses[0]:,})"
+        many = f"{len(onset.relapses)} relapse{'s' if len(onset.relapses) > 1 else ''}"
+        text += f", with {many} (first at {onset.relapses[0]:,})"
     return text + "."
 
 

@@ -18,7 +18,8 @@ def attention(page: Frame) -> None:
         if choices:
             state.offer("probe", choices, frames.MEAN)
             st.selectbox(
-                "Probe sequence", choices, key="probe", label_visibility="collapsed", width=170, persist_state="session",
+                "Probe sequence", choices, key="probe", label_visibility="collapsed", width=170,
+                persist_state="session",
                 format_func=lambda name: name if name == frames.MEAN else f"probe {name}",
             )  # fmt: skip
     if not choices:
@@ -44,7 +45,11 @@ def embedding(page: Frame) -> None:
     """Where the tokens are: two principal axes of the last snapshot, the same for every step."""
     with panels.head("embedding"):
         panels.title("Token embedding at the cursor")
-    found = frames.embedding(page) if page.steps else frames.nothing("This run has no snapshots, so no embedding to show.")
+    found = (
+        frames.embedding(page)
+        if page.steps
+        else frames.nothing("This run has no snapshots, so no embedding to show.")
+    )
     if not found.steps:
         panels.caption(found.reason)
         return
@@ -56,4 +61,7 @@ def embedding(page: Frame) -> None:
     }  # fmt: skip
     panels.show("embedding", header, {"points": found.values})
     cut = f"The first {tokens:,} tokens. " if tokens == frames.MOST_TOKENS else ""
-    markup('<p class="st-caption">{text}</p>', text=cut + "Principal axes of the last snapshot, kept for all steps. Colour: token, cyclic.")
+    markup(
+        '<p class="st-caption">{text}</p>',
+        text=cut + "Principal axes of the last snapshot, kept for all steps. Colour: token, cyclic.",
+    )

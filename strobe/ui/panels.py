@@ -25,7 +25,9 @@ def title(text: str, badge: str = "", explains: str = "") -> None:
 
 def head(key: str) -> Any:
     """A row of one height for a panel's title and its controls, so that panels side by side stay level."""
-    return st.container(key=f"head_{key}", horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
+    return st.container(
+        key=f"head_{key}", horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    )
 
 
 def caption(text: str) -> None:
@@ -33,18 +35,22 @@ def caption(text: str) -> None:
     markup('<p class="st-caption">{text}</p>', text=text)
 
 
-def show(key: str, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]], **callbacks: Callable[[], None]) -> Any:
-    """Mounts a canvas panel. The header needs kind, subject, alt, steps, follows; its `token` is made here, so that an
-    unchanged panel is not redrawn."""
+def show(
+    key: str, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]], **callbacks: Callable[[], None]
+) -> Any:
+    """Mounts a canvas panel. The header needs kind, subject, alt, steps, follows; its `token` is made here, so that
+    an unchanged panel is not redrawn."""
     body = components.pack({**header, "name": key}, arrays)
     token = f"{zlib.crc32(body):08x}{len(body)}"
-    return components.panel()(key=key, data=components.pack({**header, "name": key, "token": token}, arrays), **callbacks)
+    return components.panel()(
+        key=key, data=components.pack({**header, "name": key, "token": token}, arrays), **callbacks
+    )
 
 
 def held(key: str, state: str) -> Any:
     """What a panel last sent as `state`, before it is mounted in this run."""
-    held_state = st.session_state.get(key)
-    return held_state.get(state) if hasattr(held_state, "get") else None
+    sent: Any = st.session_state.get(key)
+    return sent.get(state) if hasattr(sent, "get") else None
 
 
 def tools(key: str, text: str, queries: Sequence[str], table: pa.Table, figure: FigureMaker | None) -> None:

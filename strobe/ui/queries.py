@@ -49,7 +49,9 @@ def _x(run: str, axis: str) -> str:
     return X_AXES[axis]
 
 
-def curve(run: str, metric: str, axis: str = "step", *, log: bool = False, window: tuple[float, float] | None = None) -> str:
+def curve(
+    run: str, metric: str, axis: str = "step", *, log: bool = False, window: tuple[float, float] | None = None
+) -> str:
     """At most 2,000 points of one metric: step, x, y and n, the number there are.
 
     Where there are more, time is cut into 500 buckets and each keeps its first, last, least and greatest point, so no
@@ -79,7 +81,8 @@ SELECT p.step AS step, p.x AS x, p.y AS y, n FROM kept ORDER BY x"""
 
 def catalogue(run: str) -> str:
     """What metrics a run has: count, last value, and what is not finite."""
-    return f"SELECT name, n, last_value, min, nonfinite, first_nonfinite_step FROM metrics WHERE run = {literal(run)} ORDER BY name"
+    return f"""SELECT name, n, last_value, min, nonfinite, first_nonfinite_step
+FROM metrics WHERE run = {literal(run)} ORDER BY name"""
 
 
 def axes(run: str) -> str:
@@ -112,7 +115,8 @@ SPARKS: Final = """WITH points AS (
   SELECT run, step, value, min(step) OVER w AS low, max(step) OVER w AS high
   FROM scalars WHERE name = 'val_loss' AND isfinite(value) AND value > 0 WINDOW w AS (PARTITION BY run)
 ), buckets AS (
-  SELECT run, floor((step - low) * 39 / greatest(high - low, 1)) AS bucket, log10(avg(value)) AS value FROM points GROUP BY ALL
+  SELECT run, floor((step - low) * 39 / greatest(high - low, 1)) AS bucket, log10(avg(value)) AS value
+  FROM points GROUP BY ALL
 )
 SELECT run, list(value ORDER BY bucket) AS spark FROM buckets GROUP BY run"""
 

@@ -46,9 +46,7 @@ def navigation(build: Callable[..., Any]) -> Any:
     import streamlit as st
 
     groups: dict[str, list[Any]] = {}
-    pages = {
-        name: build(page.file, title=page.title, url_path=name) for name, page in specs().items()
-    }
+    pages = {name: build(page.file, title=page.title, url_path=name) for name, page in specs().items()}
     for name, page in specs().items():
         groups.setdefault(page.group, []).append(pages[name])
 

@@ -19,7 +19,7 @@ def draw(page: Frame) -> None:
         facts = _facts(page)
         st.html(
             f'<p class="st-title"><span class="st-dot" style="background:{page.colours[page.run]}"></span> '
-            f'{escaped(page.title_of(page.run))} <span class="st-muted" style="font-weight:400">{escaped(facts)}</span></p>'
+            f'{escaped(page.title_of(page.run))} <span class="st-facts">{escaped(facts)}</span></p>'
         )
         _link("curves", "Open its curves")
     markup('<p class="st-caption">{text}</p>', text=page.milestones.sentence())
@@ -34,7 +34,9 @@ def _facts(page: Frame) -> str:
     row = page.rows[page.run]
     facts = []
     if row.get("n_layer"):
-        facts.append(f"{row['n_layer']} layer{'s' if row['n_layer'] > 1 else ''}, {row['n_head']} heads, width {row['n_embd']}")
+        facts.append(
+            f"{row['n_layer']} layer{'s' if row['n_layer'] > 1 else ''}, {row['n_head']} heads, width {row['n_embd']}"
+        )
     if row.get("n_params"):
         facts.append(f"{parameters(row['n_params'])} parameters")
     facts.append(f"{count(row.get('steps'))} steps")
@@ -46,4 +48,6 @@ def _link(name: str, label: str) -> None:
     """A link to another page; none where the page runs without the router, as in a test of its file alone."""
     if name in registry.specs():
         with contextlib.suppress(StreamlitPageNotFoundError):
-            st.page_link(registry.specs()[name].file, label=label, icon=":material/arrow_forward:", icon_position="right")
+            st.page_link(
+                registry.specs()[name].file, label=label, icon=":material/arrow_forward:", icon_position="right"
+            )

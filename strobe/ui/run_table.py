@@ -32,8 +32,14 @@ def _onsets(key: str, version: str, _reader: Reader) -> dict[str, int | None]:
 
 
 def _dot(colour: str) -> str:
-    body = f'<circle cx="8" cy="8" r="5" fill="{colour}"/>' if colour else '<circle cx="8" cy="8" r="4.5" fill="none" stroke="#98A2B3"/>'
-    return "data:image/svg+xml," + quote(f'<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16">{body}</svg>')
+    body = (
+        f'<circle cx="8" cy="8" r="5" fill="{colour}"/>'
+        if colour
+        else '<circle cx="8" cy="8" r="4.5" fill="none" stroke="#98A2B3"/>'
+    )
+    return "data:image/svg+xml," + quote(
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16">{body}</svg>'
+    )
 
 
 def rows(page: Frame) -> list[dict[str, Any]]:
@@ -76,7 +82,9 @@ def _columns() -> dict[str, Any]:
         "steps": c.NumberColumn("Steps", format="localized"),
         "task": c.TextColumn("Task", width=120),
         "parameters": c.TextColumn("Params", width=80),
-        "MFU": c.NumberColumn("MFU", format="percent", help="Model FLOP/s utilisation; empty: the device's peak is unknown"),
+        "MFU": c.NumberColumn(
+            "MFU", format="percent", help="Model FLOP/s utilisation; empty: the device's peak is unknown"
+        ),
         "snapshots": c.TextColumn("Snapshots", width=90, help="Size of the snapshots that can be opened"),
         "age": c.TextColumn("Age", width=70),
     }

@@ -34,7 +34,12 @@ class Matrix:
     def table(self, rows: list[str] | None = None) -> pa.Table:
         """Long form: row, step, value, without what was not recorded."""
         keep = [(i, name) for i, name in enumerate(self.rows) if rows is None or name in rows]
-        cells = [(n, s, float(v)) for i, n in keep for s, v in zip(self.steps, self.values[i], strict=True) if np.isfinite(v)]
+        cells = [
+            (n, s, float(v))
+            for i, n in keep
+            for s, v in zip(self.steps, self.values[i], strict=True)
+            if np.isfinite(v)
+        ]
         names, steps, values = zip(*cells, strict=True) if cells else ((), (), ())
         columns = [pa.array(names, pa.string()), pa.array(steps, pa.int64()), pa.array(values, pa.float64())]
         return pa.table(columns, names=["row", "step", "value"])
@@ -81,7 +86,9 @@ def draw(page: Frame) -> None:
     names = [name for name, quantity in queries.QUANTITIES.items() if quantity.section in present]
     if not names:
         panels.title("Tensors")
-        panels.caption("No snapshot of this run has been ingested, so there are no tensor statistics: record snapshots and ingest again.")
+        panels.caption(
+            "This run has no tensor statistics, which come from its snapshots: record some and ingest again."
+        )
         return
     state.offer("tensors", names, names[0])
     with panels.head("tensors"):
@@ -112,7 +119,9 @@ def _picked(matrix: Matrix) -> list[str]:
         st.session_state["_picked_nonce"] = click.get("nonce")
         row, before = click.get("row"), st.session_state.get("row", matrix.rows[:1])
         if row in matrix.rows:
-            st.session_state["row"] = [r for r in before if r != row] if row in before else [*before, row][-state.MOST_RUNS :]
+            st.session_state["row"] = (
+                [r for r in before if r != row] if row in before else [*before, row][-state.MOST_RUNS :]
+            )
     return state.offer_several("row", matrix.rows, _first_rows(matrix))
 
 
@@ -127,17 +136,18 @@ def _heatmap(page: Frame, name: str, matrix: Matrix, picked: list[str]) -> None:
     colours, low, high = shades(matrix.values)
     header = {
         "kind": "grid", "subject": f"{name} {page.run}", "run": page.run, "follows": False, "steps": page.steps,
-        "alt": f"{quantity.explains}: {len(matrix.rows)} tensors by {len(matrix.steps)} snapshots. The data button has the numbers.",
+        "alt": f"{quantity.explains}: {len(matrix.rows)} tensors by {len(matrix.steps)} snapshots",
         "rows": matrix.rows, "columns": matrix.steps, "row_height": 20 if len(matrix.rows) <= 24 else 12,
         "picked": [matrix.rows.index(row) for row in picked], "map": "sequential",
         "quantity": f"{quantity.label.lower()}, {quantity.unit}",
-        "low": number(low, 2) if np.isfinite(low) else "no value above 0", "high": number(high, 2) if np.isfinite(high) else "",
+        "low": number(low, 2) if np.isfinite(low) else "no value above 0",
+        "high": number(high, 2) if np.isfinite(high) else "",
     }  # fmt: skip
     arrays = {"values": colours, "exact": matrix.values.astype(np.float32)}
     panels.show("tensors_heatmap", header, arrays, on_picked_change=lambda: None)
     table = matrix.table()
-    zeros = " Empty cells: zero, or not recorded."
-    text = f"{quantity.explains[0].upper()}{quantity.explains[1:]}. Colour on a log scale.{zeros} Click a row for its line."
+    what = quantity.explains[0].upper() + quantity.explains[1:]
+    text = f"{what}. Colour on a log scale; empty: zero, or not recorded. Click a row for its line."
     positive = table.filter(pa.compute.greater(table["value"], 0)) if table.num_rows else table
     panels.tools(
         "tensors_heatmap", text, [matrix.sql], table,

@@ -1,4 +1,4 @@
-"""Words for people. Names of runs, tensors and metrics are data: they are escaped here and nowhere rendered as Markdown."""
+"""Words for people. Names of runs, tensors and metrics are data: escaped here and nowhere rendered as Markdown."""
 
 from __future__ import annotations
 

@@ -1,0 +1,164 @@
+"""The app as a visitor meets it: curves drawn, keys move the cursor, links are followed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+LISTEN = """window.__seen = []; window.addEventListener("strobe:drawn", (e) => window.__seen.push(e.detail))"""
+INK = """(canvas, colour) => {
+  const [r, g, b] = colour, { width, height } = canvas;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+  let n = 0;
+  for (let i = 0; i < data.length; i += 4)
+    if (Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 24 && data[i + 3] > 200) n++;
+  return n;
+}"""
+SNAP = "(canvas) => canvas.toDataURL()"
+TEST_BLUE = [0x44, 0x77, 0xAA]
+
+
+def panel(page: Any, key: str) -> Any:
+    return page.locator(f".st-key-{key} canvas").first
+
+
+def opened(page: Any, url: str, key: str) -> Any:
+    page.goto(url)
+    canvas = panel(page, key)
+    canvas.wait_for(timeout=30_000)
+    page.wait_for_timeout(300)
+    return canvas
+
+
+def label(page: Any) -> str:
+    return str(page.locator("[data-at=step]").inner_text())
+
+
+def test_the_loss_curve_is_drawn(page: Any, server: str) -> None:
+    canvas = opened(page, f"{server}/curves?run=grok-a", "loss")
+    assert canvas.evaluate(INK, TEST_BLUE) > 300
+    assert "loss (nats) against step: test, train" in canvas.get_attribute("aria-label")
+
+
+def test_a_key_redraws_the_panel_without_the_server(page: Any, server: str) -> None:
+    canvas = opened(page, f"{server}/runs?run=grok-a", "attention")
+    page.evaluate(LISTEN)
+    before = canvas.evaluate(SNAP)
+    assert label(page) == "step 1,500"
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function("window.__seen.some((d) => d.panel === 'attention' && d.step === 1400)", timeout=200)
+    assert label(page) == "step 1,400"
+    assert canvas.evaluate(SNAP) != before
+    page.wait_for_url("**step=1400**", timeout=5000)
+
+
+@pytest.mark.parametrize(
+    ("keys", "step"),
+    [
+        (["Home"], "step 0"),
+        (["Home", "ArrowRight"], "step 100"),
+        (["Home", "Shift+ArrowRight"], "step 1,000"),
+        (["Home", "End"], "step 1,500"),
+        (["Home", "ArrowLeft"], "step 0"),
+    ],
+)
+def test_every_key_of_the_cursor(page: Any, server: str, keys: list[str], step: str) -> None:
+    opened(page, f"{server}/curves?run=grok-a", "loss")
+    for key in keys:
+        page.keyboard.press(key)
+    assert label(page) == step
+
+
+def test_space_plays_and_pauses(page: Any, server: str) -> None:
+    opened(page, f"{server}/curves?run=grok-a&step=0", "loss")
+    page.keyboard.press("Space")
+    page.wait_for_function("() => window.__strobe.step >= 200", timeout=3000)
+    page.keyboard.press("Space")
+    stopped = label(page)
+    page.wait_for_timeout(500)
+    assert label(page) == stopped != "step 1,500"
+
+
+def test_typing_does_not_move_the_cursor(page: Any, server: str) -> None:
+    opened(page, f"{server}/curves?run=grok-a", "loss")
+    page.evaluate(
+        "() => { const i = document.createElement('input'); i.id = 'typing'; document.body.append(i); i.focus(); }"
+    )
+    page.keyboard.press("ArrowLeft")
+    assert label(page) == "step 1,500"
+
+
+def test_a_shared_link_shows_what_its_sender_saw(page: Any, browser: Any, server: str) -> None:
+    opened(page, f"{server}/curves?run=grok-a", "loss")
+    page.get_by_role("radio", name="Tokens").or_(page.get_by_role("button", name="Tokens")).first.click()
+    page.wait_for_url("**x=tokens**", timeout=5000)
+    page.keyboard.press("Home")
+    page.wait_for_url("**step=0**", timeout=5000)
+    other = browser.new_context().new_page()
+    canvas = opened(other, page.url, "loss")
+    assert label(other) == "step 0"
+    assert "against tokens seen" in canvas.get_attribute("aria-label")
+    other.context.close()
+
+
+def test_a_link_to_a_page_on_a_fresh_server_and_the_bare_address_both_work(page: Any, server: str) -> None:
+    page.goto(f"{server}/?run=grok-a&step=300")
+    panel(page, "attention").wait_for(timeout=30_000)
+    page.wait_for_url("**/runs?**run=grok-a**")
+    assert label(page) == "step 300"
+    assert not page.get_by_text("Page not found").count()
+
+
+def test_changing_the_page_keeps_run_and_step(page: Any, server: str) -> None:
+    opened(page, f"{server}/curves?run=grok-a&step=500", "loss")
+    page.get_by_role("link", name="Runs").first.click()
+    panel(page, "attention").wait_for(timeout=30_000)
+    page.wait_for_url("**step=500**", timeout=5000)
+    assert "run=grok-a" in page.url
+    assert label(page) == "step 500"
+
+
+def test_a_click_in_a_curve_moves_the_cursor_and_a_drag_zooms(page: Any, server: str) -> None:
+    canvas = opened(page, f"{server}/curves?run=grok-a", "loss")
+    box = canvas.bounding_box()
+    page.mouse.click(box["x"] + 56, box["y"] + 150)
+    assert label(page) == "step 0"
+    before = canvas.evaluate(SNAP)
+    page.mouse.move(box["x"] + 100, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 250, box["y"] + 100, steps=4)
+    page.mouse.up()
+    page.wait_for_timeout(800)
+    zoomed = canvas.evaluate(SNAP)
+    assert zoomed != before
+    page.mouse.dblclick(box["x"] + 150, box["y"] + 100)
+    page.wait_for_timeout(800)
+    assert canvas.evaluate(SNAP) != zoomed
+
+
+def test_ticking_a_second_run_overlays_it(page: Any, server: str) -> None:
+    opened(page, f"{server}/curves?run=grok-a", "loss")
+    page.locator("label", has_text="second").first.click()
+    page.wait_for_url("**run=second**", timeout=5000)
+    page.wait_for_function("() => document.body.innerText.includes('second')")
+    legend = page.locator(".st-key-loss .legend")
+    legend.get_by_text("second · test").wait_for(timeout=5000)
+
+
+def test_the_store_is_not_written(page: Any, server: str, store: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in store.rglob("*")}
+    opened(page, f"{server}/curves?run=grok-a", "loss")
+    assert {path: path.stat().st_mtime_ns for path in store.rglob("*")} == before
+
+
+def test_nothing_is_fetched_from_elsewhere(page: Any, server: str) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    opened(page, f"{server}/curves?run=grok-a", "loss")
+    assert [
+        url for url in asked if not url.startswith((server, server.replace("http", "ws"), "data:", "blob:"))
+    ] == []

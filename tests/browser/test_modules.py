@@ -1,0 +1,123 @@
+"""The JavaScript modules by themselves, loaded as Streamlit loads them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from strobe.ui.components import pack, script
+
+pytestmark = pytest.mark.browser
+
+EXPORTS = ("scales", "clock", "draw", "kinds", "panel")
+
+
+@pytest.fixture(scope="module")
+def run(browser: Any) -> Any:
+    page = browser.new_context().new_page()
+    page.goto("about:blank")
+    source = script(*EXPORTS, default="mountPanel")
+    page.evaluate(
+        "async (s) => { window.m = await import(URL.createObjectURL(new Blob([s], {type: 'text/javascript'}))) }",
+        source,
+    )
+    yield lambda code: page.evaluate(f"() => {{ const m = window.m; return {code}; }}")
+    page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "answer"),
+    [
+        ("m.scale(0, 10, 0, 100)(5)", 50),
+        ("m.scale(1, 100, 0, 100, true)(10)", 50),
+        ("m.scale(1, 100, 0, 100, true).inverse(50)", 10),
+        ("m.scale(3, 3, 0, 100)(3)", 50),
+        ("m.ticks(0, 1500, 4)", [0, 500, 1000, 1500]),
+        ("m.ticks(5, 5, 4)", [5]),
+        ("m.decades(0.001, 10, 9)", [0.001, 0.01, 0.1, 1, 10]),
+        ("m.decades(1e-8, 1, 3).length <= 3", True),
+        ("m.words(4200)", "4,200"),
+        ("m.words(0.00031)", "3.1×10⁻⁴"),
+        ("m.words(-0.25)", "−0.25"),
+        ("m.words(1e-4)", "10⁻⁴"),
+        ("m.words(NaN)", "not a number"),
+        ("m.words(-Infinity)", "−infinity"),
+        ("m.duration(5400)", "90 min"),
+        ("m.atOrBefore([0, 100, 400], 399)", 1),
+        ("m.atOrBefore([100, 400], 5)", 0),
+        ("m.atOrBefore([0, 100], 1e9)", 1),
+        ("m.moved('ArrowRight', true, 3, 8)", 7),
+        ("m.moved('ArrowLeft', false, 0, 8)", 0),
+        ("m.moved('End', false, 0, 8)", 7),
+        ("m.moved('a', false, 0, 8)", None),
+        ("m.half(0x3C00)", 1),
+        ("m.half(0xC000)", -2),
+        ("m.half(0x0001)", 2**-24),
+        ("Number.isNaN(m.half(0x7E00))", True),
+        ("m.ramp(['#000000', '#FFFFFF'])[255]", 0xFFFFFFFF),
+        ("m.ramp(['#FF0000', '#0000FF'])[0]", 0xFF0000FF),
+    ],
+)
+def test_pure_functions(run: Any, code: str, answer: Any) -> None:
+    got = run(code)
+    assert got == (pytest.approx(answer) if isinstance(answer, float | list) else answer)
+
+
+def test_what_python_packs_the_browser_unpacks(run: Any) -> None:
+    arrays = {
+        "u": np.array([0, 7, 255], np.uint8),
+        "h": np.array([0.5, -2.0, 65504.0, 6e-8], np.float16),
+        "f": np.array([1.5, np.nan, np.inf], np.float32),
+        "d": np.array([1e300], np.float64),
+    }
+    text = base64.b64encode(pack({"title": "näme"}, arrays)).decode()
+    got = run(
+        f"(() => {{ const u = m.unpack(Uint8Array.from(atob('{text}'), (c) => c.charCodeAt(0)));"
+        " return JSON.stringify([u.header.title, Object.values(u.arrays).map((a) => [...a].map(String))]); })()"
+    )
+    title, (u, h, f, d) = json.loads(got)
+    assert title == "näme"
+    assert u == ["0", "7", "255"]
+    assert [float(value) for value in h] == arrays["h"].astype(float).tolist()
+    assert f == ["1.5", "NaN", "Infinity"]
+    assert float(d[0]) == 1e300
+
+
+def test_pack_refuses_what_the_browser_cannot_hold() -> None:
+    with pytest.raises(ValueError, match="int64 does not travel"):
+        pack({}, {"x": np.arange(3)})
+
+
+def test_a_heatmap_puts_each_byte_into_its_cell(run: Any) -> None:
+    got = run(
+        """(() => {
+      const c = document.createElement("canvas"); c.width = c.height = 20;
+      const g = c.getContext("2d"), table = m.ramp(["#000000", "#FFFFFF"]);
+      m.heatmap(g, { left: 0, right: 20, top: 0, bottom: 20 }, new Uint8Array([255, 1, 0, 128]), 2, 2, table, 0);
+      const at = (x, y) => [...g.getImageData(x, y, 1, 1).data];
+      return [at(5, 5), at(15, 5), at(5, 15), at(15, 15)];
+    })()"""
+    )
+    assert got == [[255, 255, 255, 255], [1, 1, 1, 255], [0, 0, 0, 0], [128, 128, 128, 255]]
+
+
+def test_bars_and_scatter_draw_what_they_are_given(run: Any) -> None:
+    got = run(
+        """(() => {
+      const c = document.createElement("canvas"); c.width = c.height = 100;
+      const g = c.getContext("2d");
+      const look = { font: "12px sans-serif", muted: "#888", grid: "#eee", axis: "#ccc", text: "#000" };
+      const box = { left: 0, right: 100, top: 0, bottom: 100 };
+      m.bars(g, box, [0, 10, NaN], 10, "#ff0000", look);
+      const bar = [...g.getImageData(50, 50, 1, 1).data], none = [...g.getImageData(84, 51, 1, 1).data];
+      g.clearRect(0, 0, 100, 100);
+      const to = (v) => 50 + v, colours = ["#00ff00", "#00ff00"];
+      m.scatter(g, box, [0, 0, NaN, 0], colours, ["a", "b"], () => false, to, to, look);
+      return [bar.slice(0, 3), none[0] === 255, [...g.getImageData(50, 50, 1, 1).data].slice(0, 3)];
+    })()"""
+    )
+    assert got == [[255, 0, 0], False, [0, 255, 0]]

@@ -76,6 +76,7 @@ def test_circularity_of_what_is_no_circle():
     assert projection.circularity(blob, np.arange(n)) < 0.1
     ellipse = np.stack([np.cos(a := 2 * np.pi * np.arange(n) / n), 0.5 * np.sin(a)], axis=1)
     assert projection.circularity(ellipse, np.arange(n)) == pytest.approx(0.25)
+    assert 0.2 < projection.circularity(ellipse) < 0.25
     assert np.isnan(projection.circularity(np.full((n, 2), 0.1)))
     assert np.isnan(projection.circularity(np.eye(2)))
 
@@ -90,8 +91,8 @@ def test_tsne_keeps_clusters_apart_and_repeats():
         np.linalg.norm(shown[:20] - centres[0], axis=1).max(), np.linalg.norm(shown[20:] - centres[1], axis=1).max()
     )
     assert np.linalg.norm(centres[0] - centres[1]) > inside
-    movie = projection.tsne_movie(np.stack([x, x]), 2, perplexity=10)
-    assert np.abs(movie[1] - movie[0]).max() < 0.5 * np.abs(movie[0]).max()
+    movie = projection.tsne_movie(np.stack([x[::2], x[::2]]), 2, perplexity=6)
+    assert np.corrcoef(movie.reshape(2, -1))[0, 1] > 0.9
     with pytest.raises(ValueError, match="too few"):
         projection.tsne(x[:3])
 

@@ -24,7 +24,7 @@ LEAST_SIDE = 4
 MOST_SAMPLES = 2_000
 _GRID = (*(round(0.05 * i, 2) for i in range(20)), 0.98)
 """Autocorrelations that noise is simulated with."""
-_RARE = 0.25
+_RARE = 0.1
 _JUMPS = 4
 """How many of the largest differences say nothing of the noise."""
 _SIMULATED = 1_000
@@ -86,7 +86,8 @@ def _search(x: Floats, start: int, end: int, level: float) -> list[tuple[int, fl
     place, statistic = (each[0] for each in _largest(segment))
     if not statistic > 0:
         return []
-    null = _noise(n, _upper_correlation(n, float(_persistence(segment)[0]))).statistics
+    length = _simulated_length(n)
+    null = _noise(length, _upper_correlation(length, float(_persistence(segment)[0]))).statistics
     p = (1 + int((null >= statistic).sum())) / (1 + len(null))
     if p > level:
         return []
@@ -136,7 +137,15 @@ class _Noise(NamedTuple):
     persistence: Floats
 
 
-@functools.lru_cache(maxsize=4096)
+def _simulated_length(n: int) -> int:
+    """n rounded down to a grid of ratio 1.1, so that segments share simulations; shorter noise is more cautious."""
+    exact = 2 * LEAST_SIDE
+    while (longer := max(exact + 1, int(exact * 1.1))) <= n:
+        exact = longer
+    return exact
+
+
+@functools.lru_cache(maxsize=2048)
 def _noise(n: int, correlation: float) -> _Noise:
     """What the largest statistics and the persistence of stationary Gaussian AR(1) series of n samples look like."""
     rng = np.random.default_rng([n, round(correlation * 100)])

@@ -50,7 +50,8 @@ def _ingest_once(paths: list[Path], store: Path, jobs: int) -> list[IngestReport
     from etl.ingest import ingest as ingest_runs
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         tasks: dict[str, object] = {}
 
         def show(run: str, done: int, total: int) -> None:

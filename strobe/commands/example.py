@@ -56,7 +56,8 @@ def _embed(run: Path, target: Path) -> None:
 
     from strobe.example import SNAPSHOTS, embed
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("Thinning snapshots", total=SNAPSHOTS)
         size = embed(run, target, on_step=lambda _: bar.advance(task))
     typer.echo(f"{target}: {size / 1e6:.1f} MB")

@@ -31,8 +31,10 @@ def _with_progress(findings: Iterable[Finding], total: int, quiet: bool) -> list
     from rich.console import Console
     from rich.progress import track
 
-    console = Console(stderr=True, quiet=quiet)
-    return list(track(findings, "Reading every byte", total=total, console=console, transient=True))
+    console = Console(stderr=True)
+    hidden = quiet or not console.is_terminal
+    words = "Reading every byte"
+    return list(track(findings, words, total=total, console=console, transient=True, disable=hidden))
 
 
 def _report(findings: list[Finding]) -> None:

@@ -77,6 +77,18 @@ def test_one_position_is_the_same_as_in_the_whole(position):
     assert np.abs(one.residual - whole.residual[:, :, at]).max() < 1e-5
 
 
+@pytest.mark.parametrize("position", [None, -1, 3])
+@pytest.mark.parametrize("layernorm", ["pre", "none"])
+def test_more_sequences_than_tokens_give_the_same(position, layernorm):
+    _, params, architecture = built(layernorm=layernorm)
+    tokens = np.random.default_rng(1).integers(0, 11, (40, 6))
+    many = forward(params, architecture, tokens, position=position, dtype=np.float64)
+    few = forward(params, architecture, tokens, position=position, dtype=np.float64, batch=5)
+    for one, other in zip(many, few, strict=True):
+        assert one.shape == other.shape
+        assert np.abs(one - other).max() < 1e-11
+
+
 def test_what_does_not_fit_is_refused():
     _, params, architecture = built()
     for tokens, message in (

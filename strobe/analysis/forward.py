@@ -42,6 +42,9 @@ class Architecture:
             raise ValueError(f"no activation {self.activation!r} with layernorm {self.layernorm!r} is known")
 
 
+_VALUES = 1 << 25
+
+
 class Pass(NamedTuple):
     """What a forward pass went through. With a `position` the axis in brackets is absent."""
 
@@ -64,14 +67,14 @@ def forward(
     *,
     position: int | None = None,
     dtype: npt.DTypeLike = np.float32,
-    batch: int = 2048,
+    batch: int | None = None,
 ) -> Pass:
     """Run `tokens` (B, T), integers, through the model whose `params` carry llm.c's names ("wte", "qkvw", ..).
 
     Layers are stacked on the first axis; absent biases add nothing. With `position` (negative: from the end) only
-    what that position shows is kept, and the last layer computes no other. `batch` sequences go through at a time.
-    Results have `dtype`; float32 agrees with PyTorch to about 1e-6 of the largest logit. Raises KeyError for a
-    missing weight, ValueError for tokens that do not fit.
+    what that position shows is kept, and the last layer computes no other. `batch` sequences go through at a time (by
+    default as many as keep one array of the MLP near 128 MB). Results have `dtype`; float32 agrees with PyTorch to
+    about 1e-6 of the largest logit. Raises KeyError for a missing weight, ValueError for tokens that do not fit.
     """
     tokens = np.asarray(tokens)
     weights = {name: np.asarray(value, dtype) for name, value in params.items()}
@@ -79,6 +82,7 @@ def forward(
     if position is not None:
         # Attention is causal: nothing after the position can reach it.
         tokens = tokens[:, : range(tokens.shape[1])[position] + 1]
+    batch = batch or max(1, _VALUES // (tokens.shape[1] * weights["fcw"].shape[1]))
     parts = [
         _run(weights, architecture, tokens[start : start + batch], position is not None)
         for start in range(0, len(tokens), batch)
@@ -102,17 +106,38 @@ def _check(tokens: Array, weights: Parameters, position: int | None) -> None:
 
 
 def _run(weights: Parameters, architecture: Architecture, tokens: Array, last_only: bool) -> Pass:
-    x = weights["wte"][tokens] + weights["wpe"][: tokens.shape[1]]
+    x, index = _embedded(weights, tokens)
     seen: list[tuple[Array, ...]] = []
     for number in range(architecture.n_layer):
         layer = {name: weights[name][number] for name in _PER_LAYER if name in weights}
         final = last_only and number == architecture.n_layer - 1
-        x, *taps = _block(x, layer, architecture, final)
+        x, *taps = _block(x, index, layer, architecture, final)
+        index = None
         # The last layer has the one position already; the others are cut to it.
         seen.append(tuple(tap[..., -1, :] if last_only else tap for tap in taps))
     x = _norm(x[:, -1] if last_only else x, weights.get("lnfw"), weights.get("lnfb"), architecture)
     unembed = weights["wte" if architecture.tied_embeddings else "unembed"]
     return Pass(x @ unembed.T, *(np.stack(each) for each in zip(*seen, strict=True)))
+
+
+def _embedded(weights: Parameters, tokens: Array) -> tuple[Array, Array | None]:
+    """Token plus position embedding as (B, T, C) and no index; or as rows (R, C) and which row stands where, (B, T).
+
+    Before the first attention a row depends on its token and position alone. Where there are more sequences than
+    tokens, as for all p * p inputs of modular addition, each such row is then projected once.
+    """
+    T = tokens.shape[1]
+    wte, wpe = weights["wte"], weights["wpe"][:T]
+    if len(tokens) <= len(wte):
+        return wte[tokens] + wpe, None
+    return (wte[:, None] + wpe).reshape(-1, wte.shape[1]), tokens.astype(np.int64) * T + np.arange(T)
+
+
+def _pick(x: Array, index: Array | None, last: bool) -> Array:
+    """What stands at every position, or at the last one: (B, T or 1, C) of (B, T, C), or of rows and their index."""
+    if index is None:
+        return x[:, -1:] if last else x
+    return x[index[:, -1:] if last else index]
 
 
 _PER_LAYER = (
@@ -121,11 +146,13 @@ _PER_LAYER = (
 )
 
 
-def _block(x: Array, layer: Parameters, architecture: Architecture, final: bool) -> tuple[Array, ...]:
+def _block(
+    x: Array, index: Array | None, layer: Parameters, architecture: Architecture, final: bool
+) -> tuple[Array, ...]:
     """x (B, T, C) after one block, or its last position alone (B, 1, C) when `final`; and what `Pass` keeps."""
     normed = _norm(x, layer.get("ln1w"), layer.get("ln1b"), architecture)
-    mixed, attention = _attention(normed, layer, architecture.n_head, final)
-    x = (x[:, -1:] if final else x) + mixed
+    mixed, attention = _attention(normed, index, layer, architecture.n_head, final)
+    x = _pick(x, index, final) + mixed
     hidden = _norm(x, layer.get("ln2w"), layer.get("ln2b"), architecture)
     preactivation = _linear(hidden, layer["fcw"], layer.get("fcb"))
     activation = _ACTIVATIONS[architecture.activation](preactivation)
@@ -155,22 +182,26 @@ def _norm(x: Array, weight: Array | None, bias: Array | None, architecture: Arch
     return normed
 
 
-def _attention(x: Array, layer: Parameters, n_head: int, final: bool) -> tuple[Array, Array]:
+def _attention(x: Array, index: Array | None, layer: Parameters, n_head: int, final: bool) -> tuple[Array, Array]:
     """(B, S, C) and the weights (B, H, S, T), S = 1 when `final`, else T."""
-    B, T, C = x.shape
-    rows, bias = layer["qkvw"], layer.get("qkvb")
-    shift = (None, None, None) if bias is None else np.split(bias, 3)
-    q, k, v = (
-        _linear(source, weight, each).reshape(B, -1, n_head, C // n_head).transpose(0, 2, 1, 3)
-        for source, weight, each in zip((x[:, -1:] if final else x, x, x), np.split(rows, 3), shift, strict=True)
-    )
+    C = x.shape[-1]
+
+    def project(rows: slice, last: bool) -> Array:
+        weight, bias = layer["qkvw"][rows], layer["qkvb"][rows] if "qkvb" in layer else None
+        if index is None:
+            placed = _linear(_pick(x, None, last), weight, bias)
+        else:
+            placed = _pick(_linear(x, weight, bias), index, last)
+        return placed.reshape(len(placed), -1, n_head, C // n_head).transpose(0, 2, 1, 3)
+
+    q, k, v = project(slice(C), final), project(slice(C, 2 * C), False), project(slice(2 * C, None), False)
     scores = q @ k.transpose(0, 1, 3, 2)
     scores *= x.dtype.type(1 / math.sqrt(C // n_head))
     if not final:
-        scores[..., ~np.tri(T, dtype=bool)] = -np.inf
+        scores[..., ~np.tri(k.shape[2], dtype=bool)] = -np.inf
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
     weights /= weights.sum(axis=-1, keepdims=True)
-    mixed = (weights @ v).transpose(0, 2, 1, 3).reshape(B, -1, C)
+    mixed = (weights @ v).transpose(0, 2, 1, 3).reshape(len(q), -1, C)
     return _linear(mixed, layer["attprojw"], layer.get("attprojb")), weights
 
 

@@ -36,8 +36,9 @@ CUTS = "cuts"
 _READING = ("select", "explain")
 _PIVOT_STARTS = ("pivot", "pivot_wider", "from", "with", "select", "(", "describe", "desc", "summarize", "explain")
 _PATH = re.compile(r"(?<![\w.)\]])(?:[A-Za-z][A-Za-z0-9+.-]*:/)?/(?=[\w.~])[^\s'\",;:()\[\]{}<>|]+")
+_NO_MEMORY = re.compile(r"bad_alloc|bad allocation|memory allocation failed")
 _UNREADABLE = re.compile(r"reading the stream registered as '(\w+)' failed: (?:IOError|FileNotFoundError|OSError)")
-_MESSAGE_CHARACTERS = 2_000
+_MESSAGE_CHARACTERS = 600
 
 
 class RefusedError(ValueError):
@@ -159,28 +160,31 @@ def failure(error: BaseException, sql: str, names: dict[str, list[str]], roots: 
     if not isinstance(error, (duckdb.Error, OSError)):
         return {"kind": "internal", "message": f"The result cannot be shown ({type(error).__name__})."}
     facts = _facts(str(error))
-    message = facts.get("exception_message", "")
-    if facts.get("exception_type") == "Out of Memory" or "bad_alloc" in message or "bad allocation" in message:
+    text = facts.get("exception_message", "")
+    if facts.get("exception_type") == "Out of Memory" or _NO_MEMORY.search(text):
         return {"kind": "memory", "message": "The query needs more memory than it may use."}
-    missing = _UNREADABLE.search(message)
-    if missing:
-        table = missing.group(1).removesuffix("_all")
-        return {
-            "kind": "query",
-            "message": f"A file of the table {table} cannot be read: it may just have been replaced.",
-        }
-    if "has been disabled by configuration" in message:
-        # Also what a misspelt table looks like to the engine when it has a dot in it.
-        message = f"No file or address can be read here, only the tables: {_known(names)}."
-    reply: dict[str, Any] = {"kind": _kind(facts), "message": hide_paths(message, roots)}
+    words = hide_paths(_in_our_words(text, names), roots)
+    if _kind(facts) == "name":
+        words = words.partition("\n")[0]  # what follows are DuckDB's own suggestions: extensions, its catalog
+    reply: dict[str, Any] = {"kind": _kind(facts), "message": " ".join(words.split())[:_MESSAGE_CHARACTERS]}
     if facts.get("position", "").isdigit():
         reply["line"], reply["column"] = line_and_column(sql, int(facts["position"]))
     hint = _hint(facts, names)
-    if hint:
-        reply["hint"] = hint
-        reply["message"] = reply["message"].splitlines()[0]
-    reply["message"] = reply["message"][:_MESSAGE_CHARACTERS]
-    return reply
+    return reply | ({"hint": hint} if hint else {})
+
+
+def _in_our_words(message: str, names: dict[str, list[str]]) -> str:
+    """DuckDB's message, or ours where its own speaks of files or settings that are not there for the reader."""
+    missing = _UNREADABLE.search(message)
+    if missing:
+        table = missing.group(1).removesuffix("_all")
+        return f"A file of the table {table} cannot be read: it may just have been replaced."
+    if "has been disabled by configuration" in message:
+        # Also what a misspelt table looks like to the engine when it has a dot in it.
+        return f"No file or address can be read here, only the tables: {_known(names)}."
+    if message.startswith("Max expression depth"):
+        return "The statement is nested too deeply: 1,000 levels are the limit."
+    return message
 
 
 def _facts(text: str) -> dict[str, str]:

@@ -137,6 +137,9 @@ def test_filters_reach_the_scan_through_the_current_rows_view(sandbox: Sandbox) 
         ("select * from 'scalars.csv'", "refused", (None, None), "No file or address can be read here"),
         ("select 1; select 2", "refused", (None, None), "2 statements"),
         ("", "refused", (None, None), "no statement"),
+        ("select * from read_xlsx('a.xlsx')", "name", (None, None), "excel extension"),
+        ("select " + "(" * 2_000 + "1" + ")" * 2_000, "syntax", (None, None), "nested too deeply"),
+        ("select strftime(1, 2, 3)", "query", (1, 8), "No function matches"),
         ("create table a (b int)", "refused", (None, None), "Only SELECT"),
     ],
 )
@@ -145,6 +148,7 @@ def test_errors_help(sandbox: Sandbox, sql: str, kind: str, where: tuple[int | N
     assert error.kind == kind
     assert (error.line, error.column) == where
     assert says in str(error)
+    assert "\n" not in str(error)
 
 
 def test_rows_are_cut_and_it_is_said(sandbox: Sandbox) -> None:

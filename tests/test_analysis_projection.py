@@ -98,7 +98,6 @@ def test_tsne_keeps_clusters_apart_and_repeats():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default")
 def test_umap_and_its_movie():
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.standard_normal((30, 10)), rng.standard_normal((30, 10)) + 20])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -160,28 +162,39 @@ def umap(points: Array, count: int = 2, *, neighbours: int = 15, min_dist: float
     The import takes over a second and the first fit of a process much longer (it compiles): keep it out of the app's
     own process.
     """
-    from umap import UMAP
-
     rows = np.asarray(points, np.float32)
     near = _neighbours(len(rows), neighbours)
-    model = UMAP(n_components=count, n_neighbors=near, min_dist=min_dist, random_state=seed, n_jobs=1)
-    return np.asarray(model.fit_transform(rows), np.float64)
+    with _without_umap_warnings():
+        from umap import UMAP
+
+        model = UMAP(n_components=count, n_neighbors=near, min_dist=min_dist, random_state=seed, n_jobs=1)
+        return np.asarray(model.fit_transform(rows), np.float64)
 
 
 def aligned_umap(
     frames: Sequence[Array] | Array, count: int = 2, *, neighbours: int = 15, min_dist: float = 0.1, seed: int = 0
 ) -> Floats:
     """All frames (steps, n, d) in one UMAP that holds each point near where it was: (steps, n, count)."""
-    from umap import AlignedUMAP
-
     if len(frames) < 2:
         raise ValueError("AlignedUMAP needs at least two frames")
     rows = [np.asarray(frame, np.float32) for frame in frames]
     same = {i: i for i in range(len(rows[0]))}
     near = _neighbours(len(rows[0]), neighbours)
-    model = AlignedUMAP(n_components=count, n_neighbors=near, min_dist=min_dist, random_state=seed)
-    model.fit(rows, relations=[same] * (len(rows) - 1))
+    with _without_umap_warnings():
+        from umap import AlignedUMAP
+
+        model = AlignedUMAP(n_components=count, n_neighbors=near, min_dist=min_dist, random_state=seed)
+        model.fit(rows, relations=[same] * (len(rows) - 1))
     return np.stack([np.asarray(frame, np.float64) for frame in model.embeddings_])
+
+
+@contextlib.contextmanager
+def _without_umap_warnings() -> Iterator[None]:
+    """Hides that TensorFlow is absent, which nothing here uses, and that a seed means one thread, which is meant."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)
+        warnings.filterwarnings("ignore", "n_jobs value", UserWarning)
+        yield
 
 
 def _neighbours(n: int, wanted: int) -> int:

@@ -80,7 +80,6 @@ def confine(parent: int, address_space: int) -> None:
         prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(0)
-    os.nice(19)
     os.chdir("/")
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     caps = {"AS": address_space, "NOFILE": _OPEN_FILES, "CORE": 0, "FSIZE": 0}
@@ -153,6 +152,7 @@ def main() -> NoReturn:
             importlib.import_module(module)
         pa.set_cpu_count(1)
         pa.set_io_thread_count(1)
+        os.nice(19)  # only now: a busy machine would make a visitor wait seconds for the imports
     except Exception as error:
         replies.send_json(b"X", {"kind": "internal", "message": f"{type(error).__name__}: {error}"})
         os._exit(1)

@@ -130,7 +130,7 @@ LIMIT 50""",
         "Loss by thousand",
         "One row a run, one column a thousand steps: the mean train loss.",
         """PIVOT (
-  SELECT run, step // 1000 * 1000 AS from_step, value FROM scalars WHERE name = 'train_loss'
+  SELECT run, format('{:06d}', step // 1000 * 1000) AS from_step, value FROM scalars WHERE name = 'train_loss'
 ) ON from_step USING avg(value) GROUP BY run""",
     ),
     Example(

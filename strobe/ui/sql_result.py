@@ -50,6 +50,8 @@ def _show_reply(reply: Reply) -> None:
     if view == "Chart":
         _chart(table)
     else:
+        if table.num_rows == 0:
+            st.caption("The query ran and gave no rows.")
         st.dataframe(shown(table), width="stretch", hide_index=True, alt="Rows of the query's result")
     markup(
         '<p class="st-caption">{rows} rows, {columns} columns, {seconds} s in the engine</p>',

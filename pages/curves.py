@@ -10,7 +10,14 @@ page = frame("curves")
 
 
 def panel(
-    key: str, title: str, metrics: dict[str, str], *, y_title: str, share: bool = False, log: bool | None = None
+    key: str,
+    title: str,
+    metrics: dict[str, str],
+    *,
+    y_title: str,
+    share: bool = False,
+    log: bool | None = None,
+    height: int = 300,
 ) -> None:
     """One chart: `metrics` maps a metric to the word for its split; `log` None means no switch."""
     scales = ["log", "linear"]
@@ -29,7 +36,7 @@ def panel(
             )
             log = state.remember(f"{key}_axis", st.session_state[f"{key}_axis"], default) == "log"
     wanted = [Curve(run, metric, split) for run in page.runs for metric, split in metrics.items()]
-    curve_panel.draw(page, key, wanted, axis=axis, y_title=y_title, log=bool(log), share=share)
+    curve_panel.draw(page, key, wanted, axis=axis, y_title=y_title, log=bool(log), share=share, height=height)
 
 
 @st.fragment
@@ -55,7 +62,7 @@ def tensors() -> None:
 
 @st.fragment
 def learning_rate() -> None:
-    panel("lr", "Learning rate", {"learning_rate": ""}, y_title="learning rate", log=False)
+    panel("lr", "Learning rate", {"learning_rate": "learning rate"}, y_title="learning rate", log=False, height=190)
 
 
 def controls(page: Frame) -> str:

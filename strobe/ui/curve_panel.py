@@ -58,7 +58,7 @@ class Drawn:
 
 def _looks(page: Frame, curve: Curve, several: bool) -> Series:
     if not several:
-        return Series(curve.split, TEST if curve.split == "test" else TRAIN)
+        return Series(curve.split, TRAIN if curve.split == "train" else TEST)
     name = page.title_of(curve.run)
     label = f"{name} · {curve.split}" if curve.split else name
     return Series(label, page.colours[curve.run], dash=curve.split == "train")
@@ -96,9 +96,11 @@ def _remarks(label: str, row: dict[str, Any], log: bool, drawn: int) -> list[str
 
 
 def marks(page: Frame, wanted: Sequence[Curve], drawn: Drawn, axis: str, metric: str) -> list[Mark]:
-    """The onset of each run, and the peak of its test loss where that is what is drawn."""
+    """On test curves: the onset of each run, and the peak of its test loss where that is what is drawn."""
     several = len({curve.run for curve in wanted}) > 1
     made: list[Mark] = []
+    if metric not in ("val_loss", "val_accuracy"):
+        return made
     for run in dict.fromkeys(curve.run for curve in wanted):
         found = milestones(page.reader, run)
         who = f"{page.title_of(run)}: " if several else ""

@@ -162,5 +162,7 @@ def _embedding(key: str, version: str, run: str, _page: Frame) -> Frames:
             continue
     if not kept:
         return nothing("No embedding of this run can be projected: it is damaged, not finite, or too small.")
-    labels = [str(token) for token in range(found[0].shape[0])]
+    names = files.manifest.task.get("tokens")
+    known = names if isinstance(names, list) else []
+    labels = [str(known[token]) if token < len(known) else str(token) for token in range(found[0].shape[0])]
     return Frames(kept[::-1], np.stack(found[::-1]), labels)

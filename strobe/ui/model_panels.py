@@ -56,7 +56,7 @@ def embedding(page: Frame) -> None:
     tokens = len(found.labels)
     header = {
         "kind": "embedding", "subject": page.run, "follows": True, "run": page.run, "steps": found.steps,
-        "labels": found.labels, "label_every": max(10, tokens // 10), "colours": list(CYCLIC), "height": 300,
+        "labels": found.labels, "label_every": max(10, tokens // 10), "colours": list(CYCLIC), "height": 420,
         "alt": f"{tokens} token embeddings on two principal axes, at the step of the cursor",
     }  # fmt: skip
     panels.show("embedding", header, {"points": found.values})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -40,8 +42,11 @@ def show(
 ) -> Any:
     """Mounts a canvas panel. The header needs kind, subject, alt, steps, follows; its `token` is made here, so that
     an unchanged panel is not redrawn."""
-    body = components.pack({**header, "name": key}, arrays)
-    token = f"{zlib.crc32(body):08x}{len(body)}"
+    parts: list[Any] = [
+        json.dumps(header, sort_keys=True).encode(),
+        *(np.ascontiguousarray(array) for array in arrays.values()),
+    ]
+    token = f"{functools.reduce(lambda crc, part: zlib.crc32(part, crc), parts, 0):08x}"
     return components.panel()(
         key=key, data=components.pack({**header, "name": key, "token": token}, arrays), **callbacks
     )
@@ -58,18 +63,18 @@ def tools(key: str, text: str, queries: Sequence[str], table: pa.Table, figure: 
 
     Files are made when they are asked for, not on each rerun.
     """
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+    with st.container(
+        key=f"tools_{key}", horizontal=True, horizontal_alignment="distribute", vertical_alignment="top", wrap=False
+    ):
         caption(text)
-        with st.container(horizontal=True, width="content", gap="xxsmall"):
-            with st.popover("SQL", type="tertiary", key=f"{key}_sql"):
-                st.code(";\n\n".join(dict.fromkeys(queries)), language="sql")
-            with st.popover("Data", type="tertiary", key=f"{key}_data"):
+        # One popover a panel and not one a format: each costs the browser more than the panel's own canvas.
+        with st.popover("SQL and files", type="tertiary", key=f"{key}_files"):
+            st.code(";\n\n".join(dict.fromkeys(queries)), language="sql")
+            with st.container(horizontal=True, gap="xxsmall"):
                 _download(key, "csv", lambda: export.csv(table))
                 _download(key, "parquet", lambda: export.parquet(table))
-            if figure is not None:
-                with st.popover("Image", type="tertiary", key=f"{key}_image"):
-                    for kind in ("png", "svg", "pdf"):
-                        _download(key, kind, lambda kind=kind: export.image(figure(), kind))  # type: ignore[misc]
+                for kind in ("png", "svg", "pdf") if figure is not None else ():
+                    _download(key, kind, lambda kind=kind: export.image(figure(), kind))  # type: ignore[misc]
 
 
 def _download(key: str, kind: str, make: Callable[[], bytes]) -> None:

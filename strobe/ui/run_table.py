@@ -33,9 +33,9 @@ def _onsets(key: str, version: str, _reader: Reader) -> dict[str, int | None]:
 
 def _dot(colour: str) -> str:
     body = (
-        f'<circle cx="8" cy="8" r="5" fill="{colour}"/>'
+        f'<circle cx="8" cy="8" r="3.6" fill="{colour}"/>'
         if colour
-        else '<circle cx="8" cy="8" r="4.5" fill="none" stroke="#98A2B3"/>'
+        else '<circle cx="8" cy="8" r="3.2" fill="none" stroke="#98A2B3"/>'
     )
     return "data:image/svg+xml," + quote(
         f'<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16">{body}</svg>'
@@ -46,7 +46,8 @@ def rows(page: Frame) -> list[dict[str, Any]]:
     """What the table shows, one dictionary a run."""
     reader, now = page.reader, time.time()
     onsets = _onsets(reader.key, reader.version, reader)
-    sparks = {row["run"]: row["spark"] for row in reader.rows(queries.SPARKS)}
+    # From their own minimum upwards: a line at log(loss) = 0 would mean nothing to a reader.
+    sparks = {row["run"]: [v - min(row["spark"]) for v in row["spark"]] for row in reader.rows(queries.SPARKS)}
     return [
         {
             "": _dot(page.colours.get(row["run"], "")),

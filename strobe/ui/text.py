@@ -10,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -52,7 +53,8 @@ def number(value: float | None, digits: int = 3) -> str:
     if 1e-3 <= abs(value) < 1e6:
         places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
         return f"{value:,.{places}f}"
-    return f"{value:.{digits - 1}e}"
+    head, _, power = f"{value:.{digits - 1}e}".partition("e")
+    return f"{head}×10{str(int(power)).translate(_SUPERSCRIPTS)}"
 
 
 def size(n_bytes: float | None) -> str:

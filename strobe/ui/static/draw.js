@@ -92,7 +92,7 @@ function drawMark(g, box, mark, sx, sy, look) {
     g.setLineDash([]);
   }
   // Words of a rule stand above the plot, where no line runs; those of a ring beside it.
-  const high = ring ? Math.max(box.top + 4, sy(mark.y) - 13) : box.top - 11 - 14 * mark.row;
+  const high = ring ? Math.max(box.top - 6, sy(mark.y) - 14) : box.top - 11 - 14 * mark.row;
   g.textAlign = left ? "right" : "left";
   g.textBaseline = "middle";
   g.fillStyle = look.text;

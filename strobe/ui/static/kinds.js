@@ -13,7 +13,8 @@ function extent(lists, log) {
 
 function padded([lo, hi], log) {
   if (log) return lo === hi ? [lo / 2, hi * 2] : [lo / (hi / lo) ** 0.03, hi * (hi / lo) ** 0.06];
-  const gap = hi === lo ? Math.abs(hi) * 0.1 || 1 : (hi - lo) * 0.05;
+  if (hi === lo) return hi > 0 ? [0, 2 * hi] : [hi - 1, hi + 1];
+  const gap = (hi - lo) * 0.05;
   return [lo - gap, hi + gap];
 }
 
@@ -247,7 +248,7 @@ export const embedding = {
     g.strokeStyle = p.look.grid; g.lineWidth = 1;
     g.beginPath(); g.moveTo(sx(-p.reach), sy(0)); g.lineTo(sx(p.reach), sy(0)); g.moveTo(sx(0), sy(-p.reach)); g.lineTo(sx(0), sy(p.reach)); g.stroke();
     const box = { left: 0, right: width, top: 0, bottom: high };
-    scatter(g, box, p.points, p.colours, p.header.labels, (i) => i % p.header.label_every === 0, sx, sy, p.look);
+    scatter(g, box, p.points, p.colours, p.header.labels, (i) => (i % p.header.label_every === 0 && i + p.header.label_every / 2 < n) || i === n - 1, sx, sy, p.look);
   },
   pointermove(p, event, at) {
     let best = -1, far = 144;

@@ -6,6 +6,7 @@ its newline. Numbers that JSON lacks are the strings "NaN", "Infinity" and "-Inf
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -56,17 +57,28 @@ class Journal:
         self._descriptor = os.open(path, flags, 0o666)
         size = os.fstat(self._descriptor).st_size
         if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
-            write_all(self._descriptor, b"\n")
+            try:
+                write_all(self._descriptor, b"\n")
+            except OSError:
+                self.close()
+                raise
 
     def append(self, record: Mapping[str, object]) -> None:
         """Write one JSON object as one line; NaN and infinities become their strings."""
         line = json.dumps(_plain(record), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        write_all(self._descriptor, line.encode() + b"\n")
+        size = os.fstat(self._descriptor).st_size
+        try:
+            write_all(self._descriptor, line.encode() + b"\n")
+        except OSError:
+            # A full disk takes half a line and gives the room back.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, size)
+            raise
 
     def close(self) -> None:
         if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import deque
@@ -124,9 +125,15 @@ class Writer:
                 self._write(job)
             if last:
                 break
-        if self._journal is not None:
-            self._journal.close()
+        self._close_journal()
         self._status.lost_lines += len(self._lines)
+
+    def _close_journal(self) -> None:
+        # A thread that dies of a failed close would leave a waiting training waiting for ever.
+        if self._journal is not None:
+            with contextlib.suppress(OSError):
+                self._journal.close()
+            self._journal = None
 
     def _flush(self) -> None:
         try:
@@ -140,9 +147,7 @@ class Writer:
         except Exception as error:
             self._trouble.failed("metrics", error)
             # Opening it anew mends a line that was torn half-way.
-            if self._journal is not None:
-                self._journal.close()
-                self._journal = None
+            self._close_journal()
 
     def _write(self, job: Job) -> None:
         try:

@@ -149,7 +149,8 @@ class Gpt2Recorder(Recorder):
                 if key not in state:
                     return torch.zeros(rows)
                 # The square of a tiny second moment underflows in float32.
-                return torch.linalg.vector_norm(state[key].reshape(rows, -1).double(), dim=1).float()
+                norms: Tensor = torch.linalg.vector_norm(state[key].reshape(rows, -1).double(), dim=1)
+                return norms.float()
 
             return read
 

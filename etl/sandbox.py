@@ -23,7 +23,7 @@ from etl.sandbox_pool import BusyError, pool
 from etl.sandbox_process import ChildDiedError, Frame, LateError
 
 MAX_SQL_CHARACTERS = 20_000
-_START_S = 0.2
+_START_S = 0.35
 """How much later than its limit a query may end when its child had to be started first."""
 _OVERHEAD_BYTES = 4_000_000
 """Beyond the rows, a reply holds its schema, its types and the framing."""

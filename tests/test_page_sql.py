@@ -103,9 +103,9 @@ def test_an_error_points_at_its_place(store: Path) -> None:
 
 
 def test_a_bomb_is_stopped_and_the_page_lives(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STROBE_QUERY_TIMEOUT_S", "0.5")
+    monkeypatch.setenv("STROBE_QUERY_TIMEOUT_S", "2")
     app = pressed(opened(), "select count(*) from range(1000000000000) t(i) where hash(i) = 1")
-    assert "Stopped after 0.5 s" in words(app)
+    assert "Stopped after 2 s" in words(app)
     pressed(app, "select 1 as one")
     assert app.dataframe[0].value["one"].tolist() == [1]
 

@@ -36,6 +36,14 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     pool().close()
 
 
+@pytest.fixture
+def slowness() -> float:
+    """How many times slower than on an idle machine a process starts just now; 1 where it is not busy."""
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-I", "-c", "import duckdb, pyarrow.dataset"], check=True)
+    return max(1.0, (time.monotonic() - started) / 0.6)
+
+
 def children(pid: int) -> list[int]:
     """Every process below `pid`."""
     below = []
@@ -84,17 +92,17 @@ def settled(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name in QUICK or IN_CI else pytest.mark.slow) for name in HEAVY]
 )
-def test_heavy_statement(sandbox: Sandbox, name: str) -> None:
+def test_heavy_statement(sandbox: Sandbox, slowness: float, name: str) -> None:
     settled(sandbox)
     before = resident_mb()
     started = time.monotonic()
     kind, size = outcome(sandbox, HEAVY[name], LIMITS)
     assert kind in ("rows", "timeout", "memory", "refused", "query", "syntax")
     assert size <= LIMITS.max_bytes
-    assert time.monotonic() - started <= TIMEOUT_S + 0.5
+    assert time.monotonic() - started <= TIMEOUT_S + 0.5 * slowness
     started = time.monotonic()
     assert sandbox.run("select 1", LIMITS).table[0][0].as_py() == 1
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 1.0 * slowness
     time.sleep(1.0)
     assert resident_mb() - before <= 50.0
     assert len(children(os.getpid())) <= places(1 << 40)

@@ -6,6 +6,7 @@ store's tables, and kills that child at the time limit. What was cut, and why, c
 """
 
 import base64
+import contextlib
 import json
 import logging
 import os
@@ -243,7 +244,10 @@ def _stream(table: pa.Table) -> pa.Buffer:
 
 def _roots(paths: list[str]) -> list[str]:
     """Folders whose names no message may hold."""
-    roots = {str(Path.home()), str(Path.cwd()), sys.prefix, str(Path(__file__).resolve().parent.parent)}
+    roots = {sys.prefix, str(Path(__file__).resolve().parent.parent)}
+    for place in (Path.home, Path.cwd):
+        with contextlib.suppress(OSError, RuntimeError):  # an account without a home, a folder that was removed
+            roots.add(str(place()))
     if paths:
         roots.add(os.path.commonpath([str(Path(path).parent.parent) for path in paths]))
     return sorted(root for root in roots if len(root) > 1)

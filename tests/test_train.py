@@ -17,6 +17,7 @@ import torch
 from torch.nn import functional as F
 from typer.testing import CliRunner
 
+from etl.errors import StrobeError
 from etl.run import Run
 from etl.verify import verify_run
 from strobe.cli import app
@@ -204,7 +205,7 @@ def test_text_learns_and_is_recorded(tmp_path: Path) -> None:
 
 
 def test_presets_are_the_published_models() -> None:
-    counts = {}
+    counts: dict[str, int] = {}
     for name, preset in MODADD.items():
         p = preset["task"]["modulus"]
         config = ModelConfig(**preset["model"], block_size=3, vocab_size=p + 1)
@@ -237,6 +238,7 @@ def test_schedules() -> None:
         (["--max-disk", "lots"], "is no size"),
         (["--schedule", "1-2-3"], "is not STEP"),
         (["--resume"], "to resume from"),
+        (["--width", "-4"], "give at least 1"),
     ],
 )
 def test_the_command_says_what_is_wrong(tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -248,10 +250,59 @@ def test_the_command_says_what_is_wrong(tmp_path: Path, arguments: list[str], me
 
 def _start(folder: Path) -> subprocess.Popen[bytes]:
     sizes = ["--width", "16", "--heads", "2", "--modulus", "13", "--batch-size", "32", "--steps", "100000"]
-    often = ["--snapshot-every", "2", "--eval-every", "5"]
+    often = ["--snapshot-every", "2", "--eval-every", "5", "--checkpoint-every", "20"]
     command = [sys.executable, "-m", "strobe", "train", "modadd", *sizes, *often, "--out", str(folder)]
     resume = ["--resume"] if (folder / "resume" / "state.pt").exists() else []
     return subprocess.Popen([*command, *resume], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def run_command(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["train", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.output
+
+
+def test_the_command_trains_and_resumes(tmp_path: Path) -> None:
+    """Each flag reaches its number; a resumed run keeps what it was started with."""
+    out = str(tmp_path / "run")
+    sizes = [
+        "--width",
+        "16",
+        "--heads",
+        "2",
+        "--layers",
+        "2",
+        "--modulus",
+        "13",
+        "--fc1-band",
+        "3",
+        "--batch-size",
+        "full",
+    ]
+    numbers = ["--steps", "8", "--lr", "0.01", "--weight-decay", "0.5", "--schedule", "0-8/4", "--data-seed", "3"]
+    assert "finished at step 8" in run_command("modadd", *sizes, *numbers, "--out", out)
+    assert "finished at step 12" in run_command("modadd", "--resume", "--steps", "12", "--out", out)
+    run = Run(out)
+    assert run.steps() == [0, 4, 8, 12]
+    model, training = run.manifest.raw["model"], run.manifest.training
+    assert (model["n_layer"], model["n_embd"], model["mlp_width"], model["fc1_band"]) == (2, 16, 64, 3)
+    assert model["init_std"] == 0.8 / 16**0.5
+    assert (training["learning_rate"], training["weight_decay"], training["data_seed"]) == (0.01, 0.5, 3)
+    assert run.manifest.task["modulus"] == 13
+    whole = str(tmp_path / "whole")
+    run_command("modadd", *sizes, *numbers, "--steps", "12", "--out", whole)
+    assert losses(Path(out)) == losses(Path(whole))
+
+
+def test_a_text_is_resumed_with_itself_only(tmp_path: Path) -> None:
+    first, second, out = tmp_path / "a.txt", tmp_path / "b.txt", str(tmp_path / "run")
+    first.write_text("abcdefgh" * 300)
+    second.write_text("hgfedcba" * 300)
+    small = ["--width", "16", "--heads", "2", "--layers", "1", "--block-size", "8", "--batch-size", "2"]
+    run_command("text", "--data", str(first), *small, "--steps", "2", "--out", out)
+    with pytest.raises(StrobeError, match=r"is not the text that the run .* has learned from"):
+        run_command("text", "--data", str(second), "--resume", "--steps", "4", "--out", out)
+    assert "finished at step 4" in run_command("text", "--data", str(first), "--resume", "--steps", "4", "--out", out)
 
 
 @pytest.mark.slow
@@ -267,6 +318,7 @@ def test_kills_at_random_moments_lose_nothing_that_was_written(tmp_path: Path) -
         while len(list(folder.glob("step_*.bin"))) <= before and time.monotonic() < deadline:
             time.sleep(0.005)
         time.sleep(float(random.uniform(0, 0.3)))
+        assert process.poll() is None, "it was still training"
         process.kill()
         process.wait()
         kills += 1

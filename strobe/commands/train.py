@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,8 @@ from etl.errors import StrobeError
 
 if TYPE_CHECKING:
     from strobe.train.loop import Trainer
+
+_SMALL_MODEL = 1_000_000
 
 app = typer.Typer(help="Train a small transformer and record it.", no_args_is_help=True)
 
@@ -34,12 +35,17 @@ DataSeed = Annotated[int | None, typer.Option(help="Seed of the split and of the
 Fc1 = Annotated[int | None, typer.Option(help="Keep fcw's entries further than this from the diagonal at zero.")]
 Fc2 = Annotated[int | None, typer.Option(help="The same for fcprojw.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads; default 1, which is fastest for models this small.")]
+Threads = Annotated[
+    int | None, typer.Option(help="CPU threads; default 1 below a million parameters, else one a core.")
+]
 EvalEvery = Annotated[int | None, typer.Option(help="Steps between evaluations of the whole splits.")]
 Every = Annotated[int | None, typer.Option(help="Steps between snapshots.")]
 Schedule = Annotated[str | None, typer.Option(help='Steps of snapshots, as "0-1400/100,1500-8500/500".')]
 KeepLast = Annotated[int | None, typer.Option(help="Keep so many newest snapshots, and the first.")]
 MaxDisk = Annotated[str | None, typer.Option(help="Thin the oldest snapshots beyond this size, such as 10GB.")]
+CheckpointEvery = Annotated[
+    int | None, typer.Option(help="Steps between saved states to resume from: what a kill can cost.")
+]
 Preset = Annotated[str, typer.Option(help="grok, small or nanda.")]
 
 
@@ -91,6 +97,8 @@ def _model(preset: dict[str, Any], saved: dict[str, Any] | None, given: dict[str
         return build({"model": saved["model"]}, "model", ModelConfig, {})
     if given.get("n_embd") is not None and given.get("mlp_width") is None:
         given["mlp_width"] = 4 * given["n_embd"]
+    if "init_gain" in preset:
+        more["init_std"] = preset["init_gain"] / max(1, given.get("n_embd") or preset["model"]["n_embd"]) ** 0.5
     return build(preset, "model", ModelConfig, given, **more)
 
 
@@ -130,9 +138,10 @@ def _start(model_config: Any, task: Any, training: Any, folder: Path, device: An
     from strobe.train.loop import Trainer
     from strobe.train.model import GPT
 
-    # Thousands of tiny products a second: a second thread costs more than it does.
-    torch.set_num_threads(training.threads or 1)
     model = GPT(model_config, training.model_seed).to(device)
+    # Thousands of tiny products a second: a second thread costs more than it does.
+    cores = 1 if model.count() < _SMALL_MODEL else torch.get_num_threads()
+    torch.set_num_threads(training.threads or cores)
     typer.echo(f"{model.count():,} parameters, {training.steps:,} steps, on {device} to {folder}")
     _run(Trainer(folder, model, task, training, device), resume)
 
@@ -165,6 +174,7 @@ def modadd(
     schedule: Schedule = None,
     keep_last: KeepLast = None,
     max_disk: MaxDisk = None,
+    checkpoint_every: CheckpointEvery = None,
 ) -> None:
     """Learn addition modulo p from a share of all pairs: the model that groks."""
     _need_torch()
@@ -178,7 +188,7 @@ def modadd(
         **{"steps": steps, "learning_rate": lr, "weight_decay": weight_decay, "warmup": warmup},
         **{"grad_clip": grad_clip, "model_seed": model_seed, "data_seed": data_seed, "device": device},
         **{"threads": threads, "eval_every": eval_every, "snapshot_every": snapshot_every, "schedule": schedule},
-        **{"keep_last": keep_last, "max_disk": max_disk},
+        **{"keep_last": keep_last, "max_disk": max_disk, "checkpoint_every": checkpoint_every},
     }
     training = _training(chosen, saved, given, batch_size)
     used = pick_device(training.device)
@@ -190,6 +200,12 @@ def modadd(
     _start(_model(chosen, saved, sizes | bands, **shape), task, training, folder, used, resume)
 
 
+def _manifest_task(folder: Path) -> dict[str, Any]:
+    from etl.manifest import read
+
+    return read(folder).task
+
+
 def _task_numbers(
     folder: Path, preset: dict[str, Any], given: dict[str, Any], saved: dict[str, Any] | None
 ) -> dict[str, Any]:
@@ -198,7 +214,7 @@ def _task_numbers(
     chosen = {key: value for key, value in given.items() if value is not None}
     if saved is None:
         return {**preset, **chosen}
-    task = json.loads((folder / "manifest.json").read_bytes())["task"]
+    task = _manifest_task(folder)
     kept = {key: task[key] for key in preset}
     if any(kept[key] != value for key, value in chosen.items()):
         raise ConfigError(f"a resumed run keeps its task {kept}; leave these flags out")
@@ -233,6 +249,7 @@ def text(
     schedule: Schedule = None,
     keep_last: KeepLast = None,
     max_disk: MaxDisk = None,
+    checkpoint_every: CheckpointEvery = None,
 ) -> None:
     """Learn to predict the next byte of a text."""
     _need_torch()
@@ -246,11 +263,13 @@ def text(
         **{"steps": steps, "learning_rate": lr, "weight_decay": weight_decay, "warmup": warmup},
         **{"grad_clip": grad_clip, "model_seed": model_seed, "data_seed": data_seed, "device": device},
         **{"threads": threads, "eval_every": eval_every, "snapshot_every": snapshot_every, "schedule": schedule},
-        **{"keep_last": keep_last, "max_disk": max_disk},
+        **{"keep_last": keep_last, "max_disk": max_disk, "checkpoint_every": checkpoint_every},
     }
     training = _training(chosen, saved, given, batch_size)
     sizes = {"n_layer": layers, "n_head": heads, "n_embd": width, "mlp_width": mlp, "block_size": block_size}
     model = _model(chosen, saved, sizes | {"fc1_band": fc1_band, "fc2_band": fc2_band}, vocab_size=256)
     used = pick_device(training.device)
     task = TextTask(training, used, path=data, block_size=model.block_size)
+    if saved is not None and _manifest_task(folder).get("crc32") != task.entry()["crc32"]:
+        raise StrobeError(f"{data}: is not the text that the run in {folder} has learned from; give that one")
     _start(model, task, training, folder, used, resume)

@@ -64,7 +64,8 @@ _GROK = {
 }
 MODADD: dict[str, dict[str, Any]] = {
     "grok": {
-        "model": _GROK | {"init_std": 0.8 / 128**0.5},
+        "model": _GROK,
+        "init_gain": 0.8,
         "task": {"modulus": 97, "train_fraction": 0.3},
         "training": {"steps": 14_000, "warmup": 0, "snapshot_every": None, "schedule": "0-3000/50,3000-14000/100"},
     },
@@ -77,7 +78,8 @@ MODADD: dict[str, dict[str, Any]] = {
         "training": {"steps": 3_000, "eval_every": 20},
     },
     "nanda": {
-        "model": _GROK | {"init_std": 1 / 128**0.5},
+        "model": _GROK,
+        "init_gain": 1.0,
         "task": {"modulus": 113, "train_fraction": 0.3},
         "training": {
             **{"steps": 40_000, "batch_size": None, "loss_dtype": "float64", "eval_every": 20},
@@ -85,7 +87,10 @@ MODADD: dict[str, dict[str, Any]] = {
         },
     },
 }
-"""Modular addition: "grok" is the embedded example, "small" the CUDA trainer's size, "nanda" the paper's model."""
+"""Modular addition: "grok" is the embedded example, "small" the CUDA trainer's size, "nanda" the paper's model.
+
+With an `init_gain` the weights' standard deviation is that over the square root of the width.
+"""
 
 _TEXT_MODEL = {"activation": "gelu_tanh", "layernorm": "pre", "bias": True, "tied_embeddings": True, "init_std": 0.02}
 _TEXT_TRAINING = {

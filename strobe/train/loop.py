@@ -113,6 +113,7 @@ class Trainer:
     def run(self, report: Report, *, resume: bool) -> str:
         """Train to the last step; returns "finished" or "interrupted". The run is readable at any moment."""
         with stop_flag() as stop, self._recorder(resume) as recorder:
+            self._save()
             started, first = time.perf_counter(), self.step
             while True:
                 values = self._gradient(recorder, started, first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -112,20 +113,20 @@ class TextTask:
         if training.batch_size is None:
             raise ConfigError("a text has no full batch; give --batch-size N")
         try:
-            data = np.frombuffer(path.read_bytes(), np.uint8)
+            data = np.fromfile(path, np.uint8)
         except OSError as error:
             raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a text file") from None
         if data.size < 20 * (block_size + 1):
             raise ConfigError(f"{path}: has {data.size:,} bytes; {20 * (block_size + 1):,} are needed at this size")
         cut = data.size * 9 // 10
         self.training, self.block_size, self.path, self.bytes = training, block_size, path, int(data.size)
-        self.train = torch.from_numpy(data[:cut].astype(np.int64)).to(device)
-        self.val = torch.from_numpy(data[cut:].astype(np.int64)).to(device)
+        self.crc32 = zlib.crc32(data.data)
+        self.train, self.val = (torch.from_numpy(part).to(device) for part in (data[:cut], data[cut:]))
         self.rows = training.batch_size
         self.tokens_per_step = self.rows * block_size
 
     def _windows(self, source: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
-        window = source[starts[:, None] + torch.arange(self.block_size + 1, device=source.device)]
+        window = source[starts[:, None] + torch.arange(self.block_size + 1, device=source.device)].long()
         return window[:, :-1], window[:, 1:]
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
@@ -154,13 +155,14 @@ class TextTask:
     def probe(self) -> Tensor:
         count, length = 4, min(self.block_size, 64)
         starts = torch.linspace(0, len(self.val) - length - 1, count, device=self.val.device).long()
-        return self.val[starts[:, None] + torch.arange(length, device=self.val.device)]
+        return self.val[starts[:, None] + torch.arange(length, device=self.val.device)].long()
 
     def entry(self) -> dict[str, Any]:
         return {
             "kind": "text",
             "file": self.path.name,
             "bytes": self.bytes,
+            "crc32": self.crc32,
             "split": "last-tenth",
             "data_seed": self.training.data_seed,
             "batches": BATCHES,

@@ -14,6 +14,7 @@ import streamlit as st
 
 from strobe.charts import export
 from strobe.ui import components
+from strobe.ui.sql_link import open_in_sql
 from strobe.ui.text import escaped, markup
 
 FigureMaker = Callable[[], Any]
@@ -69,12 +70,13 @@ def tools(key: str, text: str, queries: Sequence[str], table: pa.Table, figure: 
         caption(text)
         # One popover a panel and not one a format: each costs the browser more than the panel's own canvas.
         with st.popover("SQL and files", type="tertiary", key=f"{key}_files"):
-            st.code(";\n\n".join(dict.fromkeys(queries)), language="sql")
             with st.container(horizontal=True, gap="xxsmall"):
                 _download(key, "csv", lambda: export.csv(table))
                 _download(key, "parquet", lambda: export.parquet(table))
                 for kind in ("png", "svg", "pdf") if figure is not None else ():
                     _download(key, kind, lambda kind=kind: export.image(figure(), kind))  # type: ignore[misc]
+            open_in_sql(key, queries)
+            st.code(";\n\n".join(dict.fromkeys(queries)), language="sql", height=260)
 
 
 def _download(key: str, kind: str, make: Callable[[], bytes]) -> None:

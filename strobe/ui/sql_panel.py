@@ -16,6 +16,7 @@ from strobe import saved_queries, settings
 from strobe.ui import sql_result, sql_run, state
 from strobe.ui.frame import Frame
 from strobe.ui.sql_examples import EXAMPLES
+from strobe.ui.sql_link import MOST_CHARACTERS
 from strobe.ui.text import escaped, inert, visible
 
 _DRAFT: Final = "sql_draft"
@@ -24,7 +25,6 @@ _TEXT: Final = "sql_text"
 _OUTCOME: Final = "sql_outcome"
 _FROM_LINK: Final = "sql_from_link"
 _URL: Final = "q"
-_MOST_IN_URL: Final = 4_000
 
 _EDITOR_STYLE = """<style>
 .st-key-sql_text textarea { font: 13.5px/1.5 "Source Code Pro", ui-monospace, monospace; tab-size: 2; }
@@ -73,7 +73,7 @@ def _take_link() -> None:
 
 
 def _write_link(sql: str) -> None:
-    fits = len(sql) <= _MOST_IN_URL and "\0" not in sql
+    fits = len(sql) <= MOST_CHARACTERS and "\0" not in sql
     st.session_state["sql_written"] = sql if fits else None
     if fits:
         st.query_params[_URL] = sql

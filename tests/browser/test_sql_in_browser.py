@@ -125,6 +125,17 @@ def test_hostile_names_make_no_element(browser: Any, address: str) -> None:
     assert page.locator("img[src=x]").count() == 0
 
 
+def test_a_chart_opens_its_query(browser: Any, address: str) -> None:
+    page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
+    page.goto(f"{address}/curves")
+    page.get_by_role("button", name="SQL and files").first.click(timeout=30_000)
+    page.get_by_role("button", name="in SQL").first.click(timeout=15_000)
+    page.get_by_text("This query came with the link").wait_for(timeout=15_000)
+    assert "FROM" in page.get_by_label("SQL", exact=True).input_value()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_test_id("stDataFrame").wait_for(timeout=15_000)
+
+
 @pytest.mark.slow
 def test_twenty_visitors_leave_other_pages_quick(browser: Any, address: str) -> None:
     """Twenty sessions queue for two places; somebody else goes to and fro between pages meanwhile."""

@@ -142,7 +142,9 @@ def draw(
     zoom = (float(window[0]), float(window[1])) if isinstance(window, list) and len(window) == 2 else None
     drawn = fetch(page, wanted, axis, log=log, window=_wider(zoom))
     if not drawn.series:
-        panels.caption(f"No {y_title} was recorded for {'these runs' if len(page.runs) > 1 else 'this run'}.")
+        panels.caption(
+            f"No {y_title.partition(' (')[0]} was recorded for {'these runs' if len(page.runs) > 1 else 'this run'}."
+        )
         return
     moments = marks(page, wanted, drawn, axis, wanted[0].metric)
     table = drawn.table()

@@ -14,9 +14,12 @@ from etl.run import Run
 from etl.snapshot import Snapshot
 from strobe.ui.components import MOST_BYTES
 from strobe.ui.frame import Frame
+from strobe.ui.text import visible
 
 MOST_TOKENS: Final = 2048
 MEAN: Final = "mean of probes"
+LINEAR_UP_TO: Final = 8
+"""Positions up to which attention is shaded linearly; beyond it weights are small and a square root shows them."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def window(steps: Sequence[int], step: int, bytes_each: int) -> tuple[list[int],
 
 def attention(page: Frame, probe: str) -> Frames:
     """Attention weights at each snapshot: uint8 (frame, layer, head, query, key), 1 = weight 0, 255 = weight 1;
-    0 where the key comes after the query and is masked."""
+    0 where the key comes after the query and is masked. Beyond 8 positions the square root of the weight."""
     return _attention(
         page.reader.key, page.reader.version, page.run, page.step or 0 if _wide(page) else 0, probe, page
     )
@@ -112,7 +115,10 @@ def _attention(key: str, version: str, run: str, step: int, probe: str, _page: F
 def _one_probe(att: np.ndarray[Any, Any], probe: str) -> np.ndarray[Any, Any]:
     weights = np.asarray(att, np.float32)
     one = weights.mean(axis=1) if probe == MEAN else weights[:, int(probe)]
-    shades = 1 + np.round(np.clip(np.nan_to_num(one), 0, 1) * 254).astype(np.uint8)
+    shares = np.clip(np.nan_to_num(one), 0, 1)
+    if shares.shape[-1] > LINEAR_UP_TO:
+        shares = np.sqrt(shares)
+    shades = 1 + np.round(shares * 254).astype(np.uint8)
     ahead = np.triu(np.ones(shades.shape[-2:], bool), k=1)
     return np.where(ahead, np.uint8(0), shades)
 
@@ -124,12 +130,19 @@ def probes(page: Frame) -> list[str]:
 
 
 def _labels(files: Run, snapshot: Snapshot, probe: str, length: int) -> list[str]:
-    task = files.manifest.task
     if probe != MEAN and "probe/tokens" in snapshot:
-        names = task.get("tokens")
-        tokens = [int(t) for t in snapshot["probe/tokens"][int(probe)][:length]]
-        return [str(names[t]) if isinstance(names, list) and t < len(names) else str(t) for t in tokens]
-    return ["a", "b", "="] if length == 3 and "modular" in str(task.get("kind")) else [str(k) for k in range(length)]
+        return [_token(files, int(token)) for token in snapshot["probe/tokens"][int(probe)][:length]]
+    modular = length == 3 and files.manifest.task.get("kind") == "modular_addition"
+    return ["a", "b", "="] if modular else [str(position) for position in range(length)]
+
+
+def _token(files: Run, token: int) -> str:
+    """The display name of a token: the task's own where it has names, else its number."""
+    task = files.manifest.task
+    names = task.get("tokens")
+    if isinstance(names, list) and token < len(names):
+        return visible(names[token])
+    return "=" if task.get("kind") == "modular_addition" and token == task.get("modulus") else str(token)
 
 
 def embedding(page: Frame) -> Frames:
@@ -162,7 +175,5 @@ def _embedding(key: str, version: str, run: str, _page: Frame) -> Frames:
             continue
     if not kept:
         return nothing("No embedding of this run can be projected: it is damaged, not finite, or too small.")
-    names = files.manifest.task.get("tokens")
-    known = names if isinstance(names, list) else []
-    labels = [str(known[token]) if token < len(known) else str(token) for token in range(found[0].shape[0])]
+    labels = [_token(files, token) for token in range(found[0].shape[0])]
     return Frames(kept[::-1], np.stack(found[::-1]), labels)

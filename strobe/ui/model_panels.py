@@ -35,6 +35,7 @@ def attention(page: Frame) -> None:
     header = {
         "kind": "attention", "subject": f"{page.run} {probe}", "follows": True, "run": page.run, "steps": found.steps,
         "layers": layers, "heads": heads, "tokens": found.labels, "windowed": found.windowed,
+        "root": length > frames.LINEAR_UP_TO,
         "alt": f"Attention weights, {layers} layers by {heads} heads, {length} positions, at the step of the cursor",
     }  # fmt: skip
     panels.show("attention", header, {"values": found.values})

@@ -25,7 +25,7 @@ def draw(page: Frame) -> None:
     markup('<p class="st-caption">{text}</p>', text=page.milestones.sentence())
     what = thinned(row.get("reduced"))
     if what:
-        markup('<p class="st-caption">Thinned to travel: {what}</p>', what=what)
+        markup('<p class="st-caption">Thinned to travel: {what}.</p>', what=what)
     if not page.steps:
         st.info(inert("This run has no snapshots, so the cursor and the model panels rest. Its curves and SQL work."))
 

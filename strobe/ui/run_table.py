@@ -73,20 +73,20 @@ def _columns() -> dict[str, Any]:
     c = st.column_config
     return {
         "": c.ImageColumn("", width=36),
-        "name": c.TextColumn("Name", width=150),
-        "status": c.TextColumn("Status", width=90),
-        "test loss": c.LineChartColumn("Test loss (log)", width=130, help="Test loss over all steps, on a log scale"),
+        "name": c.TextColumn("Name", width=140),
+        "status": c.TextColumn("Status", width=84),
+        "test loss": c.LineChartColumn("Test loss (log)", width=116, help="Test loss over all steps, on a log scale"),
         "final test": c.NumberColumn("Final test", format="%.3g", help="Last test loss (nats)"),
         "final train": c.NumberColumn("Final train", format="%.3g", help="Last train loss (nats)"),
         "accuracy": c.NumberColumn("Test acc.", format="percent", help="Last test accuracy"),
         "onset": c.NumberColumn("Onset", format="localized", help="Grokking onset (step); empty: none"),
         "steps": c.NumberColumn("Steps", format="localized"),
         "task": c.TextColumn("Task", width=120),
-        "parameters": c.TextColumn("Params", width=80),
+        "parameters": c.TextColumn("Params", width=66),
         "MFU": c.NumberColumn(
             "MFU", format="percent", help="Model FLOP/s utilisation; empty: the device's peak is unknown"
         ),
-        "snapshots": c.TextColumn("Snapshots", width=90, help="Size of the snapshots that can be opened"),
+        "snapshots": c.TextColumn("Snapshots", width=84, help="Size of the snapshots that can be opened"),
         "age": c.TextColumn("Age", width=70),
     }
 
@@ -108,7 +108,7 @@ def draw(page: Frame) -> None:
 
     st.dataframe(
         table, key="runs_table", hide_index=True, column_config={k: v for k, v in _columns().items() if k in kept},
-        on_select=clicked, selection_mode="single-cell", row_height=36, height="auto" if len(listed) < 12 else 420,
+        on_select=clicked, selection_mode="single-cell", row_height=36, height="auto" if len(listed) < 8 else 306,
         alt=f"{len(listed)} runs: name, status, losses, onset, steps, size",
     )  # fmt: skip
     several = f"{len(listed):,} runs. " if len(listed) > 1 else ""

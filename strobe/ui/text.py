@@ -96,10 +96,19 @@ def thinned(reduced: str | None) -> str:
     except json.JSONDecodeError:
         return visible(reduced)
     if isinstance(what, dict):
-        if isinstance(what.get("note"), str):
-            return visible(what["note"])
+        if {"snapshots_kept", "snapshots_recorded"} <= what.keys():
+            return _thinned_sentence(what)
         return "; ".join(f"{visible(key).replace('_', ' ')}: {_plain(value)}" for key, value in what.items())
     return _plain(what)
+
+
+def _thinned_sentence(what: dict[str, Any]) -> str:
+    parts = [f"{_plain(what['snapshots_kept'])} of {_plain(what['snapshots_recorded'])} snapshots"]
+    if what.get("sections_dropped"):
+        parts.append(f"without {_plain(what['sections_dropped'])}, whose norms are in the tables")
+    if what.get("float32_as_float16"):
+        parts.append("parameters in half precision")
+    return "; ".join(parts)
 
 
 def _plain(value: Any) -> str:

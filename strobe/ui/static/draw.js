@@ -71,11 +71,12 @@ export function line(g, box, data, look) {
   }
   g.setLineDash([]);
   g.restore();
-  for (const mark of data.marks) drawMark(g, box, mark, sx, sy, look);
+  const taken = [];
+  for (const mark of data.marks) drawMark(g, box, mark, sx, sy, look, taken);
   return { sx, sy };
 }
 
-function drawMark(g, box, mark, sx, sy, look) {
+function drawMark(g, box, mark, sx, sy, look, taken) {
   const at = sx(mark.x), ring = mark.y !== undefined;
   if (at < box.left - 1 || at > box.right + 1) return;
   g.font = look.font;
@@ -92,7 +93,10 @@ function drawMark(g, box, mark, sx, sy, look) {
     g.setLineDash([]);
   }
   // Words of a rule stand above the plot, where no line runs; those of a ring beside it.
-  const high = ring ? Math.max(box.top - 6, sy(mark.y) - 14) : box.top - 11 - 14 * mark.row;
+  let high = ring ? Math.max(box.top - 6, sy(mark.y) - 14) : box.top - 11 - 14 * mark.row;
+  const from = left ? at - 6 - wide : at + 6;
+  while (ring && taken.some((t) => Math.abs(t.y - high) < 14 && t.from < from + wide && from < t.to)) high += 14;
+  taken.push({ y: high, from, to: from + wide });
   g.textAlign = left ? "right" : "left";
   g.textBaseline = "middle";
   g.fillStyle = look.text;

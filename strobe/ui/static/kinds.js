@@ -186,7 +186,7 @@ export const attention = {
     const bar = document.createElement("span");
     bar.className = "bar";
     bar.style.background = `linear-gradient(to right, ${p.look.sequential.join(",")})`;
-    p.legend.replaceChildren("0", bar, "1");
+    p.legend.replaceChildren("0", bar, p.header.root ? "1 (square-root scale)" : "1");
   },
   geometry(p, width) {
     const { layers, heads, tokens } = p.header, left = layers > 1 ? 30 : 0;
@@ -223,7 +223,7 @@ export const attention = {
     const key = Math.floor(((at.x - left - h * across - labels) / cell) * n), query = Math.floor(((at.y - 20 - l * down) / cell) * n);
     if (h < 0 || h >= heads || l < 0 || l >= layers || key < 0 || key >= n || query < 0 || query >= n) return p.hideTip();
     const value = p.arrays.values[((p.frame * layers + l) * heads + h) * n * n + query * n + key];
-    const tail = value === 0 ? "masked: a later token" : `weight ${words((value - 1) / 254, 2)}`;
+    const tail = value === 0 ? "masked: a later token" : `weight ${words(((value - 1) / 254) ** (p.header.root ? 2 : 1), 2)}`;
     p.showTip([[`layer ${l}, head ${h}`], [`${tokens[query]} looks at ${tokens[key]}`], [tail]], at.x, at.y);
   },
   pointerleave(p) { p.hideTip(); },

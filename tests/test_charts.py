@@ -1,0 +1,217 @@
+"""Figures for papers, the theme they share, and the SQL that feeds the curves."""
+
+from __future__ import annotations
+
+import tomllib
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from strobe.charts import export, theme
+from strobe.charts.curves import Mark, Series, curves, decades, tensor_heatmap
+from strobe.ui import queries
+from strobe.ui.frames import window
+from strobe.ui.tensor_panel import shades
+from strobe.ui.text import age, inert, number, size, thinned, visible
+
+ROOT = Path(__file__).resolve().parents[1]
+NASTY = '<img src=x> "quoted" $x$ :red[y]'
+
+
+def table(*rows: tuple[str, float, float]) -> pa.Table:
+    names, xs, ys = zip(*rows, strict=True)
+    return pa.table({"series": list(names), "x": list(map(float, xs)), "y": list(map(float, ys))})
+
+
+def figure(**changes: Any) -> Any:
+    rows = table(("test", 0, 4.5), ("test", 10, 0.01), ("train", 0, 4.0), ("train", 10, 1e-4), ("lone", 5, 1.0))
+    series = [Series("test", theme.TEST), Series("train", theme.TRAIN, dash=True), Series("lone", theme.SERIES[2])]
+    marks = [Mark(5, "onset 5", "#228833"), Mark(0, "peak 4.5", theme.TEST, y=4.5)]
+    return curves(
+        rows, series, **{"x_title": "step", "y_title": "loss (nats)", "log": True, "marks": marks} | changes
+    )
+
+
+def test_the_palette_of_the_app_is_the_palette_of_the_figures() -> None:
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+    assert tuple(config["theme"]["chartCategoricalColors"]) == theme.SERIES
+    assert tuple(config["theme"]["chartSequentialColors"]) == theme.SEQUENTIAL
+    assert tuple(config["theme"]["chartDivergingColors"]) == theme.DIVERGING
+    for name, mode in (("light", theme.LIGHT), ("dark", theme.DARK)):
+        given_colours = config["theme"][name]
+        assert given_colours["primaryColor"] == mode.primary
+        assert given_colours["backgroundColor"] == mode.background
+        assert given_colours["secondaryBackgroundColor"] == mode.secondary
+        assert given_colours["textColor"] == mode.text
+        assert given_colours["borderColor"] == mode.border
+
+
+def test_the_app_of_strangers_shows_no_error_details_and_takes_no_big_file() -> None:
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+    assert config["client"] == {"toolbarMode": "minimal", "showErrorDetails": "none"}
+    assert config["server"]["maxUploadSize"] == 20
+    assert not {"enableCORS", "enableXsrfProtection"} & config["server"].keys()
+
+
+def test_a_cyclic_map_ends_where_it_begins() -> None:
+    assert theme.CYCLIC[0] == theme.CYCLIC[-1]
+
+
+def test_runs_keep_their_colours_and_never_share_one_below_eight() -> None:
+    runs = [f"run-{k}" for k in range(7)]
+    colours = theme.run_colours(runs)
+    assert len(set(colours.values())) == 7
+    assert theme.run_colours(runs[:1])[runs[0]] == colours[runs[0]]
+
+
+def test_both_libraries_take_the_theme() -> None:
+    assert theme.altair().theme.active == "strobe"
+    template = theme.plotly_template(theme.DARK)
+    assert template.layout.paper_bgcolor == theme.DARK.background
+
+
+def test_a_figure_has_legend_labels_units_and_its_marks_in_words() -> None:
+    spec = figure().to_dict()
+    text = str(spec)
+    for words in ("loss (nats)", "'title': 'step'", "onset 5", "peak 4.5", "'test', 'train', 'lone'"):
+        assert words in text
+    assert "'type': 'log'" in text
+    assert "[5, 4]" in text
+
+
+def test_a_series_of_one_point_is_a_dot() -> None:
+    marks = [layer["mark"]["type"] for layer in figure(marks=()).to_dict()["layer"]]
+    assert marks == ["line", "point"]
+
+
+@pytest.mark.parametrize(("low", "high"), [(1e-8, 12.0), (1.0, 1.0), (3e-300, 1e300)])
+def test_log_axes_have_few_decades_that_cover_the_data(low: float, high: float) -> None:
+    ticks = decades(low, high)
+    assert len(ticks) <= 10
+    assert ticks[0] <= low
+    assert all(np.log10(b / a) >= 0.99 for a, b in pairwise(ticks))
+
+
+def test_names_in_a_figure_are_text() -> None:
+    spec = curves(
+        table((NASTY, 0, 1.0), (NASTY, 1, 2.0)), [Series(NASTY, "#000000")], x_title="step", y_title="y", log=False
+    )
+    svg = export.image(spec, "svg").decode()
+    assert "<img" not in svg
+
+
+@pytest.mark.parametrize(("kind", "magic"), [("png", b"\x89PNG"), ("svg", b"<svg"), ("pdf", b"%PDF")])
+def test_a_figure_becomes_a_file(kind: str, magic: bytes) -> None:
+    assert export.image(figure(), kind).startswith(magic)
+
+
+def test_an_unknown_kind_of_image_is_refused() -> None:
+    with pytest.raises(ValueError, match="there is png, svg, pdf"):
+        export.image(figure(), "gif")
+
+
+def test_a_heatmap_keeps_the_order_of_its_rows() -> None:
+    rows = pa.table({"row": ["wte", "fcw"], "step": [0, 100], "value": [1.0, 2.0]})
+    spec = tensor_heatmap(rows, ["wte", "fcw"], quantity="gradient, L2 norm").to_dict()
+    assert spec["encoding"]["y"]["sort"] == ["wte", "fcw"]
+    assert spec["encoding"]["color"]["title"] == "gradient, L2 norm"
+
+
+def test_csv_disarms_formulas_and_parquet_keeps_types() -> None:
+    rows = pa.table({"name": ["=cmd()", "plain", None, "@x"], "value": [1.5, -2.0, None, 3.0]})
+    assert export.csv(rows).decode().splitlines()[1:] == ['"\'=cmd()",1.5', '"plain",-2', ",", '"\'@x",3']
+    import io
+
+    import pyarrow.parquet as pq
+
+    assert pq.read_table(io.BytesIO(export.parquet(rows))).equals(rows)
+
+
+def ask(values: list[float], **options: Any) -> list[dict[str, Any]]:
+    connection = duckdb.connect()
+    steps = list(range(len(values)))
+    scalars = pa.table({
+        "run": ["a"] * len(values), "name": ["val_loss"] * len(values), "step": steps, "value": values,
+        "time": [float(s) for s in steps], "tokens": [s * 96 for s in steps],
+    })  # fmt: skip
+    connection.register("scalars", scalars)
+    return connection.sql(queries.curve("a", "val_loss", **options)).to_arrow_table().to_pylist()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(2001, 6000), st.integers(0, 10**9), st.data())
+def test_buckets_keep_both_ends_and_every_spike(n: int, seed: int, data: st.DataObject) -> None:
+    values = np.random.default_rng(seed).normal(size=n)
+    spike = data.draw(st.integers(0, n - 1))
+    values[spike] = data.draw(st.sampled_from([1e6, -1e6]))
+    rows = ask(values.tolist())
+    assert len(rows) <= queries.POINTS
+    kept = {row["step"]: row["y"] for row in rows}
+    assert {0, n - 1, spike} <= kept.keys()
+    assert all(values[step] == y for step, y in kept.items())
+    assert rows[0]["n"] == n
+    assert [row["x"] for row in rows] == sorted(row["x"] for row in rows)
+
+
+def test_few_points_are_all_kept_also_inside_a_window() -> None:
+    values = list(np.linspace(1, 2, 3000))
+    assert len(ask(values[:2000])) == 2000
+    inside = ask(values, window=(100.0, 300.0))
+    assert [row["step"] for row in inside] == list(range(100, 301))
+    assert [row["x"] for row in ask(values[:5], axis="tokens")] == [0, 96, 192, 288, 384]
+    assert [row["x"] for row in ask(values[:3], axis="time")] == [0, 1, 2]
+
+
+def test_what_is_not_finite_or_not_positive_on_a_log_axis_is_left_out() -> None:
+    values = [1.0, float("nan"), float("inf"), -1.0, 0.0, 2.0]
+    assert [row["y"] for row in ask(values)] == [1.0, -1.0, 0.0, 2.0]
+    assert [row["y"] for row in ask(values, log=True)] == [1.0, 2.0]
+
+
+def test_a_quote_in_a_name_stays_inside_its_literal() -> None:
+    sql = queries.curve("a", "x'; DROP TABLE runs; --")
+    assert "'x''; DROP TABLE runs; --'" in sql
+
+
+def test_shades_cover_the_scale_and_leave_zero_empty() -> None:
+    bytes_, low, high = shades(np.array([[1e-4, 1.0, 0.0], [np.nan, np.inf, 1e-2]]))
+    assert bytes_.tolist() == [[1, 255, 0], [0, 0, 128]]
+    assert (low, high) == (1e-4, 1.0)
+    assert not shades(np.zeros((2, 2)))[0].any()
+
+
+def test_frames_beyond_eight_megabytes_become_a_window_round_the_cursor() -> None:
+    steps = list(range(0, 10_000, 100))
+    assert window(steps, 500, 1000) == (steps, False)
+    for step in (0, 5000, 9900, 5050):
+        chosen, windowed = window(steps, step, 800_000)
+        assert windowed
+        assert len(chosen) == 10
+        assert max(s for s in steps if s <= step) in chosen
+
+
+def test_words() -> None:
+    assert [number(v) for v in (None, 0.0, 4200.0, 0.000031, float("nan"))] == [
+        "–",
+        "0",
+        "4,200",
+        "3.10×10⁻⁵",
+        "not a number",
+    ]
+    assert [size(v) for v in (None, 12, 84_000, 12.1e6)] == ["–", "12 B", "84 kB", "12.1 MB"]
+    assert [age(v) for v in (None, 5, 200, 7200, 1e6)] == ["–", "just now", "3 min", "2 h", "11 d"]
+    assert visible("a\u202eb\x00") == "a\ufffdb\ufffd"
+    assert inert("[a](b) :red[x] $y$ <b>") == r"\[a\]\(b\) \:red\[x\] \$y\$ \<b\>"
+    kept = (
+        '{"snapshots_kept": 28, "snapshots_recorded": 171, "sections_dropped": ["grads"], "float32_as_float16": true}'
+    )
+    assert thinned(kept).startswith("28 of 171 snapshots; without grads")
+    assert thinned(None) == ""
+    assert thinned("{half") == "{half"

@@ -27,8 +27,8 @@ class Projection(NamedTuple):
 
 def pca(points: Array, count: int = 2) -> Projection:
     """Principal components of `points` (n, d) in float64, with the signs that `principal_axes` fixes."""
-    axes = principal_axes(points, count)
-    rows = _centred(points)
+    rows = _sound_rows(points, count)
+    axes = _axes(rows, count)
     seen = rows @ axes
     with np.errstate(invalid="ignore"):
         explained = (seen**2).sum(axis=0) / np.einsum("nd,nd->", rows, rows)
@@ -41,13 +41,19 @@ def principal_axes(points: Array, count: int = 2) -> Floats:
     Signs are fixed (the largest entry of each axis is positive), so that the same data always gives the same
     picture. Raises ValueError where there are fewer than `count` dimensions or a value is not finite.
     """
+    return _axes(_sound_rows(points, count), count)
+
+
+def _sound_rows(points: Array, count: int) -> Floats:
+    """The points centred, once they are known to have `count` axes."""
     shape = np.shape(points)
     if len(shape) != 2 or min(shape) < count:
         raise ValueError(f"{count} axes need at least {count} rows and columns, got shape {shape}")
     rows = _centred(points)
-    if not np.isfinite(rows).all():
+    # One NaN or infinity makes its column's mean, and so the whole centred column, NaN.
+    if not np.isfinite(rows[0]).all():
         raise ValueError("a value is not finite")
-    return _axes(rows, count)
+    return rows
 
 
 def project(points: Array, axes: Floats) -> Floats:

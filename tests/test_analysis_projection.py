@@ -32,6 +32,10 @@ def test_pca_refuses():
         projection.pca(np.zeros((2, 5)), 3)
     with pytest.raises(ValueError, match="finite"):
         projection.pca(np.full((5, 5), np.nan))
+    x = np.eye(5)
+    x[3, 2] = np.inf
+    with pytest.raises(ValueError, match="finite"):
+        projection.pca(x)
 
 
 def test_a_movie_stands_still_when_nothing_moves():

@@ -63,7 +63,8 @@ def project(points: Array, axes: Floats) -> Floats:
 
 def _centred(points: Array) -> Floats:
     rows = np.array(points, dtype=np.float64)
-    rows -= rows.mean(axis=-2, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        rows -= rows.mean(axis=-2, keepdims=True)
     return rows
 
 

@@ -48,6 +48,22 @@ CheckpointEvery = Annotated[
 ]
 Preset = Annotated[str, typer.Option(help="grok, small or nanda.")]
 
+_MODEL = {
+    **{"layers": "n_layer", "heads": "n_head", "width": "n_embd", "mlp": "mlp_width"},
+    **{"fc1_band": "fc1_band", "fc2_band": "fc2_band"},
+}
+_TRAINING = {
+    **{name: name for name in ("steps", "weight_decay", "warmup", "grad_clip", "model_seed", "data_seed")},
+    **{name: name for name in ("device", "threads", "eval_every", "snapshot_every", "schedule")},
+    **{name: name for name in ("keep_last", "max_disk", "checkpoint_every")},
+    "lr": "learning_rate",
+}
+"""Which hyperparameter each flag sets."""
+
+
+def _given(names: dict[str, str], flags: dict[str, Any]) -> dict[str, Any]:
+    return {field: flags[flag] for flag, field in names.items()}
+
 
 def _preset(presets: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
     if name not in presets:
@@ -177,6 +193,7 @@ def modadd(
     checkpoint_every: CheckpointEvery = None,
 ) -> None:
     """Learn addition modulo p from a share of all pairs: the model that groks."""
+    flags = locals()
     _need_torch()
     from strobe.train.config import MODADD
     from strobe.train.loop import pick_device
@@ -184,20 +201,12 @@ def modadd(
 
     chosen, folder = _preset(MODADD, preset), _folder(out, preset)
     saved = _saved(folder, resume)
-    given = {
-        **{"steps": steps, "learning_rate": lr, "weight_decay": weight_decay, "warmup": warmup},
-        **{"grad_clip": grad_clip, "model_seed": model_seed, "data_seed": data_seed, "device": device},
-        **{"threads": threads, "eval_every": eval_every, "snapshot_every": snapshot_every, "schedule": schedule},
-        **{"keep_last": keep_last, "max_disk": max_disk, "checkpoint_every": checkpoint_every},
-    }
-    training = _training(chosen, saved, given, batch_size)
+    training = _training(chosen, saved, _given(_TRAINING, flags), batch_size)
     used = pick_device(training.device)
     numbers = _task_numbers(folder, chosen["task"], {"modulus": modulus, "train_fraction": train_fraction}, saved)
     task = ModularAdditionTask(training, used, **numbers)
-    sizes = {"n_layer": layers, "n_head": heads, "n_embd": width, "mlp_width": mlp}
-    bands = {"fc1_band": fc1_band, "fc2_band": fc2_band}
     shape = {"vocab_size": task.vocab_size, "block_size": task.block_size}
-    _start(_model(chosen, saved, sizes | bands, **shape), task, training, folder, used, resume)
+    _start(_model(chosen, saved, _given(_MODEL, flags), **shape), task, training, folder, used, resume)
 
 
 def _manifest_task(folder: Path) -> dict[str, Any]:
@@ -252,6 +261,7 @@ def text(
     checkpoint_every: CheckpointEvery = None,
 ) -> None:
     """Learn to predict the next byte of a text."""
+    flags = locals()
     _need_torch()
     from strobe.train.config import TEXT
     from strobe.train.loop import pick_device
@@ -259,15 +269,8 @@ def text(
 
     chosen, folder = _preset(TEXT, size), _folder(out, f"text-{size}")
     saved = _saved(folder, resume)
-    given = {
-        **{"steps": steps, "learning_rate": lr, "weight_decay": weight_decay, "warmup": warmup},
-        **{"grad_clip": grad_clip, "model_seed": model_seed, "data_seed": data_seed, "device": device},
-        **{"threads": threads, "eval_every": eval_every, "snapshot_every": snapshot_every, "schedule": schedule},
-        **{"keep_last": keep_last, "max_disk": max_disk, "checkpoint_every": checkpoint_every},
-    }
-    training = _training(chosen, saved, given, batch_size)
-    sizes = {"n_layer": layers, "n_head": heads, "n_embd": width, "mlp_width": mlp, "block_size": block_size}
-    model = _model(chosen, saved, sizes | {"fc1_band": fc1_band, "fc2_band": fc2_band}, vocab_size=256)
+    training = _training(chosen, saved, _given(_TRAINING, flags), batch_size)
+    model = _model(chosen, saved, _given(_MODEL, flags) | {"block_size": block_size}, vocab_size=256)
     used = pick_device(training.device)
     task = TextTask(training, used, path=data, block_size=model.block_size)
     if saved is not None and _manifest_task(folder).get("crc32") != task.entry()["crc32"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
@@ -263,6 +264,37 @@ def test_names_are_data(use, tmp_path: Path, name: str) -> None:
             html = "\n".join(e.proto.body for e in at.get("html"))
             assert "<img src=x" not in html
             assert "\u202e" not in html
+
+
+TWICE = """
+import streamlit as st
+from strobe.ui.frame import frame
+page = frame("runs")
+assert frame("runs") is page
+st.text(f"drawn {len(page.runs)}")
+if "again" not in st.session_state:
+    st.session_state["again"] = page
+    st.rerun()
+assert st.session_state["again"] is not page
+"""
+
+
+def test_the_frame_may_be_called_twice_and_is_drawn_anew_in_a_rerun(use, store: Path) -> None:
+    use(store)
+    at = well(AppTest.from_string(TWICE, default_timeout=30).run())
+    assert text_of(at).count("<h1>Runs</h1>") == 1
+
+
+def test_a_page_of_a_running_run_looks_for_new_rows(use, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path / "runs" / "live", steps=(0, 100), end=None)
+    rows = [{"step": k, "time": time.time(), "val_loss": 1.0} for k in range(3)]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ingest([run], tmp_path / "store")
+    use(tmp_path / "store")
+    watched = []
+    monkeypatch.setattr("strobe.ui.frame._watch", watched.append)
+    well(opened("curves"))
+    assert [page.runs for page in watched] == [["live"]]
 
 
 def test_twenty_visitors_each_see_their_own_run(use, store: Path) -> None:

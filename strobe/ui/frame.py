@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import streamlit as st
 
@@ -29,6 +29,9 @@ from strobe.ui import components, registry, state
 from strobe.ui.data import Reader, literal
 from strobe.ui.milestones import Milestones, milestones
 from strobe.ui.text import count, escaped, inert, markup, size
+
+WATCH_SECONDS: Final = 5.0
+"""Between two looks at the store while a shown run is training."""
 
 _ROUTED = "_routed"
 _TRAIN = "strobe train modadd --preset grok\nstrobe ingest runs/grok"
@@ -54,7 +57,8 @@ class Frame:
 
     def say(self) -> None:
         """Shows the notes that were queued so far, below the header."""
-        for text in state.take_notes():
+        text = " ".join(state.take_notes())
+        if text:
             self.notes.warning(inert(text), icon=":material/info:")
 
     @property
@@ -103,7 +107,7 @@ def frame(name: str, *, cursor: bool = True) -> Frame:
     _through_the_router()
     context = get_script_run_ctx()
     made = getattr(context, "_strobe_frame", None)
-    # A rerun may reuse the context object, but never its cursors: without this check it would have no frame.
+    # A rerun may reuse the context object, but never its cursors: the check tells the reruns apart.
     if context is not None and made is not None and made[0] == name and made[2] is context.cursors:
         return made[1]  # type: ignore[no-any-return]
     page = _draw(name, cursor)
@@ -127,12 +131,15 @@ def _draw(name: str, cursor: bool) -> Frame:
     _sidebar(page)
     _header(page, spec)
     page.steps = _snapshot_steps(page) if cursor else []
+    st.session_state["_follows_server"] = False
     if cursor:
         page.step = state.choose_step(page.steps)
         page.milestones = milestones(reader, page.run)
         _cursor(page)
     page.notes = st.container()
     page.say()
+    if any(page.rows[run].get("status") == "running" for run in page.runs):
+        _watch(page)
     return page
 
 
@@ -232,6 +239,18 @@ def _snapshot_steps(page: Frame) -> list[int]:
         f"SELECT DISTINCT step FROM snapshots WHERE run = {literal(page.run)} AND file IS NOT NULL ORDER BY step"
     )
     return [row["step"] for row in rows]
+
+
+@st.fragment(run_every=WATCH_SECONDS)
+def _watch(page: Frame) -> None:
+    """While a run is training: looks for a new version of the store, and makes the page again when there is one."""
+    try:
+        moved_on = Reader.newest().version != page.reader.version
+    except (StrobeError, OSError):
+        # Between two states of the store; the next look will tell.
+        return
+    if moved_on:
+        st.rerun()
 
 
 @st.fragment

@@ -70,12 +70,12 @@ def tools(key: str, text: str, queries: Sequence[str], table: pa.Table, figure: 
         caption(text)
         # One popover a panel and not one a format: each costs the browser more than the panel's own canvas.
         with st.popover("SQL and files", type="tertiary", key=f"{key}_files"):
-            with st.container(horizontal=True, gap="xxsmall"):
+            with st.container(horizontal=True, gap="small"):
                 _download(key, "csv", lambda: export.csv(table))
                 _download(key, "parquet", lambda: export.parquet(table))
                 for kind in ("png", "svg", "pdf") if figure is not None else ():
                     _download(key, kind, lambda kind=kind: export.image(figure(), kind))  # type: ignore[misc]
-            open_in_sql(key, queries)
+                open_in_sql(key, queries)
             st.code(";\n\n".join(dict.fromkeys(queries)), language="sql", height=260)
 
 

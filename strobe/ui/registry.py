@@ -51,7 +51,9 @@ def navigation(build: Callable[..., Any]) -> Any:
         groups.setdefault(page.group, []).append(pages[name])
 
     def start() -> None:
-        st.switch_page(next(iter(pages.values())), query_params=st.query_params.to_dict())
+        st.switch_page(
+            next(iter(pages.values())), query_params={name: st.query_params.get_all(name) for name in st.query_params}
+        )
 
     home = build(start, title="Strobe", url_path="home", default=True, visibility="hidden")
     return st.navigation({"": [home, *groups.pop("", [])], **groups})

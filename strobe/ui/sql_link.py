@@ -22,6 +22,6 @@ def open_in_sql(key: str, queries: Sequence[str]) -> None:
     if page is None:
         return
     for number, query in enumerate(fitting):
-        label = "Open in SQL" if len(fitting) == 1 else f"Open query {number + 1} in SQL"
+        label = "Open in SQL" if len(fitting) == 1 else f"Open {number + 1} in SQL"
         if st.button(label, key=f"{key}_sql_{number}", icon=":material/database:", type="tertiary"):
             st.switch_page(page.file, query_params={"q": query})

@@ -106,9 +106,9 @@ def test_a_shared_link_shows_what_its_sender_saw(page: Any, browser: Any, server
 
 
 def test_a_link_to_a_page_on_a_fresh_server_and_the_bare_address_both_work(page: Any, server: str) -> None:
-    page.goto(f"{server}/?run=grok-a&step=300")
+    page.goto(f"{server}/?run=grok-a&run=second&step=300")
     panel(page, "attention").wait_for(timeout=30_000)
-    page.wait_for_url("**/runs?**run=grok-a**")
+    page.wait_for_url("**/runs?**run=grok-a&run=second**")
     assert label(page) == "step 300"
     assert not page.get_by_text("Page not found").count()
 

@@ -11,12 +11,13 @@ import math
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, PrivateAttr, ValidationError
 
 from etl.errors import StrobeError
 from etl.local_files import NotAFileError, open_regular
@@ -24,6 +25,8 @@ from etl.snapshot import ALIGNMENT, DTYPES, HEADER_BYTES, MANIFEST, aligned, fnv
 
 MAX_BYTES = 64 << 20
 MAX_NAME = 16_384
+MAX_VALUES = 2_500_000
+"""Commas and opening brackets: a hundred thousand tensors have under 2,000,000, and each may cost 100 bytes here."""
 RUN_ID = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -122,7 +125,7 @@ class SnapshotInfo(_Part):
     """`snapshot`: the size of every snapshot file and its tensors in file order."""
 
     bytes: Annotated[int, Field(ge=HEADER_BYTES, le=_MAX, multiple_of=ALIGNMENT)]
-    tensors: list[Tensor]
+    tensors: Annotated[list[Tensor], FailFast()]
 
 
 class Manifest(_Part):
@@ -150,8 +153,8 @@ class Manifest(_Part):
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise ValueError(f"the key {twice!r:.80} stands twice in one object")
     return result
 
@@ -170,6 +173,8 @@ def _no_constant(text: str) -> float:
 def _load(data: bytes) -> dict[str, Any]:
     if len(data) > MAX_BYTES:
         raise ValueError(f"is {len(data):,} bytes; at most {MAX_BYTES:,} are read")
+    if sum(map(data.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise ValueError(f"holds more than {MAX_VALUES:,} values, which is more than any model has tensors for")
     if not data.strip():
         raise ValueError("is empty")
     if data.startswith(b"\xef\xbb\xbf"):
@@ -198,9 +203,9 @@ def _refuse_surrogates(document: dict[str, Any]) -> None:
         raise ValueError("holds half of a surrogate pair (\\ud800-\\udfff)") from None
 
 
-def _refuse_null(fields: Iterable[str], part: object, path: str) -> None:
-    for key in fields:
-        if isinstance(part, dict) and key in part and part[key] is None:
+def _refuse_null(fields: Collection[str], part: object, path: str) -> None:
+    for key, value in part.items() if isinstance(part, dict) else ():
+        if value is None and key in fields:
             raise ValueError(f"{path}{key}: is null; leave out what is unknown")
 
 
@@ -228,7 +233,9 @@ def _where(document: Any, location: tuple[int | str, ...]) -> str:
 
 
 def _shown(value: object) -> str:
-    text = ascii(value)
+    if isinstance(value, list | dict) and len(value) > 80:
+        return f"a {type(value).__name__} of {len(value):,}"
+    text = ascii(value[:80] if isinstance(value, str) else value)
     return text if len(text) <= 80 else text[:77] + "..."
 
 

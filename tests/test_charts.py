@@ -215,3 +215,31 @@ def test_words() -> None:
     assert thinned(kept).startswith("28 of 171 snapshots; without grads")
     assert thinned(None) == ""
     assert thinned("{half") == "{half"
+
+
+def test_a_matrix_has_one_row_a_tensor_and_layer_in_the_order_of_the_model() -> None:
+    from strobe.ui.data import Answer
+    from strobe.ui.tensor_panel import _matrix
+
+    cells = [
+        ("zeta", None, 0, 1.0),
+        ("fcw", 1, 0, 2.0),
+        ("fcw", 0, 0, 3.0),
+        ("wte", None, 0, 4.0),
+        ("fcw", 0, 100, 5.0),
+    ]
+    cells += [("fcw", 1, 100, None), ("lnfw", 0, 100, 6.0)]
+    names, layers, steps, values = zip(*cells, strict=True)
+    table = pa.table(
+        {"tensor": names, "layer": pa.array(layers, pa.int16()), "step": steps, "value": pa.array(values)}
+    )
+    matrix = _matrix("", "", Answer("SELECT", table, 0.0))
+    assert matrix.rows == ["wte", "fcw.0", "fcw.1", "lnfw", "zeta"]
+    assert matrix.steps == [0, 100]
+    expected = [[4.0, np.nan], [3.0, 5.0], [2.0, np.nan], [np.nan, 6.0], [1.0, np.nan]]
+    assert np.array_equal(matrix.values, expected, equal_nan=True)
+    assert matrix.table(["fcw.0"]).to_pylist() == [
+        {"row": "fcw.0", "step": 0, "value": 3.0},
+        {"row": "fcw.0", "step": 100, "value": 5.0},
+    ]
+    assert matrix.table().num_rows == 6

@@ -163,7 +163,7 @@ def draw(
         text = f"{drawn.shown:,} of {drawn.total:,} points: every spike and both ends are kept. {text}"
     x_title = X_TITLES[axis] + (" (s)" if axis == "time" else "")
     panels.tools(
-        key, text, [answer.sql for answer in drawn.answers], table,
+        key, text, [answer.sql for answer in drawn.answers], lambda: table,
         lambda: curves(table, drawn.series, x_title=x_title, y_title=y_title, log=log, marks=moments),
     )  # fmt: skip
 

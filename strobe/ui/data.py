@@ -37,7 +37,7 @@ def open_catalogue() -> Catalogue:
     return _open(str(store_path().absolute())).current()
 
 
-@st.cache_resource(max_entries=512, show_spinner=False)
+@st.cache_resource(max_entries=128, show_spinner=False)
 def _ask(store: str, version: str, sql: str, _catalogue: Catalogue) -> Answer:
     # Arrow tables are immutable, so sharing one between visitors is safe and copies nothing.
     del store, version

@@ -18,6 +18,7 @@ from strobe.ui.sql_link import open_in_sql
 from strobe.ui.text import escaped, markup
 
 FigureMaker = Callable[[], Any]
+TableMaker = Callable[[], pa.Table]
 
 
 def title(text: str, badge: str = "", explains: str = "") -> None:
@@ -59,7 +60,7 @@ def held(key: str, state: str) -> Any:
     return sent.get(state) if hasattr(sent, "get") else None
 
 
-def tools(key: str, text: str, queries: Sequence[str], table: pa.Table, figure: FigureMaker | None) -> None:
+def tools(key: str, text: str, queries: Sequence[str], table: TableMaker, figure: FigureMaker | None) -> None:
     """The caption line of a panel with its SQL, its data as CSV and Parquet, and itself as PNG, SVG and PDF.
 
     Files are made when they are asked for, not on each rerun.
@@ -71,8 +72,8 @@ def tools(key: str, text: str, queries: Sequence[str], table: pa.Table, figure: 
         # One popover a panel and not one a format: each costs the browser more than the panel's own canvas.
         with st.popover("SQL and files", type="tertiary", key=f"{key}_files"):
             with st.container(horizontal=True, gap="small"):
-                _download(key, "csv", lambda: export.csv(table))
-                _download(key, "parquet", lambda: export.parquet(table))
+                _download(key, "csv", lambda: export.csv(table()))
+                _download(key, "parquet", lambda: export.parquet(table()))
                 for kind in ("png", "svg", "pdf") if figure is not None else ():
                     _download(key, kind, lambda kind=kind: export.image(figure(), kind))  # type: ignore[misc]
                 open_in_sql(key, queries)

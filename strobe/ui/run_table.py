@@ -113,4 +113,4 @@ def draw(page: Frame) -> None:
     )  # fmt: skip
     several = f"{len(listed):,} runs. " if len(listed) > 1 else ""
     panels.tools("runs", several + "Click a row to look at that run; tick others in the sidebar to compare.",
-                 [queries.RUNS, queries.SPARKS], page.reader.ask(queries.RUNS).table, None)  # fmt: skip
+                 [queries.RUNS, queries.SPARKS], lambda: page.reader.ask(queries.RUNS).table, None)  # fmt: skip

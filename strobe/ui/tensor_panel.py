@@ -7,11 +7,13 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import streamlit as st
 
 from strobe.charts.curves import Series, curves, tensor_heatmap
 from strobe.charts.theme import SERIES
 from strobe.ui import panels, queries, state
+from strobe.ui.data import Answer
 from strobe.ui.frame import Frame
 from strobe.ui.text import number
 
@@ -33,38 +35,51 @@ class Matrix:
 
     def table(self, rows: list[str] | None = None) -> pa.Table:
         """Long form: row, step, value, without what was not recorded."""
-        keep = [(i, name) for i, name in enumerate(self.rows) if rows is None or name in rows]
-        cells = [
-            (n, s, float(v))
-            for i, n in keep
-            for s, v in zip(self.steps, self.values[i], strict=True)
-            if np.isfinite(v)
-        ]
-        names, steps, values = zip(*cells, strict=True) if cells else ((), (), ())
-        columns = [pa.array(names, pa.string()), pa.array(steps, pa.int64()), pa.array(values, pa.float64())]
-        return pa.table(columns, names=["row", "step", "value"])
+        keep = [i for i, name in enumerate(self.rows) if rows is None or name in rows]
+        row, column = np.nonzero(np.isfinite(self.values[keep]))
+        names = np.asarray(self.rows, dtype=object)[keep]
+        return pa.table(
+            {
+                "row": pa.array(names[row].tolist(), pa.string()),
+                "step": pa.array(np.asarray(self.steps, np.int64)[column]),
+                "value": pa.array(self.values[keep][row, column]),
+            }
+        )
 
 
 def read_matrix(page: Frame, quantity: str) -> Matrix:
     """The chosen statistic of every tensor of the first selected run; at most 600 columns, evenly by index."""
-    answer = page.reader.ask(queries.matrix(page.run, quantity))
-    cells = answer.table.to_pylist()
-    layers: dict[str, set[int | None]] = {}
-    for cell in cells:
-        layers.setdefault(cell["tensor"], set()).add(cell["layer"])
-    names = sorted(layers, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
-    keys = [(name, layer) for name in names for layer in sorted(layers[name], key=lambda n: -1 if n is None else n)]
-    index = {key: i for i, key in enumerate(keys)}
-    steps = sorted({cell["step"] for cell in cells if cell["value"] is not None})
+    return _matrix(page.reader.key, page.reader.version, page.reader.ask(queries.matrix(page.run, quantity)))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs={Answer: lambda answer: answer.sql})
+def _matrix(key: str, version: str, answer: Answer) -> Matrix:
+    del key, version
+    table = answer.table
+    coded = table["tensor"].combine_chunks().dictionary_encode()
+    names: list[str] = coded.dictionary.to_pylist()
+    layers = table["layer"].fill_null(-1).to_numpy().astype(np.int64)
+    pairs = np.stack([coded.indices.to_numpy().astype(np.int64), layers], axis=1).reshape(-1, 2)
+    unique, row = np.unique(pairs, axis=0, return_inverse=True)
+    order = sorted(range(len(unique)), key=lambda k: (*_place(names[unique[k][0]]), unique[k][1]))
+    place = np.empty(len(unique), np.int64)
+    place[order] = np.arange(len(unique))
+    value, step = table["value"].to_numpy(), table["step"].to_numpy()
+    known = np.flatnonzero(~np.isnan(value))
+    steps = np.unique(step[known])
     if len(steps) > _MOST_COLUMNS:
-        steps = [steps[k] for k in np.linspace(0, len(steps) - 1, _MOST_COLUMNS).round().astype(int)]
-    column = {step: j for j, step in enumerate(steps)}
-    values = np.full((len(keys), len(steps)), np.nan)
-    for cell in cells:
-        if cell["step"] in column and cell["value"] is not None:
-            values[index[cell["tensor"], cell["layer"]], column[cell["step"]]] = cell["value"]
-    labels = [name if layer is None or len(layers[name]) == 1 else f"{name}.{layer}" for name, layer in keys]
-    return Matrix(labels, steps, values, answer.sql)
+        steps = steps[np.linspace(0, len(steps) - 1, _MOST_COLUMNS).round().astype(int)]
+        known = known[np.isin(step[known], steps)]
+    values = np.full((len(unique), len(steps)), np.nan)
+    values[place[row.reshape(-1)[known]], np.searchsorted(steps, step[known])] = value[known]
+    many = {name for name, count in zip(*np.unique(unique[:, 0], return_counts=True), strict=True) if count > 1}
+    labels = [f"{names[name]}.{layer}" if name in many else names[name] for name, layer in unique[order].tolist()]
+    return Matrix(labels, steps.tolist(), values, answer.sql)
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Known tensors in the order of the model, others behind them by name."""
+    return (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)
 
 
 def shades(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], float, float]:
@@ -145,13 +160,11 @@ def _heatmap(page: Frame, name: str, matrix: Matrix, picked: list[str]) -> None:
     }  # fmt: skip
     arrays = {"values": colours, "exact": matrix.values.astype(np.float32)}
     panels.show("tensors_heatmap", header, arrays, on_picked_change=lambda: None)
-    table = matrix.table()
     what = quantity.explains[0].upper() + quantity.explains[1:]
     text = f"{what}. Colour on a log scale; empty: zero, or not recorded. Click a row for its line."
-    positive = table.filter(pa.compute.greater(table["value"], 0)) if table.num_rows else table
     panels.tools(
-        "tensors_heatmap", text, [matrix.sql], table,
-        lambda: tensor_heatmap(positive, matrix.rows, quantity=f"{quantity.label}, {quantity.unit}"),
+        "tensors_heatmap", text, [matrix.sql], matrix.table,
+        lambda: tensor_heatmap(_positive(matrix.table()), matrix.rows, quantity=f"{quantity.label}, {quantity.unit}"),
     )  # fmt: skip
 
 
@@ -161,8 +174,6 @@ def _lines(page: Frame, name: str, matrix: Matrix, picked: list[str]) -> None:
         return
     quantity = queries.QUANTITIES[name]
     series = [Series(row, SERIES[k % len(SERIES)], dash=k >= len(SERIES)) for k, row in enumerate(picked)]
-    table = matrix.table(picked)
-    table = table.filter(pa.compute.greater(table["value"], 0))
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     for k, row in enumerate(picked):
         values = matrix.values[matrix.rows.index(row)]
@@ -176,8 +187,16 @@ def _lines(page: Frame, name: str, matrix: Matrix, picked: list[str]) -> None:
         "marks": [], "unit": "", "x_name": "step", "log": True, "share": False, "height": 220,
     }  # fmt: skip
     panels.show("tensors_lines", header, arrays, on_window_change=lambda: None)
-    long = table.rename_columns(["series", "x", "y"])
+    y_title = f"{quantity.label}, {quantity.unit}"
+
+    def figure() -> Any:
+        table = _positive(matrix.table(picked)).rename_columns(["series", "x", "y"])
+        return curves(table, series, x_title="step", y_title=y_title, log=True)
+
     panels.tools(
-        "tensors_lines", f"{quantity.label}, {quantity.unit}, log scale.", [matrix.sql], table,
-        lambda: curves(long, series, x_title="step", y_title=f"{quantity.label}, {quantity.unit}", log=True),
+        "tensors_lines", f"{y_title}, log scale.", [matrix.sql], lambda: matrix.table(picked), figure
     )  # fmt: skip
+
+
+def _positive(table: pa.Table) -> pa.Table:
+    return table.filter(pc.greater(table["value"], 0))

@@ -73,6 +73,14 @@ def test_every_key_of_the_cursor(page: Any, server: str, keys: list[str], step: 
     assert label(page) == step
 
 
+def test_the_cursor_stays_in_reach_when_the_page_is_scrolled(page: Any, server: str) -> None:
+    opened(page, f"{server}/curves?run=grok-a", "loss")
+    page.locator("[data-testid=stMain]").evaluate("(main) => main.scrollTo(0, 9999)")
+    page.wait_for_timeout(200)
+    page.locator("[data-at=first]").click(timeout=2000)
+    assert label(page) == "step 0"
+
+
 def test_space_plays_and_pauses(page: Any, server: str) -> None:
     opened(page, f"{server}/curves?run=grok-a&step=0", "loss")
     page.keyboard.press("Space")

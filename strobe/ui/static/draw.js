@@ -46,7 +46,9 @@ export function axes(g, box, x, y, look) {
     const at = Math.round(sx(v)) + 0.5;
     g.strokeStyle = look.grid;
     g.beginPath(); g.moveTo(at, box.bottom); g.lineTo(at, box.bottom + 4); g.stroke();
-    g.fillText(tickWord(v, x), at, box.bottom + 6);
+    // The last label moves in rather than being cut at the edge.
+    const word = tickWord(v, x), over = at + g.measureText(word).width / 2 - (box.right + 12);
+    g.fillText(word, at - Math.max(0, over), box.bottom + 6);
   }
   g.strokeStyle = look.axis;
   g.beginPath(); g.moveTo(box.left, box.bottom + 0.5); g.lineTo(box.right, box.bottom + 0.5); g.stroke();

@@ -74,8 +74,8 @@ MODADD: dict[str, dict[str, Any]] = {
             **{"n_layer": 2, "n_head": 4, "n_embd": 128, "mlp_width": 512, "activation": "gelu_tanh"},
             **{"layernorm": "pre", "bias": True, "tied_embeddings": True, "init_std": 0.02},
         },
-        "task": {"modulus": 97, "train_fraction": 0.3},
-        "training": {"steps": 3_000, "eval_every": 20},
+        "task": {"modulus": 97, "train_fraction": 0.4},
+        "training": {"steps": 2_000, "eval_every": 20},
     },
     "nanda": {
         "model": _GROK,

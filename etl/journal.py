@@ -10,6 +10,7 @@ import contextlib
 import json
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ ATTEMPTS = "attempts.jsonl"
 ENDINGS = ("finished", "interrupted", "failed")
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _MAX_STEP = 2**63 - 1
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def number(value: object) -> float | None:
@@ -34,6 +36,11 @@ def number(value: object) -> float | None:
         except OverflowError:
             return None
     return _WORDS.get(value) if isinstance(value, str) else None
+
+
+def whole(value: object) -> int | None:
+    """An integer that fits a column of 64 bits; None for anything else."""
+    return value if type(value) is int and -(2**63) <= value < 2**63 else None
 
 
 def _plain(value: object) -> object:
@@ -92,6 +99,15 @@ class Lines:
     """The byte after the last whole line: where to read on."""
 
 
+def _is_text(value: object) -> bool:
+    """Whether every string in it can be encoded, and so be stored."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _parse(raw: bytes) -> dict[str, Any] | str:
     text = raw.strip(b"\0 \t\r\n")
     if not text:
@@ -102,6 +118,8 @@ def _parse(raw: bytes) -> dict[str, Any] | str:
         return "nested too deeply"
     except ValueError as error:
         return f"not JSON ({error})"
+    if _SURROGATE.search(text) and not _is_text(row):
+        return "half of a surrogate pair (\\ud800-\\udfff)"
     return row if isinstance(row, dict) else f"a JSON {type(row).__name__}, not an object"
 
 

@@ -30,6 +30,8 @@ MAX_VALUES = 2_500_000
 RUN_ID = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+MAX_LAYERS = 2**15 - 1
+"""What the tables' SMALLINT column holds."""
 _MAX = 2**63 - 1
 
 
@@ -67,7 +69,6 @@ def _moment(value: float | str) -> float | str:
 
 Text = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_printable)]
 Size = Annotated[int, Field(ge=1, le=_MAX)]
-Count = Annotated[int, Field(ge=0, le=_MAX)]
 
 
 class _Part(BaseModel):
@@ -116,7 +117,7 @@ class Tensor(_Part):
     dtype: str
     offset: Annotated[int, Field(ge=HEADER_BYTES, le=_MAX, multiple_of=ALIGNMENT)]
     taken: Literal["before_update", "after_update"] | None = None
-    layer: Count | None = None
+    layer: Annotated[int, Field(ge=0, le=MAX_LAYERS)] | None = None
     group: Text | None = None
     scale: str | None = None
 
@@ -254,6 +255,8 @@ def _check_tensor(tensor: Tensor, section_of: dict[str, Tensor], end: int, size:
         raise ValueError(f"section: {_shown(tensor.section)} is not what the name begins with")
     if len(tensor.dims) != len(tensor.shape) or len(set(tensor.dims)) != len(tensor.dims):
         raise ValueError("dims: must be distinct and as many as the shape has axes")
+    if tensor.dims[0] == "layer" and tensor.shape[0] > MAX_LAYERS:
+        raise ValueError(f"shape: has {tensor.shape[0]:,} layers; at most {MAX_LAYERS:,} are read")
     if tensor.offset != aligned(end):
         raise ValueError(f"offset: is {tensor.offset}; in file order it must be {aligned(end)}")
     stop = tensor.offset + math.prod(tensor.shape) * itemsize(tensor.dtype)

@@ -45,6 +45,8 @@ _CRC_VALID = 1
 _CHUNK = 1 << 24
 _NAME = re.compile(r"step_([0-9]{6,20})(?:\.([1-9][0-9]{0,9}))?\.bin")
 _MAX_STEP = 2**63 - 1
+_MAX_ATTEMPT = 2**31 - 1
+"""What the tables' INTEGER column holds; the header's field is wider."""
 
 Array = npt.NDArray[Any]
 
@@ -104,7 +106,7 @@ def parse_file_name(name: str) -> tuple[int, int] | None:
     if match is None:
         return None
     step, attempt = int(match[1]), int(match[2] or 0)
-    canonical = step <= _MAX_STEP and attempt < 2**32 and file_name(step, attempt) == name
+    canonical = step <= _MAX_STEP and attempt <= _MAX_ATTEMPT and file_name(step, attempt) == name
     return (step, attempt) if canonical else None
 
 
@@ -153,8 +155,8 @@ class Header:
             raise SnapshotError(f"{where}: flags {flags:#x} hold bits this reader does not know, or lack bit 0")
         if any(data[52:60]):
             raise SnapshotError(f"{where}: reserved header bytes 52-59 are not zero")
-        if step < 0 or not math.isfinite(time):
-            raise SnapshotError(f"{where}: step {step} or time {time} is out of range")
+        if step < 0 or attempt > _MAX_ATTEMPT or not math.isfinite(time):
+            raise SnapshotError(f"{where}: step {step}, attempt {attempt} or time {time} is out of range")
         return cls(step, size, crc, time, manifest_hash, attempt)
 
 
@@ -293,7 +295,7 @@ class SnapshotWriter:
         `arrays` maps every tensor name of the manifest to an array of just its shape and dtype. Raises SnapshotError
         when they differ or the file exists already, OSError when the disk refuses; nothing is left behind then.
         """
-        if not 0 <= step <= _MAX_STEP or not 0 <= attempt < 2**32:
+        if not 0 <= step <= _MAX_STEP or not 0 <= attempt <= _MAX_ATTEMPT:
             raise SnapshotError(f"step {step} or attempt {attempt} is out of range")
         payload = self._payload(arrays)
         path = self.folder / file_name(step, attempt)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from etl.journal import Attempt
+from etl.journal import Attempt, number, whole
 from etl.manifest import Manifest
 from etl.schema import ATTEMPTS, METRICS, RUNS, SNAPSHOTS, UNITS
 from etl.sources.snapshots import Flattened, attempt_rows, parameter_count
@@ -97,13 +97,9 @@ def unix_time(value: float | str) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
-
-
-def _number(value: object) -> float | None:
-    sound = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if sound else None  # type: ignore[arg-type]
+def _finite(value: object) -> float | None:
+    found = number(value)
+    return found if found is not None and math.isfinite(found) else None
 
 
 def _config(manifest: Manifest) -> str:
@@ -136,11 +132,11 @@ def runs_table(
         "steps": max(last, default=None),
         "attempts": len(attempts),
         "n_params": n_params,
-        "tokens_per_step": _whole(training.get("tokens_per_step")),
+        "tokens_per_step": whole(training.get("tokens_per_step")),
         "optimal_tokens": n_params * TOKENS_PER_PARAMETER if n_params is not None else None,
         "device": str(training["device"]) if "device" in training else None,
-        "peak_flops": _number(training.get("peak_flops")),
+        "peak_flops": _finite(training.get("peak_flops")),
         "config": _config(manifest),
-        **{key: _whole(model.get(key)) for key in ("n_layer", "n_head", "n_embd", "vocab_size")},
+        **{key: whole(model.get(key)) for key in ("n_layer", "n_head", "n_embd", "vocab_size")},
     }
     return pa.Table.from_pylist([row], _without_run(RUNS))

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from etl.journal import Attempt, number
+from etl.journal import Attempt, number, whole
 from etl.manifest import Manifest
 from etl.run import Run
 from etl.schema import SCALARS, TENSORS
@@ -179,7 +179,7 @@ def metric_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     at: dict[tuple[int, int, str], int] = {}
     for row in rows:
         attempt, step = row.get("attempt", 0), row["step"]
-        tokens, epoch = row.get("tokens"), number(row.get("epoch"))
+        tokens, epoch = whole(row.get("tokens")), number(row.get("epoch"))
         for name, raw in row.items():
             value = None if name in _NOT_METRICS else number(raw)
             if value is None:
@@ -188,7 +188,7 @@ def metric_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
             if key in at:
                 columns["attempt"][at[key]] = -1
             at[key] = len(columns["attempt"])
-            fields = (attempt, name, step, value, number(row["time"]), tokens if type(tokens) is int else None, epoch)
+            fields = (attempt, name, step, value, number(row["time"]), tokens, epoch)
             for column, field in zip(SCALAR_ROWS.names, fields, strict=True):
                 columns[column].append(field)
     return pa.table({name: columns[name] for name in SCALAR_ROWS.names}, schema=SCALAR_ROWS)

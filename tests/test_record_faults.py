@@ -155,6 +155,24 @@ def test_a_full_disk_is_survived_and_recording_resumes(
     assert len(caplog.messages) <= 5
 
 
+def test_what_was_flushed_survives_a_kill(tmp_path: Path) -> None:
+    """Without the flush the lines of the last quarter of a second are gone."""
+    folder = tmp_path / "r"
+    code = textwrap.dedent(f"""
+        import os, signal, numpy as np
+        from strobe.record import Recorder
+        recorder = Recorder({str(folder)!r}, [("x", "params", ("a",), np.zeros(3))], queue=8)
+        for step in range(8):
+            recorder.snapshot(step)
+            recorder.log(step, a=1.0)
+        assert recorder.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    assert Run(folder).steps() == list(range(8))
+    assert [row["step"] for row in read_metrics(folder / "metrics.jsonl").rows] == list(range(8))
+
+
 def test_a_folder_that_vanishes_is_said_once_not_a_thousand_times(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

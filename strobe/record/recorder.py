@@ -242,6 +242,13 @@ class Recorder:
                 self._trouble.failed(f"metric {key!r}", error)
         self._writer.line(record)
 
+    def flush(self) -> bool:
+        """Wait until everything so far is on disk, or was given up: call it before saving a state to resume from,
+        so that a kill cannot lose what lies before that state. False when the disk took longer than a minute."""
+        if self._finished or os.getpid() != self._pid:
+            return True
+        return self._writer.flush(_CLOSE_TIMEOUT_S)
+
     # The end.
 
     def finish(

@@ -88,6 +88,7 @@ class Writer:
         self._jobs: deque[Job] = deque()
         self._lines: deque[Mapping[str, object]] = deque()
         self._closing = False
+        self._asked = self._answered = 0
         self._thread = threading.Thread(target=self._run, name="strobe-recorder", daemon=True)
         self._thread.start()
 
@@ -95,7 +96,7 @@ class Writer:
         """Queue a snapshot; the caller holds one unit of `room`, which is given back when it is written."""
         with self._wake:
             self._jobs.append(job)
-            self._wake.notify()
+            self._wake.notify_all()
 
     def line(self, record: Mapping[str, object]) -> None:
         """Queue a metric line; it is on disk a quarter of a second later at the latest."""
@@ -105,24 +106,37 @@ class Writer:
                 self._status.lost_lines += 1
             self._lines.append(record)
 
+    def flush(self, timeout: float) -> bool:
+        """Wait until what was queued before has been written or given up; False after `timeout` seconds."""
+        with self._wake:
+            self._asked += 1
+            mine = self._asked
+            self._wake.notify_all()
+            return self._wake.wait_for(lambda: self._answered >= mine, timeout)
+
     def close(self, timeout: float | None) -> bool:
         """Write what is queued and stop; False when that took longer than `timeout` seconds."""
         with self._wake:
             self._closing = True
-            self._wake.notify()
+            self._wake.notify_all()
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
         while True:
             with self._wake:
-                if not self._jobs and not self._closing:
+                if not self._jobs and not self._closing and self._asked == self._answered:
                     self._wake.wait(_FLUSH_S)
+                asked = self._asked
                 job = self._jobs.popleft() if self._jobs else None
                 last = self._closing and job is None
             self._flush()
             if job is not None:
                 self._write(job)
+            else:
+                with self._wake:
+                    self._answered = asked
+                    self._wake.notify_all()
             if last:
                 break
         self._close_journal()

@@ -113,7 +113,7 @@ class Trainer:
     def run(self, report: Report, *, resume: bool) -> str:
         """Train to the last step; returns "finished" or "interrupted". The run is readable at any moment."""
         with stop_flag() as stop, self._recorder(resume) as recorder:
-            self._save()
+            self._save(recorder)
             started, first = time.perf_counter(), self.step
             while True:
                 values = self._gradient(recorder, started, first)
@@ -122,13 +122,15 @@ class Trainer:
                     break
                 self._update()
                 if self.step % self.training.checkpoint_every == 0:
-                    self._save()
+                    self._save(recorder)
             end = "finished" if self.step == self.training.steps else "interrupted"
-            self._save()
+            self._save(recorder)
             recorder.finish("finished" if end == "finished" else "interrupted", stop[0] if stop else None)
         return end
 
-    def _save(self) -> None:
+    def _save(self, recorder: Gpt2Recorder) -> None:
+        # What the resumed run will not do again must be on disk first.
+        recorder.flush()
         try:
             save_state(self.folder, self.step, self.model, self.optimizer, self.config)
             self.trouble = None

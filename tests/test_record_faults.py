@@ -26,7 +26,7 @@ from strobe.record.lock import LOCK
 
 PROGRAM = textwrap.dedent("""
     import signal, sys, time, numpy as np
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     from strobe.record import Recorder
     folder, steps, pause = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     x = np.zeros(20_000, np.float32)

@@ -29,6 +29,11 @@ _ALL: Final = (
     PageSpec("runs", "Runs", "", "What there is, and how each run ended."),
     PageSpec("curves", "Curves", "Analyse", "How it went: loss, accuracy, and the norm of every tensor."),
     PageSpec("sql", "SQL", "Analyse", "Ask the tables yourself."),
+    PageSpec("explorer", "Explorer", "Inside the model", "One moment, everywhere at once."),
+    PageSpec("attention", "Attention", "Inside the model", "Who looks at whom, in every head."),
+    PageSpec("embeddings", "Embeddings", "Inside the model", "What shape the tokens take."),
+    PageSpec("weights", "Weights", "Inside the model", "Matrices, their spectra, and units that died."),
+    PageSpec("fourier", "Fourier", "Inside the model", "Which frequencies the network computes with."),
 )  # fmt: skip
 
 

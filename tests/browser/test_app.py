@@ -50,7 +50,7 @@ def test_a_key_redraws_the_panel_without_the_server(page: Any, server: str) -> N
     before = canvas.evaluate(SNAP)
     assert label(page) == "step 1,500"
     page.keyboard.press("ArrowLeft")
-    page.wait_for_function("window.__seen.some((d) => d.panel === 'attention' && d.step === 1400)", timeout=200)
+    page.wait_for_function("window.__seen.some((d) => d.panel === 'attention' && d.step === 1400)", timeout=2000)
     assert label(page) == "step 1,400"
     assert canvas.evaluate(SNAP) != before
     page.wait_for_url("**step=1400**", timeout=5000)

@@ -111,12 +111,12 @@ RUNS: Final = """SELECT r.run, r.name, r.task, r.status, r.n_params, r.steps, r.
 FROM runs r LEFT JOIN metrics m ON m.run = r.run
 GROUP BY ALL ORDER BY r.created_at DESC NULLS LAST, r.run"""
 
-SPARKS: Final = """WITH points AS (
-  SELECT run, step, value, min(step) OVER w AS low, max(step) OVER w AS high
-  FROM scalars WHERE name = 'val_loss' AND isfinite(value) AND value > 0 WINDOW w AS (PARTITION BY run)
-), buckets AS (
-  SELECT run, floor((step - low) * 39 / greatest(high - low, 1)) AS bucket, log10(avg(value)) AS value
-  FROM points GROUP BY ALL
+SPARKS: Final = """WITH buckets AS (
+  SELECT s.run, floor((step - first_step) * 39 / greatest(last_step - first_step, 1)) AS bucket,
+    log10(avg(value)) AS value
+  FROM scalars s JOIN metrics m ON m.run = s.run AND m.name = 'val_loss'
+  WHERE s.name = 'val_loss' AND isfinite(value) AND value > 0
+  GROUP BY ALL
 )
 SELECT run, list(value ORDER BY bucket) AS spark FROM buckets GROUP BY run"""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from itertools import groupby
 from typing import Any
 from urllib.parse import quote
 
@@ -23,11 +22,15 @@ def _onsets(key: str, version: str, _reader: Reader) -> dict[str, int | None]:
     """Run -> step of its grokking onset, for the runs that recorded accuracies."""
     del key, version
     table = _reader.ask(queries.ACCURACIES).table
-    columns = [table[name].to_pylist() for name in ("run", "step", "train", "val")]
+    if not table.num_rows:
+        return {}
+    runs = table["run"].combine_chunks().dictionary_encode()
+    starts = np.flatnonzero(np.diff(runs.indices.to_numpy(), prepend=-1))
+    step, train, val = (table[name].cast("float64").to_numpy() for name in ("step", "train", "val"))
     found = {}
-    for run, rows in groupby(zip(*columns, strict=True), key=lambda row: row[0]):
-        cells = np.array([[np.nan if cell is None else cell for cell in row[1:]] for row in rows], np.float64)
-        found[run] = grokking_onset(cells[:, 0], cells[:, 1], cells[:, 2]).step
+    for first, last in zip(starts, [*starts[1:], len(step)], strict=True):
+        run = runs.dictionary[runs.indices[int(first)].as_py()].as_py()
+        found[run] = grokking_onset(step[first:last], train[first:last], val[first:last]).step
     return found
 
 

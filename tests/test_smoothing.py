@@ -1,0 +1,76 @@
+"""Smoothing keeps what is constant; thinning keeps both ends and every spike at every zoom."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from strobe.analysis.smoothing import exponential, extremes, running_mean
+
+VALUES = st.lists(st.floats(-1e12, 1e12), min_size=1, max_size=200)
+MILLION = 1_000_000
+
+
+@settings(deadline=None)  # the first call imports pandas
+@given(st.floats(-1e300, 1e300), st.integers(1, 300), st.floats(0, 0.9999), st.integers(1, 500))
+def test_a_constant_stays_the_constant(value: float, n: int, weight: float, points: int) -> None:
+    y = np.full(n, value)
+    assert (exponential(y, weight) == value).all()
+    assert (running_mean(y, points) == value).all()
+
+
+@given(VALUES, st.integers(1, 50))
+def test_a_running_mean_is_the_mean_of_its_neighbours(values: list[float], points: int) -> None:
+    y = np.asarray(values)
+    expected = [y[max(k - points // 2, 0) : k + (points + 1) // 2].mean() for k in range(len(y))]
+    np.testing.assert_allclose(running_mean(y, points), expected, rtol=0, atol=1e-9 * max(1.0, np.abs(y).max()))
+
+
+@settings(deadline=None)
+@given(VALUES, st.floats(0.01, 0.999))
+def test_an_exponential_mean_is_the_weighted_mean_of_the_past(values: list[float], weight: float) -> None:
+    y = np.asarray(values)
+    expected = [np.average(y[: k + 1], weights=weight ** np.arange(k, -1, -1.0)) for k in range(len(y))]
+    np.testing.assert_allclose(exponential(y, weight), expected, rtol=0, atol=1e-9 * max(1.0, np.abs(y).max()))
+
+
+def test_no_smoothing_changes_nothing() -> None:
+    y = np.random.default_rng(0).normal(size=50)
+    assert np.array_equal(exponential(y, 0), y)
+    assert np.allclose(running_mean(y, 1), y)
+    assert exponential([], 0.9).size == running_mean([], 3).size == 0
+
+
+@pytest.mark.parametrize(
+    "bad", [lambda: exponential([1], 1.0), lambda: running_mean([1], 0), lambda: extremes([], [], 3)]
+)
+def test_what_makes_no_sense_is_refused(bad) -> None:
+    with pytest.raises(ValueError, match=r"at least|below 1"):
+        bad()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, MILLION - 1), st.sampled_from([-1.0, 1.0]), st.integers(1, MILLION), st.floats(0, 1))
+def test_one_spike_in_a_million_points_is_seen_at_every_zoom(at: int, sign: float, width: int, where: float) -> None:
+    y = np.zeros(MILLION)
+    y[at] = sign
+    first = min(max(at - int(where * width), 0), MILLION - 1)
+    window = slice(first, min(max(first + width, at + 1), MILLION))
+    x = np.arange(MILLION, dtype=np.float64)[window]
+    kept = extremes(x, y[window], 2000)
+    assert len(kept) <= 2000
+    assert sign in y[window][kept]
+    assert {kept[0], kept[-1]} == {0, len(x) - 1}
+
+
+@given(st.lists(st.tuples(st.floats(-1e9, 1e9), st.floats(-1e9, 1e9)), max_size=300), st.integers(4, 60))
+def test_ends_and_extremes_are_kept(pairs: list[tuple[float, float]], points: int) -> None:
+    x, y = (np.array(column) for column in zip(*sorted(pairs), strict=True)) if pairs else (np.zeros(0), np.zeros(0))
+    kept = extremes(x, y, points)
+    assert len(kept) <= points
+    assert (np.diff(kept) > 0).all()
+    if pairs:
+        assert {kept[0], kept[-1]} == {0, len(x) - 1}
+        assert (y[kept].min(), y[kept].max()) == (y.min(), y.max())

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from strobe.ui import curve_panel, panels, state, tensor_panel
+from strobe.ui import curve_panel, curve_view, panels, state, tensor_panel
 from strobe.ui.curve_panel import Curve
-from strobe.ui.frame import Frame, frame
+from strobe.ui.frame import frame
 
 page = frame("curves")
 
@@ -35,8 +35,8 @@ def panel(
                 persist_state="session",
             )
             log = state.remember(f"{key}_axis", st.session_state[f"{key}_axis"], default) == "log"
-    wanted = [Curve(run, metric, split) for run in page.runs for metric, split in metrics.items()]
-    curve_panel.draw(page, key, wanted, axis=axis, y_title=y_title, log=bool(log), share=share, height=height)
+    wanted = [Curve(run, metric, split) for run in view.runs(page) for metric, split in metrics.items()]
+    curve_panel.draw(page, key, wanted, view=view, y_title=y_title, log=bool(log), share=share, height=height)
 
 
 @st.fragment
@@ -65,20 +65,7 @@ def learning_rate() -> None:
     panel("lr", "Learning rate", {"learning_rate": "learning rate"}, y_title="learning rate", log=False, height=190)
 
 
-def controls(page: Frame) -> str:
-    """The x axis of every curve, and the run's moments in words."""
-    axes = curve_panel.available_axes(page.reader.key, page.reader.version, page.run, page)
-    state.offer("x", axes, "step")
-    with panels.head("curves"):
-        panels.caption(page.milestones.sentence())
-        st.segmented_control(
-            "X axis", axes, key="x", label_visibility="collapsed", required=True, persist_state="session",
-            format_func=lambda name: {"step": "Steps", "tokens": "Tokens", "time": "Time"}[name],
-        )  # fmt: skip
-    return state.remember("x", st.session_state["x"], "step")
-
-
-axis = controls(page)
+view = curve_view.controls(page)
 left, right = st.columns(2, gap="medium")
 with left:
     loss()

@@ -24,7 +24,7 @@ def embedding() -> None:
 def loss() -> None:
     panels.title("Loss")
     curves = [Curve(run, metric, split) for run in page.runs for metric, split in LOSSES.items()]
-    curve_panel.draw(page, "timeline", curves, axis="step", y_title="loss (nats)", log=True, height=190)
+    curve_panel.draw(page, "timeline", curves, y_title="loss (nats)", log=True, height=190)
 
 
 run_table.draw(page)

@@ -20,6 +20,9 @@ class Series:
     label: str
     colour: str
     dash: bool = False
+    of: str = ""
+    """Label of the smoothed curve that this one is the raw, faint line of; it has no legend entry then."""
+    run: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,15 +42,17 @@ def _text(value: str) -> str:
 
 
 def curves(
-    table: pa.Table, series: Sequence[Series], *, x_title: str, y_title: str, log: bool, marks: Sequence[Mark] = ()
-) -> Any:
+    table: pa.Table, series: Sequence[Series], *, x_title: str, y_title: str, log: bool, marks: Sequence[Mark] = (),
+    clock: bool = False,
+) -> Any:  # fmt: skip
     """Lines over `table` (columns series: string, x: float64, y: float64), one per entry of `series`.
 
     Values that are not finite, and on a log axis those that are not positive, leave a gap in the table beforehand:
-    the caller removes and reports them. A series of one point is a dot.
+    the caller removes and reports them. A series of one point is a dot. With `clock`, x is Unix time in seconds.
     """
     alt = altair()
     labels, colours = [s.label for s in series], [s.colour for s in series]
+    legend = alt.Legend(values=[s.label for s in series if not s.of])
     values = alt.Data(values=[{**row, "series": _text(row["series"])} for row in table.to_pylist()])
     scale = alt.Scale(type="log") if log else alt.Scale(zero=False)
     ends: dict[str, Any] = pc.min_max(table["y"]).as_py() if table.num_rows else {"min": None, "max": None}
@@ -55,11 +60,14 @@ def curves(
     if log and ends["min"]:
         axis = alt.Axis(values=decades(ends["min"], ends["max"]), format="~g")
     base = alt.Chart(values).encode(
-        x=alt.X("x:Q", title=x_title, scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(format="~s")),
+        x=_x(alt, x_title, clock),
         y=alt.Y("y:Q", title=y_title, scale=scale, axis=axis),
-        color=alt.Color("series:N", title=None, scale=alt.Scale(domain=labels, range=colours)),
+        color=alt.Color("series:N", title=None, scale=alt.Scale(domain=labels, range=colours), legend=legend),
     )
     lines = base.mark_line(clip=True)
+    if any(s.of for s in series):
+        faint = alt.Scale(domain=labels, range=[0.28 if s.of else 1.0 for s in series])
+        lines = lines.encode(opacity=alt.Opacity("series:N", scale=faint, legend=None))
     if any(s.dash for s in series):
         dashes = [[5, 4] if s.dash else [1, 0] for s in series]
         lines = lines.encode(
@@ -71,13 +79,19 @@ def curves(
         layers.append(
             base.transform_filter(alt.FieldOneOfPredicate("series", [_text(x) for x in lone])).mark_point(filled=True)
         )
-    layers += [layer for number, mark in enumerate(marks) for layer in _mark(alt, mark, number)]
-    return alt.layer(*layers).properties(width=560, height=320)
+    layers += [layer for number, mark in enumerate(marks) for layer in _mark(alt, mark, number, clock)]
+    figure = alt.layer(*layers).properties(width=560, height=320)
+    return figure.transform_calculate(x="1000 * datum.x") if clock else figure
 
 
-def _mark(alt: Any, mark: Mark, number: int) -> list[Any]:
+def _x(alt: Any, title: str, clock: bool) -> Any:
+    axis = alt.Axis() if clock else alt.Axis(format="~s")
+    return alt.X("x:T" if clock else "x:Q", title=title, scale=alt.Scale(zero=False, nice=False), axis=axis)
+
+
+def _mark(alt: Any, mark: Mark, number: int, clock: bool) -> list[Any]:
     at = {"x": mark.x, "words": _text(mark.label)} | ({} if mark.y is None else {"y": mark.y})
-    base = alt.Chart(alt.Data(values=[at])).encode(x="x:Q")
+    base = alt.Chart(alt.Data(values=[at])).encode(x="x:T" if clock else "x:Q")
     if mark.y is None:
         rule = base.mark_rule(strokeDash=[2, 3], color=mark.colour)
         words = base.mark_text(align="left", dx=5, dy=8 + 14 * number).encode(y=alt.value(0), text="words:N")

@@ -1,4 +1,4 @@
-import { decades, duration, power, scale, ticks, words } from "./scales.js";
+import { decades, duration, moment, moments, power, scale, ticks, words } from "./scales.js";
 // The canvas primitives: heatmap grid, scatter, line with marks, bars. Each takes (canvas context, box, data, colours).
 
 /** Sizes a canvas for the screen's pixel density and clears it. */
@@ -21,7 +21,7 @@ function tickWord(v, axis) {
     const k = Math.round(Math.log10(v));
     return k >= -3 && k <= 4 ? words(v) : power(k);
   }
-  return axis.unit === "s" ? duration(v) : words(v);
+  return axis.unit === "s" ? duration(v) : axis.unit === "clock" ? moment(v, axis.hi - axis.lo > 172800 ? 86400 : 60) : words(v);
 }
 
 /** Both axes: faint horizontal grid, labels in the muted colour, names at the ends. Returns the two scales. */
@@ -41,7 +41,7 @@ export function axes(g, box, x, y, look) {
   }
   g.textBaseline = "top";
   g.textAlign = "center";
-  const columns = x.log ? decades(x.lo, x.hi, (box.right - box.left) / 60) : ticks(x.lo, x.hi, (box.right - box.left) / 90);
+  const columns = x.log ? decades(x.lo, x.hi, (box.right - box.left) / 60) : (x.unit === "clock" ? moments : ticks)(x.lo, x.hi, (box.right - box.left) / 90);
   for (const v of columns) {
     const at = Math.round(sx(v)) + 0.5;
     g.strokeStyle = look.grid;
@@ -63,7 +63,8 @@ export function line(g, box, data, look) {
   for (const s of data.series) {
     if (s.hidden || !s.x.length) continue;
     g.strokeStyle = g.fillStyle = s.colour;
-    g.lineWidth = 1.7;
+    g.lineWidth = s.of ? 1 : 1.7;
+    g.globalAlpha = s.of ? 0.28 : 1;
     g.lineJoin = "round";
     g.setLineDash(s.dash ? [5, 4] : []);
     if (s.x.length === 1) { g.beginPath(); g.arc(sx(s.x[0]), sy(s.y[0]), 3.5, 0, 7); g.fill(); continue; }
@@ -72,6 +73,7 @@ export function line(g, box, data, look) {
     g.stroke();
   }
   g.setLineDash([]);
+  g.globalAlpha = 1;
   g.restore();
   const taken = [];
   for (const mark of data.marks) drawMark(g, box, mark, sx, sy, look, taken);

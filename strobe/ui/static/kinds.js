@@ -1,6 +1,6 @@
 import { clock } from "./clock.js";
 import { heatmap, line, rule, scatter } from "./draw.js";
-import { atOrBefore, duration, ramp, scale, words } from "./scales.js";
+import { atOrBefore, duration, moment, ramp, scale, words } from "./scales.js";
 // What a panel can show. Each kind: begin (new data), height, draw, and the pointer events that it wants.
 
 const inside = (box, at) => at.x >= box.left - 4 && at.x <= box.right + 4 && at.y >= box.top - 8 && at.y <= box.bottom + 4;
@@ -39,6 +39,20 @@ function jump(p, x) {
   window.dispatchEvent(new CustomEvent("strobe:seek", { detail: { run, step: steps[best] } }));
 }
 
+/** The run whose curve passes within a few pixels of a place, or undefined. */
+function near(p, at) {
+  const x = p.scales.sx.inverse(at.x);
+  let best = 7, run;
+  for (const s of p.series) {
+    if (p.view.hidden.has(s.of || s.label) || !s.x.length) continue;
+    const k = atOrBefore(s.x, x), after = Math.min(k + 1, s.x.length - 1);
+    const share = s.x[after] > s.x[k] ? Math.min(1, Math.max(0, (x - s.x[k]) / (s.x[after] - s.x[k]))) : 0;
+    const high = p.scales.sy(s.y[k]) + share * (p.scales.sy(s.y[after]) - p.scales.sy(s.y[k]));
+    if (Math.abs(high - at.y) < best) [best, run] = [Math.abs(high - at.y), s.run];
+  }
+  return run;
+}
+
 export const curves = {
   begin(p, fresh) {
     p.series = p.header.series.map((s, i) => ({ ...s, x: p.arrays["x" + i], y: p.arrays["y" + i] }));
@@ -46,7 +60,7 @@ export const curves = {
     this.legend(p);
   },
   legend(p) {
-    p.legend.replaceChildren(...p.series.map((s) => {
+    p.legend.replaceChildren(...p.series.filter((s) => !s.of).map((s) => {
       const item = document.createElement("button");
       const mark = document.createElement("i"), value = document.createElement("b");
       mark.style.borderTop = `2px ${s.dash ? "dashed" : "solid"} ${s.colour}`;
@@ -64,7 +78,7 @@ export const curves = {
   },
   height: (p) => p.header.height,
   draw(p, g, width) {
-    const { header, look } = p, shown = p.series.map((s) => ({ ...s, hidden: p.view.hidden.has(s.label) }));
+    const { header, look } = p, shown = p.series.map((s) => ({ ...s, hidden: p.view.hidden.has(s.of || s.label) }));
     const seen = shown.filter((s) => !s.hidden);
     const xr = p.view.zoom || header.domain || extent(seen.map((s) => s.x)) || [0, 1];
     const within = seen.map((s) => s.y.filter((_, i) => s.x[i] >= xr[0] && s.x[i] <= xr[1]));
@@ -84,18 +98,19 @@ export const curves = {
       g.fillRect(Math.min(p.view.drag.from, p.view.drag.to), p.plot.top, Math.abs(p.view.drag.to - p.view.drag.from), p.plot.bottom - p.plot.top);
       g.globalAlpha = 1;
     }
-    for (const s of p.series) s.value.textContent = at === null || !s.x.length ? "" : words(s.y[atOrBefore(s.x, at)]);
+    for (const s of p.series) if (s.value) s.value.textContent = at === null || !s.x.length ? "" : words(s.y[atOrBefore(s.x, at)]);
   },
   pointermove(p, event, at) {
     if (p.view.drag) { p.view.drag.to = Math.max(p.plot.left, Math.min(p.plot.right, at.x)); p.draw(); }
     if (!inside(p.plot, at)) return p.hideTip();
     const x = p.scales.sx.inverse(at.x), rows = [];
     for (const s of p.series) {
-      if (p.view.hidden.has(s.label) || !s.x.length) continue;
+      if (s.of || p.view.hidden.has(s.label) || !s.x.length) continue;
       const k = atOrBefore(s.x, x), near = k + 1 < s.x.length && s.x[k + 1] - x < x - s.x[k] ? k + 1 : k;
       rows.push([`${s.label}  ${words(s.y[near])}`, s.colour]);
     }
-    const where = p.header.unit === "s" ? duration(x) : `${p.header.x_name} ${words(Math.round(x))}`;
+    const { unit, x_name: name } = p.header;
+    const where = unit === "s" ? duration(x) : unit === "clock" ? moment(x, 1) : `${name} ${words(name === "epoch" ? x : Math.round(x))}`;
     p.showTip([[where], ...rows], at.x, at.y);
   },
   pointerleave(p) { p.hideTip(); },
@@ -108,7 +123,11 @@ export const curves = {
     const drag = p.view.drag;
     p.view.drag = null;
     if (!drag) return;
-    if (Math.abs(drag.to - drag.from) < 5) { p.draw(); return jump(p, p.scales.sx.inverse(at.x)); }
+    if (Math.abs(drag.to - drag.from) < 5) {
+      p.draw();
+      const run = near(p, at);
+      return run && run !== p.header.run ? p.send("chosen", run) : jump(p, p.scales.sx.inverse(at.x));
+    }
     const ends = [p.scales.sx.inverse(drag.from), p.scales.sx.inverse(drag.to)].sort((a, b) => a - b);
     p.view.zoom = ends;
     p.draw();

@@ -60,6 +60,25 @@ export function duration(s) {
   return words(s / 3600) + " h";
 }
 
+const SPANS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 2592000];
+
+/** About `count` round moments of the visitor's own clock in [lo, hi], in Unix seconds. */
+export function moments(lo, hi, count) {
+  if (!(hi > lo)) return [lo];
+  const step = SPANS.find((s) => s >= (hi - lo) / Math.max(1, count)) || SPANS[SPANS.length - 1] * Math.ceil((hi - lo) / count / 2592000);
+  const shift = new Date(lo * 1000).getTimezoneOffset() * 60, out = [];
+  for (let k = Math.ceil((lo - shift) / step); k * step + shift <= hi; k++) out.push(k * step + shift);
+  return out;
+}
+
+/** A Unix time on the visitor's clock: the day where labels are a day or more apart, else hours and minutes. */
+export function moment(s, apart = 60) {
+  const at = new Date(s * 1000), two = (n) => String(n).padStart(2, "0");
+  const day = at.toLocaleDateString("en", { day: "numeric", month: "short" });
+  const time = `${two(at.getHours())}:${two(at.getMinutes())}`;
+  return apart >= 86400 ? day : apart < 60 ? `${day} ${time}:${two(at.getSeconds())}` : time;
+}
+
 export function rgb(hex) {
   const n = parseInt(hex.trim().slice(1), 16);
   return [n >> 16, (n >> 8) & 255, n & 255];

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from strobe.ui import curve_panel, curve_view, panels, state, tensor_panel
+from strobe.ui import curve_panel, curve_view, metric_catalogue, panels, state, tensor_panel
 from strobe.ui.curve_panel import Curve
 from strobe.ui.frame import frame
 
@@ -65,6 +65,11 @@ def learning_rate() -> None:
     panel("lr", "Learning rate", {"learning_rate": "learning rate"}, y_title="learning rate", log=False, height=190)
 
 
+@st.fragment
+def metrics() -> None:
+    metric_catalogue.draw(page, view)
+
+
 view = curve_view.controls(page)
 left, right = st.columns(2, gap="medium")
 with left:
@@ -76,4 +81,5 @@ with left:
     tensors()
 with right:
     learning_rate()
+metrics()
 page.footer()

@@ -100,7 +100,8 @@ HOSTILE = [
     {"step": "NaN"},
     {"step": str(2**63)}, {"step": "450"}, {"step": ["1", "2"]}, {"step": "٣"}, {"x": "sideways"},
     {"tensors": "nothing"},
-    {"row": "'; DROP"}, {"loss_axis": "<b>"}, {"probe": "99"}, {"unknown": "1"},
+    {"row": "'; DROP"}, {"loss_axis": "<b>"}, {"probe": "99"}, {"unknown": "1"}, {"smooth": "ema-2"},
+    {"align": "step", "align_step": "-3"}, {"baseline": "nobody"}, {"metric": ["'; DROP", "<b>"]}, {"raw": "yes"},
 ]  # fmt: skip
 
 
@@ -144,6 +145,12 @@ def test_a_link_restores_what_its_sender_saw(use, store: Path) -> None:
         "tensors": "weight",
         "row": ["wpe"],
         "loss_axis": "linear",
+        "smooth": "ema-0.9",
+        "baseline": "second",
+        "align": "step",
+        "align_step": "200",
+        "raw": "1",
+        "metric": ["recorder_ms", "train_loss"],
     }
     at = well(opened("curves", **query))
     assert {name: values(at, name) for name in query} == {

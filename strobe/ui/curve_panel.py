@@ -97,7 +97,7 @@ def fetch(page: Frame, wanted: Sequence[Curve], view: View, *, log: bool, window
         series = _looks(page, curve, view, several)
         origin = view.origin(page, curve.run)
         if origin is None:
-            drawn.remarks.append(f"{series.label}: has no onset to align at, and is left out.")
+            drawn.remarks.append(f"{page.title_of(curve.run)} has no onset to align at, and is left out.")
             continue
         lines = _lines(page, curve, series, view, drawn, {"origin": origin, "log": log, "window": window})
         drawn.lines += lines
@@ -197,6 +197,8 @@ def draw(
     share: bool = False, height: int = 300, about: str = "",
 ) -> None:  # fmt: skip
     """Fetches, draws, and says below what is drawn and what is not. `key` names the panel; `share` fixes 0 to 1."""
+    if st.session_state.get("runs", page.runs) != page.runs:
+        st.rerun()
     view = view or View()
     window = panels.held(key, "window")
     zoom = (float(window[0]), float(window[1])) if isinstance(window, list) and len(window) == 2 else None

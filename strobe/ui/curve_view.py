@@ -140,7 +140,7 @@ def controls(page: Frame) -> View:
     state.offer("x", axes, "step")
     with panels.head("curves"):
         panels.caption(page.milestones.sentence())
-        with st.container(horizontal=True, width="content", gap="small", wrap=False):
+        with st.container(horizontal=True, width="content", gap="small", wrap=False, vertical_alignment="center"):
             st.segmented_control(
                 "X axis", axes, key="x", label_visibility="collapsed", required=True, persist_state="session",
                 format_func=lambda name: X_AXES[name][0],

@@ -209,15 +209,18 @@ def _sidebar(page: Frame) -> None:
         st.session_state["runs"] = [run for run in wanted if isinstance(run, str)][: state.MOST_RUNS]
 
     listed = sorted(page.rows.values(), key=lambda row: -(row.get("created_at") or 0))
-    runs = [
-        {"id": row["run"], "name": page.title_of(row["run"]), "status": row.get("status") or "unknown",
-         "colour": page.colours.get(row["run"], "")}
+    items = [
+        [row["run"], page.title_of(row["run"]), row.get("status") or "unknown", page.colours.get(row["run"], "")]
         for row in listed
-    ]  # fmt: skip
+    ]
+    words = {
+        "what": "Runs", "none": "No run has this in its name.",
+        "full": f"{state.MOST_RUNS} runs are drawn: untick one to add another.",
+    }  # fmt: skip
     with st.sidebar:
         components.picker()(
             key="run_picker",
-            data={"runs": runs, "selected": page.runs, "most": state.MOST_RUNS},
+            data={"items": items, "selected": page.runs, "most": state.MOST_RUNS, "words": words, "optional": False},
             on_selected_change=selected,
         )
         markup('<p class="st-caption">Store: {name}</p>', name=_store_name())

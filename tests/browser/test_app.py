@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from strobe.charts.theme import run_colours
+
 pytestmark = pytest.mark.browser
 
 LISTEN = """window.__seen = []; window.addEventListener("strobe:drawn", (e) => window.__seen.push(e.detail))"""
@@ -18,7 +20,19 @@ INK = """(canvas, colour) => {
     if (Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 24 && data[i + 3] > 200) n++;
   return n;
 }"""
+PLACE_OF = """(canvas, colour) => {
+  const [r, g, b] = colour, { width, height } = canvas, ratio = window.devicePixelRatio || 1;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+  for (let x = Math.round(width / 3); x < width; x++) for (let y = 0; y < height; y++) {
+    const i = 4 * (y * width + x);
+    if (Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 24 && data[i + 3] > 200)
+      return [x / ratio, y / ratio];
+  }
+}"""
 SNAP = "(canvas) => canvas.toDataURL()"
+COLOURS = {
+    run: [int(colour[k : k + 2], 16) for k in (1, 3, 5)] for run, colour in run_colours(["grok-a", "second"]).items()
+}
 TEST_BLUE = [0x44, 0x77, 0xAA]
 
 
@@ -155,6 +169,25 @@ def test_ticking_a_second_run_overlays_it(page: Any, server: str) -> None:
     page.wait_for_function("() => document.body.innerText.includes('second')")
     legend = page.locator(".st-key-loss .legend")
     legend.get_by_text("second · test").wait_for(timeout=5000)
+
+
+def test_a_click_on_a_curve_makes_its_run_the_first(page: Any, server: str) -> None:
+    canvas = opened(page, f"{server}/curves?run=grok-a&run=second", "accuracy")
+    box = canvas.bounding_box()
+    ink = canvas.evaluate(PLACE_OF, COLOURS["second"])
+    page.mouse.click(box["x"] + ink[0], box["y"] + ink[1])
+    page.wait_for_url("**run=second&run=grok-a**", timeout=5000)
+
+
+def test_a_metric_is_found_by_a_regular_expression_and_drawn(page: Any, server: str) -> None:
+    opened(page, f"{server}/curves?run=grok-a", "loss")
+    page.get_by_label("Filter metrics by name").fill("^recorder.ms$")
+    row = page.locator(".st-key-metric_picker label")
+    row.filter(has_text="recorder_ms").wait_for(timeout=5000)
+    assert row.count() == 1
+    row.click()
+    page.wait_for_url("**metric=recorder_ms**", timeout=5000)
+    page.locator("canvas[aria-label^='recorder_ms']").wait_for(timeout=10_000)
 
 
 def test_the_store_is_not_written(page: Any, server: str, store: Path) -> None:

@@ -13,7 +13,7 @@ from strobe.ui.components import pack, script
 
 pytestmark = pytest.mark.browser
 
-EXPORTS = ("scales", "clock", "draw", "kinds", "panel")
+EXPORTS = ("scales", "clock", "draw", "kinds", "panel", "picker")
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,14 @@ def run(browser: Any) -> Any:
         ("m.half(0xC000)", -2),
         ("m.half(0x0001)", 2**-24),
         ("Number.isNaN(m.half(0x7E00))", True),
+        ("m.moments(0, 86400 * 3, 4).length", 4),
+        ("m.moments(5, 5, 4)", [5]),
+        ("m.moments(1e9, 1e9 + 600, 6).every((s) => s % 60 === 0)", True),
+        ("m.moment(90, 60).endsWith(':01')", True),
+        ("m.matcher('^eval/.*loss$')('eval/a/loss')", True),
+        ("m.matcher('^eval/.*loss$')('train/loss')", False),
+        ("m.matcher('GROK')('my-grok-run')", True),
+        ("m.matcher('a(b')('xA(b')", True),
         ("m.ramp(['#000000', '#FFFFFF'])[255]", 0xFFFFFFFF),
         ("m.ramp(['#FF0000', '#0000FF'])[0]", 0xFF0000FF),
     ],

@@ -48,7 +48,8 @@ function near(p, at) {
     const k = atOrBefore(s.x, x), after = Math.min(k + 1, s.x.length - 1);
     const share = s.x[after] > s.x[k] ? Math.min(1, Math.max(0, (x - s.x[k]) / (s.x[after] - s.x[k]))) : 0;
     const high = p.scales.sy(s.y[k]) + share * (p.scales.sy(s.y[after]) - p.scales.sy(s.y[k]));
-    if (Math.abs(high - at.y) < best) [best, run] = [Math.abs(high - at.y), s.run];
+    // Of two at the same place, the one that was drawn on top.
+    if (Math.abs(high - at.y) <= best) [best, run] = [Math.abs(high - at.y), s.run];
   }
   return run;
 }

@@ -1,31 +1,32 @@
-// The run picker: names are set as text, never as HTML.
+// A list to tick things in, runs or metrics: names are set as text, never as HTML. The filter is a regular expression;
+// what is none is looked for as it stands.
 
 const DRAWN = 100;
 const pickers = new WeakMap();
 
-function row(picker, run) {
-  const { data } = picker, on = data.selected.includes(run.id);
+function row(picker, item) {
+  const { data } = picker, on = data.selected.includes(item.id);
   const label = document.createElement("label"), box = document.createElement("input");
-  const dot = document.createElement("i"), name = document.createElement("span"), status = document.createElement("em");
+  const dot = document.createElement("i"), name = document.createElement("span"), note = document.createElement("em");
   box.type = "checkbox";
   box.checked = on;
   box.disabled = !on && data.selected.length >= data.most;
-  box.onchange = () => choose(picker, run.id, box.checked);
-  dot.style.background = on ? run.colour : "transparent";
-  dot.style.borderColor = on ? run.colour : "";
-  name.textContent = run.name;
-  name.title = run.name === run.id ? run.id : `${run.name} (${run.id})`;
-  name.ondblclick = () => send(picker, [run.id]);
-  status.textContent = run.status;
-  status.dataset.status = run.status;
-  label.append(box, dot, name, status);
+  box.onchange = () => choose(picker, item.id, box.checked);
+  dot.style.background = on ? item.colour || "var(--st-primary-color)" : "transparent";
+  dot.style.borderColor = on ? item.colour || "var(--st-primary-color)" : "";
+  name.textContent = item.name;
+  name.title = item.name === item.id ? item.id : `${item.name} (${item.id})`;
+  name.ondblclick = () => send(picker, [item.id]);
+  note.textContent = item.note;
+  note.dataset.status = item.note;
+  label.append(box, dot, name, note);
   label.className = box.disabled ? "full" : "";
   return label;
 }
 
 function choose(picker, id, on) {
   const left = picker.data.selected.filter((other) => other !== id);
-  send(picker, on ? [...left, id] : left.length ? left : [id]);
+  send(picker, on ? [...left, id] : left.length || picker.data.optional ? left : [id]);
 }
 
 function send(picker, ids) {
@@ -34,16 +35,32 @@ function send(picker, ids) {
   picker.setStateValue("selected", ids);
 }
 
+/** A test of names for what was typed, letter case aside. */
+export function matcher(typed) {
+  try {
+    const pattern = new RegExp(typed, "i");
+    return (text) => pattern.test(text);
+  } catch {
+    const wanted = typed.toLowerCase();
+    return (text) => text.toLowerCase().includes(wanted);
+  }
+}
+
 function show(picker) {
-  const { root, data } = picker, wanted = picker.filter.value.toLowerCase();
-  const found = data.runs.filter((run) => (run.name + " " + run.id).toLowerCase().includes(wanted));
-  root.querySelector(".list").replaceChildren(...found.slice(0, DRAWN).map((run) => row(picker, run)));
-  const more = found.length - DRAWN, full = data.selected.length >= data.most;
-  root.querySelector(".more").textContent = !found.length ? "No run has this in its name."
-    : full ? `${data.most} runs are drawn: untick one to add another.`
+  const { root, data } = picker, fits = matcher(picker.filter.value), { selected, items, most, words } = data;
+  const found = items.filter((item) => fits(item.name) || (item.id !== item.name && fits(item.id)));
+  if (data.optional) found.sort((a, b) => selected.includes(b.id) - selected.includes(a.id));
+  const list = root.querySelector(".list");
+  list.replaceChildren(...found.slice(0, DRAWN).map((item) => row(picker, item)));
+  list.setAttribute("aria-label", words.what);
+  picker.filter.setAttribute("aria-label", `Filter ${words.what.toLowerCase()} by name`);
+  const more = found.length - DRAWN;
+  root.querySelector(".more").textContent = !found.length ? words.none
+    : selected.length >= most ? words.full
     : more > 0 ? `${more.toLocaleString("en")} more: type to filter.` : "";
-  root.querySelector(".many").textContent = data.runs.length > 1 ? `${data.selected.length} of ${data.runs.length.toLocaleString("en")}` : "";
-  picker.filter.hidden = data.runs.length < 6;
+  root.querySelector(".what").textContent = words.what;
+  root.querySelector(".many").textContent = items.length > 1 ? `${selected.length} of ${items.length.toLocaleString("en")}` : "";
+  picker.filter.hidden = !data.optional && items.length < 6;
 }
 
 export function mountPicker({ data, parentElement, setStateValue }) {
@@ -54,7 +71,8 @@ export function mountPicker({ data, parentElement, setStateValue }) {
     pickers.set(parentElement, picker);
   }
   picker.setStateValue = setStateValue;
-  picker.data = { ...data, selected: [...data.selected] };
+  const items = data.items.map(([id, name, note, colour]) => ({ id, name: name || id, note, colour }));
+  picker.data = { ...data, items, selected: [...data.selected] };
   show(picker);
   return () => pickers.delete(parentElement);
 }

@@ -57,6 +57,7 @@ class Panel {
     if (fresh) this.view = {};
     this.lookNow = null;
     this.canvas.setAttribute("aria-label", header.alt);
+    this.canvas.dataset.token = header.token;
     this.kind.begin(this, fresh);
     this.draw();
   }

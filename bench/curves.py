@@ -1,0 +1,129 @@
+"""A curve of a million points in Chromium: how soon it is drawn, and how soon a zoom is drawn from a new query.
+
+    python bench/curves.py [--points 1000000] [--zooms 25] [--without-raw]
+
+Prints the seconds from opening the address to the drawn curve, for the app and for a bare Streamlit page that draws
+every point, their ratio, and the times from the end of a drag to the curve drawn from the points inside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from app import FLAGS, ROOT, free_port, start
+from store import attempt_rows, prepare_store, run_row, scalar_rows, store_run
+
+from etl.files import Files
+from etl.summaries import metrics_table
+
+BARE = """
+import os, sys
+sys.path.insert(0, {root!r})
+import streamlit as st
+from etl.store import Store
+st.set_page_config(layout="wide")
+table = Store(os.environ["STROBE_STORE"]).sql("SELECT step, value FROM scalars ORDER BY step")
+st.line_chart(table.to_pandas(), x="step", y="value")
+"""
+CHANGED = "([canvas, before]) => canvas.dataset.token !== before"
+
+
+def said(what: str, value: str, bar: str, good: bool) -> bool:
+    print(f"{what:36} {value:32} bar {bar:10} {'ok' if good else 'MISSED'}")
+    return good
+
+
+def made_store(folder: Path, points: int) -> Path:
+    store = folder / "store"
+    prepare_store(Files(store))
+    scalars = scalar_rows(0, ["train_loss"], points)
+    tables = {"runs": run_row("long", 0, points), "attempts": attempt_rows(None)}
+    store_run(str(store), "long", {**tables, "scalars": scalars, "metrics": metrics_table(scalars, [])})
+    return store
+
+
+def first_drawn(browser: Any, entry: Path, store: Path, address: str, chart: str, visits: int = 3) -> float:
+    """Seconds from opening the address to the chart, the best of some visits."""
+    port = free_port()
+    process, _ = start(entry, port, store)
+    try:
+        times = []
+        for _ in range(visits):
+            page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+            began = time.perf_counter()
+            page.goto(f"http://127.0.0.1:{port}/{address}")
+            page.locator(chart).first.wait_for(timeout=180_000)
+            times.append(time.perf_counter() - began)
+            page.context.close()
+        return min(times)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def zooms(browser: Any, store: Path, count: int) -> list[float]:
+    """Milliseconds from the end of a drag to the panel drawn with the points that the new query found."""
+    port, dice = free_port(), random.Random(0)
+    process, _ = start(ROOT / "streamlit_app.py", port, store)
+    try:
+        page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+        page.goto(f"http://127.0.0.1:{port}/curves")
+        canvas = page.locator(".st-key-loss canvas")
+        canvas.wait_for(timeout=60_000)
+        page.wait_for_timeout(2000)
+        box, times = canvas.bounding_box(), []
+        for turn in range(count):
+            if turn % 3 == 0:
+                page.mouse.dblclick(box["x"] + 200, box["y"] + 100)
+                page.wait_for_timeout(1500)
+            ends = sorted(dice.uniform(0.15, 0.9) * box["width"] for _ in range(2))
+            page.mouse.move(box["x"] + ends[0], box["y"] + 120)
+            page.mouse.down()
+            page.mouse.move(box["x"] + ends[1] + 8, box["y"] + 120, steps=3)
+            before = canvas.get_attribute("data-token")
+            began = time.perf_counter()
+            page.mouse.up()
+            page.wait_for_function(CHANGED, arg=[canvas.element_handle(), before], polling="raf", timeout=20_000)
+            times.append(1e3 * (time.perf_counter() - began))
+        return sorted(times)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--points", type=int, default=1_000_000)
+    options.add_argument("--zooms", type=int, default=25)
+    options.add_argument("--without-raw", action="store_true", help="leave out the slow bare page")
+    given = options.parse_args()
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as scratch, sync_playwright() as play:
+        folder = Path(scratch)
+        store = made_store(folder, given.points)
+        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        ours = first_drawn(browser, ROOT / "streamlit_app.py", store, "curves", ".st-key-loss canvas[data-token]")
+        print(f"{given.points:,} points on screen after {ours:.2f} s")
+        good = True
+        if not given.without_raw:
+            bare = folder / "bare.py"
+            bare.write_text(BARE.format(root=str(ROOT)))
+            raw = first_drawn(browser, bare, store, "", "[data-testid=stVegaLiteChart] :is(canvas, svg.marks)", 1)
+            good = said("every point, bare page", f"{raw:.2f} s, {raw / ours:.1f}x", ">= 15x", raw >= 15 * ours)
+        times = zooms(browser, store, given.zooms)
+        p95 = times[int(len(times) * 0.95)]
+        middle = f"median {times[len(times) // 2]:.0f} ms, p95 {p95:.0f} ms"
+        good = said("zoom drawn from a new query", middle, "<= 700 ms", p95 <= 700) and good
+        browser.close()
+        return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -8,8 +8,8 @@ import typer
 
 from etl.errors import StrobeError
 from strobe import __version__
+from strobe.commands import analyze, data, example, runs, sql, train, verify
 from strobe.commands import app as app_command
-from strobe.commands import data, example, runs, sql, train, verify
 
 app = typer.Typer(
     name="strobe",
@@ -40,6 +40,7 @@ app.command("ingest")(data.ingest)
 app.command("runs")(runs.runs)
 app.command("show")(runs.show)
 app.command("sql")(sql.sql)
+app.command("analyze")(analyze.analyze)
 app.command("verify")(verify.verify)
 app.command("rm")(runs.rm)
 app.command("rename")(runs.rename)

@@ -17,6 +17,7 @@ from etl.load import commit, read_pointer, read_rows, remove_unnamed, write_part
 from etl.run import Run
 from etl.store import Store
 from etl.thin import choose_steps, thin
+from strobe.derive.work import Work
 
 SNAPSHOTS = 28
 """How many snapshots of the grokking run fit the size budget."""
@@ -50,6 +51,8 @@ def embed(run_folder: Path, target: Path, *, on_step: Callable[[int], None] = la
         folder = f"runs/{report.run}/snapshots"
         reduced = thin(run, made / folder, steps, on_step=on_step)
         _point_to(Files(made), report.run, folder, reduced)
+        analysed = Store(made)
+        Work(analysed, analysed.run(report.run)).do()
         for lock in made.rglob(".lock"):
             lock.unlink()
         size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())

@@ -1,0 +1,86 @@
+"""`strobe analyze`: filling the derived tables of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from strobe.commands.output import print_json, visible
+from strobe.commands.runs import JsonOption, RunArgument, StoreOption, find_run
+
+if TYPE_CHECKING:
+    from strobe.derive.work import Report, Work
+
+
+def analyze(
+    run: RunArgument,
+    only: Annotated[
+        str | None, typer.Option(help="Some of spectra,fourier,heads,neurons,progress,transitions; default all.")
+    ] = None,
+    steps: Annotated[
+        str | None,
+        typer.Option(help='Snapshots to analyse, as "0-1400/100,8000": ranges with a stride, single steps.'),
+    ] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compute the tables behind the pages inside the model: only what is missing or out of date."""
+    from strobe.derive.work import Work
+    from strobe.settings import open_store
+
+    opened = open_store(store)
+    work = Work(opened, find_run(opened, run))
+    report = _work(work, _tables(only), _steps(steps))
+    if as_json:
+        print_json([vars(report)])
+    else:
+        _say(report)
+    if report.bad:
+        raise typer.Exit(1)
+
+
+def _tables(only: str | None) -> tuple[str, ...]:
+    from etl.errors import StrobeError
+    from strobe.derive.work import ANALYSES
+
+    names = tuple(dict.fromkeys(name.strip() for name in only.split(","))) if only else ANALYSES
+    for name in names:
+        if name not in ANALYSES:
+            raise StrobeError(f"there is no analysis {visible(name)!r}; there are {', '.join(ANALYSES)}")
+    return names
+
+
+def _steps(text: str | None) -> list[int] | None:
+    from strobe.train.schedule import parse_schedule
+
+    return None if text is None else parse_schedule(text)
+
+
+def _work(work: Work, tables: tuple[str, ...], steps: list[int] | None) -> Report:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from etl.errors import StrobeError
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("snapshots", total=None)
+        work.progress = lambda _, done, total: bar.update(task, completed=done, total=total)
+        try:
+            return work.do(tables, steps)
+        except PermissionError as error:
+            raise StrobeError(
+                f"the store cannot be written ({error}); copy it, or ingest the run elsewhere"
+            ) from None
+
+
+def _say(report: Report) -> None:
+    for table, count in report.computed.items():
+        unit = "transitions found" if table == "transitions" else "snapshots computed"
+        typer.echo(f"{report.run} {table}: {f'{count:,} {unit}' if count else 'up to date'}")
+    for table, reason in report.skipped.items():
+        typer.echo(f"{report.run} {table}: left empty: {visible(reason)}")
+    for what, reason in report.bad:
+        typer.echo(f"  left out {visible(what)}: {visible(reason)}", err=True)

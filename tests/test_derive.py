@@ -1,0 +1,222 @@
+"""`strobe analyze`: right on a planted model, computed once, again where it is stale, whole after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from make_run import make_run
+from typer.testing import CliRunner
+
+from etl.files import Files
+from etl.ingest import ingest
+from etl.load import read_pointer
+from etl.snapshot import SnapshotWriter, place
+from etl.store import Store
+from strobe.analysis.definitions import DEFINITIONS
+from strobe.cli import app
+from strobe.derive.work import ANALYSES, Work, stale
+
+P, KEY, HEADS, WIDTH, NEURONS = 13, 3, 2, 8, 6
+
+
+def planted(step: int) -> dict[str, np.ndarray]:
+    """A model whose embedding is one circle and whose neurons are cos(2 pi KEY (a + b) / P + phase), made by hand.
+
+    The three positions attend evenly (no query-key weights). Step 0 has nothing planted: all weights 0.
+    """
+    x = np.arange(P)
+    wte = np.zeros((P + 1, WIDTH), np.float32)
+    wte[:P, 0], wte[:P, 1] = np.cos(2 * np.pi * KEY * x / P), np.sin(2 * np.pi * KEY * x / P)
+    shape = {"wpe": (3, WIDTH), "qkvw": (1, 3 * WIDTH, WIDTH), "attprojw": (1, WIDTH, WIDTH),
+             "fcw": (1, NEURONS, WIDTH), "fcprojw": (1, WIDTH, NEURONS), "unembed": (P + 1, WIDTH)}  # fmt: skip
+    params = {"wte": wte} | {name: np.zeros(size, np.float32) for name, size in shape.items()}
+    if step:
+        params["qkvw"][0, 2 * WIDTH :] = np.eye(WIDTH)
+        params["attprojw"][0] = np.eye(WIDTH)
+        phase = 2 * np.pi * np.arange(NEURONS) / NEURONS
+        params["fcw"][0, :, 0], params["fcw"][0, :, 1] = np.cos(phase), np.sin(phase)
+    return params
+
+
+def run_folder(folder: Path, steps: tuple[int, ...] = (0, 100, 200)) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    dims = {1: ["one"], 2: ["token", "channel"], 3: ["layer", "out", "in"]}
+    arrays = {f"params/{name}": value for name, value in planted(0).items()}
+    att = np.tril(np.ones((1, 2, HEADS, 3, 3), np.float32))
+    arrays |= {"attention/att": att / att.sum(-1, keepdims=True), "probe/tokens": np.zeros((2, 3), np.int32)}
+    named = {"attention/att": ["layer", "probe", "head", "query", "key"], "probe/tokens": ["probe", "position"]}
+    tensors, size = place([
+        {"name": name, "section": name.partition("/")[0], "dims": named.get(name) or dims[array.ndim],
+         "shape": list(array.shape), "dtype": array.dtype.name}
+        for name, array in arrays.items()
+    ])  # fmt: skip
+    model = {"family": "gpt2", "n_layer": 1, "n_head": HEADS, "n_embd": WIDTH, "mlp_width": NEURONS, "block_size": 3,
+             "vocab_size": P + 1, "activation": "gelu", "layernorm": "none", "layernorm_eps": 1e-5, "bias": False,
+             "tied_embeddings": False}  # fmt: skip
+    writer = SnapshotWriter(folder, {
+        "format": "strobe-snapshot", "version": 1, "model": model, "training": {},
+        "task": {"kind": "modular_addition", "modulus": P, "train_fraction": 0.5, "data_seed": 1},
+        "run": {"id": "planted", "name": "planted", "created_at": 1.0, "writer": "test"},
+        "snapshot": {"bytes": size, "tensors": tensors},
+    })  # fmt: skip
+    for step in steps:
+        writer.write(step, arrays | {f"params/{name}": value for name, value in planted(step).items()})
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    ingest([run_folder(tmp_path / "planted")], tmp_path / "store")
+    return Store(tmp_path / "store")
+
+
+def work(store: Store, run: str = "planted") -> Work:
+    return Work(store, store.run(run))
+
+
+def rows(store: Store, sql: str) -> list[dict]:
+    return store.sql(sql).to_pylist()
+
+
+def test_a_planted_frequency_is_found_in_every_table(store: Store) -> None:
+    report = work(store).do()
+    assert report.computed | {"transitions": 0} == dict.fromkeys(DEFINITIONS, 3) | {"transitions": 0}
+    assert not report.skipped
+    assert not report.bad
+    top = rows(
+        store, "SELECT DISTINCT arg_max(frequency, value) AS k FROM fourier WHERE site = 'embedding' GROUP BY step"
+    )
+    assert top == [{"k": KEY}]
+    found = rows(
+        store, "SELECT frequency, min(share) AS share, count(*) AS n FROM neurons WHERE step = 200 GROUP BY ALL"
+    )
+    assert [row["frequency"] for row in found] == [KEY]
+    assert found[0]["n"] == NEURONS
+    assert rows(store, "SELECT DISTINCT frequency FROM progress WHERE measure = 'excluded_loss' ORDER BY 1") == [
+        {"frequency": KEY}, {"frequency": None},
+    ]  # fmt: skip
+    full = rows(store, "SELECT DISTINCT value FROM progress WHERE measure = 'full_loss'")
+    assert [row["value"] for row in full] == [pytest.approx(np.log(P))]
+    even = rows(store, "SELECT DISTINCT previous_token FROM heads")
+    assert [row["previous_token"] for row in even] == [pytest.approx((1 / 2 + 1 / 3) / 2)]
+    ranks = rows(store, "SELECT stable_rank FROM spectra WHERE tensor = 'attprojw' AND step = 200")
+    assert [row["stable_rank"] for row in ranks] == [pytest.approx(WIDTH)]
+
+
+def test_what_cannot_be_measured_is_null_with_a_reason(store: Store) -> None:
+    work(store).do()
+    assert rows(store, "SELECT DISTINCT frequency, share, note FROM neurons WHERE step = 0") == [
+        {"frequency": None, "share": None, "note": "the neuron does not vary over the inputs"}
+    ]
+    nothing = rows(store, "SELECT stable_rank, note FROM spectra WHERE tensor = 'fcw' AND step = 0")
+    assert nothing == [{"stable_rank": None, "note": "all zero"}]
+    assert rows(store, "SELECT DISTINCT induction, note FROM heads") == [
+        {"induction": pytest.approx(1 / 3), "note": None}
+    ]
+    alpha = rows(store, "SELECT DISTINCT alpha, note FROM spectra WHERE tensor = 'wte'")
+    assert alpha[0]["alpha"] is None
+    assert "not enough eigenvalues" in alpha[0]["note"]
+
+
+def test_a_second_run_computes_nothing_and_a_lost_part_only_itself(store: Store, tmp_path: Path) -> None:
+    work(store).do(steps=[0])
+    work(store).do()
+    assert set(work(store).do().computed.values()) == {0}
+    pointer = read_pointer(Files(tmp_path / "store"), "planted")
+    parts = pointer.tables["heads"]
+    assert len(parts) == 2
+    (tmp_path / "store" / parts[0].file).unlink()
+    assert stale(store.run("planted"), "heads") == [0]
+    again = work(store).do(only=["heads", "spectra"])
+    assert again.computed == {"heads": 1, "spectra": 0}
+    assert rows(store, "SELECT count(*) AS n FROM heads") == [{"n": 3 * HEADS}]
+
+
+def test_another_definition_or_other_bytes_are_stale(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work(store).do()
+    monkeypatch.setitem(DEFINITIONS, "heads", 2)
+    assert stale(store.run("planted"), "heads") == [0, 100, 200]
+    assert work(store).do(only=["heads"]).computed == {"heads": 3}
+    assert rows(store, "SELECT count(*) AS n, min(definition) AS d FROM heads") == [{"n": 3 * HEADS, "d": 2}]
+    folder = tmp_path / "planted"
+    (folder / "step_000200.bin").unlink()
+    other = run_folder(tmp_path / "other", (100, 200))
+    (other / "step_000100.bin").unlink()
+    (folder / "step_000200.bin").write_bytes((other / "step_000200.bin").read_bytes())
+    assert stale(store.run("planted"), "heads") == []
+    assert work(store).do().computed["heads"] == 0
+
+
+def test_ingest_and_compact_keep_what_was_derived(store: Store, tmp_path: Path) -> None:
+    work(store).do(steps=[0, 100])
+    work(store).do()
+    run_folder(tmp_path / "more", (0, 100, 200, 300))
+    (tmp_path / "more" / "step_000300.bin").rename(tmp_path / "planted" / "step_000300.bin")
+    ingest([tmp_path / "planted"], tmp_path / "store")
+    from etl.compact import compact
+
+    compact(tmp_path / "store", "planted")
+    assert stale(store.run("planted"), "heads") == [300]
+    assert work(store).do().computed["neurons"] == 1
+
+
+def test_another_task_is_left_empty_with_a_reason(tmp_path: Path) -> None:
+    ingest([make_run(tmp_path / "text", steps=(0, 50))], tmp_path / "store")
+    store = Store(tmp_path / "store")
+    report = Work(store, store.run("text")).do()
+    assert report.computed["heads"] == 2
+    assert set(report.skipped) <= {"fourier", "neurons", "progress"}
+
+
+def test_a_damaged_snapshot_costs_itself(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "planted" / "step_000100.bin"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert work(store).do(only=["heads", "progress"]).computed == {"heads": 2, "progress": 2}
+
+
+def test_the_command(store: Store, tmp_path: Path) -> None:
+    def call(*words: str) -> tuple[int, str]:
+        result = CliRunner().invoke(app, ["analyze", "planted", "--store", str(store.path), *words])
+        return result.exit_code, result.output
+
+    assert call("--only", "heads", "--steps", "0-100/100")[1] == "planted heads: 2 snapshots computed\n"
+    code, text = call("--json")
+    assert code == 0
+    assert json.loads(text)[0]["computed"]["heads"] == 1
+    assert "planted heads: up to date" in call()[1]
+    with pytest.raises(ValueError, match="no analysis 'magic'; there are spectra"):
+        CliRunner().invoke(
+            app, ["analyze", "planted", "--store", str(store.path), "--only", "magic"], catch_exceptions=False
+        )
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(40, marks=pytest.mark.slow)])
+def test_killed_at_any_moment_it_goes_on_where_it_was(tmp_path: Path, kills: int) -> None:
+    steps = tuple(range(0, 2400, 100))
+    ingest([run_folder(tmp_path / "planted", steps)], tmp_path / "store")
+    command = [sys.executable, "-m", "strobe.cli", "analyze", "planted", "--store", str(tmp_path / "store")]
+    code = "from strobe.cli import main; import sys; sys.argv = sys.argv[:1] + sys.argv[2:]; main()"
+    command[1:3] = ["-c", code, "x"]
+    for kill in range(kills):
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.6 + 0.05 * (kill % 20))
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        for table in ANALYSES:
+            Store(tmp_path / "store").sql(f"SELECT * FROM {table}")
+    work(Store(tmp_path / "store")).do()
+    ingest([run_folder(tmp_path / "calm" / "planted", steps)], tmp_path / "calm" / "store")
+    work(Store(tmp_path / "calm" / "store")).do()
+    for table in ANALYSES:
+        sql = f"SELECT * FROM {table} ORDER BY ALL"
+        assert Store(tmp_path / "store").sql(sql).equals(Store(tmp_path / "calm" / "store").sql(sql))

@@ -9,8 +9,11 @@ from pathlib import Path
 from make_run import make_run
 
 from etl.ingest import ingest
+from strobe.ui.registry import specs
 
 PAGES = ("runs", "curves")
+EVERY_PAGE = tuple(name for name in specs() if name != "sql")
+"""Those that show runs; the SQL page has a test file of its own."""
 ROOT = Path(__file__).resolve().parents[1]
 
 

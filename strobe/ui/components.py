@@ -54,7 +54,7 @@ def picker() -> Callable[..., Any]:
 @cache
 def panel() -> Callable[..., Any]:
     """A canvas panel for bytes of `pack`; states `window` (zoom) and `picked` (a clicked row)."""
-    return _component("panel", script("scales", "clock", "draw", "kinds", "panel", default="mountPanel"))
+    return _component("panel", script("scales", "clock", "draw", "frames", "kinds", "panel", default="mountPanel"))
 
 
 def pack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> bytes:

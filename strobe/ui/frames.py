@@ -34,7 +34,7 @@ class Frames:
     reason: str = ""
 
 
-def _folder(page: Frame, run: str) -> Run | None:
+def snapshots_of(page: Frame, run: str) -> Run | None:
     """The run's snapshots, or None where they are not on this machine or cannot be read."""
     try:
         folder = page.reader.run(run).folder
@@ -79,7 +79,7 @@ def _wide(page: Frame) -> bool:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _shape(key: str, version: str, run: str, name: str, _page: Frame) -> tuple[int, ...] | None:
     del key, version
-    files = _folder(_page, run)
+    files = snapshots_of(_page, run)
     if files is None:
         return None
     specs = {tensor["name"]: tensor["shape"] for tensor in files.manifest.raw["snapshot"]["tensors"]}
@@ -89,7 +89,7 @@ def _shape(key: str, version: str, run: str, name: str, _page: Frame) -> tuple[i
 @st.cache_resource(max_entries=24, show_spinner="Reading attention …")
 def _attention(key: str, version: str, run: str, step: int, probe: str, _page: Frame) -> Frames:
     del key, version
-    files = _folder(_page, run)
+    files = snapshots_of(_page, run)
     kept: list[int] = []
     found: list[np.ndarray[Any, Any]] = []
     labels: list[str] = []
@@ -139,7 +139,7 @@ def _labels(files: Run, snapshot: Snapshot, probe: str, length: int) -> list[str
 def _token(files: Run, token: int) -> str:
     """The display name of a token: the task's own where it has names, else its number."""
     task = files.manifest.task
-    names = task.get("tokens")
+    names = task.get("token_names")
     if isinstance(names, list) and token < len(names):
         return visible(names[token])
     return "=" if task.get("kind") == "modular_addition" and token == task.get("modulus") else str(token)
@@ -155,7 +155,7 @@ def _embedding(key: str, version: str, run: str, _page: Frame) -> Frames:
     from strobe.analysis.projection import principal_axes, project
 
     del key, version
-    files = _folder(_page, run)
+    files = snapshots_of(_page, run)
     kept: list[int] = []
     found: list[np.ndarray[Any, Any]] = []
     if files is None:

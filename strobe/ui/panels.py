@@ -39,6 +39,11 @@ def caption(text: str) -> None:
     markup('<p class="st-caption">{text}</p>', text=text)
 
 
+def say(text: str) -> None:
+    """What a page found, in a sentence or two that are read before its charts."""
+    markup('<p class="st-say">{text}</p>', text=text)
+
+
 def show(
     key: str, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]], **callbacks: Callable[[], None]
 ) -> Any:

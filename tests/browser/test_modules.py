@@ -13,7 +13,7 @@ from strobe.ui.components import pack, script
 
 pytestmark = pytest.mark.browser
 
-EXPORTS = ("scales", "clock", "draw", "kinds", "panel", "picker")
+EXPORTS = ("scales", "clock", "draw", "frames", "kinds", "panel", "picker")
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_bars_and_scatter_draw_what_they_are_given(run: Any) -> None:
       const g = c.getContext("2d");
       const look = { font: "12px sans-serif", muted: "#888", grid: "#eee", axis: "#ccc", text: "#000" };
       const box = { left: 0, right: 100, top: 0, bottom: 100 };
-      m.bars(g, box, [0, 10, NaN], 10, "#ff0000", look);
+      m.bars(g, box, [0, 10, NaN], 10, () => "#ff0000", look, ["a", "b", "c"]);
       const bar = [...g.getImageData(50, 50, 1, 1).data], none = [...g.getImageData(84, 51, 1, 1).data];
       g.clearRect(0, 0, 100, 100);
       const to = (v) => 50 + v, colours = ["#00ff00", "#00ff00"];

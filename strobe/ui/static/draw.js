@@ -41,7 +41,7 @@ export function axes(g, box, x, y, look) {
   }
   g.textBaseline = "top";
   g.textAlign = "center";
-  const columns = x.log ? decades(x.lo, x.hi, (box.right - box.left) / 60) : (x.unit === "clock" ? moments : ticks)(x.lo, x.hi, (box.right - box.left) / 90);
+  const columns = x.labels ? [] : x.log ? decades(x.lo, x.hi, (box.right - box.left) / 60) : (x.unit === "clock" ? moments : ticks)(x.lo, x.hi, (box.right - box.left) / 90);
   for (const v of columns) {
     const at = Math.round(sx(v)) + 0.5;
     g.strokeStyle = look.grid;
@@ -50,6 +50,9 @@ export function axes(g, box, x, y, look) {
     const word = tickWord(v, x), over = at + g.measureText(word).width / 2 - (box.right + 12);
     g.fillText(word, at - Math.max(0, over), box.bottom + 6);
   }
+  const every = x.labels ? Math.max(1, Math.ceil((56 * x.labels.length) / (box.right - box.left))) : 0;
+  g.fillStyle = look.muted;
+  for (let i = 0; every && i < x.labels.length; i += every) g.fillText(x.labels[i], sx(i + 0.5), box.bottom + 6);
   g.strokeStyle = look.axis;
   g.beginPath(); g.moveTo(box.left, box.bottom + 0.5); g.lineTo(box.right, box.bottom + 0.5); g.stroke();
   return { sx, sy };
@@ -146,12 +149,12 @@ export function scatter(g, box, points, colours, labels, labelled, sx, sy, look)
   }
 }
 
-/** Vertical bars from 0, one a value. */
-export function bars(g, box, values, hi, colour, look) {
-  const { sx, sy } = axes(g, box, { lo: 0, hi: values.length }, { lo: 0, hi }, look);
-  g.fillStyle = colour;
+/** Vertical bars from 0, one a value, in the colour that `colour` gives for its index; names of some below. */
+export function bars(g, box, values, hi, colour, look, labels) {
+  const { sx, sy } = axes(g, box, { lo: 0, hi: values.length, labels }, { lo: 0, hi }, look);
   const wide = Math.max(1, ((box.right - box.left) / values.length) * 0.8);
   values.forEach((v, i) => {
+    g.fillStyle = colour(i);
     if (Number.isFinite(v)) g.fillRect(sx(i + 0.5) - wide / 2, sy(v), wide, box.bottom - sy(v));
   });
   return { sx, sy };

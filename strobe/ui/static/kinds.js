@@ -1,5 +1,6 @@
 import { clock } from "./clock.js";
 import { heatmap, line, rule, scatter } from "./draw.js";
+import { barFrames, tileFrames } from "./frames.js";
 import { atOrBefore, duration, moment, ramp, scale, words } from "./scales.js";
 // What a panel can show. Each kind: begin (new data), height, draw, and the pointer events that it wants.
 
@@ -163,13 +164,13 @@ export const grid = {
     g.font = look.font;
     g.textBaseline = "middle";
     g.textAlign = "right";
-    const high = header.row_height;
+    const high = header.row_height, named = Math.ceil(12 / high);
     rows.forEach((name, i) => {
       const at = p.plot.top + (i + 0.5) * high, on = header.picked.includes(i);
       g.fillStyle = on ? look.text : look.muted;
-      g.fillText(name, gutter - 8, at);
+      if (on || i % named === 0) g.fillText(name, gutter - 8, at);
       if (on) { g.fillStyle = look.primary; g.fillRect(gutter - 5, p.plot.top + i * high + 1, 3, high - 2); }
-      if (i) { g.strokeStyle = look.background; g.lineWidth = 1; g.beginPath(); g.moveTo(p.plot.left, p.plot.top + i * high); g.lineTo(p.plot.right, p.plot.top + i * high); g.stroke(); }
+      if (i && named === 1) { g.strokeStyle = look.background; g.lineWidth = 1; g.beginPath(); g.moveTo(p.plot.left, p.plot.top + i * high); g.lineTo(p.plot.right, p.plot.top + i * high); g.stroke(); }
     });
     const n = columns.length, wide = (p.plot.right - p.plot.left) / n, every = Math.max(1, Math.ceil(64 / wide));
     g.textAlign = "center";
@@ -203,6 +204,7 @@ export const attention = {
   begin(p) { this.legend(p); },
   legend(p) {
     p.table = ramp(p.look.sequential);
+    if (p.header.plain) return p.legend.replaceChildren();
     const bar = document.createElement("span");
     bar.className = "bar";
     bar.style.background = `linear-gradient(to right, ${p.look.sequential.join(",")})`;
@@ -210,8 +212,8 @@ export const attention = {
   },
   geometry(p, width) {
     const { layers, heads, tokens } = p.header, left = layers > 1 ? 30 : 0;
-    const labels = tokens.length <= 12 ? 36 : 0;
-    const cell = Math.max(40, Math.min(190, (width - left) / heads - labels - 16));
+    const labels = tokens.length <= 12 && (width - left) / heads >= 90 ? 36 : 0;
+    const cell = Math.max(24, Math.min(190, (width - left) / heads - labels - 16));
     return { left, labels, cell, across: cell + labels + 16, down: cell + 22 + (labels ? 20 : 6) };
   },
   height(p, width) { return this.geometry(p, width).down * p.header.layers + 4; },
@@ -282,4 +284,4 @@ export const embedding = {
   pointerleave(p) { p.hideTip(); },
 };
 
-export const kinds = { curves, grid, attention, embedding };
+export const kinds = { curves, grid, attention, embedding, bars: barFrames, tiles: tileFrames };

@@ -1,0 +1,29 @@
+"""Attention: who looks at whom, in every head."""
+
+import streamlit as st
+
+from strobe.ui import attention_panels, model_panels
+from strobe.ui.frame import frame
+
+page = frame("attention")
+
+
+@st.fragment
+def heads() -> None:
+    model_panels.attention(page)
+
+
+@st.fragment
+def compared() -> None:
+    attention_panels.compared(page)
+
+
+@st.fragment
+def scores() -> None:
+    attention_panels.scores(page)
+
+
+heads()
+compared()
+scores()
+page.footer()

@@ -1,0 +1,27 @@
+"""Fourier: which frequencies the network computes with."""
+
+import streamlit as st
+
+from strobe.ui import derived_panels, fourier_panels
+from strobe.ui.frame import frame
+
+page = frame("fourier")
+
+
+@st.fragment
+def neurons() -> None:
+    fourier_panels.grids(page)
+
+
+if derived_panels.ready(page, ("fourier", "neurons", "progress")):
+    fourier_panels.story(page)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        fourier_panels.losses(page)
+        fourier_panels.spectrum(page)
+    with right:
+        fourier_panels.clusters(page)
+        fourier_panels.at_cursor(page)
+        fourier_panels.gini(page)
+    neurons()
+page.footer()

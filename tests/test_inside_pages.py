@@ -1,0 +1,63 @@
+"""The pages inside the model on the embedded run, which comes analysed, and on runs that cannot have them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from app_store import ROOT
+from make_run import make_run
+from streamlit.testing.v1 import AppTest
+
+from etl.ingest import ingest
+from strobe.ui.registry import specs
+
+
+def opened(page: str, monkeypatch: pytest.MonkeyPatch, store: Path, **query: str | list[str]) -> AppTest:
+    monkeypatch.setenv("STROBE_STORE", str(store))
+    monkeypatch.delenv("STROBE_READ_ONLY", raising=False)
+    at = AppTest.from_file(str(ROOT / "pages" / f"{page}.py"), default_timeout=60)
+    for name, value in query.items():
+        at.query_params[name] = value
+    at.run()
+    assert not at.exception, at.exception[0].stack_trace
+    return at
+
+
+def text_of(at: AppTest) -> str:
+    shown = [
+        element.value for kind in ("markdown", "caption", "warning", "info", "error") for element in getattr(at, kind)
+    ]
+    return "\n".join([*map(str, shown), *(element.proto.body for element in at.get("html"))])
+
+
+@pytest.mark.parametrize("page", [name for name, spec in specs().items() if spec.group == "Inside the model"])
+def test_the_embedded_run_is_shown_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, page: str) -> None:
+    at = opened(page, monkeypatch, tmp_path / "none")
+    assert "not analysed" not in text_of(at)
+    assert not at.warning
+    assert not at.error
+
+
+def test_the_grokking_story_in_numbers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = text_of(opened("fourier", monkeypatch, tmp_path / "none"))
+    found = re.search(r"(\d+) of 512 neurons specialise .* on 3 key frequencies: 7, 12, 48\.", text)
+    assert found
+    assert int(found[1]) >= 300
+
+
+def test_heads_at_chosen_steps_travel_by_link(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    at = opened("attention", monkeypatch, tmp_path / "none", at=["0", "14000"], score="entropy")
+    text = text_of(at)
+    assert "Step 0" in text
+    assert "Step 14,000" in text
+    assert "Step 6,300" not in text
+    assert "spread over the keys" in text
+
+
+def test_another_task_has_no_fourier_structure_and_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ingest([make_run(tmp_path / "runs" / "words", steps=(0, 100))], tmp_path / "store")
+    at = opened("fourier", monkeypatch, tmp_path / "store", run="words")
+    assert len(at.info) == 1
+    assert re.search("modular addition|analysed", at.info[0].value)

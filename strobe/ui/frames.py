@@ -131,12 +131,12 @@ def probes(page: Frame) -> list[str]:
 
 def _labels(files: Run, snapshot: Snapshot, probe: str, length: int) -> list[str]:
     if probe != MEAN and "probe/tokens" in snapshot:
-        return [_token(files, int(token)) for token in snapshot["probe/tokens"][int(probe)][:length]]
+        return [token_name(files, int(token)) for token in snapshot["probe/tokens"][int(probe)][:length]]
     modular = length == 3 and files.manifest.task.get("kind") == "modular_addition"
     return ["a", "b", "="] if modular else [str(position) for position in range(length)]
 
 
-def _token(files: Run, token: int) -> str:
+def token_name(files: Run, token: int) -> str:
     """The display name of a token: the task's own where it has names, else its number."""
     task = files.manifest.task
     names = task.get("token_names")
@@ -175,5 +175,5 @@ def _embedding(key: str, version: str, run: str, _page: Frame) -> Frames:
             continue
     if not kept:
         return nothing("No embedding of this run can be projected: it is damaged, not finite, or too small.")
-    labels = [_token(files, token) for token in range(found[0].shape[0])]
+    labels = [token_name(files, token) for token in range(found[0].shape[0])]
     return Frames(kept[::-1], np.stack(found[::-1]), labels)

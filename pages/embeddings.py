@@ -1,0 +1,31 @@
+"""Embeddings: what shape the tokens take."""
+
+import streamlit as st
+
+from strobe.ui import embedding_panels, panels
+from strobe.ui.frame import frame
+
+page = frame("embeddings")
+
+
+@st.fragment
+def scatter() -> None:
+    name, view = embedding_panels.controls(page, present)
+    found = embedding_panels.movie(page, name, view)
+    if not found.steps:
+        panels.caption(found.reason)
+        return
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        embedding_panels.scatter(page, name, view, found)
+    with right:
+        embedding_panels.roundness(page, view, found)
+        embedding_panels.solid(page, found)
+
+
+present = embedding_panels.names(page)
+if present:
+    scatter()
+else:
+    panels.caption("This run has no embedding to show: record snapshots with params/wte.")
+page.footer()

@@ -1,0 +1,240 @@
+"""The panels of the Embeddings page: tokens on two axes at every step, on three, and how round they lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import streamlit as st
+
+from etl.errors import StrobeError
+from strobe.analysis.fourier import basis
+from strobe.analysis.projection import circularity, pca_movie
+from strobe.charts.curves import Series
+from strobe.charts.theme import CYCLIC, SEQUENTIAL, SERIES
+from strobe.ui import derived_panels, panels, state
+from strobe.ui.components import MOST_BYTES
+from strobe.ui.data import Answer
+from strobe.ui.fourier_panels import keys
+from strobe.ui.frame import Frame
+from strobe.ui.frames import snapshots_of, token_name
+from strobe.ui.moments import step_marks
+
+MOST_TOKENS: Final = 2048
+"""Rows that are drawn; of more, evenly spaced ones, and the page says so."""
+MOST_READ: Final = 500_000_000
+TENSORS: Final = {"wte": "Tokens (wte)", "wpe": "Positions (wpe)", "unembed": "Unembedding"}
+LAST: Final = "last"
+JOINT: Final = "joint"
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Movie:
+    """`points` float32 (steps, rows, 3): along the axes of the view; `explained` (steps,): the share of variance in
+    the plane of the first two; `round` (steps,): the circularity there. `rows` are the row numbers that are shown."""
+
+    steps: list[int]
+    points: Array
+    explained: Array
+    round: Array
+    rows: list[int]
+    total: int
+    labels: list[str]
+    reason: str = ""
+
+
+def names(page: Frame) -> list[str]:
+    """The embeddings that the run recorded."""
+    files = snapshots_of(page, page.run) if page.steps else None
+    there = {tensor["name"] for tensor in files.manifest.raw["snapshot"]["tensors"]} if files is not None else set()
+    return [name for name in TENSORS if f"params/{name}" in there]
+
+
+def modulus(page: Frame) -> int | None:
+    """p of a run that adds modulo p, else None."""
+    files = snapshots_of(page, page.run)
+    task = files.manifest.task if files is not None else {}
+    value = task.get("modulus") if task.get("kind") == "modular_addition" else None
+    return value if isinstance(value, int) and value >= 3 else None
+
+
+def controls(page: Frame, present: list[str]) -> tuple[str, str]:
+    """Which embedding, and seen along which axes."""
+    p = modulus(page)
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        state.offer("embedding", present, present[0])
+        st.segmented_control("Embedding", present, key="embedding", required=True, persist_state="session",
+                             format_func=lambda name: TENSORS[name])  # fmt: skip
+        name = state.remember("embedding", st.session_state["embedding"], present[0])
+        views = [LAST, JOINT, *(_frequencies(page, p) if p and name != "wpe" else [])]
+        state.offer("axes", views, LAST)
+        st.selectbox("Axes", views, key="axes", persist_state="session", width=330, format_func=_axes_words)
+        view = state.remember("axes", st.session_state["axes"], LAST)
+    return name, view
+
+
+def _frequencies(page: Frame, p: int) -> list[str]:
+    """Every frequency, the key ones first."""
+    found = keys(page)
+    return [str(k) for k in [*found, *(k for k in range(1, p // 2 + 1) if k not in found)]]
+
+
+def _axes_words(view: str) -> str:
+    words = {LAST: "principal axes of the last snapshot", JOINT: "principal axes of all snapshots together"}
+    return words.get(view, f"circle of frequency {view}")
+
+
+def movie(page: Frame, name: str, view: str) -> Movie:
+    """The embedding at every snapshot along fixed axes, or on the sine and cosine of one frequency."""
+    return _movie(page.reader.key, page.reader.version, page.run, name, view, page)
+
+
+@st.cache_resource(max_entries=12, show_spinner="Projecting embeddings …")
+def _movie(key: str, version: str, run: str, name: str, view: str, _page: Frame) -> Movie:
+    del key, version
+    files = snapshots_of(_page, run)
+    steps, frames, rows, total = [], [], [], 0
+    paths = files.current() if files is not None else {}
+    for step in _affordable(_page, name):
+        try:
+            whole = files.open(paths[step]).values(f"params/{name}") if files is not None else None
+            if whole is None or not np.isfinite(whole).all():
+                continue
+        except (StrobeError, OSError, KeyError):
+            continue
+        total = len(whole)
+        rows = np.unique(np.linspace(0, total - 1, min(total, MOST_TOKENS)).round().astype(int)).tolist()
+        steps.append(step)
+        frames.append(np.asarray(whole[rows], np.float32))
+    if not steps or files is None or min(frames[0].shape) < 2:
+        return _nothing("No snapshot of this embedding can be read, or none of it is finite.")
+    labels = [token_name(files, row) if name != "wpe" else str(row) for row in rows]
+    points, explained = _seen(np.stack(frames), view, modulus(_page))
+    order = _order(view, modulus(_page), len(rows))
+    around = np.array(
+        [circularity(frame[: len(order) if order is not None else None, :2], order) for frame in points]
+    )
+    return Movie(steps, points.astype(np.float32), explained, around, rows, total, labels)
+
+
+def _nothing(reason: str) -> Movie:
+    empty = np.zeros(0)
+    return Movie([], empty, empty, empty, [], 0, [], reason)
+
+
+def _affordable(page: Frame, name: str) -> list[int]:
+    files = snapshots_of(page, page.run)
+    tensors = files.manifest.raw["snapshot"]["tensors"] if files is not None else []
+    shape = next((tensor["shape"] for tensor in tensors if tensor["name"] == f"params/{name}"), [1, 1])
+    most = max(2, min(MOST_READ // (4 * shape[0] * shape[1]), MOST_BYTES // (8 * min(shape[0], MOST_TOKENS))))
+    if len(page.steps) <= most:
+        return page.steps
+    return [page.steps[k] for k in np.linspace(0, len(page.steps) - 1, most).round().astype(int)]
+
+
+def _seen(frames: Array, view: str, p: int | None) -> tuple[Array, Array]:
+    """(steps, rows, 3) along the axes of the view, and the share of variance in the first two."""
+    if view in (LAST, JOINT) or p is None:
+        count = min(3, *frames.shape[1:])
+        made = pca_movie(frames, count, -1 if view == LAST else "joint")
+        flat = pca_movie(frames, 2, -1 if view == LAST else "joint")
+        return np.pad(made.frames, ((0, 0), (0, 0), (0, 3 - count))), flat.explained
+    return _circle(frames, int(view), p)
+
+
+def _circle(frames: Array, k: int, p: int) -> tuple[Array, Array]:
+    """Residues on the plane that the embedding's cos and sin components of frequency k span at each step.
+
+    The first axis is the direction of the cosine component, so the picture turns only where the model turns.
+    """
+    waves, residues = basis(p), frames[:, :p].astype(np.float64)
+    residues = residues - residues.mean(axis=1, keepdims=True)
+    plane = waves.matrix[waves.frequency == k] @ residues
+    points = np.zeros((*frames.shape[:2], 3))
+    explained = np.zeros(len(frames))
+    for i, (rows, pair) in enumerate(zip(residues, plane, strict=True)):
+        axes = np.linalg.qr(pair.T)[0]
+        axes = axes * np.where(np.einsum("dk,kd->k", axes, pair) < 0, -1.0, 1.0)
+        seen = rows @ axes
+        points[i, :p, : seen.shape[1]] = seen
+        total = (rows**2).sum()
+        explained[i] = (seen**2).sum() / total if total else np.nan
+    points[:, p:] = np.nan
+    return points, explained
+
+
+def _order(view: str, p: int | None, rows: int) -> Array | None:
+    """Each residue's place round the circle of the frequency that is looked at."""
+    if view in (LAST, JOINT) or p is None or rows < p:
+        return None
+    return np.asarray(int(view) * np.arange(p) % p)
+
+
+def scatter(page: Frame, name: str, view: str, found: Movie) -> None:
+    """The points at the cursor; play moves them."""
+    n, p = len(found.rows), modulus(page)
+    cyclic = p is not None and name != "wpe"
+    key = int(view) if view not in (LAST, JOINT) else 1
+    header = {
+        "kind": "embedding", "subject": f"{page.run} {name} {view}", "follows": True, "run": page.run,
+        "steps": found.steps, "labels": found.labels, "label_every": max(10, n // 10) if n > 16 else 1,
+        "colours": list(CYCLIC if cyclic else SEQUENTIAL), "height": 560,
+        "windowed": len(found.steps) < len(page.steps),
+        "places": [(key * row % p) / p if cyclic and p else row / max(1, n) for row in range(n)],
+        "alt": f"{n} rows of {name} on two axes, at the step of the cursor",
+    }  # fmt: skip
+    panels.show("embeddings", header, {"points": np.ascontiguousarray(found.points[:, :, :2]).astype(np.float16)})
+    cut = f"{n:,} of {found.total:,} rows, evenly spaced. " if n < found.total else ""
+    order = f"{key}·x mod {p}" if cyclic and key > 1 else "residue, cyclic" if cyclic else "row number"
+    panels.caption(
+        f"{cut}{_axes_words(view)[0].upper()}{_axes_words(view)[1:]}, kept for all steps. Colour: {order}."
+    )
+
+
+def roundness(page: Frame, view: str, found: Movie) -> None:
+    """Circularity and explained variance of the same plane over training."""
+    panels.title("How round, and how much of it is seen")
+    columns = {"circularity": found.round, "explained": found.explained}
+    rows = [
+        {"step": step, "series": name, "value": float(value) if np.isfinite(value) else None}
+        for name, values in columns.items()
+        for step, value in zip(found.steps, values, strict=True)
+    ]
+    schema = pa.schema([("step", pa.int64()), ("series", pa.string()), ("value", pa.float64())])
+    answer = Answer("-- read from the snapshots: the embedding", pa.Table.from_pylist(rows, schema), 0.0)
+    looks = {"circularity": Series("circularity", SERIES[2]), "explained": Series("variance in the plane", SERIES[0])}
+    what = "in the order k·x mod p" if view not in (LAST, JOINT) else "in whatever order"
+    about = f"Circularity: 1 where the points lie on one circle {what}, 0 for a line or a cloud."
+    derived_panels.lines(page, "roundness", answer, looks, y_title="share", share=True, height=240, about=about,
+                         marks=step_marks(page))  # fmt: skip
+
+
+def solid(page: Frame, found: Movie) -> None:
+    """Three axes at the settled cursor, to be turned by hand."""
+    with panels.head("solid"):
+        panels.title("Three axes at the cursor")
+        st.toggle("Draw", key="solid_on", persist_state="session")
+    if not st.session_state.get("solid_on"):
+        panels.caption("Off, since each step is made by the server.")
+        return
+    st.session_state["_follows_server"] = True
+    import plotly.graph_objects as go
+
+    at = max((k for k, step in enumerate(found.steps) if step <= (page.step or 0)), default=0)
+    x, y, z = found.points[at].T
+    trace = go.Scatter3d(
+        x=x, y=y, z=z, mode="markers", text=found.labels, hoverinfo="text",
+        marker={"size": 4, "color": list(range(len(x))), "colorscale": [[k / 12, c] for k, c in enumerate(CYCLIC)]},
+    )  # fmt: skip
+    reach = float(np.nanmax(np.abs(found.points))) or 1.0
+    axis = {"range": [-reach, reach], "showticklabels": False, "title": ""}
+    layout = go.Layout(
+        height=460, margin={"l": 0, "r": 0, "t": 0, "b": 0}, uirevision=page.run, paper_bgcolor="rgba(0,0,0,0)",
+        scene={"xaxis": axis, "yaxis": axis, "zaxis": axis, "aspectmode": "cube"},
+    )  # fmt: skip
+    st.plotly_chart(go.Figure([trace], layout), key="solid_chart", theme="streamlit")
+    panels.caption(f"Step {found.steps[at]:,}. The same fixed range at every step.")

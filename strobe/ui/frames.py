@@ -123,6 +123,12 @@ def _one_probe(att: np.ndarray[Any, Any], probe: str) -> np.ndarray[Any, Any]:
     return np.where(ahead, np.uint8(0), shades)
 
 
+def attention_layers(page: Frame) -> int:
+    """How many layers recorded their attention; 0 where none did."""
+    shape = _shape(page.reader.key, page.reader.version, page.run, "attention/att", page) if page.steps else None
+    return shape[0] if shape else 0
+
+
 def probes(page: Frame) -> list[str]:
     """The choices of the attention panel: the mean, then each probe sequence by number."""
     shape = _shape(page.reader.key, page.reader.version, page.run, "attention/att", page) if page.steps else None

@@ -1,0 +1,40 @@
+"""Explorer: one moment, everywhere at once."""
+
+import streamlit as st
+
+from strobe.ui import change_panel, explorer_panels, panels
+from strobe.ui.frame import frame
+
+page = frame("explorer")
+
+
+@st.fragment
+def timeline() -> None:
+    explorer_panels.timeline(page)
+
+
+@st.fragment
+def inside() -> None:
+    layer, matrix = explorer_panels.pickers(page)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        explorer_panels.attention(page, layer)
+        if matrix is not None:
+            explorer_panels.weights(page, matrix)
+    with right:
+        explorer_panels.embedding(page)
+        explorer_panels.frequencies(page, matrix)
+
+
+@st.fragment
+def changes() -> None:
+    change_panel.draw(page)
+
+
+timeline()
+if page.steps:
+    inside()
+    changes()
+else:
+    panels.caption("This run has no snapshots, so there is no inside to look at.")
+page.footer()

@@ -1,0 +1,56 @@
+"""The pages inside the model in a real browser, on the embedded run: figures are drawn and follow the cursor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+COLOURS = """(canvas) => {
+  const { width, height } = canvas, { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+  const seen = new Set();
+  for (let i = 0; i < data.length; i += 4)
+    if (data[i + 3]) seen.add((data[i] << 16) | (data[i + 1] << 8) | data[i + 2]);
+  return seen.size;
+}"""
+EXPLORER = ["explorer_loss", "explorer_attention", "explorer_embedding", "explorer_weights", "fourier_bars"]
+LISTEN = """window.__seen = {};
+window.addEventListener("strobe:drawn", (e) => window.__seen[e.detail.panel] = e.detail.step)"""
+
+
+def canvas(page: Any, key: str) -> Any:
+    found = page.locator(f".st-key-{key} canvas[data-token]").first
+    found.wait_for(timeout=30_000)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("address", "keys"),
+    [
+        ("attention", ["attention", "attention_at_0", "scores_lines"]),
+        ("embeddings?axes=7", ["embeddings", "roundness"]),
+        ("weights", ["weights", "weight_histogram", "singular_values", "ranks", "activation_lines"]),
+        ("fourier", ["fourier_losses", "fourier_grid", "fourier_bars", "fourier_neurons", "fourier_clusters"]),
+    ],
+)
+def test_every_figure_of_a_page_is_drawn(page: Any, server: str, address: str, keys: list[str]) -> None:
+    page.goto(f"{server}/{address}{'&' if '?' in address else '?'}run=grok-p97")
+    for key in keys:
+        canvas(page, key)
+        page.wait_for_function(
+            f"([canvas]) => ({COLOURS})(canvas) >= 4", arg=[canvas(page, key).element_handle()], timeout=10_000
+        )
+
+
+def test_one_key_moves_all_five_panels_of_the_explorer(page: Any, server: str) -> None:
+    page.goto(f"{server}/explorer?run=grok-p97")
+    for key in EXPLORER:
+        canvas(page, key)
+    page.wait_for_timeout(500)
+    page.evaluate(LISTEN)
+    page.keyboard.press("Home")
+    page.wait_for_function(
+        "(keys) => keys.every((key) => window.__seen[key] === 0)", arg=EXPLORER, timeout=3000, polling="raf"
+    )

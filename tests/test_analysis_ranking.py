@@ -1,0 +1,41 @@
+"""A planted shift is ranked first, what does not move is not ranked, and a clean step is infinite."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from strobe.analysis.ranking import ranked
+
+STEPS = np.arange(0, 2000, 100)
+
+
+def test_the_series_that_shifts_comes_first() -> None:
+    random = np.random.default_rng(0)
+    series = {f"noise {k}": (STEPS, random.normal(size=20)) for k in range(10)}
+    series["planted"] = (STEPS, random.normal(size=20) + np.where(STEPS >= 1000, -8.0, 0.0))
+    first, second, *_ = ranked(series, 1000)
+    assert first.name == "planted"
+    assert first.effect == pytest.approx(-8, abs=2)
+    assert abs(first.standardised) > 2 * abs(second.standardised)
+
+
+def test_the_size_is_cohens_d() -> None:
+    (shift,) = ranked({"x": (np.arange(8), np.array([0, 2, 0, 2, 5, 7, 5, 7.0]))}, 4, samples=4)
+    assert (shift.before, shift.after, shift.effect) == (1, 6, 5)
+    assert shift.standardised == pytest.approx(5 / math.sqrt(8 / 6))
+
+
+def test_a_clean_step_is_infinite_and_a_constant_is_left_out() -> None:
+    series = {"step": (STEPS, np.where(STEPS < 500, 1.0, 0.0)), "flat": (STEPS, np.ones(20))}
+    (shift,) = ranked(series, 500)
+    assert shift.name == "step"
+    assert shift.standardised == -math.inf
+
+
+def test_too_few_or_unknown_samples_are_left_out() -> None:
+    holes = np.full(20, np.nan)
+    holes[:3] = [1, 2, 3]
+    assert ranked({"holes": (STEPS, holes), "late": (STEPS, np.arange(20.0))}, 1900) == []

@@ -6,7 +6,7 @@ import functools
 import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,10 @@ import streamlit as st
 from strobe.charts import export
 from strobe.ui import components
 from strobe.ui.sql_link import open_in_sql
-from strobe.ui.text import escaped, markup
+from strobe.ui.text import escaped
+
+MOST_WORDS: Final = 1_200
+"""Characters of a caption: remarks on eight runs fit."""
 
 FigureMaker = Callable[[], Any]
 TableMaker = Callable[[], pa.Table]
@@ -36,12 +39,12 @@ def head(key: str) -> Any:
 
 def caption(text: str) -> None:
     """One line under a chart: what, unit, sample or bins."""
-    markup('<p class="st-caption">{text}</p>', text=text)
+    st.html(f'<p class="st-caption">{escaped(text, MOST_WORDS)}</p>')
 
 
 def say(text: str) -> None:
     """What a page found, in a sentence or two that are read before its charts."""
-    markup('<p class="st-say">{text}</p>', text=text)
+    st.html(f'<p class="st-say">{escaped(text, MOST_WORDS)}</p>')
 
 
 def show(

@@ -14,15 +14,15 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-def visible(name: object) -> str:
-    """A name with control and direction characters made visible, cut at 200 characters."""
+def visible(name: object, most: int = 200) -> str:
+    """A name with control and direction characters made visible, cut at `most` characters."""
     text = _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", str(name))
-    return text if len(text) <= 200 else text[:199] + "…"
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def escaped(name: object) -> str:
-    """A name ready for HTML."""
-    return html.escape(visible(name), quote=True)
+def escaped(name: object, most: int = 200) -> str:
+    """A name ready for HTML, cut at `most` characters."""
+    return html.escape(visible(name, most), quote=True)
 
 
 def markup(template: str, **names: object) -> None:

@@ -9,12 +9,11 @@ import numpy as np
 import streamlit as st
 
 from etl.errors import StrobeError
+from strobe.charts.binning import MOST_CELLS, binned
 from strobe.ui.components import MOST_BYTES
 from strobe.ui.frame import Frame
 from strobe.ui.frames import snapshots_of
 
-MOST_CELLS: Final = 192
-"""Rows and columns of a matrix that are drawn one to one; beyond, cells are means of bins."""
 MOST_READ: Final = 500_000_000
 """Bytes of weights that one panel reads: of larger runs, evenly spaced snapshots."""
 BINS: Final = 61
@@ -73,18 +72,6 @@ def _matrices(key: str, version: str, run: str, _page: Frame) -> list[Matrix]:
 def frames(page: Frame, matrix: Matrix) -> WeightFrames:
     """The matrix at every snapshot (or at evenly spaced ones where that would read too much)."""
     return _frames(page.reader.key, page.reader.version, page.run, matrix, page)
-
-
-def binned(values: Array, most: int = MOST_CELLS) -> tuple[Array, tuple[int, int]]:
-    """(m, n) as means of equal bins so that neither side exceeds `most`, and the size of a bin; the last row and
-    column of bins may hold fewer. Computed in float64."""
-    rows, columns = (-(-size // most) for size in values.shape)
-    if rows == columns == 1:
-        return np.asarray(values, np.float64), (1, 1)
-    at = [np.arange(0, size, bin) for size, bin in zip(values.shape, (rows, columns), strict=True)]
-    sums = np.add.reduceat(np.add.reduceat(np.asarray(values, np.float64), at[0], axis=0), at[1], axis=1)
-    counts = [np.diff(np.append(starts, size)) for starts, size in zip(at, values.shape, strict=True)]
-    return sums / np.outer(*counts), (rows, columns)
 
 
 @st.cache_resource(max_entries=12, show_spinner="Reading weights …")

@@ -50,7 +50,7 @@ def test_an_undocumented_command_or_option_is_noticed() -> None:
 
 
 def test_documented_commands_exist() -> None:
-    documented = re.findall(r"^## `(strobe [a-z ]*[a-z])", COMMANDS, re.MULTILINE)
+    documented = re.findall(r"^## `(strobe [a-z0-9 ]*[a-z0-9])", COMMANDS, re.MULTILINE)
     assert sorted(documented) == sorted(ALL)
 
 

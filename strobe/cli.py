@@ -8,7 +8,7 @@ import typer
 
 from etl.errors import StrobeError
 from strobe import __version__
-from strobe.commands import analyze, data, example, export, runs, sql, train, verify
+from strobe.commands import analyze, data, example, export, plot, runs, sql, train, verify
 from strobe.commands import app as app_command
 
 app = typer.Typer(
@@ -45,6 +45,7 @@ app.command("verify")(verify.verify)
 app.command("rm")(runs.rm)
 app.command("rename")(runs.rename)
 app.add_typer(export.app, name="export")
+app.command("plot")(plot.plot)
 app.command("example")(example.example)
 app.command("compact")(data.compact)
 app.command("doctor")(data.doctor)

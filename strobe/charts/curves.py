@@ -115,6 +115,8 @@ def tensor_heatmap(table: pa.Table, rows: Sequence[str], *, quantity: str, log: 
     steps = sorted(set(table["step"].to_pylist()))
     values = alt.Data(values=table.to_pylist())
     every = max(1, len(steps) // 12)
+    high = min(18.0, max(6.0, 420 / max(1, len(rows))))
+    named = list(rows)[:: math.ceil(12 / high)]
     scale = alt.Scale(type="log" if log else "linear", range=list(SEQUENTIAL))
     return (
         alt.Chart(values)
@@ -123,8 +125,8 @@ def tensor_heatmap(table: pa.Table, rows: Sequence[str], *, quantity: str, log: 
             x=alt.X(
                 "step:O", title="step", sort=steps, axis=alt.Axis(values=steps[::every], labelAngle=0, format=",d")
             ),
-            y=alt.Y("row:N", title=None, sort=list(rows)),
+            y=alt.Y("row:N", title=None, sort=list(rows), axis=alt.Axis(values=named)),
             color=alt.Color("value:Q", title=quantity, scale=scale, legend=alt.Legend(format=".1e")),
         )
-        .properties(width=560, height=18 * max(1, len(rows)))
+        .properties(width=560, height=high * max(1, len(rows)))
     )

@@ -16,7 +16,14 @@ def timeline() -> None:
 @st.fragment
 def inside() -> None:
     layer, matrix = explorer_panels.pickers(page)
+    other = explorer_panels.second(page)
     left, right = st.columns(2, gap="medium")
+    if other is not None:
+        with left:
+            explorer_panels.stack(page, layer, matrix)
+        with right:
+            explorer_panels.stack(other, layer, matrix)
+        return
     with left:
         explorer_panels.attention(page, layer)
         if matrix is not None:

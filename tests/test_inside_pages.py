@@ -61,3 +61,12 @@ def test_another_task_has_no_fourier_structure_and_says_so(monkeypatch: pytest.M
     at = opened("fourier", monkeypatch, tmp_path / "store", run="words")
     assert len(at.info) == 1
     assert re.search("modular addition|analysed", at.info[0].value)
+
+
+def test_a_second_run_stands_beside_the_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ingest([make_run(tmp_path / "runs" / "other", steps=(0, 500, 1000), layers=1, vocab=97)], tmp_path / "store")
+    at = opened("explorer", monkeypatch, tmp_path / "store", run=["grok-p97", "other"], beside="onset")
+    assert "onset" in at.query_params["beside"]
+    assert "other is shown 5,420 steps earlier" in text_of(at)
+    alone = opened("explorer", monkeypatch, tmp_path / "store", run=["grok-p97", "other"])
+    assert "earlier" not in text_of(alone)

@@ -24,6 +24,45 @@ def timeline(page: Frame) -> None:
     curve_panel.draw(page, "explorer_loss", curves, y_title="loss (nats)", log=True, height=180)
 
 
+def second(page: Frame) -> Frame | None:
+    """The second selected run beside the first, where that is asked for."""
+    if len(page.runs) < 2:
+        return None
+    choices = {"no": "One run", "step": "Beside it, at the same step", "onset": "Beside it, from the onset on"}
+    state.offer("beside", list(choices), "no")
+    name = page.title_of(page.runs[1])
+    st.segmented_control(
+        "Second run", list(choices), key="beside", required=True, persist_state="session",
+        format_func=lambda choice: choices[choice], help="The second run that is ticked in the sidebar.",
+    )  # fmt: skip
+    asked = state.remember("beside", st.session_state["beside"], "no")
+    if asked == "no":
+        return None
+    other = page.beside(page.runs[1], at_onset=asked == "onset")
+    if not other.steps:
+        panels.caption(f"{name} has no snapshots to show beside the first.")
+        return None
+    if asked == "onset" and not other.shift:
+        panels.caption("Shown at the same step: both runs need a grokking onset to be aligned there.")
+    elif other.shift:
+        panels.caption(f"{name} is shown {abs(other.shift):,} steps {'later' if other.shift > 0 else 'earlier'}.")
+    return other
+
+
+def stack(page: Frame, layer: int, wanted: Matrix | None) -> None:
+    """The panels of one run below one another, with the same matrix where it has one of that name."""
+    panels.title(page.title_of(page.run))
+    attention(page, min(layer, max(0, frames.attention_layers(page) - 1)))
+    embedding(page)
+    own = {matrix.label: matrix for matrix in weight_frames.matrices(page)}
+    matrix = own.get(wanted.label) if wanted is not None else None
+    if matrix is not None:
+        weights(page, matrix)
+    elif wanted is not None:
+        panels.caption(f"This run has no matrix {wanted.label}.")
+    frequencies(page, matrix)
+
+
 def pickers(page: Frame) -> tuple[int, Matrix | None]:
     """Which layer's heads, and which matrix."""
     layers = [str(layer) for layer in range(frames.attention_layers(page))]
@@ -48,10 +87,10 @@ def attention(page: Frame, layer: int) -> None:
     header = {
         "kind": "attention", "subject": f"{page.run} {layer}", "follows": True, "run": page.run,
         "steps": found.steps, "layers": 1, "heads": values.shape[2], "tokens": found.labels,
-        "windowed": found.windowed, "root": values.shape[3] > frames.LINEAR_UP_TO,
+        "windowed": found.windowed, "shift": page.shift, "root": values.shape[3] > frames.LINEAR_UP_TO,
         "alt": f"Attention of {values.shape[2]} heads of layer {layer} at the step of the cursor",
     }  # fmt: skip
-    panels.show("explorer_attention", header, {"values": values})
+    panels.show(f"explorer_attention{page.suffix}", header, {"values": values})
     panels.caption("Mean of the probe sequences; rows attend to columns.")
 
 
@@ -66,9 +105,10 @@ def embedding(page: Frame) -> None:
     header = {
         "kind": "embedding", "subject": page.run, "follows": True, "run": page.run, "steps": found.steps,
         "labels": found.labels, "label_every": max(10, tokens // 10), "colours": list(CYCLIC), "height": 330,
+        "shift": page.shift,
         "alt": f"{tokens} token embeddings on two principal axes, at the step of the cursor",
     }  # fmt: skip
-    panels.show("explorer_embedding", header, {"points": found.values})
+    panels.show(f"explorer_embedding{page.suffix}", header, {"points": found.values})
     panels.caption("Principal axes of the last snapshot, kept for all steps.")
 
 
@@ -79,7 +119,7 @@ def weights(page: Frame, matrix: Matrix) -> None:
     if not found.steps:
         panels.caption(found.reason)
         return
-    weight_panels.heatmap(page, matrix, found, key="explorer_weights", tallest=300)
+    weight_panels.heatmap(page, matrix, found, key=f"explorer_weights{page.suffix}", tallest=300)
 
 
 def frequencies(page: Frame, matrix: Matrix | None) -> None:
@@ -88,4 +128,4 @@ def frequencies(page: Frame, matrix: Matrix | None) -> None:
     if rows[0]["n"]:
         fourier_panels.at_cursor(page)
     elif matrix is not None:
-        weight_panels.singular_values(page, matrix, key="explorer_spectrum", height=250)
+        weight_panels.singular_values(page, matrix, key=f"explorer_spectrum{page.suffix}", height=250)

@@ -84,11 +84,13 @@ def at_cursor(page: Frame) -> None:
     header = {
         "kind": "bars", "subject": f"bars {page.run}", "follows": True, "run": page.run, "steps": steps.tolist(),
         "labels": [str(k + 1) for k in range(values.shape[1])], "marked": [k - 1 for k in found], "height": 250,
-        "colour": SERIES[2], "what": "frequency", "quantity": "norm", "windowed": False,
+        "colour": SERIES[2], "what": "frequency", "quantity": "norm", "windowed": False, "shift": page.shift,
         "alt": f"Norm of {values.shape[1]} frequencies of the embedding at the step of the cursor",
     }  # fmt: skip
-    panels.show("fourier_bars", header, {"values": np.ascontiguousarray(values)})
-    panels.tools("fourier_bars", "Green: the key frequencies.", [answer.sql], lambda: answer.table, None)
+    panels.show(f"fourier_bars{page.suffix}", header, {"values": np.ascontiguousarray(values)})
+    panels.tools(
+        f"fourier_bars{page.suffix}", "Green: the key frequencies.", [answer.sql], lambda: answer.table, None
+    )
 
 
 def losses(page: Frame) -> None:

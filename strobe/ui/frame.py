@@ -17,7 +17,7 @@ router once.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import streamlit as st
@@ -54,6 +54,22 @@ class Frame:
     milestones: Milestones = field(default_factory=Milestones)
     started: float = field(default_factory=time.perf_counter)
     notes: Any = None
+    shift: int = 0
+    """Steps by which this run's panels run ahead of the cursor: 0 but for a second run that is aligned elsewhere."""
+    suffix: str = ""
+    """Ends the keys of the panels of a second run beside the first."""
+
+    def beside(self, run: str, *, at_onset: bool) -> Frame:
+        """The same page for another run beside this one, its panels moved by the same cursor: at the same step, or as
+        far from its own grokking onset as the first run is from its (where both have one)."""
+        other = replace(
+            self, runs=[run], colours=_colours([run]), milestones=milestones(self.reader, run), suffix="_beside"
+        )
+        other.steps = _snapshot_steps(other)
+        here, there = self.milestones.onset, other.milestones.onset
+        if at_onset and here is not None and there is not None and None not in (here.step, there.step):
+            other.shift = (there.step or 0) - (here.step or 0)
+        return other
 
     def say(self) -> None:
         """Shows the notes that were queued so far, below the header."""

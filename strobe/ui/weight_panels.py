@@ -43,7 +43,7 @@ def heatmap(page: Frame, matrix: Matrix, found: WeightFrames, *, key: str = "wei
         "widest": 2 * tallest, "tallest": tallest, "map": "diverging", "low": f"−{number(found.reach, 2)}",
         "high": number(found.reach, 2), "low_value": -found.reach, "high_value": found.reach,
         "row_bin": found.bins[0], "column_bin": found.bins[1], "axes": ["row", "column"],
-        "windowed": len(found.steps) < len(page.steps),
+        "windowed": len(found.steps) < len(page.steps), "shift": page.shift,
         "alt": f"Weights of {matrix.label}, {matrix.shape[0]} by {matrix.shape[1]}, at the step of the cursor",
     }  # fmt: skip
     panels.show(key, header, {"values": found.values})
@@ -92,7 +92,7 @@ def singular_values(page: Frame, matrix: Matrix, *, key: str = "singular_values"
         "kind": "bars", "subject": f"spectrum {page.run} {matrix.label}", "follows": True, "run": page.run,
         "steps": answer.table["step"].to_pylist(), "labels": [str(k + 1) for k in range(values.shape[1])],
         "marked": [], "height": height, "colour": SERIES[0], "what": "singular value", "quantity": "value",
-        "windowed": False, "alt": f"Singular values of {matrix.label} at the step of the cursor",
+        "windowed": False, "shift": page.shift, "alt": f"Singular values of {matrix.label} at the step of the cursor",
     }  # fmt: skip
     panels.show(key, header, {"values": values})
     many = min(matrix.shape)

@@ -68,7 +68,7 @@ class Panel {
 
   /** Index of the frame at the clock: the nearest earlier one where this run has none at that step. */
   get frame() {
-    return atOrBefore(this.header.steps, clock.step ?? this.header.steps[0] ?? 0);
+    return atOrBefore(this.header.steps, (clock.step ?? this.header.steps[0] ?? 0) + (this.header.shift || 0));
   }
 
   draw() {
@@ -83,7 +83,7 @@ class Panel {
   }
 
   say(shown) {
-    const asked = clock.step, { steps, windowed, follows } = this.header;
+    const { steps, windowed, follows, shift } = this.header, asked = clock.step === null ? null : clock.step + (shift || 0);
     let text = "";
     if (follows && shown !== null && asked !== null && shown !== asked) {
       text = shown > asked ? `no snapshot before step ${asked.toLocaleString("en")}: showing step ${shown.toLocaleString("en")}`

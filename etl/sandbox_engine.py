@@ -35,7 +35,9 @@ CUTS = "cuts"
 
 _READING = ("select", "explain")
 _PIVOT_STARTS = ("pivot", "pivot_wider", "from", "with", "select", "(", "describe", "desc", "summarize", "explain")
-_PATH = re.compile(r"(?:(?<![\w.)\]])|(?<=[\"'\s]\.))(?:[A-Za-z][A-Za-z0-9+.-]*:/)?/(?=[\w.~])[^\s'\",;:()\[\]{}<>|]+")
+_PATH = re.compile(
+    r"(?:(?<![\w.)\]])|(?<=[\"'\s]\.))(?:[A-Za-z][A-Za-z0-9+.-]*:/)?/(?=[\w.~])[^\s'\",;:()\[\]{}<>|]+"
+)
 _NO_MEMORY = re.compile(r"bad_alloc|bad allocation|memory allocation failed")
 _UNREADABLE = re.compile(r"reading the stream registered as '(\w+)' failed: (?:IOError|FileNotFoundError|OSError)")
 _MESSAGE_CHARACTERS = 600

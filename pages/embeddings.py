@@ -12,6 +12,8 @@ page = frame("embeddings")
 def scatter() -> None:
     name, view = embedding_panels.controls(page, present)
     found = embedding_panels.movie(page, name, view)
+    if found is None:
+        return
     if not found.steps:
         panels.caption(found.reason)
         return

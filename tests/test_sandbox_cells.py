@@ -96,6 +96,7 @@ def test_a_result_without_rows_keeps_its_columns() -> None:
         ("cannot open '/var/data/x.parquet': gone", "cannot open '(a file)': gone"),
         ('near "/* x"', 'near "/* x"'),
         ("a/b, 1 / 2", "a/b, 1 / 2"),
+        ('no schema named "./var/data/x" found', 'no schema named ".(a file)" found'),
         ("in /srv/my store/tables/a.parquet now", "in (a file) now"),
     ],
 )

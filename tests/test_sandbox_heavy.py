@@ -18,10 +18,13 @@ from etl.sandbox import Limits, QueryError, Sandbox
 from etl.sandbox_pool import Pool, places, pool
 from etl.sandbox_process import address_space
 
-HEAVY = {
-    row["name"]: row["sql"]
-    for row in map(json.loads, Path(__file__).with_name("data").joinpath("sql_heavy.jsonl").read_text().splitlines())
-}
+
+def statements(name: str) -> dict[str, str]:
+    lines = Path(__file__).with_name("data").joinpath(name).read_text().splitlines()
+    return {row["name"]: row["sql"] for row in map(json.loads, lines)}
+
+
+HEAVY, FURTHER = statements("sql_heavy.jsonl"), statements("sql_heavy_more.jsonl")
 QUICK = ("format width", "levenshtein")
 """One that takes memory and one that takes time: the others run where CI is set, and with -m slow."""
 IN_CI = bool(os.environ.get("CI"))
@@ -102,13 +105,15 @@ def settled(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in QUICK or IN_CI else pytest.mark.slow) for name in HEAVY]
+    "name",
+    [pytest.param(name, marks=[] if name in QUICK or IN_CI else pytest.mark.slow) for name in HEAVY]
+    + [pytest.param(name, marks=pytest.mark.slow) for name in FURTHER],
 )
 def test_heavy_statement(sandbox: Sandbox, slowness: float, name: str) -> None:
     settled(sandbox)
     before = resident_mb()
     started = time.monotonic()
-    kind, size = outcome(sandbox, HEAVY[name], LIMITS)
+    kind, size = outcome(sandbox, (HEAVY | FURTHER)[name], LIMITS)
     assert kind in ("rows", "timeout", "memory", "refused", "query", "syntax")
     assert size <= LIMITS.max_bytes
     assert time.monotonic() - started <= TIMEOUT_S + 0.5 * slowness

@@ -14,7 +14,7 @@ from strobe.analysis.fourier import basis
 from strobe.analysis.projection import circularity, pca_movie
 from strobe.charts.curves import Series
 from strobe.charts.theme import CYCLIC, SEQUENTIAL, SERIES
-from strobe.ui import derived_panels, panels, state
+from strobe.ui import derived_panels, neighbour_jobs, panels, state
 from strobe.ui.components import MOST_BYTES
 from strobe.ui.data import Answer
 from strobe.ui.fourier_panels import keys
@@ -28,6 +28,10 @@ MOST_READ: Final = 500_000_000
 TENSORS: Final = {"wte": "Tokens (wte)", "wpe": "Positions (wpe)", "unembed": "Unembedding"}
 LAST: Final = "last"
 JOINT: Final = "joint"
+TSNE: Final = "tsne"
+UMAP: Final = "umap"
+FREE: Final = (LAST, JOINT, TSNE, UMAP)
+"""Views that belong to no frequency."""
 
 Array = np.ndarray[Any, Any]
 
@@ -70,7 +74,7 @@ def controls(page: Frame, present: list[str]) -> tuple[str, str]:
         st.segmented_control("Embedding", present, key="embedding", required=True, persist_state="session",
                              format_func=lambda name: TENSORS[name])  # fmt: skip
         name = state.remember("embedding", st.session_state["embedding"], present[0])
-        views = [LAST, JOINT, *(_frequencies(page, p) if p and name != "wpe" else [])]
+        views = [LAST, JOINT, TSNE, UMAP, *(_frequencies(page, p) if p and name != "wpe" else [])]
         state.offer("axes", views, LAST)
         st.selectbox("Axes", views, key="axes", persist_state="session", width=330, format_func=_axes_words)
         view = state.remember("axes", st.session_state["axes"], LAST)
@@ -84,22 +88,48 @@ def _frequencies(page: Frame, p: int) -> list[str]:
 
 
 def _axes_words(view: str) -> str:
-    words = {LAST: "principal axes of the last snapshot", JOINT: "principal axes of all snapshots together"}
+    words = {
+        LAST: "principal axes of the last snapshot", JOINT: "principal axes of all snapshots together",
+        TSNE: "t-SNE, each step aligned with the one before", UMAP: "UMAP of all snapshots together (aligned)",
+    }  # fmt: skip
     return words.get(view, f"circle of frequency {view}")
 
 
-def movie(page: Frame, name: str, view: str) -> Movie:
-    """The embedding at every snapshot along fixed axes, or on the sine and cosine of one frequency."""
-    return _movie(page.reader.key, page.reader.version, page.run, name, view, page)
+def movie(page: Frame, name: str, view: str) -> Movie | None:
+    """The embedding at every snapshot along fixed axes, on the sine and cosine of one frequency, or by t-SNE or UMAP:
+    None while that is not computed yet, with the way to it on the page."""
+    if view not in (TSNE, UMAP):
+        return _movie(page.reader.key, page.reader.version, page.run, name, view, page)
+    read = _read(page.reader.key, page.reader.version, page.run, name, neighbour_jobs.MOST_FRAMES, page)
+    if not read.steps or read.frames.shape[1] < 5:
+        return _nothing("A map of neighbours needs at least five rows that can be read.")
+    made = neighbour_jobs.result(read.frames, view)
+    if made is None:
+        return None
+    points = np.pad(made, ((0, 0), (0, 0), (0, 1)))
+    around = np.array([circularity(frame[:, :2]) for frame in points])
+    explained = np.full(len(points), np.nan)
+    return Movie(read.steps, points, explained, around, read.rows, read.total, read.labels)
 
 
-@st.cache_resource(max_entries=12, show_spinner="Projecting embeddings …")
-def _movie(key: str, version: str, run: str, name: str, view: str, _page: Frame) -> Movie:
+@dataclass(frozen=True)
+class _Read:
+    """An embedding as it was read: `frames` float32 (steps, rows, d)."""
+
+    steps: list[int]
+    frames: Array
+    rows: list[int]
+    total: int
+    labels: list[str]
+
+
+@st.cache_resource(max_entries=6, show_spinner="Reading embeddings …")
+def _read(key: str, version: str, run: str, name: str, most: int, _page: Frame) -> _Read:
     del key, version
     files = snapshots_of(_page, run)
     steps, frames, rows, total = [], [], [], 0
     paths = files.current() if files is not None else {}
-    for step in _affordable(_page, name):
+    for step in _affordable(_page, name, most):
         try:
             whole = files.open(paths[step]).values(f"params/{name}") if files is not None else None
             if whole is None or not np.isfinite(whole).all():
@@ -110,15 +140,23 @@ def _movie(key: str, version: str, run: str, name: str, view: str, _page: Frame)
         rows = np.unique(np.linspace(0, total - 1, min(total, MOST_TOKENS)).round().astype(int)).tolist()
         steps.append(step)
         frames.append(np.asarray(whole[rows], np.float32))
-    if not steps or files is None or min(frames[0].shape) < 2:
-        return _nothing("No snapshot of this embedding can be read, or none of it is finite.")
+    if files is None or not steps:
+        return _Read([], np.zeros((0, 0, 0), np.float32), [], 0, [])
     labels = [token_name(files, row) if name != "wpe" else str(row) for row in rows]
-    points, explained = _seen(np.stack(frames), view, modulus(_page))
-    order = _order(view, modulus(_page), len(rows))
+    return _Read(steps, np.stack(frames), rows, total, labels)
+
+
+@st.cache_resource(max_entries=12, show_spinner="Projecting embeddings …")
+def _movie(key: str, version: str, run: str, name: str, view: str, _page: Frame) -> Movie:
+    read = _read(key, version, run, name, 10**9, _page)
+    if not read.steps or min(read.frames.shape[1:]) < 2:
+        return _nothing("No snapshot of this embedding can be read, or none of it is finite.")
+    points, explained = _seen(read.frames, view, modulus(_page))
+    order = _order(view, modulus(_page), len(read.rows))
     around = np.array(
         [circularity(frame[: len(order) if order is not None else None, :2], order) for frame in points]
     )
-    return Movie(steps, points.astype(np.float32), explained, around, rows, total, labels)
+    return Movie(read.steps, points.astype(np.float32), explained, around, read.rows, read.total, read.labels)
 
 
 def _nothing(reason: str) -> Movie:
@@ -126,11 +164,12 @@ def _nothing(reason: str) -> Movie:
     return Movie([], empty, empty, empty, [], 0, [], reason)
 
 
-def _affordable(page: Frame, name: str) -> list[int]:
+def _affordable(page: Frame, name: str, limit: int) -> list[int]:
     files = snapshots_of(page, page.run)
     tensors = files.manifest.raw["snapshot"]["tensors"] if files is not None else []
     shape = next((tensor["shape"] for tensor in tensors if tensor["name"] == f"params/{name}"), [1, 1])
     most = max(2, min(MOST_READ // (4 * shape[0] * shape[1]), MOST_BYTES // (8 * min(shape[0], MOST_TOKENS))))
+    most = min(most, limit)
     if len(page.steps) <= most:
         return page.steps
     return [page.steps[k] for k in np.linspace(0, len(page.steps) - 1, most).round().astype(int)]
@@ -169,7 +208,7 @@ def _circle(frames: Array, k: int, p: int) -> tuple[Array, Array]:
 
 def _order(view: str, p: int | None, rows: int) -> Array | None:
     """Each residue's place round the circle of the frequency that is looked at."""
-    if view in (LAST, JOINT) or p is None or rows < p:
+    if view in FREE or p is None or rows < p:
         return None
     return np.asarray(int(view) * np.arange(p) % p)
 
@@ -178,7 +217,7 @@ def scatter(page: Frame, name: str, view: str, found: Movie) -> None:
     """The points at the cursor; play moves them."""
     n, p = len(found.rows), modulus(page)
     cyclic = p is not None and name != "wpe"
-    key = int(view) if view not in (LAST, JOINT) else 1
+    key = int(view) if view not in FREE else 1
     header = {
         "kind": "embedding", "subject": f"{page.run} {name} {view}", "follows": True, "run": page.run,
         "steps": found.steps, "labels": found.labels, "label_every": max(10, n // 10) if n > 16 else 1,
@@ -207,7 +246,7 @@ def roundness(page: Frame, view: str, found: Movie) -> None:
     schema = pa.schema([("step", pa.int64()), ("series", pa.string()), ("value", pa.float64())])
     answer = Answer("-- read from the snapshots: the embedding", pa.Table.from_pylist(rows, schema), 0.0)
     looks = {"circularity": Series("circularity", SERIES[2]), "explained": Series("variance in the plane", SERIES[0])}
-    what = "in the order k·x mod p" if view not in (LAST, JOINT) else "in whatever order"
+    what = "in the order k·x mod p" if view not in FREE else "in whatever order"
     about = f"Circularity: 1 where the points lie on one circle {what}, 0 for a line or a cloud."
     derived_panels.lines(page, "roundness", answer, looks, y_title="share", share=True, height=240, about=about,
                          marks=step_marks(page))  # fmt: skip

@@ -1,0 +1,82 @@
+"""t-SNE and UMAP in a process of their own: right, kept by content, and gone without a trace when it is cancelled."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from app_store import ROOT
+from streamlit.testing.v1 import AppTest
+
+from strobe.derive.neighbour_maps import movie
+from strobe.ui.neighbour_jobs import folder
+
+PAGE = str(ROOT / "pages" / "embeddings.py")
+
+
+def clusters() -> np.ndarray:
+    """(2, 20, 8): two groups of ten far apart, in two frames."""
+    random = np.random.default_rng(0)
+    centres = np.repeat([[0.0] * 8, [50.0] * 8], 10, axis=0)
+    return (centres + random.normal(size=(2, 20, 8))).astype(np.float32)
+
+
+def test_a_child_leaves_the_map_and_nothing_else(tmp_path: Path) -> None:
+    np.save(tmp_path / "frames.npy", clusters())
+    command = [sys.executable, "-m", "strobe.derive.neighbour_maps", "frames.npy", "tsne", "out.npy"]
+    subprocess.run(command, cwd=tmp_path, check=True, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"})
+    made = np.load(tmp_path / "out.npy")
+    assert made.shape == (2, 20, 2)
+    for frame in made:
+        apart = np.linalg.norm(frame[:10].mean(0) - frame[10:].mean(0))
+        assert apart > 2 * max(frame[:10].std(), frame[10:].std())
+    assert [path.name for path in tmp_path.iterdir()] == ["out.npy"]
+
+
+def test_an_unknown_method_is_refused() -> None:
+    with pytest.raises(ValueError, match="there are tsne, umap"):
+        movie(clusters(), "magic")
+
+
+@pytest.mark.slow
+def test_umap_holds_the_frames_together() -> None:
+    made = movie(clusters(), "umap")
+    assert made.shape == (2, 20, 2)
+    assert np.linalg.norm(made[0] - made[1], axis=1).max() < np.ptp(made)
+
+
+def test_the_page_offers_the_map_and_shows_it_once_it_is_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STROBE_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    made = []
+
+    def instead(frames, method, out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        np.save(out, frames[:, :, :2])
+        made.append(method)
+
+    monkeypatch.setattr("strobe.ui.neighbour_jobs._start", instead)
+    at = AppTest.from_file(PAGE, default_timeout=60)
+    at.query_params["axes"] = "tsne"
+    at.run()
+    assert not at.exception
+    assert "t-SNE of 28 snapshots of 98 rows" in "".join(element.proto.body for element in at.get("html"))
+    at.button(key="compute_tsne").click().run()
+    assert not at.exception
+    assert made == ["tsne"]
+    assert not [button for button in at.button if button.key == "compute_tsne"]
+    assert "each step aligned with the one before" in "".join(element.proto.body for element in at.get("html"))
+
+
+def test_in_read_only_mode_the_store_is_not_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    monkeypatch.setenv("STROBE_STORE", str(tmp_path / "store"))
+    monkeypatch.delenv("STROBE_READ_ONLY", raising=False)
+    assert tmp_path / "store" not in folder().parents
+    monkeypatch.setenv("STROBE_READ_ONLY", "0")
+    assert folder() == tmp_path / "store" / "cache" / "maps"

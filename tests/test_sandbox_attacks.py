@@ -160,7 +160,9 @@ for sql in {statements!r}:
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed: connections are not watched")
 def test_no_connection_is_attempted(root: Path, tmp_path: Path) -> None:
     words = ("http", "s3:", "hf:", "install", "attach", "load", "postgres", "secret", "extension")
-    chosen = [sql for _, sql in attacks(root) if any(word in sql.lower() for word in words)]
+    # The thief's files are called secret: their names alone make no statement one about the network.
+    tried = [(sql, sql.lower().replace(f"{root}/outside/secret".lower(), "")) for _, sql in attacks(root)]
+    chosen = [sql for sql, text in tried if any(word in text for word in words)]
     chosen = [sql for sql in chosen if "\ud800" not in sql][:: 1 if IN_CI else 8]
     script = tmp_path / "network.py"
     script.write_text(_NETWORK.format(tests=str(Path(__file__).parent), root=str(root), statements=chosen))

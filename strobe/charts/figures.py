@@ -17,7 +17,7 @@ from strobe.charts.theme import CYCLIC, SERIES, TEST, TRAIN, altair, run_colours
 if TYPE_CHECKING:
     from etl.store import Store
 
-POINTS: Final = 1000
+POINTS: Final = 400
 """Of a curve: about the dots of a printed column."""
 
 

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from strobe.ui import attention_panels, model_panels
+from strobe.derive.movies import Wanted
+from strobe.ui import attention_panels, model_panels, movie_button
 from strobe.ui.frame import frame
 
 page = frame("attention")
@@ -11,6 +12,8 @@ page = frame("attention")
 @st.fragment
 def heads() -> None:
     model_panels.attention(page)
+    if page.steps:
+        movie_button.draw(page, Wanted("attention"))
 
 
 @st.fragment

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from strobe.ui import embedding_panels, panels
+from strobe.derive.movies import Wanted
+from strobe.ui import embedding_panels, movie_button, panels
 from strobe.ui.frame import frame
 
 page = frame("embeddings")
@@ -20,6 +21,7 @@ def scatter() -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         embedding_panels.scatter(page, name, view, found)
+        movie_button.draw(page, Wanted("embedding", name))
     with right:
         embedding_panels.roundness(page, view, found)
         embedding_panels.solid(page, found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from app_store import ROOT
@@ -70,3 +71,13 @@ def test_a_second_run_stands_beside_the_first(monkeypatch: pytest.MonkeyPatch, t
     assert "other is shown 5,420 steps earlier" in text_of(at)
     alone = opened("explorer", monkeypatch, tmp_path / "store", run=["grok-p97", "other"])
     assert "earlier" not in text_of(alone)
+
+
+@pytest.mark.parametrize(("kind", "magic"), [("gif", b"GIF8"), ("html", b"<!doctype html>")])
+def test_a_page_makes_its_movie_when_it_is_asked_for(kind: str, magic: bytes) -> None:
+    import strobe
+    from strobe.derive.movies import Wanted
+    from strobe.ui.movie_button import _made
+
+    page = SimpleNamespace(run="grok-p97", reader=SimpleNamespace(catalogue=strobe.open().current()))
+    assert _made(page, Wanted("attention", size=200), kind).startswith(magic)

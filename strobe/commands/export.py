@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,16 +14,12 @@ from strobe.commands.output import visible
 from strobe.commands.runs import RunArgument, StoreOption, find_run
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL.Image import Image
 
-    from etl.run import Run
-    from etl.snapshot import Snapshot
-    from etl.store import Store, StoredRun
+    from strobe.derive.movies import Movie, Wanted
 
 app = typer.Typer(help="Movies of a run's inside, and parameters for other tools.", no_args_is_help=True)
 
-SUBJECTS = ("attention", "embedding", "weights")
 SubjectArgument = Annotated[str, typer.Argument(metavar="SUBJECT", help="attention, embedding or weights.")]
 TensorOption = Annotated[str | None, typer.Option(help="Which matrix or embedding; default fcw, wte.")]
 LayerOption = Annotated[int, typer.Option(min=0, help="Layer of the matrix.")]
@@ -45,8 +39,9 @@ def gif(
 ) -> None:  # fmt: skip
     """A GIF that plays on its own."""
     from strobe.charts.movie import write_gif
+    from strobe.derive.movies import Wanted
 
-    movie = _Movie(subject, run, tensor, layer, steps, metric, size, store)
+    movie = _movie(run, Wanted(subject, tensor, layer, metric, size), steps, store)
     _write(movie, _target(movie, out, "gif", force), lambda path, frames: write_gif(path, frames, fps))
 
 
@@ -58,12 +53,13 @@ def mp4(
 ) -> None:  # fmt: skip
     """An MP4 (H.264); needs `pip install 'strobe[movie]'`."""
     from strobe.charts.movie import write_mp4
+    from strobe.derive.movies import Wanted
 
     try:
         import imageio_ffmpeg  # noqa: F401 (told before anything is drawn)
     except ModuleNotFoundError:
         raise StrobeError("MP4 needs imageio-ffmpeg: pip install 'strobe[movie]'; gif and html do without") from None
-    movie = _Movie(subject, run, tensor, layer, steps, metric, size, store)
+    movie = _movie(run, Wanted(subject, tensor, layer, metric, size), steps, store)
     _write(movie, _target(movie, out, "mp4", force), lambda path, frames: write_mp4(path, frames, fps))
 
 
@@ -75,10 +71,10 @@ def html_page(
 ) -> None:  # fmt: skip
     """One self-contained page with play and scrub."""
     from strobe.charts.movie import write_html
+    from strobe.derive.movies import Wanted
 
-    movie = _Movie(subject, run, tensor, layer, steps, metric, size, store)
-    title = f"{movie.stored.id}: {movie.what}"
-    _write(movie, _target(movie, out, "html", force), lambda path, frames: write_html(path, frames, fps, title))
+    movie = _movie(run, Wanted(subject, tensor, layer, metric, size), steps, store)
+    _write(movie, _target(movie, out, "html", force), lambda path, frames: write_html(path, frames, fps, movie.title))
 
 
 @app.command()
@@ -110,11 +106,20 @@ def _free(path: Path, force: bool) -> Path:
     return path
 
 
-def _target(movie: _Movie, out: Path | None, kind: str, force: bool) -> Path:
-    return _free(out or Path(f"{movie.stored.id}-{movie.subject}.{kind}"), force)
+def _movie(run: str, wanted: Wanted, steps: str | None, store: Path | None) -> Movie:
+    from strobe.derive.movies import Movie
+    from strobe.settings import open_store
+    from strobe.train.schedule import parse_schedule
+
+    opened = open_store(store)
+    return Movie(opened.current(), find_run(opened, run).id, wanted, None if steps is None else parse_schedule(steps))
 
 
-def _write(movie: _Movie, path: Path, write: Callable[[Path, list[Image]], None]) -> None:
+def _target(movie: Movie, out: Path | None, kind: str, force: bool) -> Path:
+    return _free(out or Path(f"{movie.run_id}-{movie.wanted.subject}.{kind}"), force)
+
+
+def _write(movie: Movie, path: Path, write: Callable[[Path, list[Image]], None]) -> None:
     """Draw what is missing, write beside the target, rename: an interrupted movie goes on where it was."""
     from rich.console import Console
     from rich.progress import track
@@ -131,115 +136,3 @@ def _write(movie: _Movie, path: Path, write: Callable[[Path, list[Image]], None]
     temporary.replace(path)
     shutil.rmtree(kept)
     typer.echo(f"{path}: {len(frames)} frames, {path.stat().st_size / 1e6:.1f} MB")
-
-
-class _Movie:
-    """What is to be drawn: fixed axes and one scale over all steps, from a first pass over the snapshots."""
-
-    def __init__(
-        self, subject: str, run: str, tensor: str | None, layer: int, steps: str | None, metric: str, size: int,
-        store: Path | None,
-    ) -> None:  # fmt: skip
-        from strobe.settings import open_store
-
-        if subject not in SUBJECTS:
-            raise StrobeError(f"there is no movie of {visible(subject)!r}; there are {', '.join(SUBJECTS)}")
-        opened = open_store(store)
-        self.stored, self.subject, self.layer, self.size = find_run(opened, run), subject, layer, size
-        self.run = _snapshots(self.stored)
-        self.paths = self.run.current()
-        self.steps = _chosen(list(self.paths), steps)
-        default = {"attention": "attention/att", "embedding": "params/wte", "weights": "params/fcw"}[subject]
-        self.tensor = f"params/{tensor}" if tensor and subject != "attention" else default
-        self.metric, self.values = metric, _metric(opened, self.stored.id, metric)
-        self.what = f"{self.tensor.partition('/')[2]}" + (f", layer {layer}" if subject == "weights" else "")
-        self._check()
-        self._prepare()
-
-    @property
-    def fingerprint(self) -> str:
-        """Of everything that a frame depends on: kept frames of another movie are not taken for this one's."""
-        what = [self.stored.id, self.subject, self.tensor, self.layer, self.size, self.metric, self.steps, self.reach]
-        crcs = [self._at(step).payload_crc for step in self.steps]
-        return hashlib.sha256(json.dumps([*what, crcs]).encode()).hexdigest()[:12]
-
-    def _check(self) -> None:
-        names = {tensor["name"] for tensor in self.run.manifest.raw["snapshot"]["tensors"]}
-        if self.tensor not in names:
-            there = ", ".join(sorted(name.partition("/")[2] for name in names if name.startswith("params/"))[:12])
-            raise StrobeError(f"the snapshots have no {self.tensor}; there are {there or 'no parameters'}")
-        shape = self._at(self.steps[0]).spec(self.tensor)["shape"]
-        fitting = {"attention": (5,), "embedding": (2,), "weights": (2, 3)}[self.subject]
-        if len(shape) not in fitting:
-            raise StrobeError(f"{self.tensor} has shape {shape}: it cannot be drawn as {self.subject}")
-        if self.subject == "weights" and len(shape) == 3 and self.layer >= shape[0]:
-            raise StrobeError(f"{self.tensor} has {shape[0]} layers; --layer counts from 0")
-
-    def _at(self, step: int) -> Snapshot:
-        return self.run.open(self.paths[step])
-
-    def _prepare(self) -> None:
-        """Axes and scale that stay the same for the whole movie."""
-        import numpy as np
-
-        from strobe.analysis.projection import principal_axes, project
-
-        self.axes: np.ndarray[Any, Any] | None = None
-        self.reach = 1.0
-        if self.subject == "embedding":
-            self.axes = principal_axes(self._values(self.steps[-1]))
-            seen = [np.abs(project(self._values(step), self.axes)).max(initial=0) for step in self.steps]
-            self.reach = float(max(seen)) * 1.05 or 1.0
-        elif self.subject == "weights":
-            finite = [np.abs(values[np.isfinite(values)]) for values in map(self._values, self.steps)]
-            self.reach = float(max(np.quantile(part, 0.999) if part.size else 0 for part in finite)) or 1.0
-
-    def _values(self, step: int) -> np.ndarray[Any, Any]:
-        import numpy as np
-
-        from strobe.charts.binning import binned
-
-        whole = np.asarray(self._at(step).values(self.tensor), np.float32)
-        if self.subject == "attention":
-            return np.asarray(whole.mean(axis=1))
-        if self.subject == "weights":
-            return binned(whole[self.layer] if whole.ndim == 3 else whole)[0]
-        return whole[:2048]
-
-    def draw(self, step: int) -> Image:
-        """The picture of one step."""
-        from strobe.analysis.projection import project
-        from strobe.charts import movie
-
-        value = self.values.get(step)
-        words = f"{self.stored.id}   step {step:,}" + (f"   {self.metric} {value:.3g}" if value is not None else "")
-        values = self._values(step)
-        if self.subject == "attention":
-            return movie.attention_frame(values, words, self.size)
-        if self.axes is None:
-            return movie.matrix_frame(values, self.reach, words, self.size)
-        labels = [str(k) for k in range(len(values))]
-        return movie.embedding_frame(project(values, self.axes), self.reach, labels, words, self.size)
-
-
-def _snapshots(stored: StoredRun) -> Run:
-    from etl.run import Run
-
-    if stored.folder is None:
-        raise StrobeError(f"run {visible(stored.id)} has no snapshots on this machine; its tables are here")
-    return Run(stored.folder)
-
-
-def _chosen(there: list[int], steps: str | None) -> list[int]:
-    from strobe.train.schedule import parse_schedule
-
-    wanted = there if steps is None else [step for step in parse_schedule(steps) if step in set(there)]
-    if not wanted:
-        around = f"from {there[0]:,} to {there[-1]:,}" if there else "none at all"
-        raise StrobeError(f"no snapshot to draw at those steps; the run has {len(there):,}: {around}")
-    return wanted
-
-
-def _metric(store: Store, run: str, metric: str) -> dict[int, float]:
-    rows = store.sql("SELECT step, value FROM scalars WHERE run = $1 AND name = $2", [run, metric])
-    return dict(zip(rows["step"].to_pylist(), rows["value"].to_pylist(), strict=True))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from strobe.charts.theme import CYCLIC
-from strobe.ui import curve_panel, fourier_panels, frames, panels, state, weight_frames, weight_panels
+from strobe.ui import curve_panel, fourier_panels, frames, model_panels, panels, state, weight_frames, weight_panels
 from strobe.ui.curve_panel import Curve
 from strobe.ui.data import literal
 from strobe.ui.frame import Frame
@@ -96,20 +95,7 @@ def attention(page: Frame, layer: int) -> None:
 
 def embedding(page: Frame) -> None:
     """Where the tokens are."""
-    panels.title("Token embedding")
-    found = frames.embedding(page)
-    if not found.steps:
-        panels.caption(found.reason)
-        return
-    tokens = len(found.labels)
-    header = {
-        "kind": "embedding", "subject": page.run, "follows": True, "run": page.run, "steps": found.steps,
-        "labels": found.labels, "label_every": max(10, tokens // 10), "colours": list(CYCLIC), "height": 330,
-        "shift": page.shift,
-        "alt": f"{tokens} token embeddings on two principal axes, at the step of the cursor",
-    }  # fmt: skip
-    panels.show(f"explorer_embedding{page.suffix}", header, {"points": found.values})
-    panels.caption("Principal axes of the last snapshot, kept for all steps.")
+    model_panels.embedding(page, key=f"explorer_embedding{page.suffix}", height=330)
 
 
 def weights(page: Frame, matrix: Matrix) -> None:

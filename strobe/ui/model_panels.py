@@ -42,9 +42,9 @@ def attention(page: Frame) -> None:
     panels.caption("Rows attend to columns; every row sums to 1. Tokens cannot look ahead.")
 
 
-def embedding(page: Frame) -> None:
+def embedding(page: Frame, *, key: str = "embedding", height: int = 420) -> None:
     """Where the tokens are: two principal axes of the last snapshot, the same for every step."""
-    with panels.head("embedding"):
+    with panels.head(key):
         panels.title("Token embedding at the cursor")
     found = (
         frames.embedding(page)
@@ -57,10 +57,11 @@ def embedding(page: Frame) -> None:
     tokens = len(found.labels)
     header = {
         "kind": "embedding", "subject": page.run, "follows": True, "run": page.run, "steps": found.steps,
-        "labels": found.labels, "label_every": max(10, tokens // 10), "colours": list(CYCLIC), "height": 420,
+        "labels": found.labels, "label_every": max(10, tokens // 10), "colours": list(CYCLIC), "height": height,
+        "shift": page.shift,
         "alt": f"{tokens} token embeddings on two principal axes, at the step of the cursor",
     }  # fmt: skip
-    panels.show("embedding", header, {"points": found.values})
+    panels.show(key, header, {"points": found.values})
     cut = f"The first {tokens:,} tokens. " if tokens == frames.MOST_TOKENS else ""
     markup(
         '<p class="st-caption">{text}</p>',

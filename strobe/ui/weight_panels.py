@@ -10,7 +10,8 @@ import streamlit as st
 
 from strobe.charts.curves import Series
 from strobe.charts.theme import SERIES
-from strobe.ui import derived_panels, panels, state
+from strobe.derive.movies import Wanted
+from strobe.ui import derived_panels, movie_button, panels, state
 from strobe.ui.data import Answer, literal
 from strobe.ui.frame import Frame
 from strobe.ui.moments import step_marks
@@ -181,6 +182,7 @@ def matrix_row(page: Frame) -> None:
     with left:
         panels.title(f"{matrix.label} at the cursor")
         heatmap(page, matrix, found)
+        movie_button.draw(page, Wanted("weights", matrix.name, matrix.layer or 0))
         bands(page, matrix)
     with right:
         histogram(page, matrix, found)

@@ -144,21 +144,24 @@ def test_changing_the_page_keeps_run_and_step(page: Any, server: str) -> None:
     assert label(page) == "step 500"
 
 
-def test_a_click_in_a_curve_moves_the_cursor_and_a_drag_zooms(page: Any, server: str) -> None:
+CHANGED = "([canvas, before]) => canvas.dataset.token !== before"
+
+
+def test_a_click_in_a_curve_moves_the_cursor_and_a_drag_asks_for_the_points_inside(page: Any, server: str) -> None:
     canvas = opened(page, f"{server}/curves?run=grok-a", "loss")
     box = canvas.bounding_box()
     page.mouse.click(box["x"] + 56, box["y"] + 150)
     assert label(page) == "step 0"
-    before = canvas.evaluate(SNAP)
+    before, token = canvas.evaluate(SNAP), canvas.get_attribute("data-token")
     page.mouse.move(box["x"] + 100, box["y"] + 100)
     page.mouse.down()
     page.mouse.move(box["x"] + 250, box["y"] + 100, steps=4)
     page.mouse.up()
-    page.wait_for_timeout(800)
-    zoomed = canvas.evaluate(SNAP)
+    page.wait_for_function(CHANGED, arg=[canvas.element_handle(), token], timeout=10_000)
+    zoomed, token = canvas.evaluate(SNAP), canvas.get_attribute("data-token")
     assert zoomed != before
     page.mouse.dblclick(box["x"] + 150, box["y"] + 100)
-    page.wait_for_timeout(800)
+    page.wait_for_function(CHANGED, arg=[canvas.element_handle(), token], timeout=10_000)
     assert canvas.evaluate(SNAP) != zoomed
 
 

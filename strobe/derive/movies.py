@@ -1,0 +1,138 @@
+"""Movies of a run's inside: the picture of each snapshot, with axes and a scale that hold for all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from etl.errors import StrobeError
+from etl.run import Run
+from strobe.analysis.projection import principal_axes, project
+from strobe.charts import movie
+from strobe.charts.binning import binned
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from etl.snapshot import Snapshot
+    from etl.store import Catalogue
+
+SUBJECTS: Final = ("attention", "embedding", "weights")
+MOST_ROWS: Final = 2048
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a movie is to show. `tensor` is without its section; None means wte or fcw."""
+
+    subject: str
+    tensor: str | None = None
+    layer: int = 0
+    metric: str = "val_loss"
+    """Its value is written on each frame."""
+    size: int = 480
+    """Width in pixels."""
+
+
+class Movie:
+    """The frames of one run: `draw(step)` for each of `steps`."""
+
+    def __init__(self, catalogue: Catalogue, run: str, wanted: Wanted, steps: Sequence[int] | None = None) -> None:
+        """`steps` picks among the snapshots; None takes all. Looks once at every snapshot for the common scale.
+        Raises StrobeError where this cannot be drawn."""
+        if wanted.subject not in SUBJECTS:
+            raise StrobeError(f"there is no movie of {wanted.subject!r:.60}; there are {', '.join(SUBJECTS)}")
+        stored = catalogue.run(run)
+        if stored.folder is None:
+            raise StrobeError(f"run {stored.id!r} has no snapshots on this machine; its tables are here")
+        self.run_id, self.wanted, self._run = stored.id, wanted, Run(stored.folder)
+        self._paths = self._run.current()
+        self.steps = self._chosen(steps)
+        default = {"attention": "attention/att", "embedding": "params/wte", "weights": "params/fcw"}[wanted.subject]
+        own = wanted.tensor if wanted.subject != "attention" else None
+        self.tensor = f"params/{own}" if own else default
+        rows = catalogue.query(
+            "SELECT step, value FROM scalars WHERE run = $1 AND name = $2", [stored.id, wanted.metric]
+        )
+        self._metric = dict(zip(rows["step"].to_pylist(), rows["value"].to_pylist(), strict=True))
+        self._check()
+        self._axes: Array | None = None
+        self._reach = 1.0
+        self._measure()
+
+    @property
+    def title(self) -> str:
+        """What the movie shows, in words."""
+        layer = f", layer {self.wanted.layer}" if self.wanted.subject == "weights" else ""
+        return f"{self.run_id}: {self.tensor.partition('/')[2]}{layer}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Of everything that a frame depends on: kept frames of another movie are not taken for this one's."""
+        crcs = [self._at(step).payload_crc for step in self.steps]
+        what = [self.run_id, self.tensor, vars(self.wanted), self._reach, self.steps, crcs]
+        return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
+
+    def _chosen(self, steps: Sequence[int] | None) -> list[int]:
+        there = list(self._paths)
+        wanted = there if steps is None else [step for step in steps if step in self._paths]
+        if not wanted:
+            around = f"from {there[0]:,} to {there[-1]:,}" if there else "none at all"
+            raise StrobeError(f"no snapshot to draw at those steps; the run has {len(there):,}: {around}")
+        return wanted
+
+    def _check(self) -> None:
+        names = {tensor["name"] for tensor in self._run.manifest.raw["snapshot"]["tensors"]}
+        if self.tensor not in names:
+            there = ", ".join(sorted(name.partition("/")[2] for name in names if name.startswith("params/"))[:12])
+            raise StrobeError(f"the snapshots have no {self.tensor}; there are {there or 'no parameters'}")
+        shape = self._at(self.steps[0]).spec(self.tensor)["shape"]
+        fitting = {"attention": (5,), "embedding": (2,), "weights": (2, 3)}[self.wanted.subject]
+        if len(shape) not in fitting:
+            raise StrobeError(f"{self.tensor} has shape {shape}: it cannot be drawn as {self.wanted.subject}")
+        if self.wanted.subject == "weights" and len(shape) == 3 and self.wanted.layer >= shape[0]:
+            raise StrobeError(f"{self.tensor} has {shape[0]} layers; --layer counts from 0")
+
+    def _at(self, step: int) -> Snapshot:
+        return self._run.open(self._paths[step])
+
+    def _measure(self) -> None:
+        if self.wanted.subject == "embedding":
+            try:
+                self._axes = principal_axes(self._values(self.steps[-1]))
+            except ValueError as error:
+                raise StrobeError(f"{self.tensor} at step {self.steps[-1]:,} has no axes: {error}") from None
+            seen = [np.abs(project(self._values(step), self._axes)) for step in self.steps]
+            self._reach = float(np.nanmax([np.nanmax(part, initial=0) for part in seen])) * 1.05 or 1.0
+        elif self.wanted.subject == "weights":
+            finite = [np.abs(values[np.isfinite(values)]) for values in map(self._values, self.steps)]
+            self._reach = float(max(np.quantile(part, 0.999) if part.size else 0 for part in finite)) or 1.0
+
+    def _values(self, step: int) -> Array:
+        whole = np.asarray(self._at(step).values(self.tensor), np.float32)
+        if self.wanted.subject == "attention":
+            return np.asarray(whole.mean(axis=1))
+        if self.wanted.subject == "weights":
+            return binned(whole[self.wanted.layer] if whole.ndim == 3 else whole)[0]
+        return whole[:MOST_ROWS]
+
+    def draw(self, step: int) -> Image:
+        """The picture of one step."""
+        value, size = self._metric.get(step), self.wanted.size
+        words = f"{self.run_id}   step {step:,}" + (
+            f"   {self.wanted.metric} {value:.3g}" if value is not None else ""
+        )
+        values = self._values(step)
+        if self.wanted.subject == "attention":
+            return movie.attention_frame(values, words, size)
+        if self._axes is None:
+            return movie.matrix_frame(values, self._reach, words, size)
+        labels = [str(k) for k in range(len(values))]
+        return movie.embedding_frame(project(values, self._axes), self._reach, labels, words, size)

@@ -17,6 +17,11 @@ def heads() -> None:
 
 
 @st.fragment
+def one() -> None:
+    attention_panels.one(page)
+
+
+@st.fragment
 def compared() -> None:
     attention_panels.compared(page)
 
@@ -27,6 +32,7 @@ def scores() -> None:
 
 
 heads()
+one()
 compared()
 scores()
 page.footer()

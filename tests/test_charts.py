@@ -10,11 +10,12 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strobe.charts import export, theme
+from strobe.charts import export, moment, theme
 from strobe.charts.curves import Mark, Series, curves, decades, tensor_heatmap
 from strobe.ui import queries
 from strobe.ui.frames import window
@@ -243,3 +244,17 @@ def test_a_matrix_has_one_row_a_tensor_and_layer_in_the_order_of_the_model() -> 
         {"row": "fcw.0", "step": 100, "value": 5.0},
     ]
     assert matrix.table().num_rows == 6
+
+
+def test_one_moment_is_data_and_a_figure() -> None:
+    weights = np.tril(np.ones((1, 2, 3, 3))) / np.array([1, 2, 3])[:, None]
+    table = moment.attention_table(weights, ["a", "it's", "="])
+    assert table.num_rows == 2 * 6
+    assert set(table.filter(pc.equal(table["query"], 1))["weight"].to_pylist()) == {0.5}
+    places = np.array([[1.0, 2.0], [3.0, np.nan]])
+    dots = moment.points_table(places, ["x", "y"])
+    assert dots["label"].to_pylist() == ["x", "y"]
+    figures = [moment.attention(table, ["a", "it's", "="]), moment.points(dots, 3.0),
+               moment.bars(["1", "2"], [0.5, 2.0], x_title="frequency", y_title="norm")]  # fmt: skip
+    for figure in figures:
+        assert export.image(figure, "svg").startswith(b"<svg")

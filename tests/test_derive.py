@@ -178,10 +178,15 @@ def test_another_task_is_left_empty_with_a_reason(tmp_path: Path) -> None:
     assert set(report.skipped) <= {"fourier", "neurons", "progress"}
 
 
-def test_a_damaged_snapshot_costs_itself(store: Store, tmp_path: Path) -> None:
-    path = tmp_path / "planted" / "step_000100.bin"
+@pytest.mark.parametrize("step", [100, 200])
+def test_a_damaged_snapshot_costs_itself_and_is_named(store: Store, tmp_path: Path, step: int) -> None:
+    path = tmp_path / "planted" / f"step_{step:06}.bin"
     path.write_bytes(path.read_bytes()[:-1])
-    assert work(store).do(only=["heads", "progress"]).computed == {"heads": 2, "progress": 2}
+    report = work(store).do(only=["heads", "neurons", "progress"])
+    assert report.computed == {"heads": 2, "neurons": 2, "progress": 2}
+    assert [what for what, _ in report.bad] == [f"step {step}"]
+    assert stale(store.run("planted"), "progress") == []
+    assert set(work(store).do(only=["heads", "neurons", "progress"]).computed.values()) == {0}
 
 
 def test_the_command(store: Store, tmp_path: Path) -> None:

@@ -80,6 +80,8 @@ def fourier_rows(subject: Subject, step: int) -> list[Row]:
             rows.append(_frequency_row(step, site, frequency, kind, float(norm)))
     if {"wte", "qkvw"} <= set(subject.names("params")):
         rows += _query_key_rows(subject, step, p)
+    if not rows:
+        raise NotApplicableError("the snapshots hold no embedding (params/wte or params/unembed)")
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from etl.errors import StrobeError
 from etl.run import Run
-from etl.snapshot import Snapshot
+from etl.snapshot import Snapshot, SnapshotError
 from strobe.analysis.forward import Architecture, Pass, forward
 from strobe.analysis.fourier import KeyFrequencies, key_frequencies, neuron_shares
 from strobe.analysis.tasks import ModularAddition, modular_addition
@@ -90,8 +91,8 @@ class Subject:
 
     @cached_property
     def keys(self) -> KeyFrequencies:
-        """The key frequencies: those of the specialised neurons of the final snapshot, in any layer."""
-        if not self.steps:
-            raise NotApplicableError("the run has no snapshots")
-        shares = self.shares(self.steps[-1])
-        return key_frequencies(np.concatenate(list(shares), axis=1))
+        """The key frequencies: of the specialised neurons, in any layer, of the final snapshot that is sound."""
+        for step in reversed(self.steps):
+            with contextlib.suppress(SnapshotError):
+                return key_frequencies(np.concatenate(list(self.shares(step)), axis=1))
+        raise NotApplicableError("none of its snapshots can be read")

@@ -120,9 +120,21 @@ class Work:
         except NotApplicableError as error:
             self._skip(table, error)
             return {}
+        for step in chosen:
+            if step not in wanted:
+                self._damaged(step)
         pointer = read_pointer(self.files, self.stored.id)
         have, (_, there) = _state(pointer, table), _there(self.files, pointer, table)
         return {step: stamp for step, stamp in wanted.items() if step not in there or have.get(str(step)) != stamp}
+
+    def _damaged(self, step: int) -> None:
+        """Say once what is wrong with a snapshot that cannot be opened."""
+        try:
+            self.subject.at(step)
+        except SnapshotError as error:
+            entry = (f"step {step:,}", str(error))
+            if entry not in self.report.bad:
+                self.report.bad.append(entry)
 
     def _skip(self, table: str, error: Exception) -> None:
         self.report.computed.pop(table, None)

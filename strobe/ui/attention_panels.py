@@ -64,6 +64,34 @@ def _default_steps(page: Frame) -> list[str]:
     return [str(step) for step in dict.fromkeys([page.steps[0], near, page.steps[-1]])]
 
 
+def one(page: Frame) -> None:
+    """One head drawn large, at the cursor."""
+    found = frames.attention(page, st.session_state.get("probe", frames.MEAN)) if page.steps else None
+    if found is None or not found.steps:
+        return
+    _, layers, heads, length, _ = found.values.shape
+    options = ["none", *(f"{layer}.{head}" for layer in range(layers) for head in range(heads))]
+    state.offer("head", options, "none")
+    with panels.head("one"):
+        panels.title("One head")
+        st.selectbox(
+            "Head", options, key="head", label_visibility="collapsed", width=160, persist_state="session",
+            format_func=lambda name: "pick a head" if name == "none" else f"layer {name.replace('.', ', head ')}",
+        )  # fmt: skip
+    chosen = state.remember("head", st.session_state["head"], "none")
+    if chosen == "none":
+        return
+    layer, head = map(int, chosen.split("."))
+    header = {
+        "kind": "attention", "subject": f"{page.run} {chosen}", "follows": True, "run": page.run,
+        "steps": found.steps, "layers": 1, "heads": 1, "tokens": found.labels, "windowed": found.windowed,
+        "root": length > frames.LINEAR_UP_TO, "widest": 460,
+        "alt": f"Attention of head {head} of layer {layer} at the step of the cursor",
+    }  # fmt: skip
+    values = np.ascontiguousarray(found.values[:, layer : layer + 1, head : head + 1])
+    panels.show("attention_one", header, {"values": values})
+
+
 def _still(page: Frame, found: frames.Frames, step: int) -> None:
     values = np.ascontiguousarray(found.values[found.steps.index(step)][None])
     _, layers, heads, length, _ = values.shape

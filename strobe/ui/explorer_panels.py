@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import streamlit as st
 
@@ -76,7 +78,8 @@ def pickers(page: Frame) -> tuple[int, Matrix | None]:
 
 def attention(page: Frame, layer: int) -> None:
     """All heads of one layer, mean of the probe sequences."""
-    panels.title("Attention" + (f", layer {layer}" if layer else ""))
+    many = frames.attention_layers(page) > 1
+    panels.title("Attention" + (f", layer {layer}" if many else ""))
     found = frames.attention(page, frames.MEAN)
     if not found.steps:
         panels.caption(found.reason)
@@ -90,7 +93,9 @@ def attention(page: Frame, layer: int) -> None:
         "alt": f"Attention of {values.shape[2]} heads of layer {layer} at the step of the cursor",
     }  # fmt: skip
     panels.show(f"explorer_attention{page.suffix}", header, {"values": values})
-    panels.caption("Mean of the probe sequences; rows attend to columns.")
+    shown = replace(found, values=values)
+    text = "Mean of the probe sequences; rows attend to columns."
+    model_panels.attention_tools(page, f"explorer_attention{page.suffix}", shown, text)
 
 
 def embedding(page: Frame) -> None:

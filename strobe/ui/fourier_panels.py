@@ -81,7 +81,7 @@ def at_cursor(page: Frame) -> None:
     steps = np.unique(answer.table["step"].to_numpy())
     values = answer.table["value"].cast("float32").to_numpy().reshape(-1, len(steps)).T
     found = keys(page)
-    header = {
+    header: dict[str, Any] = {
         "kind": "bars", "subject": f"bars {page.run}", "follows": True, "run": page.run, "steps": steps.tolist(),
         "labels": [str(k + 1) for k in range(values.shape[1])], "marked": [k - 1 for k in found], "height": 250,
         "colour": SERIES[2], "what": "frequency", "quantity": "norm", "windowed": False, "shift": page.shift,

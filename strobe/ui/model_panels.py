@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
 import streamlit as st
 
 from strobe.charts.theme import CYCLIC
 from strobe.ui import frames, panels, state
 from strobe.ui.frame import Frame
-from strobe.ui.text import markup
 
 
 def attention(page: Frame) -> None:
@@ -39,7 +43,24 @@ def attention(page: Frame) -> None:
         "alt": f"Attention weights, {layers} layers by {heads} heads, {length} positions, at the step of the cursor",
     }  # fmt: skip
     panels.show("attention", header, {"values": found.values})
-    panels.caption("Rows attend to columns; every row sums to 1. Tokens cannot look ahead.")
+    attention_tools(
+        page, "attention", found, "Rows attend to columns; every row sums to 1. Tokens cannot look ahead."
+    )
+
+
+def attention_tools(page: Frame, key: str, found: frames.Frames, text: str) -> None:
+    """The caption of an attention panel, with the weights of the settled step as data and as an image."""
+    from strobe.charts import moment
+
+    at = max((k for k, step in enumerate(found.steps) if step <= (page.step or 0)), default=0)
+    root = found.values.shape[-1] > frames.LINEAR_UP_TO
+    weights = (np.maximum(found.values[at].astype(np.float64) - 1, 0) / 254) ** (2 if root else 1)
+    source = f"-- read from the snapshot of step {found.steps[at]:,}: attention/att, to one part in 254"
+
+    def table() -> pa.Table:
+        return moment.attention_table(weights, found.labels)
+
+    panels.tools(key, text, [source], table, lambda: moment.attention(table(), found.labels))
 
 
 def embedding(page: Frame, *, key: str = "embedding", height: int = 420) -> None:
@@ -63,7 +84,21 @@ def embedding(page: Frame, *, key: str = "embedding", height: int = 420) -> None
     }  # fmt: skip
     panels.show(key, header, {"points": found.values})
     cut = f"The first {tokens:,} tokens. " if tokens == frames.MOST_TOKENS else ""
-    markup(
-        '<p class="st-caption">{text}</p>',
-        text=cut + "Principal axes of the last snapshot, kept for all steps. Colour: token, cyclic.",
-    )
+    text = cut + "Principal axes of the last snapshot, kept for all steps. Colour: token, cyclic."
+    points_tools(page, key, found.steps, found.values, found.labels, text)
+
+
+def points_tools(
+    page: Frame, key: str, steps: Sequence[int], values: np.ndarray[Any, Any], labels: Sequence[str], text: str
+) -> None:
+    """The caption of a scatter, with the points (step, row, axis) of the settled step as data and as an image."""
+    from strobe.charts import moment
+
+    at = max((k for k, step in enumerate(steps) if step <= (page.step or 0)), default=0)
+    reach = float(np.nanmax(np.abs(values.astype(np.float64)), initial=0)) * 1.05 or 1.0
+    source = f"-- read from the snapshot of step {steps[at]:,}: the embedding, projected"
+
+    def table() -> pa.Table:
+        return moment.points_table(np.asarray(values[at], np.float64)[:, :2], labels)
+
+    panels.tools(key, text, [source], table, lambda: moment.points(table(), reach))

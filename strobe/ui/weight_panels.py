@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import streamlit as st
 
+from strobe.charts import moment
 from strobe.charts.curves import Series
 from strobe.charts.theme import SERIES
 from strobe.derive.movies import Wanted
@@ -98,7 +99,12 @@ def singular_values(page: Frame, matrix: Matrix, *, key: str = "singular_values"
     panels.show(key, header, {"values": values})
     many = min(matrix.shape)
     text = f"The largest {MOST_VALUES} of {many:,}." if many > MOST_VALUES else f"All {many:,}, largest first."
-    panels.tools(key, text, [answer.sql], lambda: answer.table, None)
+    at = max((k for k, step in enumerate(answer.table["step"].to_pylist()) if step <= (page.step or 0)), default=0)
+    names = [str(k + 1) for k in range(values.shape[1])]
+    panels.tools(
+        key, text, [answer.sql], lambda: answer.table,
+        lambda: moment.bars(names, values[at], x_title="singular value", y_title="value"),
+    )  # fmt: skip
 
 
 def ranks(page: Frame, matrix: Matrix) -> None:

@@ -226,7 +226,7 @@ export const attention = {
       const box = { left: x, right: x + cell, top: y, bottom: y + cell };
       heatmap(g, box, p.arrays.values.subarray(at, at + n * n), n, n, p.table, 0);
       g.fillStyle = p.look.text; g.textAlign = "left"; g.textBaseline = "alphabetic";
-      g.fillText(layers > 1 ? `L${l} H${h}` : `head ${h}`, x, y - 6);
+      g.fillText(p.header.label || (layers > 1 ? `L${l} H${h}` : `head ${h}`), x, y - 6);
       if (labels) this.ticks(p, g, box, tokens, cell / n);
     }
   },
@@ -246,7 +246,7 @@ export const attention = {
     if (h < 0 || h >= heads || l < 0 || l >= layers || key < 0 || key >= n || query < 0 || query >= n) return p.hideTip();
     const value = p.arrays.values[((p.frame * layers + l) * heads + h) * n * n + query * n + key];
     const tail = value === 0 ? "masked: a later token" : `weight ${words(((value - 1) / 254) ** (p.header.root ? 2 : 1), 2)}`;
-    p.showTip([[`layer ${l}, head ${h}`], [`${tokens[query]} looks at ${tokens[key]}`], [tail]], at.x, at.y);
+    p.showTip([[p.header.label || `layer ${l}, head ${h}`], [`${tokens[query]} looks at ${tokens[key]}`], [tail]], at.x, at.y);
   },
   pointerleave(p) { p.hideTip(); },
 };

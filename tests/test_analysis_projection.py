@@ -82,6 +82,12 @@ def test_circularity_of_what_is_no_circle():
     assert projection.circularity(ellipse, np.arange(n)) == pytest.approx(0.25)
     assert 0.2 < projection.circularity(ellipse) < 0.25
     assert np.isnan(projection.circularity(np.full((n, 2), 0.1)))
+
+
+def test_a_round_cloud_without_an_order_is_not_told_from_a_circle_by_circularity_alone():
+    cloud = np.random.default_rng(0).standard_normal((20_000, 2))
+    assert projection.circularity(cloud) == pytest.approx(np.pi / 4, abs=0.03)
+    assert projection.circularity(cloud, np.arange(20_000)) < 0.01
     assert np.isnan(projection.circularity(np.eye(2)))
 
 

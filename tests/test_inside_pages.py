@@ -81,3 +81,18 @@ def test_a_page_makes_its_movie_when_it_is_asked_for(kind: str, magic: bytes) ->
 
     page = SimpleNamespace(run="grok-p97", reader=SimpleNamespace(catalogue=strobe.open().current()))
     assert _made(page, Wanted("attention", size=200), kind).startswith(magic)
+
+
+def test_no_circle_is_offered_where_residues_are_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ingest([make_run(tmp_path / "runs" / "wide", steps=(0, 100), vocab=2600, width=8)], tmp_path / "store")
+    at = opened("embeddings", monkeypatch, tmp_path / "store", run="wide", axes="3")
+    assert "2,048 of 2,600 rows" in text_of(at)
+    assert "Circle of frequency" not in text_of(at)
+
+
+def test_circularity_is_told_beside_what_chance_gives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = re.search(
+        r"Random rows get (0\.\d+)", text_of(opened("embeddings", monkeypatch, tmp_path / "none", axes="7"))
+    )
+    assert found
+    assert 0.3 < float(found[1]) < 0.6

@@ -39,7 +39,8 @@ Array = np.ndarray[Any, Any]
 @dataclass(frozen=True)
 class Movie:
     """`points` float32 (steps, rows, 3): along the axes of the view; `explained` (steps,): the share of variance in
-    the plane of the first two; `round` (steps,): the circularity there. `rows` are the row numbers that are shown."""
+    the plane of the first two; `round` (steps,): the circularity there. `rows` are the row numbers that are shown;
+    `chance` is the circularity that random rows get in a view chosen from themselves, NaN where not measured."""
 
     steps: list[int]
     points: Array
@@ -49,6 +50,7 @@ class Movie:
     total: int
     labels: list[str]
     reason: str = ""
+    chance: float = float("nan")
 
 
 def names(page: Frame) -> list[str]:
@@ -74,11 +76,16 @@ def controls(page: Frame, present: list[str]) -> tuple[str, str]:
         st.segmented_control("Embedding", present, key="embedding", required=True, persist_state="session",
                              format_func=lambda name: TENSORS[name])  # fmt: skip
         name = state.remember("embedding", st.session_state["embedding"], present[0])
-        views = [LAST, JOINT, TSNE, UMAP, *(_frequencies(page, p) if p and name != "wpe" else [])]
+        views = [LAST, JOINT, TSNE, UMAP, *(_frequencies(page, p) if p and _whole(page, name) else [])]
         state.offer("axes", views, LAST)
         st.selectbox("Axes", views, key="axes", persist_state="session", width=330, format_func=_axes_words)
         view = state.remember("axes", st.session_state["axes"], LAST)
     return name, view
+
+
+def _whole(page: Frame, name: str) -> bool:
+    """Whether every residue has its row on the page: a circle needs all of them, in order."""
+    return name != "wpe" and _shape(page, name)[0] <= MOST_TOKENS
 
 
 def _frequencies(page: Frame, p: int) -> list[str]:
@@ -156,7 +163,19 @@ def _movie(key: str, version: str, run: str, name: str, view: str, _page: Frame)
     around = np.array(
         [circularity(frame[: len(order) if order is not None else None, :2], order) for frame in points]
     )
-    return Movie(read.steps, points.astype(np.float32), explained, around, read.rows, read.total, read.labels)
+    chance = _chance(read.frames.shape[1:], view, modulus(_page), order)
+    shown = points.astype(np.float32)
+    return Movie(read.steps, shown, explained, around, read.rows, read.total, read.labels, chance=chance)
+
+
+def _chance(shape: tuple[int, ...], view: str, p: int | None, order: Array | None) -> float:
+    """The circularity of Gaussian noise of this shape in the same kind of view, which picks its plane from the points
+    themselves: what a circle must be rounder than."""
+    random, scores = np.random.default_rng(0), []
+    for _ in range(3):
+        points, _explained = _seen(random.normal(size=(1, *shape)).astype(np.float32), view, p)
+        scores.append(circularity(points[0][: len(order) if order is not None else None, :2], order))
+    return float(np.mean(scores))
 
 
 def _nothing(reason: str) -> Movie:
@@ -164,10 +183,14 @@ def _nothing(reason: str) -> Movie:
     return Movie([], empty, empty, empty, [], 0, [], reason)
 
 
-def _affordable(page: Frame, name: str, limit: int) -> list[int]:
+def _shape(page: Frame, name: str) -> list[int]:
     files = snapshots_of(page, page.run)
     tensors = files.manifest.raw["snapshot"]["tensors"] if files is not None else []
-    shape = next((tensor["shape"] for tensor in tensors if tensor["name"] == f"params/{name}"), [1, 1])
+    return next((tensor["shape"] for tensor in tensors if tensor["name"] == f"params/{name}"), [1, 1])
+
+
+def _affordable(page: Frame, name: str, limit: int) -> list[int]:
+    shape = _shape(page, name)
     most = max(2, min(MOST_READ // (4 * shape[0] * shape[1]), MOST_BYTES // (8 * min(shape[0], MOST_TOKENS))))
     most = min(most, limit)
     if len(page.steps) <= most:
@@ -223,15 +246,18 @@ def scatter(page: Frame, name: str, view: str, found: Movie) -> None:
         "steps": found.steps, "labels": found.labels, "label_every": max(10, n // 10) if n > 16 else 1,
         "colours": list(CYCLIC if cyclic else SEQUENTIAL), "height": 560,
         "windowed": len(found.steps) < len(page.steps),
-        "places": [(key * row % p) / p if cyclic and p else row / max(1, n) for row in range(n)],
+        "places": [(key * row % p) / p if cyclic and p else row / max(1, found.total) for row in found.rows],
         "alt": f"{n} rows of {name} on two axes, at the step of the cursor",
     }  # fmt: skip
     panels.show("embeddings", header, {"points": np.ascontiguousarray(found.points[:, :, :2]).astype(np.float16)})
     cut = f"{n:,} of {found.total:,} rows, evenly spaced. " if n < found.total else ""
     order = f"{key}·x mod {p}" if cyclic and key > 1 else "residue, cyclic" if cyclic else "row number"
-    panels.caption(
-        f"{cut}{_axes_words(view)[0].upper()}{_axes_words(view)[1:]}, kept for all steps. Colour: {order}."
-    )
+    words = _axes_words(view)
+    if view in (LAST, JOINT):
+        words += ", kept for all steps"
+    elif view not in FREE:
+        words += ": the plane of its cosine and sine, found anew at each step"
+    panels.caption(f"{cut}{words[0].upper()}{words[1:]}. Colour: {order}.")
 
 
 def roundness(page: Frame, view: str, found: Movie) -> None:
@@ -247,7 +273,11 @@ def roundness(page: Frame, view: str, found: Movie) -> None:
     answer = Answer("-- read from the snapshots: the embedding", pa.Table.from_pylist(rows, schema), 0.0)
     looks = {"circularity": Series("circularity", SERIES[2]), "explained": Series("variance in the plane", SERIES[0])}
     what = "in the order k·x mod p" if view not in FREE else "in whatever order"
-    about = f"Circularity: 1 where the points lie on one circle {what}, 0 for a line or a cloud."
+    about = f"Circularity: 1 where the points lie on one circle {what}, 0 for a line."
+    if np.isfinite(found.chance):
+        about += f" Random rows get {found.chance:.2f} in a plane chosen from themselves: compare with that."
+    elif view in (TSNE, UMAP):
+        about += " A round cloud scores as well, about 0.6: look at the map too."
     derived_panels.lines(page, "roundness", answer, looks, y_title="share", share=True, height=240, about=about,
                          marks=step_marks(page))  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from strobe.ui import derived_panels, fourier_panels
+from strobe.ui import change_panel, derived_panels, fourier_panels
 from strobe.ui.frame import frame
 
 page = frame("fourier")
@@ -23,5 +23,6 @@ if derived_panels.ready(page, ("fourier", "neurons", "progress")):
         fourier_panels.clusters(page)
         fourier_panels.at_cursor(page)
         fourier_panels.gini(page)
+    change_panel.draw(page)
     neurons()
 page.footer()

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from make_run import make_run
 from typer.testing import CliRunner
 
 from etl.files import Files
 from etl.ingest import ingest
 from etl.load import read_pointer
+from etl.run import Run
 from etl.snapshot import SnapshotWriter, place
 from etl.store import Store
 from strobe.analysis.definitions import DEFINITIONS
@@ -46,7 +46,10 @@ def planted(step: int) -> dict[str, np.ndarray]:
     return params
 
 
-def run_folder(folder: Path, steps: tuple[int, ...] = (0, 100, 200)) -> Path:
+ADDING = {"kind": "modular_addition", "modulus": P, "train_fraction": 0.5, "data_seed": 1}
+
+
+def run_folder(folder: Path, steps: tuple[int, ...] = (0, 100, 200), task: dict = ADDING) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     dims = {1: ["one"], 2: ["token", "channel"], 3: ["layer", "out", "in"]}
     arrays = {f"params/{name}": value for name, value in planted(0).items()}
@@ -63,7 +66,7 @@ def run_folder(folder: Path, steps: tuple[int, ...] = (0, 100, 200)) -> Path:
              "tied_embeddings": False}  # fmt: skip
     writer = SnapshotWriter(folder, {
         "format": "strobe-snapshot", "version": 1, "model": model, "training": {},
-        "task": {"kind": "modular_addition", "modulus": P, "train_fraction": 0.5, "data_seed": 1},
+        "task": task,
         "run": {"id": "planted", "name": "planted", "created_at": 1.0, "writer": "test"},
         "snapshot": {"bytes": size, "tensors": tensors},
     })  # fmt: skip
@@ -171,11 +174,55 @@ def test_ingest_and_compact_keep_what_was_derived(store: Store, tmp_path: Path) 
 
 
 def test_another_task_is_left_empty_with_a_reason(tmp_path: Path) -> None:
-    ingest([make_run(tmp_path / "text", steps=(0, 50))], tmp_path / "store")
+    ingest([run_folder(tmp_path / "text", task={"kind": "text"})], tmp_path / "store")
     store = Store(tmp_path / "store")
-    report = Work(store, store.run("text")).do()
-    assert report.computed["heads"] == 2
-    assert set(report.skipped) <= {"fourier", "neurons", "progress"}
+    report = work(store).do()
+    assert (report.computed["heads"], report.computed["spectra"]) == (3, 3)
+    assert set(report.skipped) == {"fourier", "neurons", "progress"}
+    assert all("the task is text, not modular addition" in reason for reason in report.skipped.values())
+    assert rows(store, "SELECT count(*) AS n FROM fourier") == [{"n": 0}]
+    assert set(work(store).do().computed.values()) == {0}
+
+
+def resume(folder: Path, step: int) -> None:
+    """Write a snapshot of attempt 1 whose attention and embedding differ from attempt 0's."""
+    run = Run(folder)
+    old = run.at(step)
+    arrays = {tensor["name"]: np.array(old[tensor["name"]]) for tensor in run.manifest.raw["snapshot"]["tensors"]}
+    arrays["attention/att"] = np.zeros_like(arrays["attention/att"])
+    arrays["attention/att"][..., 0] = 1
+    arrays["params/wte"] *= 2
+    SnapshotWriter(folder, run.manifest.raw).write(step, arrays, attempt=1)
+
+
+def test_a_resume_makes_its_step_stale_and_drops_what_it_cut_off(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "planted", (0, 100, 200, 300))
+    ingest([folder], tmp_path / "store")
+    store = Store(tmp_path / "store")
+    work(store).do()
+    resume(folder, 200)
+    ingest([folder], tmp_path / "store")
+    assert stale(store.run("planted"), "heads") == [200, 300]
+    report = work(store).do()
+    assert report.computed["heads"] == 1
+    assert report.dropped == dict.fromkeys(("spectra", "fourier", "heads", "neurons", "progress"), 1)
+    for table in ("spectra", "fourier", "heads", "neurons", "progress"):
+        assert rows(store, f"SELECT DISTINCT step FROM {table} ORDER BY step") == [
+            {"step": 0}, {"step": 100}, {"step": 200},
+        ]  # fmt: skip
+    first = rows(store, "SELECT DISTINCT step < 200 AS before, first_token = 1 AS first FROM heads ORDER BY ALL")
+    assert first == [{"before": False, "first": True}, {"before": True, "first": False}]
+    assert stale(store.run("planted"), "heads") == []
+    again = work(store).do()
+    assert (set(again.computed.values()), again.dropped) == ({0}, {})
+
+
+def test_rows_of_a_snapshot_that_was_thinned_away_stay(store: Store, tmp_path: Path) -> None:
+    work(store).do()
+    (tmp_path / "planted" / "step_000100.bin").unlink()
+    assert stale(store.run("planted"), "heads") == []
+    work(store).do()
+    assert rows(store, "SELECT count(DISTINCT step) AS n FROM heads") == [{"n": 3}]
 
 
 @pytest.mark.parametrize("step", [100, 200])

@@ -10,14 +10,17 @@ import pytest
 from app_store import ROOT
 from make_run import make_run
 from streamlit.testing.v1 import AppTest
+from test_derive import run_folder
 
 from etl.ingest import ingest
 from strobe.ui.registry import specs
 
 
-def opened(page: str, monkeypatch: pytest.MonkeyPatch, store: Path, **query: str | list[str]) -> AppTest:
+def opened(
+    page: str, monkeypatch: pytest.MonkeyPatch, store: Path, writing: bool = False, **query: str | list[str]
+) -> AppTest:
     monkeypatch.setenv("STROBE_STORE", str(store))
-    monkeypatch.delenv("STROBE_READ_ONLY", raising=False)
+    monkeypatch.setenv("STROBE_READ_ONLY", "0" if writing else "1")
     at = AppTest.from_file(str(ROOT / "pages" / f"{page}.py"), default_timeout=60)
     for name, value in query.items():
         at.query_params[name] = value
@@ -58,10 +61,31 @@ def test_heads_at_chosen_steps_travel_by_link(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_another_task_has_no_fourier_structure_and_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    ingest([make_run(tmp_path / "runs" / "words", steps=(0, 100))], tmp_path / "store")
-    at = opened("fourier", monkeypatch, tmp_path / "store", run="words")
+    ingest([run_folder(tmp_path / "words", task={"kind": "text"})], tmp_path / "store")
+    at = opened("fourier", monkeypatch, tmp_path / "store", writing=True, run="planted")
     assert len(at.info) == 1
-    assert re.search("modular addition|analysed", at.info[0].value)
+    assert "the task is text, not modular addition" in at.info[0].value.replace("\\", "")
+    assert not at.button, "nothing that could be pressed would fill it"
+
+
+def test_a_run_not_analysed_yet_says_how_and_the_button_does_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ingest([run_folder(tmp_path / "planted")], tmp_path / "store")
+    read_only = opened("fourier", monkeypatch, tmp_path / "store", run="planted")
+    assert "`strobe analyze planted`" in read_only.info[0].value
+    assert not read_only.button
+    at = opened("fourier", monkeypatch, tmp_path / "store", writing=True, run="planted")
+    at.button(key="analyse").click().run()
+    assert not at.exception
+    assert not at.info
+    assert "6 of 6 neurons specialise (share at least 0.85) on 1 key frequencies: 3." in text_of(at)
+
+
+def test_what_changed_stands_on_the_fourier_page_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = text_of(opened("fourier", monkeypatch, tmp_path / "none"))
+    assert "What changed around the onset, step 6,3" in text
+    assert "A ranking, not a test." in text
 
 
 def test_a_second_run_stands_beside_the_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

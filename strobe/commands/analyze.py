@@ -80,6 +80,8 @@ def _say(report: Report) -> None:
     for table, count in report.computed.items():
         unit = "transitions found" if table == "transitions" else "snapshots computed"
         typer.echo(f"{report.run} {table}: {f'{count:,} {unit}' if count else 'up to date'}")
+    for table, count in report.dropped.items():
+        typer.echo(f"{report.run} {table}: {count:,} steps that a later attempt replaced were removed")
     for table, reason in report.skipped.items():
         typer.echo(f"{report.run} {table}: left empty: {visible(reason)}")
     for what, reason in report.bad:

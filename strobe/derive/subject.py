@@ -37,6 +37,11 @@ class Subject:
         """Steps with a snapshot, ascending, superseded attempts left out."""
         return list(self.paths)
 
+    @property
+    def superseded(self) -> set[int]:
+        """Steps whose every snapshot a later attempt cut off; a step whose files were thinned away is not one."""
+        return {step for step, _, _ in self.run.files()} - set(self.run.current())
+
     def at(self, step: int) -> Snapshot:
         """The snapshot of a step. Raises SnapshotError when it is damaged."""
         return self.run.open(self.paths[step])

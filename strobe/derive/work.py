@@ -39,6 +39,8 @@ class Report:
     computed: dict[str, int] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     bad: list[tuple[str, str]] = field(default_factory=list)
+    dropped: dict[str, int] = field(default_factory=dict)
+    """Table -> steps whose rows were removed because a later attempt cut those steps off."""
 
 
 def stamps(subject: Subject, table: str, steps: Iterable[int]) -> dict[int, str]:
@@ -74,16 +76,17 @@ def _there(files: Files, pointer: Pointer, table: str) -> tuple[list[PartFile], 
 
 
 def stale(stored: StoredRun, table: str) -> list[int]:
-    """Steps whose rows of a derived table are missing or out of date, where the snapshots are at hand.
+    """Steps whose rows of a derived table are missing, out of date, or cut off by a later attempt.
 
-    Raises NotApplicableError where the run cannot have the table.
+    None where the snapshots are not at hand. Raises NotApplicableError where the run cannot have the table.
     """
     if stored.folder is None:
         return []
     subject = Subject(Run(stored.folder))
     wanted = stamps(subject, table, subject.steps)
     have, (_, there) = _state(stored.pointer, table), _there(stored.files, stored.pointer, table)
-    return [step for step, stamp in wanted.items() if step not in there or have.get(str(step)) != stamp]
+    outdated = {step for step, stamp in wanted.items() if step not in there or have.get(str(step)) != stamp}
+    return sorted(outdated | (there & subject.superseded))
 
 
 class Work:
@@ -102,6 +105,7 @@ class Work:
 
     def do(self, only: Sequence[str] = ANALYSES, steps: Iterable[int] | None = None) -> Report:
         """Bring the tables `only` up to date, for all snapshots or those of `steps`."""
+        self._drop_superseded([table for table in DERIVED if table in only])
         chosen = self.subject.steps if steps is None else sorted(set(steps) & set(self.subject.steps))
         # Table by table inside a chunk, so that neurons and progress share one forward pass.
         todo = {table: missing for table in DERIVED if table in only and (missing := self._todo(table, chosen))}
@@ -111,6 +115,22 @@ class Work:
         if "transitions" in only:
             self._transitions()
         return self.report
+
+    def _drop_superseded(self, tables: Sequence[str]) -> None:
+        """Remove the rows of steps that a resume cut off: derived tables have no attempt to tell them by."""
+        gone = self.subject.superseded
+        if not gone:
+            return
+        with self.files.lock(f"runs/{self.stored.id}/.lock"):
+            pointer = read_pointer(self.files, self.stored.id)
+            kept, derived = {}, dict(pointer.state.get("derived") or {})
+            for table in tables:
+                if cut := _there(self.files, pointer, table)[1] & gone:
+                    kept[table] = self._without(pointer, table, cut)
+                    derived[table] = {s: stamp for s, stamp in _state(pointer, table).items() if int(s) not in cut}
+                    self.report.dropped[table] = len(cut)
+            if kept:
+                commit(self.files, pointer, kept, pointer.state | {"derived": derived})
 
     def _todo(self, table: str, chosen: Sequence[int]) -> dict[int, str]:
         """Step -> stamp of the snapshots to compute; a table that cannot be is remembered as skipped."""
@@ -173,14 +193,18 @@ class Work:
 
     def _parts(self, pointer: Pointer, table: str, rows: list[Row], replaced: set[int]) -> list[PartFile]:
         """The table's parts with these rows in place of any older ones of the same steps."""
-        parts, there = _there(self.files, pointer, table)
-        run = self.stored.id
-        if there & replaced:
-            old = read_rows(self.files, Pointer(run, 0, {table: parts}), table)
-            kept = old.filter(pa.array([step not in replaced for step in old["step"].to_pylist()], pa.bool_()))
-            parts = [write_part(self.files, run, table, kept)] if kept.num_rows else []
-        parts = [*parts, write_part(self.files, run, table, as_table(table, rows))]
+        run, new = self.stored.id, as_table(table, rows)
+        parts = [*self._without(pointer, table, replaced), write_part(self.files, self.stored.id, table, new)]
         return [merged_part(self.files, run, table, parts)] if len(parts) > MANY_PARTS else parts
+
+    def _without(self, pointer: Pointer, table: str, steps: set[int]) -> list[PartFile]:
+        """The table's readable parts less the rows of some steps."""
+        parts, there = _there(self.files, pointer, table)
+        if not there & steps:
+            return parts
+        old = read_rows(self.files, Pointer(self.stored.id, 0, {table: parts}), table)
+        kept = old.filter(pa.array([step not in steps for step in old["step"].to_pylist()], pa.bool_()))
+        return [write_part(self.files, self.stored.id, table, kept)] if kept.num_rows else []
 
     def _transitions(self) -> None:
         """Computed from the other tables as they are now, and again when any of them changed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,11 @@ from hypothesis import strategies as st
 from strobe.analysis.smoothing import exponential, extremes, running_mean
 
 VALUES = st.lists(st.floats(-1e12, 1e12), min_size=1, max_size=200)
+UNEVEN = st.lists(
+    st.builds(lambda digits, power: digits * 10.0**power, st.floats(-1, 1), st.integers(-20, 20)),
+    min_size=1, max_size=200,
+)  # fmt: skip
+"""Values of very unequal size side by side, as a loss has that exploded once."""
 MILLION = 1_000_000
 
 
@@ -21,11 +28,18 @@ def test_a_constant_stays_the_constant(value: float, n: int, weight: float, poin
     assert (running_mean(y, points) == value).all()
 
 
-@given(VALUES, st.integers(1, 50))
+@given(UNEVEN, st.integers(1, 50))
 def test_a_running_mean_is_the_mean_of_its_neighbours(values: list[float], points: int) -> None:
     y = np.asarray(values)
-    expected = [y[max(k - points // 2, 0) : k + (points + 1) // 2].mean() for k in range(len(y))]
-    np.testing.assert_allclose(running_mean(y, points), expected, rtol=0, atol=1e-9 * max(1.0, np.abs(y).max()))
+    windows = [y[max(k - points // 2, 0) : k + (points + 1) // 2] for k in range(len(y))]
+    expected = np.array([math.fsum(window) / len(window) for window in windows])
+    # As near as one sum of the window's own values comes, whatever stands before and after it.
+    allowed = [1e-13 * math.fsum(np.abs(window)) / len(window) for window in windows]
+    assert (np.abs(running_mean(y, points) - expected) <= np.array(allowed) + 1e-300).all()
+
+
+def test_a_window_wider_than_the_curve_is_the_mean_of_all() -> None:
+    np.testing.assert_allclose(running_mean([1.0, 2.0, 6.0], 10**12), [3.0, 3.0, 3.0], rtol=1e-15)
 
 
 @settings(deadline=None)
@@ -34,6 +48,15 @@ def test_an_exponential_mean_is_the_weighted_mean_of_the_past(values: list[float
     y = np.asarray(values)
     expected = [np.average(y[: k + 1], weights=weight ** np.arange(k, -1, -1.0)) for k in range(len(y))]
     np.testing.assert_allclose(exponential(y, weight), expected, rtol=0, atol=1e-9 * max(1.0, np.abs(y).max()))
+
+
+@pytest.mark.parametrize("at", [0, 500])
+def test_what_was_large_once_leaves_no_trace_in_what_is_small_later(at: int) -> None:
+    y = 1e-10 * (1 + np.random.default_rng(0).random(5000))
+    y[2500:] *= 10
+    y[at] = 1e20
+    for smooth in (running_mean(y, 51), exponential(y, 0.9)):
+        assert ((smooth[-1000:] > 1e-9) & (smooth[-1000:] < 2e-9)).all()
 
 
 def test_no_smoothing_changes_nothing() -> None:

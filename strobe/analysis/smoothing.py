@@ -24,9 +24,8 @@ def exponential(values: ArrayLike, weight: float) -> Floats:
         return y.copy()
     import pandas as pd
 
-    # About the first value, so that a constant comes back exactly.
-    mean = pd.Series(y - y[0]).ewm(alpha=1.0 - weight, adjust=True).mean()
-    return np.asarray(y[0] + mean.to_numpy())
+    # Not about the first value: what is large in the beginning would leave its rounding in all that follows.
+    return np.asarray(pd.Series(y).ewm(alpha=1.0 - weight, adjust=True).mean().to_numpy())
 
 
 def running_mean(values: ArrayLike, points: int) -> Floats:
@@ -40,10 +39,34 @@ def running_mean(values: ArrayLike, points: int) -> Floats:
     y = np.asarray(values, np.float64)
     if not y.size:
         return y.copy()
-    total = np.concatenate([[0.0], np.cumsum(y - y[0])])
+    points = min(points, 2 * y.size)  # as wide as this, every window holds all values
+    before, after = points // 2, (points + 1) // 2
     at = np.arange(y.size)
-    first, last = np.maximum(at - points // 2, 0), np.minimum(at + (points + 1) // 2, y.size)
-    return np.asarray(y[0] + (total[last] - total[first]) / (last - first))
+    many = np.minimum(at + after, y.size) - np.maximum(at - before, 0)
+    mean = _over_windows(np.add, y / points, before, points, 0.0) * (points / many)
+    # A mean lies between the least and the greatest, whatever the rounding: what is constant comes back exactly.
+    low, high = (
+        _over_windows(pick, y, before, points, fill) for pick, fill in ((np.minimum, np.inf), (np.maximum, -np.inf))
+    )
+    return np.clip(mean, low, high)
+
+
+def _over_windows(combine: np.ufunc, values: Floats, before: int, points: int, fill: float) -> Floats:
+    """What `combine` makes of the `points` values from `before` in front of each on; `fill` stands beyond the ends.
+
+    Each window is the end of one block of `points` values and the beginning of the next (van Herk, "A fast algorithm
+    for local minimum and maximum filters on rectangular and octagonal kernels", 1992), so a value has no part, and
+    leaves no rounding, in windows that it does not lie in. Differences of one long running sum would.
+    """
+    n = values.size
+    blocks = -(-(n + points - 1) // points)
+    padded = np.full(blocks * points, fill)
+    padded[before : before + n] = values
+    table = padded.reshape(blocks, points)
+    prefix = combine.accumulate(table, axis=1).ravel()[points - 1 : points - 1 + n]
+    suffix = combine.accumulate(table[:, ::-1], axis=1)[:, ::-1].ravel()[:n]
+    whole = np.arange(n) % points == 0
+    return np.where(whole, suffix, combine(suffix, prefix))
 
 
 def extremes(x: ArrayLike, y: ArrayLike, points: int) -> NDArray[np.intp]:

@@ -200,8 +200,7 @@ def draw(
     if st.session_state.get("runs", page.runs) != page.runs:
         st.rerun()
     view = view or View()
-    window = panels.held(key, "window")
-    zoom = (float(window[0]), float(window[1])) if isinstance(window, list) and len(window) == 2 else None
+    zoom = _zoom(page, key, view)
     drawn = fetch(page, wanted, view, log=log, window=_wider(zoom))
     if not drawn.lines:
         runs = "these runs" if len(page.runs) > 1 else "this run"
@@ -210,7 +209,7 @@ def draw(
         return
     moments = marks(page, wanted, drawn, view, wanted[0].metric)
     arrays = {f"{name}{k}": getattr(line, name) for k, line in enumerate(drawn.lines) for name in "xy"}
-    header = _header(page, key, drawn, moments, view, log=log, share=share, height=height, y_title=y_title)
+    header = _header(page, key, drawn, moments, view, zoom=zoom, log=log, share=share, height=height, y_title=y_title)
     panels.show(key, header, arrays, on_window_change=lambda: None, on_chosen_change=lambda: _choose(key))
     panels.tools(
         key, _caption(drawn, view, about), drawn.sql, drawn.table,
@@ -237,6 +236,19 @@ def _caption(drawn: Drawn, view: View, about: str) -> str:
     return " ".join(parts).strip()
 
 
+def _subject(page: Frame, key: str, view: View) -> str:
+    """What a zoom is of: on another axis, or with other runs, the same numbers are another place."""
+    return f"{key} {view.axis} {view.align} {view.align_step} {' '.join(sorted(view.runs(page)))}"
+
+
+def _zoom(page: Frame, key: str, view: View) -> Window:
+    """From where to where the visitor dragged in this panel, in units of x; None where it shows everything."""
+    held = panels.held(key, "window")
+    if not isinstance(held, list) or len(held) != 3 or held[2] != _subject(page, key, view):
+        return None
+    return float(held[0]), float(held[1])
+
+
 def _wider(zoom: tuple[float, float] | None) -> tuple[float, float] | None:
     """A little more than what is seen, so that lines run on to the edges."""
     if zoom is None:
@@ -254,7 +266,7 @@ def _header(page: Frame, key: str, drawn: Drawn, moments: list[Mark], view: View
     names = ", ".join(series.label for series in drawn.series if not series.of)
     clock = "clock" if view.align == "none" else "s"
     return {
-        "kind": "curves", "subject": f"{key} {view.axis} {view.align} {' '.join(view.runs(page))}", "run": page.run,
+        "kind": "curves", "subject": _subject(page, key, view), "run": page.run,
         "follows": False, "alt": f"{y_title} against {view.x_title()}: {names}; {points}",
         "steps": page.steps if placed else [], "cursor_x": xs.tolist() if placed else [],
         "series": [

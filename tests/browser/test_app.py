@@ -206,3 +206,17 @@ def test_nothing_is_fetched_from_elsewhere(page: Any, server: str) -> None:
     assert [
         url for url in asked if not url.startswith((server, server.replace("http", "ws"), "data:", "blob:"))
     ] == []
+
+
+def test_a_zoom_ends_where_the_axis_changes(page: Any, server: str) -> None:
+    canvas = opened(page, f"{server}/curves?run=grok-a", "loss")
+    whole, token, box = canvas.get_attribute("aria-label"), canvas.get_attribute("data-token"), canvas.bounding_box()
+    page.mouse.move(box["x"] + 100, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 250, box["y"] + 100, steps=4)
+    page.mouse.up()
+    page.wait_for_function(CHANGED, arg=[canvas.element_handle(), token], timeout=10_000)
+    assert canvas.get_attribute("aria-label") != whole
+    page.get_by_role("radio", name="Tokens").or_(page.get_by_role("button", name="Tokens")).first.click()
+    expected = whole.replace("against step", "against tokens seen")
+    page.locator(f'.st-key-loss canvas[aria-label="{expected}"]').wait_for(timeout=10_000)

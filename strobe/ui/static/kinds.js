@@ -58,7 +58,7 @@ function near(p, at) {
 export const curves = {
   begin(p, fresh) {
     p.series = p.header.series.map((s, i) => ({ ...s, x: p.arrays["x" + i], y: p.arrays["y" + i] }));
-    if (fresh) p.view = { hidden: new Set(), zoom: null };
+    if (fresh) p.view = { hidden: new Set(), zoom: p.header.zoom };
     this.legend(p);
   },
   legend(p) {
@@ -133,7 +133,7 @@ export const curves = {
     const ends = [p.scales.sx.inverse(drag.from), p.scales.sx.inverse(drag.to)].sort((a, b) => a - b);
     p.view.zoom = ends;
     p.draw();
-    p.send("window", ends);
+    p.send("window", [...ends, p.header.subject]);
   },
   dblclick(p) {
     if (!p.view.zoom) return;

@@ -9,6 +9,11 @@ page = frame("fourier")
 
 
 @st.fragment
+def changes() -> None:
+    change_panel.draw(page)
+
+
+@st.fragment
 def neurons() -> None:
     fourier_panels.grids(page)
 
@@ -23,6 +28,6 @@ if derived_panels.ready(page, ("fourier", "neurons", "progress")):
         fourier_panels.clusters(page)
         fourier_panels.at_cursor(page)
         fourier_panels.gini(page)
-    change_panel.draw(page)
+    changes()
     neurons()
 page.footer()

@@ -1,4 +1,4 @@
-"""A planted shift is ranked first, what does not move is not ranked, and a clean step is infinite."""
+"""A planted shift is ranked first, what does not move is not ranked, and still sides make no shift infinite."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from strobe.analysis.ranking import ranked
+from strobe.analysis.ranking import FLOOR, ranked
 
 STEPS = np.arange(0, 2000, 100)
 
@@ -28,11 +28,25 @@ def test_the_size_is_cohens_d() -> None:
     assert shift.standardised == pytest.approx(5 / math.sqrt(8 / 6))
 
 
-def test_a_clean_step_is_infinite_and_a_constant_is_left_out() -> None:
-    series = {"step": (STEPS, np.where(STEPS < 500, 1.0, 0.0)), "flat": (STEPS, np.ones(20))}
+def test_a_clean_step_is_measured_in_the_range_and_a_constant_is_left_out() -> None:
+    rounded = np.float32(0.1) * (1 + 1e-8 * np.arange(20))
+    series = {
+        "step": (STEPS, np.where(STEPS < 500, 1.0, 0.0)), "flat": (STEPS, np.ones(20)), "rounded": (STEPS, rounded),
+    }  # fmt: skip
     (shift,) = ranked(series, 500)
     assert shift.name == "step"
-    assert shift.standardised == -math.inf
+    assert shift.floored
+    assert shift.standardised == pytest.approx(-1 / FLOOR)
+
+
+def test_a_tiny_move_between_still_sides_ranks_below_a_clear_one() -> None:
+    random = np.random.default_rng(1)
+    clear = np.where(STEPS >= 1000, 10.0, 0.0) + random.normal(size=20)
+    still = np.where(STEPS >= 1000, 0.501, 0.5)
+    still[-1] = 1.0
+    first, second = ranked({"still": (STEPS, still), "clear": (STEPS, clear)}, 1000)
+    assert (first.name, second.name) == ("clear", "still")
+    assert second.standardised == pytest.approx(0.001 / (FLOOR * 0.5))
 
 
 def test_too_few_or_unknown_samples_are_left_out() -> None:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from app_store import ROOT
 from make_run import make_run
@@ -86,6 +87,17 @@ def test_what_changed_stands_on_the_fourier_page_too(monkeypatch: pytest.MonkeyP
     text = text_of(opened("fourier", monkeypatch, tmp_path / "none"))
     assert "What changed around the onset, step 6,3" in text
     assert "A ranking, not a test." in text
+
+
+def test_what_changed_is_ranked_by_kind_and_around_other_moments(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    at = opened("fourier", monkeypatch, tmp_path / "none", changed="head", moment="cursor", step="4100")
+    assert "What changed around the cursor, step 4,100" in text_of(at)
+    shown = at.dataframe[0].value
+    assert len(shown) == 12
+    assert all(what.startswith("head ") for what in shown["what"])
+    assert np.isfinite(shown["standardised"]).all()
 
 
 def test_a_second_run_stands_beside_the_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -218,6 +218,17 @@ def test_an_all_nan_metric_is_counted_in_words(use, tmp_path: Path) -> None:
     assert "values of zero or less have no place on a log axis" in text
 
 
+def test_what_a_run_lacks_is_an_empty_cell(use, tmp_path: Path) -> None:
+    path = grokking(tmp_path, steps=(0, 100))
+    rows = [{"step": k, "time": 1.0 + k, "train_loss": 1.0} for k in range(5)]
+    log_only(tmp_path, rows)
+    use(path)
+    table = well(opened("runs")).dataframe[0]
+    assert len(table.value) == 2
+    assert table.value["final test"].isna().sum() == 1
+    assert (table.proto.HasField("placeholder"), table.proto.placeholder) == (True, "")
+
+
 def test_extreme_values_do_no_harm(use, tmp_path: Path) -> None:
     values = [1e30, 1.0, "Infinity", "-Infinity", 1e-300, -5.0, 0.0]
     rows = [{"step": k, "time": 1.0, "val_loss": v, "train_loss": 2.0} for k, v in enumerate(values)]

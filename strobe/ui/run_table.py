@@ -112,6 +112,7 @@ def draw(page: Frame) -> None:
     st.dataframe(
         table, key="runs_table", hide_index=True, column_config={k: v for k, v in _columns().items() if k in kept},
         on_select=clicked, selection_mode="single-cell", row_height=36, height="auto" if len(listed) < 8 else 306,
+        placeholder="",
         alt=f"{len(listed)} runs: name, status, losses, onset, steps, size",
     )  # fmt: skip
     several = f"{len(listed):,} runs. " if len(listed) > 1 else ""

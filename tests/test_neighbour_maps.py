@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from strobe.derive.neighbour_maps import movie
 from strobe.ui.neighbour_jobs import folder
 
+ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
 PAGE = str(ROOT / "pages" / "embeddings.py")
 
 
@@ -27,13 +30,60 @@ def clusters() -> np.ndarray:
 def test_a_child_leaves_the_map_and_nothing_else(tmp_path: Path) -> None:
     np.save(tmp_path / "frames.npy", clusters())
     command = [sys.executable, "-m", "strobe.derive.neighbour_maps", "frames.npy", "tsne", "out.npy"]
-    subprocess.run(command, cwd=tmp_path, check=True, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"})
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, env=ENVIRONMENT) as child:
+        assert child.wait(60) == 0
     made = np.load(tmp_path / "out.npy")
     assert made.shape == (2, 20, 2)
     for frame in made:
         apart = np.linalg.norm(frame[:10].mean(0) - frame[10:].mean(0))
         assert apart > 2 * max(frame[:10].std(), frame[10:].std())
     assert [path.name for path in tmp_path.iterdir()] == ["out.npy"]
+
+
+STARTER = """
+import os, sys, threading
+from pathlib import Path
+import numpy as np
+from strobe.ui import neighbour_jobs
+given = np.random.default_rng(0).normal(size=(400, 60, 8))
+jobs = neighbour_jobs._Jobs()
+neighbour_jobs._jobs = lambda: jobs
+starting = threading.Thread(target=neighbour_jobs._start, args=(given, "tsne", Path(sys.argv[1])))
+starting.start()
+starting.join()
+print(next(iter(jobs.running.values())).pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_killed_server_leaves_no_map_at_work(tmp_path: Path) -> None:
+    out = tmp_path / "out.npy"
+    server = subprocess.Popen(
+        [sys.executable, "-c", STARTER, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT
+    )
+    with server:
+        assert server.stdout is not None
+        child = int(server.stdout.readline())
+        progress = out.with_name("out.npy.progress")
+        # The thread that began it has ended, and it is at work all the same.
+        waited(lambda: progress.exists() and not progress.read_text().startswith("0"))
+        server.kill()
+    waited(lambda: not alive(child))
+
+
+def waited(condition: Callable[[], bool], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    """False for a process that is gone, or that only waits to be collected."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_an_unknown_method_is_refused() -> None:

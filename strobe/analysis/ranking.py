@@ -32,7 +32,7 @@ class Shift(NamedTuple):
     """The effect over the pooled standard deviation within the two sides (Cohen's d), or over `FLOOR` times the
     series' range where that is more."""
     floored: bool
-    """True where the range stood in for the spread: the sides are still, so the size says how far, not how clearly."""
+    """True where the range stood in for the spread: both sides are still; the size says how far, not how clearly."""
 
 
 def ranked(series: Mapping[str, tuple[Array, Array]], at: float, samples: int = SAMPLES) -> list[Shift]:

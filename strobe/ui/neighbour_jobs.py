@@ -85,8 +85,9 @@ def _start(frames: Array, method: str, out: Path) -> None:
     np.save(given, frames.astype(np.float32))
     command = [sys.executable, "-m", "strobe.derive.neighbour_maps", str(given), method, str(out)]
     with out.with_name(out.name + ".log").open("wb") as log:
+        # Its standard input stays open for as long as this server lives: a restart leaves no orphan at work.
         _jobs().running[out] = subprocess.Popen(
-            command, cwd=Path(__file__).resolve().parents[2], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            command, cwd=Path(__file__).resolve().parents[2], stdin=subprocess.PIPE, stdout=log, stderr=log,
             start_new_session=True,
         )  # fmt: skip
 

@@ -4,8 +4,8 @@ python -m strobe.derive.neighbour_maps FRAMES.npy METHOD OUT.npy
 
 FRAMES.npy holds (steps, n, d) float32; OUT.npy gets (steps, n, 2) float32, by rename, when all of it is done. How far
 it is stands in OUT.npy.progress as "done total". It ends when its standard input does, and so with the server that
-holds the other end, however that one ended. (The kernel's parent-death signal would come when the thread that began it
-ends, which in the app is every rerun.)
+holds the other end, however that one ended. (The kernel's parent-death signal would come with the end of the thread
+that began it, which in the app is every rerun.)
 """
 
 from __future__ import annotations

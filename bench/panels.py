@@ -18,7 +18,8 @@ import numpy as np
 import strobe
 from strobe.charts import movie
 from strobe.charts.export import image
-from strobe.charts.figures import SHEETS, Request
+from strobe.charts.figures import make
+from strobe.charts.request import Request
 from strobe.ui import frames, weight_frames
 from strobe.ui.weight_frames import Matrix
 
@@ -80,7 +81,7 @@ def movies(folder: Path) -> bool:
 def sheets() -> bool:
     """Six panels on one sheet."""
     request = Request(strobe.open(), [RUN])
-    figure = SHEETS["report"](request)
+    figure = make("report", request).figure
     results = [
         said(f"six panels as {kind.upper()}", best_ms(lambda kind=kind: image(figure, kind), 3), 300)
         for kind in ("png", "pdf")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import duckdb
 import numpy as np
@@ -16,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strobe.charts import export, moment, theme
-from strobe.charts.curves import Mark, Series, curves, decades, tensor_heatmap
+from strobe.charts.axes import decades
+from strobe.charts.curves import Mark, Series, curves, tensor_heatmap
 from strobe.ui import queries
 from strobe.ui.frames import window
 from strobe.ui.tensor_panel import shades
@@ -79,24 +82,42 @@ def test_both_libraries_take_the_theme() -> None:
 
 
 def test_a_figure_has_legend_labels_units_and_its_marks_in_words() -> None:
-    spec = figure().to_dict()
-    text = str(spec)
-    for words in ("loss (nats)", "'title': 'step'", "onset 5", "peak 4.5", "'test', 'train', 'lone'"):
-        assert words in text
-    assert "'type': 'log'" in text
-    assert "[5, 4]" in text
+    texts = words_of(figure().svg())
+    for words in ("loss (nats)", "step", "onset 5", "peak 4.5", "test", "train", "lone", "10−4", "0.1"):
+        assert words in texts, words
+    assert 'stroke-dasharray="5 4"' in figure().svg()
+
+
+def words_of(svg: str) -> list[str]:
+    return ["".join(text.itertext()) for text in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
 
 
 def test_a_series_of_one_point_is_a_dot() -> None:
-    marks = [layer["mark"]["type"] for layer in figure(marks=()).to_dict()["layer"]]
-    assert marks == ["line", "point"]
+    svg = figure(marks=()).svg()
+    assert (svg.count("<polyline"), svg.count("<circle")) == (2, 1)
+
+
+def test_a_curve_is_where_its_points_are() -> None:
+    line = curves(
+        table(("a", 0, 1.0), ("a", 5, 3.0), ("a", 10, 2.0)),
+        [Series("a", "#123456")],
+        x_title="x",
+        y_title="y",
+        log=False,
+    )
+    found = re.search(r'<polyline points="([^"]*)"', line.svg())
+    assert found is not None
+    (x0, y0), (x1, y1), (x2, y2) = ([float(v) for v in pair.split(",")] for pair in found[1].split())
+    assert x1 - x0 == pytest.approx(x2 - x1, abs=0.11)
+    assert y0 - y1 == pytest.approx(2 * (y0 - y2), abs=0.21)
+    assert y1 < y2 < y0
 
 
 @pytest.mark.parametrize(("low", "high"), [(1e-8, 12.0), (1.0, 1.0), (3e-300, 1e300)])
-def test_log_axes_have_few_decades_that_cover_the_data(low: float, high: float) -> None:
+def test_log_axes_have_few_decades_inside_the_data(low: float, high: float) -> None:
     ticks = decades(low, high)
-    assert len(ticks) <= 10
-    assert ticks[0] <= low
+    assert 1 <= len(ticks) <= 10
+    assert low * 0.999 <= ticks[0] <= ticks[-1] <= high * 1.001
     assert all(np.log10(b / a) >= 0.99 for a, b in pairwise(ticks))
 
 
@@ -106,6 +127,7 @@ def test_names_in_a_figure_are_text() -> None:
     )
     svg = export.image(spec, "svg").decode()
     assert "<img" not in svg
+    assert NASTY in words_of(svg)
 
 
 @pytest.mark.parametrize(("kind", "magic"), [("png", b"\x89PNG"), ("svg", b"<svg"), ("pdf", b"%PDF")])
@@ -118,11 +140,19 @@ def test_an_unknown_kind_of_image_is_refused() -> None:
         export.image(figure(), "gif")
 
 
-def test_a_heatmap_keeps_the_order_of_its_rows() -> None:
-    rows = pa.table({"row": ["wte", "fcw"], "step": [0, 100], "value": [1.0, 2.0]})
-    spec = tensor_heatmap(rows, ["wte", "fcw"], quantity="gradient, L2 norm").to_dict()
-    assert spec["encoding"]["y"]["sort"] == ["wte", "fcw"]
-    assert spec["encoding"]["color"]["title"] == "gradient, L2 norm"
+def test_a_heatmap_keeps_the_order_of_its_rows_and_names_its_scale() -> None:
+    rows = pa.table({"row": ["wte", "fcw", "wte"], "step": [0, 100, 100], "value": [1.0, 4.0, 2.0]})
+    made = tensor_heatmap(rows, ["wte", "fcw"], quantity="gradient, L2 norm")
+    texts = words_of(made.svg())
+    assert [text for text in texts if text in ("wte", "fcw")] == ["wte", "fcw"]
+    assert {"gradient, L2 norm (log scale)", "1", "2", "4", "0", "100", "step"} <= set(texts)
+    corners = made.pixels[0, 0], made.pixels[0, 1], made.pixels[1, 0], made.pixels[1, 1]
+    first, last = (
+        [int(colour[k : k + 2], 16) for k in (1, 3, 5)] for colour in (theme.SEQUENTIAL[0], theme.SEQUENTIAL[-1])
+    )
+    assert corners[0].tolist() == first
+    assert corners[3].tolist() == last
+    assert corners[2].tolist() == [255, 255, 255]
 
 
 def test_csv_disarms_formulas_and_parquet_keeps_types() -> None:

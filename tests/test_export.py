@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 import strobe
 from etl.errors import StrobeError
 from strobe.charts.binning import binned
-from strobe.charts.movie import colour_table, drawn, heatmap
+from strobe.charts.colours import colour_table, heatmap
+from strobe.charts.movie import drawn
 from strobe.charts.tensors_file import write_safetensors
 from strobe.charts.theme import DIVERGING
 from strobe.cli import app

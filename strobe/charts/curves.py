@@ -1,4 +1,4 @@
-"""Curves and tensor heatmaps as Altair figures, for papers: legend, labels and units included."""
+"""Curves and tensor heatmaps as figures for papers: legend, labels and units included."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from strobe.charts.theme import SEQUENTIAL, altair
+from strobe.charts.axes import Axis, Box, axes, gutter, number, titles
+from strobe.charts.colours import heatmap, log_shares
+from strobe.charts.figure import Figure, Key, Scale, legend
+from strobe.charts.svg import Drawing, cut, text_width
+from strobe.charts.theme import LIGHT, SEQUENTIAL
+
+Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -37,96 +44,148 @@ class Mark:
     """Label of the series it belongs to: hidden with it."""
 
 
-def _text(value: str) -> str:
-    return value.replace("\n", " ")
+@dataclass(frozen=True)
+class Curves(Figure):
+    """Lines with their points, both (n,), and marks."""
+
+    lines: Sequence[tuple[Series, Array, Array]]
+    x_title: str
+    y_title: str
+    log: bool
+    marks: Sequence[Mark] = ()
+    clock: bool = False
+    plot_height: float = 300
+
+    @property
+    def alt(self) -> str:
+        return f"{self.y_title} against {self.x_title}: " + ", ".join(s.label for s, _, _ in self.lines if not s.of)
+
+    def _axes(self) -> tuple[Axis, Axis]:
+        ends = []
+        for part in (1, 2):
+            all_values = np.concatenate([line[part] for line in self.lines] or [np.zeros(0)])
+            ends.append((float(all_values.min()), float(all_values.max())) if all_values.size else (1.0, 10.0))
+        unit = "clock" if self.clock else ""
+        return Axis(*ends[0], self.x_title, unit=unit), Axis(*_padded(*ends[1], self.log), self.y_title, self.log)
+
+    def body(self, on: Drawing, width: float) -> float:
+        x, y = self._axes()
+        left, rules = gutter(y, self.plot_height), [mark for mark in self.marks if mark.y is None]
+        keys = [Key(s.label, s.colour, s.dash) for s, _, _ in self.lines if not s.of]
+        top = legend(on, keys, left, width) + 12 + 14 * len(rules)
+        box = Box(left, top, width - 14, top + self.plot_height)
+        axes(on, box, x, y)
+        # What is faint lies below what it is the raw line of.
+        for series, xs, ys in sorted(self.lines, key=lambda line: not line[0].of):
+            at = x.place(xs, box.left, box.right), y.place(ys, box.bottom, box.top)
+            if len(xs) == 1:
+                on.circle(float(at[0][0]), float(at[1][0]), 3.5, series.colour)
+            elif series.of:
+                on.path(*at, series.colour, 1, opacity=0.28)
+            elif len(xs):
+                on.path(*at, series.colour, dash="5 4" if series.dash else "")
+        for mark in self.marks:
+            _mark(on, box, mark, x, y, rules)
+        return box.bottom + 44
+
+
+def _padded(low: float, high: float, log: bool) -> tuple[float, float]:
+    """A little room above and below the lines."""
+    if log:
+        return (low / 2, high * 2) if low == high else (low / (high / low) ** 0.03, high * (high / low) ** 0.06)
+    if low == high:
+        return (0.0, 2 * high) if high > 0 else (high - 1, high + 1)
+    return low - (high - low) * 0.05, high + (high - low) * 0.05
+
+
+def _mark(on: Drawing, box: Box, mark: Mark, x: Axis, y: Axis, rules: Sequence[Mark]) -> None:
+    """The words of a rule stand above the plot, where no line runs; those of a ring beside it."""
+    at = float(x.place(mark.x, box.left, box.right))
+    if not box.left - 1 <= at <= box.right + 1:
+        return
+    if mark.y is None:
+        row = rules.index(mark)
+        on.line(at, box.top - 6 - 14 * row, at, box.bottom, mark.colour, 1.25, "2 3")
+        high = box.top - 11 - 14 * row
+    else:
+        middle = float(y.place(mark.y, box.bottom, box.top))
+        on.circle(at, middle, 4, LIGHT.background, mark.colour)
+        high = max(box.top - 6, middle - 14)
+    after = at + 8 + text_width(mark.label) > box.right
+    on.text(at + (-6 if after else 6), high, mark.label, colour=LIGHT.text, anchor="end" if after else "start")
 
 
 def curves(
     table: pa.Table, series: Sequence[Series], *, x_title: str, y_title: str, log: bool, marks: Sequence[Mark] = (),
     clock: bool = False,
-) -> Any:  # fmt: skip
+) -> Curves:  # fmt: skip
     """Lines over `table` (columns series: string, x: float64, y: float64), one per entry of `series`.
 
-    Values that are not finite, and on a log axis those that are not positive, leave a gap in the table beforehand:
-    the caller removes and reports them. A series of one point is a dot. With `clock`, x is Unix time in seconds.
+    Values that are not finite, and on a log axis those that are not positive, are left out: the caller reports them.
+    A series of one point is a dot. With `clock`, x is Unix time in seconds, shown in UTC.
     """
-    alt = altair()
-    labels, colours = [s.label for s in series], [s.colour for s in series]
-    legend = alt.Legend(values=[s.label for s in series if not s.of])
-    values = alt.Data(values=[{**row, "series": _text(row["series"])} for row in table.to_pylist()])
-    scale = alt.Scale(type="log") if log else alt.Scale(zero=False)
-    ends: dict[str, Any] = pc.min_max(table["y"]).as_py() if table.num_rows else {"min": None, "max": None}
-    axis = alt.Axis(tickCount=5)
-    if log and ends["min"]:
-        axis = alt.Axis(values=decades(ends["min"], ends["max"]), format="~g")
-    base = alt.Chart(values).encode(
-        x=_x(alt, x_title, clock),
-        y=alt.Y("y:Q", title=y_title, scale=scale, axis=axis),
-        color=alt.Color("series:N", title=None, scale=alt.Scale(domain=labels, range=colours), legend=legend),
-    )
-    lines = base.mark_line(clip=True)
-    if any(s.of for s in series):
-        faint = alt.Scale(domain=labels, range=[0.28 if s.of else 1.0 for s in series])
-        lines = lines.encode(opacity=alt.Opacity("series:N", scale=faint, legend=None))
-    if any(s.dash for s in series):
-        dashes = [[5, 4] if s.dash else [1, 0] for s in series]
-        lines = lines.encode(
-            strokeDash=alt.StrokeDash("series:N", scale=alt.Scale(domain=labels, range=dashes), legend=None)
-        )
-    layers = [lines]
-    lone = [s.label for s in series if pc.sum(pc.equal(table["series"], s.label)).as_py() == 1]
-    if lone:
-        layers.append(
-            base.transform_filter(alt.FieldOneOfPredicate("series", [_text(x) for x in lone])).mark_point(filled=True)
-        )
-    layers += [layer for number, mark in enumerate(marks) for layer in _mark(alt, mark, number, clock)]
-    figure = alt.layer(*layers).properties(width=560, height=320)
-    return figure.transform_calculate(x="1000 * datum.x") if clock else figure
+    lines = []
+    for one in series:
+        rows = table.filter(pc.equal(table["series"], one.label))
+        x, y = (rows[name].cast("float64").to_numpy() for name in ("x", "y"))
+        good = np.isfinite(x) & np.isfinite(y) & ((y > 0) if log else True)
+        lines.append((one, x[good], y[good]))
+    return Curves(lines, x_title, y_title, log, marks, clock)
 
 
-def _x(alt: Any, title: str, clock: bool) -> Any:
-    axis = alt.Axis() if clock else alt.Axis(format="~s")
-    return alt.X("x:T" if clock else "x:Q", title=title, scale=alt.Scale(zero=False, nice=False), axis=axis)
+@dataclass(frozen=True)
+class Heatmap(Figure):
+    """Rows by columns as `pixels` (rows, columns, 3), with the names of both and what the colours stand for."""
+
+    pixels: Array
+    rows: Sequence[str]
+    columns: Sequence[str]
+    x_title: str
+    y_title: str
+    scale: Scale
+    row_height: float
+
+    @property
+    def alt(self) -> str:
+        return f"{self.scale.quantity}: {len(self.rows)} rows by {len(self.columns)} columns"
+
+    def body(self, on: Drawing, width: float) -> float:
+        names = [cut(name, 140) for name in self.rows]
+        left = 10 + max((text_width(name) for name in names), default=0) + (22 if self.y_title else 0)
+        top = self.scale.paint(on, left) + 2
+        box = Box(left, top, width - 14, top + self.row_height * len(names))
+        wide = (box.right - box.left) / max(1, len(self.columns))
+        on.picture(box.left, box.top, box.right - box.left, box.bottom - box.top, self.pixels)
+        for k in range(0, len(names), math.ceil(13 / self.row_height)):
+            on.text(left - 6, box.top + (k + 0.5) * self.row_height, names[k], anchor="end")
+        for k in range(0, len(self.columns), max(1, math.ceil(64 / wide))):
+            on.text(box.left + (k + 0.5) * wide, box.bottom + 13, self.columns[k], anchor="middle")
+        titles(on, box, self.x_title, self.y_title)
+        return box.bottom + 44
 
 
-def _mark(alt: Any, mark: Mark, number: int, clock: bool) -> list[Any]:
-    at = {"x": mark.x, "words": _text(mark.label)} | ({} if mark.y is None else {"y": mark.y})
-    base = alt.Chart(alt.Data(values=[at])).encode(x="x:T" if clock else "x:Q")
-    if mark.y is None:
-        rule = base.mark_rule(strokeDash=[2, 3], color=mark.colour)
-        words = base.mark_text(align="left", dx=5, dy=8 + 14 * number).encode(y=alt.value(0), text="words:N")
-    else:
-        rule = base.mark_point(size=60, color=mark.colour).encode(y="y:Q")
-        words = base.mark_text(align="left", dx=8, dy=-8).encode(y="y:Q", text="words:N")
-    return [rule, words]
+def tensor_heatmap(
+    table: pa.Table, rows: Sequence[str], *, quantity: str, log: bool = True, y_title: str = "", height: float = 320
+) -> Heatmap:
+    """Row x step over `table` (columns row: string, step: int64, value: float64, > 0 where `log`), rows in the
+    given order, steps evenly spaced by index: they are the snapshots that exist. White where there is no value."""
+    steps, column = np.unique(table["step"].to_numpy(), return_inverse=True)
+    place = {name: k for k, name in enumerate(rows)}
+    row = np.array([place.get(name, -1) for name in table["row"].to_pylist()], np.int64)
+    values = np.full((len(rows), len(steps)), np.nan)
+    values[row[row >= 0], column[row >= 0]] = table["value"].cast("float64").to_numpy()[row >= 0]
+    shares, low, high = log_shares(values) if log else _shares(values)
+    middle = number(math.sqrt(low * high), 2) if log and high > 1.5 * low else ""
+    scale = Scale(
+        quantity + (" (log scale)" if log else ""), SEQUENTIAL, number(low, 2), number(high, 2), middle
+    )  # fmt: skip
+    return Heatmap(
+        heatmap(shares, SEQUENTIAL), list(rows), [number(float(step)) for step in steps], "step", y_title, scale,
+        min(24.0, max(height / max(1, len(rows)), 2.0)),
+    )  # fmt: skip
 
 
-def decades(low: float, high: float) -> list[float]:
-    """Powers of ten from at or below `low` to at or above `high`, thinned to at most nine: no fog of minor lines."""
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    every = max(1, -(-(last - first + 1) // 9))
-    return [10.0**k for k in range(first, last + 1, every)]
-
-
-def tensor_heatmap(table: pa.Table, rows: Sequence[str], *, quantity: str, log: bool = True) -> Any:
-    """Tensor x step over `table` (columns row: string, step: int64, value: float64, > 0 where `log`), rows in the
-    given order, steps evenly spaced by index: they are the snapshots that exist."""
-    alt = altair()
-    steps = sorted(set(table["step"].to_pylist()))
-    values = alt.Data(values=table.to_pylist())
-    every = max(1, len(steps) // 12)
-    high = min(18.0, max(6.0, 420 / max(1, len(rows))))
-    named = list(rows)[:: math.ceil(12 / high)]
-    scale = alt.Scale(type="log" if log else "linear", range=list(SEQUENTIAL))
-    return (
-        alt.Chart(values)
-        .mark_rect()
-        .encode(
-            x=alt.X(
-                "step:O", title="step", sort=steps, axis=alt.Axis(values=steps[::every], labelAngle=0, format=",d")
-            ),
-            y=alt.Y("row:N", title=None, sort=list(rows), axis=alt.Axis(values=named)),
-            color=alt.Color("value:Q", title=quantity, scale=scale, legend=alt.Legend(format=".1e")),
-        )
-        .properties(width=560, height=high * max(1, len(rows)))
-    )
+def _shares(values: Array) -> tuple[Array, float, float]:
+    good = values[np.isfinite(values)]
+    low, high = (float(good.min()), float(good.max())) if good.size else (np.nan, np.nan)
+    return (values - low) / (high - low if high > low else 1.0), low, high

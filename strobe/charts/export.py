@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from strobe.charts.figure import Figure
+
 MIME: Final = {
     "png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf",
     "csv": "text/csv", "parquet": "application/vnd.apache.parquet",
@@ -14,17 +16,15 @@ MIME: Final = {
 
 
 def image(figure: Any, kind: str) -> bytes:
-    """An Altair figure as "png" (at twice the size on screen), "svg" or "pdf"."""
+    """A `Figure` or an Altair chart as "png" (at twice the size on screen), "svg" or "pdf"."""
     import vl_convert as vlc
 
-    spec = figure.to_json()
-    if kind == "png":
-        return bytes(vlc.vegalite_to_png(spec, scale=2))
+    if kind not in ("png", "svg", "pdf"):
+        raise ValueError(f"no image of kind {kind!r}; there is png, svg, pdf")
+    svg = figure.svg() if isinstance(figure, Figure) else str(vlc.vegalite_to_svg(figure.to_json()))
     if kind == "svg":
-        return str(vlc.vegalite_to_svg(spec)).encode()
-    if kind == "pdf":
-        return bytes(vlc.vegalite_to_pdf(spec))
-    raise ValueError(f"no image of kind {kind!r}; there is png, svg, pdf")
+        return svg.encode()
+    return bytes(vlc.svg_to_png(svg, scale=2) if kind == "png" else vlc.svg_to_pdf(svg))
 
 
 def csv(table: pa.Table) -> bytes:

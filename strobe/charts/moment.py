@@ -1,17 +1,27 @@
-"""One moment of a model as Altair figures: attention of every head, points on two axes, bars."""
+"""One moment of a model as figures for papers: attention of every head, points on two axes, bars, a matrix."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
-from strobe.charts.theme import CYCLIC, SEQUENTIAL, altair
+from strobe.charts.axes import Axis, Box, axes, gutter, number, titles
+from strobe.charts.colours import heatmap, token_colours
+from strobe.charts.figure import Figure, Scale
+from strobe.charts.svg import Drawing, cut, text_width
+from strobe.charts.theme import DIVERGING, LIGHT, SEQUENTIAL, SERIES
+
+Array = np.ndarray[Any, Any]
+LINEAR_UP_TO: Final = 8
+"""Positions up to which attention is shaded linearly; beyond it weights are small and a square root shows them."""
 
 
-def attention_table(weights: np.ndarray[Any, Any], tokens: Sequence[str]) -> pa.Table:
+def attention_table(weights: Array, tokens: Sequence[str]) -> pa.Table:
     """layer, head, query, key (positions), query_token, key_token, weight of `weights` (layer, head, query, key);
     masked keys (later than the query) are left out."""
     layer, head, query, key = (axis.ravel() for axis in np.indices(weights.shape))
@@ -25,30 +35,57 @@ def attention_table(weights: np.ndarray[Any, Any], tokens: Sequence[str]) -> pa.
     })  # fmt: skip
 
 
-def attention(table: pa.Table, tokens: Sequence[str]) -> Any:
+@dataclass(frozen=True)
+class Attention(Figure):
+    """`weights` (layer, head, query, key) in 0..1, NaN where a key is masked: heads across, layers down."""
+
+    weights: Array
+    tokens: Sequence[str]
+
+    @property
+    def alt(self) -> str:
+        layers, heads, length, _ = self.weights.shape
+        return f"Attention weights: {layers} layers by {heads} heads, {length} positions"
+
+    def body(self, on: Drawing, width: float) -> float:
+        layers, heads, length, _ = self.weights.shape
+        few = length <= 12 and width / heads >= 90
+        names = [cut(token, 40) for token in self.tokens]
+        labels = 8 + max(map(text_width, names), default=0) if few else 0.0
+        cell = min(180.0, (width - 22) / heads - labels - 14)
+        root = length > LINEAR_UP_TO
+        scale = Scale("attention weight" + (" (square-root scale)" if root else ""), SEQUENTIAL, "0", "1")
+        top = scale.paint(on, 22) + 6
+        down = cell + (42 if few else 24)
+        for layer, head in np.ndindex(layers, heads):
+            left, high = 22 + labels + head * (cell + labels + 14), top + layer * down + 16
+            box = Box(left, high, left + cell, high + cell)
+            shares = np.sqrt(self.weights[layer, head]) if root else self.weights[layer, head]
+            on.text(left, high - 9, f"L{layer} H{head}" if layers > 1 else f"head {head}", colour=LIGHT.text)
+            on.picture(left, high, cell, cell, heatmap(shares, SEQUENTIAL))
+            if few:
+                _tokens(on, box, names)
+        bottom = top + layers * down
+        titles(on, Box(22, top + 16, width, bottom - (20 if few else 24)), "key", "query")
+        return float(bottom + 26)
+
+
+def _tokens(on: Drawing, box: Box, names: Sequence[str]) -> None:
+    each = (box.right - box.left) / max(1, len(names))
+    for k, name in enumerate(names):
+        on.text(box.left - 6, box.top + (k + 0.5) * each, name, anchor="end")
+        on.text(box.left + (k + 0.5) * each, box.bottom + 11, name, anchor="middle")
+
+
+def attention(table: pa.Table, tokens: Sequence[str]) -> Attention:
     """Heads across, layers down, on one colour scale from 0 to 1, from rows of `attention_table`."""
-    alt = altair()
-    few = len(tokens) <= 16
-    named = ",".join(f"'{k}':{_quoted(token)}" for k, token in enumerate(tokens))
-    axis = alt.Axis(labelExpr=f"{{{named}}}[datum.value]") if few else alt.Axis(labels=False, ticks=False)
-    return (
-        alt.Chart(alt.Data(values=table.to_pylist()))
-        .mark_rect()
-        .encode(
-            x=alt.X("key:O", title="key", axis=axis),
-            y=alt.Y("query:O", title="query", axis=axis),
-            color=alt.Color("weight:Q", scale=alt.Scale(domain=[0, 1], range=list(SEQUENTIAL))),
-        )
-        .properties(width=120, height=120)
-        .facet(column=alt.Column("head:O", title="head"), row=alt.Row("layer:O", title="layer"))
-    )
+    at = [table[name].to_numpy() for name in ("layer", "head", "query", "key")]
+    weights = np.full([int(part.max(initial=0)) + 1 for part in at], np.nan)
+    weights[tuple(at)] = table["weight"].to_numpy()
+    return Attention(weights, tokens)
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", " ") + "'"
-
-
-def points_table(points: np.ndarray[Any, Any], labels: Sequence[str]) -> pa.Table:
+def points_table(points: Array, labels: Sequence[str]) -> pa.Table:
     """row, label, x, y of `points` (n, 2)."""
     return pa.table({
         "row": np.arange(len(points)), "label": pa.array(list(labels), pa.string()),
@@ -58,31 +95,109 @@ def points_table(points: np.ndarray[Any, Any], labels: Sequence[str]) -> pa.Tabl
     })  # fmt: skip
 
 
-def points(table: pa.Table, reach: float) -> Any:
+@dataclass(frozen=True)
+class Points(Figure):
+    """`places` (n, 2), NaN for what has no place, between -reach and reach; every tenth is named."""
+
+    places: Array
+    labels: Sequence[str]
+    reach: float
+    x_title: str = "first axis"
+    y_title: str = "second axis"
+
+    @property
+    def alt(self) -> str:
+        return f"{len(self.places)} points by {self.x_title} and {self.y_title}"
+
+    def body(self, on: Drawing, width: float) -> float:
+        x, y = (Axis(-self.reach, self.reach, title) for title in (self.x_title, self.y_title))
+        side = min(400.0, width - gutter(y, 400) - 14)
+        box = Box(gutter(y, side), 8, gutter(y, side) + side, 8 + side)
+        axes(on, box, x, y)
+        middle = float(x.place(0.0, box.left, box.right))
+        on.line(middle, box.top, middle, box.bottom, LIGHT.border)
+        colours, every = token_colours(self.labels), max(10, len(self.places) // 10)
+        across, up = x.place(self.places[:, 0], box.left, box.right), y.place(self.places[:, 1], box.bottom, box.top)
+        known = np.flatnonzero(np.isfinite(across + up))
+        radius = 2 if len(known) > 2000 else 4
+        for k in known.tolist():
+            on.circle(across[k], up[k], radius, "#{:02x}{:02x}{:02x}".format(*colours[k]))
+        for k in known.tolist():
+            if k % every == 0 or not self.labels[k].isdecimal():
+                on.text(across[k] + 7, up[k], cut(self.labels[k], 80), colour=LIGHT.text, size=10)
+        return box.bottom + 44
+
+
+def points(table: pa.Table, reach: float) -> Points:
     """A scatter of `points_table` between -reach and reach; every tenth point is named."""
-    alt = altair()
-    every = max(10, table.num_rows // 10)
-    rows = [row | {"name": row["label"] if row["row"] % every == 0 else ""} for row in table.to_pylist()]
-    scale = alt.Scale(domain=[-reach, reach])
-    base = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X("x:Q", title="first axis", scale=scale), y=alt.Y("y:Q", title="second axis", scale=scale)
-    )
-    colour = alt.Color("row:Q", title="row", scale=alt.Scale(range=list(CYCLIC)))
-    names = base.mark_text(align="left", dx=6, fontSize=10).encode(text="name:N")
-    return (base.mark_circle(size=40).encode(color=colour) + names).properties(width=400, height=400)
+    places = np.stack([table[name].cast("float64").to_numpy() for name in ("x", "y")], axis=1)
+    return Points(places, table["label"].to_pylist(), reach)
 
 
-def bars(labels: Sequence[str], values: Sequence[float], *, x_title: str, y_title: str) -> Any:
+@dataclass(frozen=True)
+class Bars(Figure):
+    """One bar a label, in the given order; what is not finite has none."""
+
+    labels: Sequence[str]
+    values: Array
+    x_title: str
+    y_title: str
+    plot_height: float = 240
+
+    @property
+    def alt(self) -> str:
+        return f"{self.y_title} of {len(self.labels)} values of {self.x_title}"
+
+    def body(self, on: Drawing, width: float) -> float:
+        finite = self.values[np.isfinite(self.values)]
+        y = Axis(min(0.0, float(finite.min(initial=0))), float(finite.max(initial=0)) * 1.05 or 1.0, self.y_title)
+        left = gutter(y, self.plot_height)
+        box = Box(left, 8, width - 14, 8 + self.plot_height)
+        axes(on, box, None, y)
+        titles(on, box, self.x_title, "")
+        wide = (box.right - box.left) / max(1, len(self.labels))
+        ground, heights = float(y.place(0.0, box.bottom, box.top)), y.place(self.values, box.bottom, box.top)
+        for k, high in enumerate(heights.tolist()):
+            if math.isfinite(high):
+                at = box.left + (k + 0.1) * wide
+                on.rect(at, min(high, ground), 0.8 * wide, abs(ground - high), SERIES[0])
+        for k in range(0, len(self.labels), max(1, math.ceil(56 / wide))):
+            on.text(box.left + (k + 0.5) * wide, box.bottom + 14, cut(self.labels[k], 52), anchor="middle")
+        return box.bottom + 44
+
+
+def bars(labels: Sequence[str], values: Sequence[float], *, x_title: str, y_title: str) -> Bars:
     """One bar a label, in the given order."""
-    alt = altair()
-    rows = [{"label": label, "value": value} for label, value in zip(labels, map(float, values), strict=True)]
-    every = max(1, len(labels) // 16)
-    return (
-        alt.Chart(alt.Data(values=rows))
-        .mark_bar()
-        .encode(
-            x=alt.X("label:N", title=x_title, sort=list(labels), axis=alt.Axis(values=list(labels)[::every])),
-            y=alt.Y("value:Q", title=y_title),
-        )
-        .properties(width=560, height=240)
-    )
+    return Bars(list(labels), np.asarray(values, np.float64), x_title, y_title)
+
+
+@dataclass(frozen=True)
+class Matrix(Figure):
+    """A matrix (rows, columns) from -reach (blue) over 0 (white) to reach (red), as wide as it is drawn."""
+
+    values: Array
+    reach: float
+    quantity: str
+    names: tuple[str, str] = ("row", "column")
+    bins: tuple[int, int] = (1, 1)
+
+    @property
+    def alt(self) -> str:
+        return f"{self.quantity}: {self.values.shape[0]} by {self.values.shape[1]} cells"
+
+    def body(self, on: Drawing, width: float) -> float:
+        rows, columns = self.values.shape
+        scale = Scale(self.quantity, DIVERGING, "−" + number(self.reach, 2), number(self.reach, 2), "0")
+        top, left = scale.paint(on, 70) + 2, 70.0
+        wide = width - left - 14
+        shown = rows * self.bins[0], columns * self.bins[1]
+        high = min(max(wide * shown[0] / shown[1], 60.0), 0.8 * wide)
+        box = Box(left, top, left + wide, top + high)
+        on.picture(left, top, wide, high, heatmap((self.values / self.reach + 1) / 2, DIVERGING))
+        down, across = (Axis(0.0, float(size), "") for size in shown)
+        for value, words in down.ticks(high / 70):
+            on.text(left - 6, float(down.place(value, top, box.bottom)), words, anchor="end")
+        for value, words in across.ticks(wide / 70):
+            on.text(float(across.place(value, left, box.right)), box.bottom + 13, words, anchor="middle")
+        titles(on, box, self.names[1], self.names[0])
+        return box.bottom + 44

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from strobe.charts.colours import colour_table, heatmap
 from strobe.charts.theme import CYCLIC, DIVERGING, LIGHT, SEQUENTIAL
 
 if TYPE_CHECKING:
@@ -21,21 +22,6 @@ Array = np.ndarray[Any, Any]
 HEAD: Final = 34
 """Pixels above a picture for its words."""
 PAD: Final = 14
-
-
-def colour_table(colours: Sequence[str]) -> Array:
-    """(256, 3) uint8: `colours` (hex) at even places, linear between."""
-    stops = np.array([[int(colour[k : k + 2], 16) for k in (1, 3, 5)] for colour in colours], float)
-    at = np.linspace(0, len(stops) - 1, 256)
-    return np.stack([np.interp(at, np.arange(len(stops)), stops[:, k]) for k in range(3)], 1).round().astype(np.uint8)
-
-
-def heatmap(shares: Array, colours: Sequence[str]) -> Array:
-    """(rows, columns) in 0..1 as (rows, columns, 3) uint8; white where NaN."""
-    place = np.nan_to_num(np.clip(shares, 0, 1) * 255).round().astype(np.uint8)
-    picture: Array = colour_table(colours)[place]
-    picture[np.isnan(shares)] = 255
-    return picture
 
 
 def _sheet(width: int, height: int, words: str) -> tuple[Image, Any]:

@@ -1,0 +1,156 @@
+"""Axes of printed figures: round ticks, their words, and where a value stands; as the app's panels draw them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from strobe.charts.svg import Drawing, text_width
+from strobe.charts.theme import LIGHT
+
+Array = np.ndarray[Any, Any]
+_SUPERSCRIPTS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_DAY: Final = 86_400
+_SPANS: Final = (
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, _DAY, 2 * _DAY, 7 * _DAY,
+    30 * _DAY,
+)  # fmt: skip
+"""Seconds between ticks of a clock."""
+
+
+class Box(NamedTuple):
+    """Where a plot stands, in pixels."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+def power(k: int) -> str:
+    """10⁻⁸ for -8."""
+    return "10" + str(k).translate(_SUPERSCRIPTS)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number for a label: 4,200  0.0031  3.1×10⁻⁷."""
+    if value == 0:
+        return "0"
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else "+infinity" if value > 0 else "−infinity"
+    size, sign = abs(value), "−" if value < 0 else ""
+    if size == round(size) and size < 1e9:
+        return f"{sign}{round(size):,}"
+    k = math.floor(math.log10(size))
+    if 1e-3 <= size < 1e6:
+        body = f"{size:,.{max(0, digits - 1 - k)}f}"
+        return sign + (body.rstrip("0").rstrip(".") if "." in body else body)
+    head = f"{size / 10.0**k:.{digits - 1}f}".rstrip("0").rstrip(".")
+    return sign + ("" if head == "1" else head + "×") + power(k)
+
+
+def ticks(low: float, high: float, count: float) -> list[float]:
+    """About `count` round values in [low, high]."""
+    if not high > low:
+        return [low]
+    rough = (high - low) / max(1.0, count)
+    unit = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * unit for m in (1, 2, 5, 10) if m * unit >= rough * (1 - 1e-12))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [k * step for k in range(first, last + 1)]
+
+
+def decades(low: float, high: float, most: float = 9) -> list[float]:
+    """Powers of ten in [low, high], thinned to at most `most`: no fog of minor lines. Both ends if none is inside."""
+    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+    every = max(1, math.ceil((last - first + 1) / max(1.0, most)))
+    return [10.0**k for k in range(first, last + 1, every)] or sorted({low, high})
+
+
+def moments(low: float, high: float, count: float) -> list[float]:
+    """About `count` round moments of UTC in [low, high], Unix seconds."""
+    if not high > low:
+        return [low]
+    rough = (high - low) / max(1.0, count)
+    step = next((s for s in _SPANS if s >= rough), _SPANS[-1] * math.ceil(rough / _SPANS[-1]))
+    return [float(k * step) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _duration(seconds: float) -> str:
+    for unit, scale in (("h", 3600.0), ("min", 60.0)):
+        if abs(seconds) >= 2 * scale:
+            return f"{number(seconds / scale)} {unit}"
+    return f"{number(seconds)} s"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """From `low` to `high`. `unit` is "" for numbers, "s" for seconds, "clock" for Unix seconds shown in UTC."""
+
+    low: float
+    high: float
+    title: str
+    log: bool = False
+    unit: str = ""
+
+    def place(self, values: Array | float, start: float, end: float) -> Array:
+        """Pixels of `values`: `low` at `start`, `high` at `end`; the middle where they are one."""
+        low, high = (math.log10(v) if self.log else v for v in (self.low, self.high))
+        at = np.log10(values) if self.log else np.asarray(values, np.float64)
+        if high == low:
+            return np.full(np.shape(at), (start + end) / 2)
+        return np.asarray(start + (at - low) / (high - low) * (end - start))
+
+    def ticks(self, count: float) -> list[tuple[float, str]]:
+        """About `count` values with their words."""
+        if self.log:
+            return [(v, self._decade(v)) for v in decades(self.low, self.high, count)]
+        if self.unit == "clock":
+            long = self.high - self.low > 2 * _DAY
+            shape = "%-d %b" if long else "%H:%M" if self.high - self.low > 300 else "%H:%M:%S"
+            made = moments(self.low, self.high, count)
+            return [(v, datetime.fromtimestamp(v, UTC).strftime(shape)) for v in made]
+        words = _duration if self.unit == "s" else number
+        return [(v, words(v)) for v in ticks(self.low, self.high, count)]
+
+    @staticmethod
+    def _decade(value: float) -> str:
+        k = round(math.log10(value))
+        whole = abs(value / 10.0**k - 1) < 1e-9
+        return number(value) if -3 <= k <= 4 or not whole else power(k)
+
+
+def gutter(y: Axis, height: float) -> float:
+    """Pixels left of a plot for the labels and the title of its y axis."""
+    return 34 + max(text_width(words) for _, words in y.ticks(height / 44))
+
+
+def axes(on: Drawing, box: Box, x: Axis | None, y: Axis) -> None:
+    """Faint horizontal grid, labels, and both titles; the plot's ground line. Without `x`, nothing is said below."""
+    for value, words in y.ticks((box.bottom - box.top) / (26 if y.log else 44)):
+        at = float(y.place(value, box.bottom, box.top))
+        on.line(box.left, at, box.right, at, LIGHT.border)
+        on.text(box.left - 6, at, words, anchor="end")
+    on.line(box.left, box.bottom, box.right, box.bottom, LIGHT.muted, 0.75)
+    titles(on, box, "", y.title)
+    if x is None:
+        return
+    titles(on, box, x.title + (" (UTC)" if x.unit == "clock" else ""), "")
+    for value, words in x.ticks((box.right - box.left) / 90):
+        at = float(x.place(value, box.left, box.right))
+        on.line(at, box.bottom, at, box.bottom + 4, LIGHT.border)
+        # The last label moves in rather than being cut at the edge.
+        over = max(0.0, at + text_width(words) / 2 - box.right - 12)
+        on.text(at - over, box.bottom + 14, words, anchor="middle")
+
+
+def titles(on: Drawing, box: Box, x: str, y: str) -> None:
+    """The names of both axes, where they have one: below the plot, and upwards at the left edge of the figure."""
+    if x:
+        on.text((box.left + box.right) / 2, box.bottom + 33, x, anchor="middle")
+    if y:
+        on.text(8, (box.top + box.bottom) / 2, y, anchor="middle", turned=True)

@@ -20,17 +20,19 @@ def inside() -> None:
     left, right = st.columns(2, gap="medium")
     if other is not None:
         with left:
-            explorer_panels.stack(page, layer, matrix)
+            first = explorer_panels.stack(page, layer, matrix)
         with right:
-            explorer_panels.stack(other, layer, matrix)
+            explorer_panels.stack(other, layer, matrix)()
+        first()
         return
     with left:
         explorer_panels.attention(page, layer)
-        if matrix is not None:
-            explorer_panels.weights(page, matrix)
+        later = explorer_panels.weights(page, matrix) if matrix is not None else None
     with right:
         explorer_panels.embedding(page)
         explorer_panels.frequencies(page, matrix)
+    if later is not None:
+        later()
 
 
 @st.fragment

@@ -132,3 +132,54 @@ def test_circularity_is_told_beside_what_chance_gives(monkeypatch: pytest.Monkey
     )
     assert found
     assert 0.3 < float(found[1]) < 0.6
+
+
+def test_the_asked_step_of_a_matrix_is_read_first_and_the_rest_later(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from strobe.ui import weight_frames
+
+    ingest([make_run(tmp_path / "runs" / "deep", steps=range(0, 800, 100), layers=3)], tmp_path / "store")
+    asked: list[list[int]] = []
+    frames = weight_frames.frames
+
+    def told(page, matrix, steps):
+        asked.append(list(steps))
+        return frames(page, matrix, steps)
+
+    monkeypatch.setattr(weight_frames, "frames", told)
+    at = opened("weights", monkeypatch, tmp_path / "store", run="deep", matrix="fcw.1", step="300")
+    assert asked == [[300], list(range(0, 800, 100))]
+    asked.clear()
+    at.run()
+    assert asked == [list(range(0, 800, 100))]
+
+
+def test_a_large_matrix_is_read_at_some_steps_and_at_the_asked_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("strobe.ui.weight_frames.MOST_READ", 3 * 4 * 64 * 16)
+    ingest([make_run(tmp_path / "runs" / "deep", steps=range(0, 800, 100))], tmp_path / "store")
+    at = opened("weights", monkeypatch, tmp_path / "store", run="deep", matrix="fcw.1", step="300")
+    assert "Read at 4 of 8 snapshots (16.4 kB); another is read when the cursor rests on it." in text_of(at)
+
+
+def test_singular_values_on_demand_state_their_cost_and_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ingest([make_run(tmp_path / "runs" / "deep", steps=(0, 100))], tmp_path / "store")
+    at = opened("weights", monkeypatch, tmp_path / "store", run="deep", matrix="fcw.1")
+    toggle = at.toggle(key="spectrum_on")
+    assert toggle.label == "Compute at the cursor (less than 0.1 s a step)"
+    assert "by an SVD" not in text_of(at)
+    toggle.set_value(True).run()
+    assert not at.exception
+    assert "Step 100, by an SVD in float64 in" in text_of(at)
+
+
+@pytest.mark.parametrize(("shape", "low", "high"), [((3072, 768), 0.01, 0.3), ((9216, 2304), 0.3, 5)])
+def test_the_stated_cost_is_of_the_right_size(shape: tuple[int, int], low: float, high: float) -> None:
+    from strobe.ui.spectrum_panels import seconds
+    from strobe.ui.weight_frames import Matrix
+
+    assert low < seconds(Matrix("fcw", None, shape)) < high

@@ -14,7 +14,7 @@ from strobe.analysis.neurons import unit_states
 from strobe.charts.curves import Series
 from strobe.charts.theme import SERIES
 from strobe.ui import derived_panels, panels, state
-from strobe.ui.data import Answer
+from strobe.ui.data import Answer, literal
 from strobe.ui.frame import Frame
 from strobe.ui.frames import snapshots_of
 from strobe.ui.moments import step_marks
@@ -31,13 +31,25 @@ QUANTITIES: Final = {
     "ln1_rstd": ("LayerNorm 1 scale", "one over the standard deviation that the first LayerNorm sees"),
     "ln2_mean": ("LayerNorm 2 mean", "mean that the second LayerNorm subtracts"),
     "ln2_rstd": ("LayerNorm 2 scale", "one over the standard deviation that the second LayerNorm sees"),
+    "lnf_mean": ("Final LayerNorm mean", "mean that the LayerNorm before the unembedding subtracts"),
+    "lnf_rstd": (
+        "Final LayerNorm scale",
+        "one over the standard deviation that the LayerNorm before the unembedding sees",
+    ),
+    "stream": (
+        "Residual on the probe",
+        "root mean square of the recorded residual stream: the embedding, then each layer",
+    ),
 }
+_SIGNED: Final = ("ln1_mean", "ln2_mean", "lnf_mean")
+MOST_STEPS: Final = 1000
+"""Snapshots that are opened; of more, evenly spaced ones, and the page says so."""
 _UNITS: Final = ("active", "dead", "always_on")
 
 
 def draw(page: Frame) -> None:
-    """The chosen quantity by layer and step: lines for a few layers, a heatmap for many."""
-    answer = _read(page.reader.key, page.reader.version, page.run, page) if page.steps else None
+    """The chosen quantity by layer and step: a heatmap, and lines as well where the layers are few."""
+    answer = _all(page) if page.steps else None
     present = [] if answer is None else [name for name in QUANTITIES if name in set(answer.table["name"].to_pylist())]
     with panels.head("activations"):
         panels.title("Activations, layer by layer")
@@ -48,7 +60,9 @@ def draw(page: Frame) -> None:
                 persist_state="session", format_func=lambda name: QUANTITIES[name][0],
             )  # fmt: skip
     if not present or answer is None:
-        panels.caption("This run recorded no activations: the section “activations” of its snapshots holds them.")
+        panels.caption(
+            "This run recorded no activations: the sections “activations” and “residual” of its snapshots hold them."
+        )
         return
     chosen = state.remember("activation", st.session_state["activation"], present[0])
     title, words = QUANTITIES[chosen]
@@ -56,13 +70,28 @@ def draw(page: Frame) -> None:
     own = Answer(answer.sql, table, 0.0)
     names = list(dict.fromkeys(table["series"].to_pylist()))
     about = f"{words[0].upper()}{words[1:]}."
+    if len(page.steps) > MOST_STEPS and chosen != "stream":
+        about += f" Read at {MOST_STEPS:,} of {len(page.steps):,} snapshots."
+    if len(names) > 1:
+        rows = Answer(own.sql, table.rename_columns(["name", "row", "step", "value"]), 0.0)
+        derived_panels.grid(page, "activation_grid", rows, names, quantity=title.lower(), row_height=18, about=about,
+                            signed=chosen in _SIGNED)  # fmt: skip
     if len(names) <= state.MOST_RUNS:
         looks = {name: Series(name, SERIES[k % len(SERIES)], dash=k >= len(SERIES)) for k, name in enumerate(names)}
+        about = "The same as lines." if len(names) > 1 else about
         derived_panels.lines(page, "activation_lines", own, looks, y_title=title.lower(), about=about,
                              marks=step_marks(page))  # fmt: skip
-    else:
-        rows = Answer(own.sql, table.rename_columns(["name", "row", "step", "value"]), 0.0)
-        derived_panels.grid(page, "activation_grid", rows, names, quantity=title.lower(), row_height=16, about=about)
+
+
+def _all(page: Frame) -> Answer:
+    """What the snapshots' section `activations` holds, and what the tables know of the section `residual`."""
+    read = _read(page.reader.key, page.reader.version, page.run, page)
+    stream = page.reader.ask(f"""SELECT 'stream' AS name,
+  CASE WHEN layer IS NULL THEN 'embedding' ELSE 'layer ' || layer END AS series, step, l2 / sqrt(n) AS value
+FROM tensors WHERE run = {literal(page.run)} AND section = 'residual' AND l2 IS NOT NULL
+ORDER BY layer NULLS FIRST, step""")
+    schema = read.table.schema
+    return Answer(f"{read.sql}\n{stream.sql}", pa.concat_tables([read.table, stream.table.cast(schema)]), 0.0)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading activations …")
@@ -72,7 +101,10 @@ def _read(key: str, version: str, run: str, _page: Frame) -> Answer:
     files = snapshots_of(_page, run)
     rows: list[dict[str, Any]] = []
     paths = files.current() if files is not None else {}
-    for step in _page.steps:
+    steps = _page.steps
+    if len(steps) > MOST_STEPS:
+        steps = [steps[k] for k in np.linspace(0, len(steps) - 1, MOST_STEPS).round().astype(int)]
+    for step in steps:
         try:
             rows += _of(files.open(paths[step]), step) if files is not None else []
         except (StrobeError, OSError, KeyError):
@@ -95,7 +127,7 @@ def _of(snapshot: Any, step: int) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "series": f"layer {layer}",
+            "series": "model" if name.startswith("lnf") else f"layer {layer}",
             "step": step,
             "value": float(value) if np.isfinite(value) else None,
         }

@@ -117,9 +117,11 @@ def lines(
 
 
 def grid(
-    page: Frame, key: str, answer: Answer, rows: Sequence[str], *, quantity: str, row_height: int = 8, about: str = ""
-) -> None:
-    """Rows by steps as a heatmap on a log scale, from rows (row, step, value); every column is a snapshot."""
+    page: Frame, key: str, answer: Answer, rows: Sequence[str], *,
+    quantity: str, row_height: int = 8, about: str = "", signed: bool = False,
+) -> None:  # fmt: skip
+    """Rows by steps as a heatmap, from rows (row, step, value); every column is a snapshot. On a log scale, or where
+    values may be `signed` on a linear one centred on 0."""
     table = answer.table
     steps = np.unique(table["step"].to_numpy())
     place = {name: i for i, name in enumerate(rows)}
@@ -128,17 +130,27 @@ def grid(
     known = at >= 0
     column = np.searchsorted(steps, table["step"].to_numpy())
     exact[at[known], column[known]] = table["value"].cast("float32").fill_null(np.nan).to_numpy()[known]
-    colours, low, high = shades(exact.astype(np.float64))
+    colours, low, high = (_signed if signed else shades)(exact.astype(np.float64))
     header = {
         "kind": "grid", "subject": f"{key} {page.run}", "run": page.run, "follows": False, "steps": page.steps,
         "alt": f"{quantity}: {len(rows)} rows by {len(steps)} snapshots", "rows": list(rows),
-        "columns": steps.tolist(), "row_height": row_height, "picked": [], "map": "sequential", "quantity": quantity,
+        "columns": steps.tolist(), "row_height": row_height, "picked": [],
+        "map": "diverging" if signed else "sequential", "quantity": quantity,
         "low": number(low, 2) if np.isfinite(low) else "no value above 0",
         "high": number(high, 2) if np.isfinite(high) else "",
     }  # fmt: skip
     panels.show(key, header, {"values": colours, "exact": exact}, on_picked_change=lambda: None)
 
     def figure() -> Any:
-        return tensor_heatmap(table.filter(pc.greater(table["value"], 0)), rows, quantity=quantity)
+        kept = pc.is_valid(table["value"]) if signed else pc.greater(table["value"], 0)
+        return tensor_heatmap(table.filter(kept), rows, quantity=quantity, log=not signed)
 
     panels.tools(key, about, [answer.sql], lambda: table, figure)
+
+
+def _signed(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], float, float]:
+    """Bytes 1..255, 128 = 0, 0 where there is no value; and the two ends of the scale."""
+    good = np.isfinite(values)
+    reach = float(np.abs(values[good]).max(initial=0.0)) or 1.0
+    place = 128 + 127 * np.where(good, values, 0) / reach
+    return np.where(good, np.round(place), 0).astype(np.uint8), -reach, reach

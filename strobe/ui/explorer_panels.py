@@ -7,11 +7,22 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from strobe.ui import curve_panel, fourier_panels, frames, model_panels, panels, state, weight_frames, weight_panels
+from strobe.ui import (
+    curve_panel,
+    fourier_panels,
+    frames,
+    model_panels,
+    panels,
+    spectrum_panels,
+    state,
+    weight_frames,
+    weight_panels,
+)
 from strobe.ui.curve_panel import Curve
 from strobe.ui.data import literal
 from strobe.ui.frame import Frame
 from strobe.ui.weight_frames import Matrix
+from strobe.ui.weight_panels import Later
 
 
 def timeline(page: Frame) -> None:
@@ -50,18 +61,24 @@ def second(page: Frame) -> Frame | None:
     return other
 
 
-def stack(page: Frame, layer: int, wanted: Matrix | None) -> None:
+def stack(page: Frame, layer: int, wanted: Matrix | None) -> Later:
     """The panels of one run below one another, with the same matrix where it has one of that name."""
+    later: Later = _nothing_left
     panels.title(page.title_of(page.run))
     attention(page, min(layer, max(0, frames.attention_layers(page) - 1)))
     embedding(page)
     own = {matrix.label: matrix for matrix in weight_frames.matrices(page)}
     matrix = own.get(wanted.label) if wanted is not None else None
     if matrix is not None:
-        weights(page, matrix)
+        later = weights(page, matrix)
     elif wanted is not None:
         panels.caption(f"This run has no matrix {wanted.label}.")
     frequencies(page, matrix)
+    return later
+
+
+def _nothing_left() -> None:
+    """All of it is drawn already."""
 
 
 def pickers(page: Frame) -> tuple[int, Matrix | None]:
@@ -103,14 +120,10 @@ def embedding(page: Frame) -> None:
     model_panels.embedding(page, key=f"explorer_embedding{page.suffix}", height=330)
 
 
-def weights(page: Frame, matrix: Matrix) -> None:
-    """One weight matrix."""
+def weights(page: Frame, matrix: Matrix) -> Later:
+    """One weight matrix; the function that is returned adds the steps that were not read yet."""
     panels.title(matrix.label)
-    found = weight_frames.frames(page, matrix)
-    if not found.steps:
-        panels.caption(found.reason)
-        return
-    weight_panels.heatmap(page, matrix, found, key=f"explorer_weights{page.suffix}", tallest=300)
+    return weight_panels.matrix_at_once(page, matrix, key=f"explorer_weights{page.suffix}", tallest=300)
 
 
 def frequencies(page: Frame, matrix: Matrix | None) -> None:
@@ -119,4 +132,4 @@ def frequencies(page: Frame, matrix: Matrix | None) -> None:
     if rows[0]["n"]:
         fourier_panels.at_cursor(page)
     elif matrix is not None:
-        weight_panels.singular_values(page, matrix, key=f"explorer_spectrum{page.suffix}", height=250)
+        spectrum_panels.at_cursor(page, matrix, key=f"explorer_spectrum{page.suffix}", height=250)

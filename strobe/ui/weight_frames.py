@@ -1,7 +1,12 @@
-"""Frames of one weight matrix for panels that follow the cursor: the matrix itself, binned, and its histogram."""
+"""Frames of one weight matrix for panels that follow the cursor: the matrix binned, and the histograms of its layers.
+
+What is read of one snapshot is kept by step, so that the settled step can be read and shown first and the others
+later; a page asks `missing` which those are.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,14 +14,18 @@ import numpy as np
 import streamlit as st
 
 from etl.errors import StrobeError
-from strobe.charts.binning import MOST_CELLS, binned
+from etl.snapshot import Snapshot
+from strobe.analysis.histogram import MOST as MOST_BINS
+from strobe.analysis.histogram import histogram
+from strobe.charts.binning import MOST_CELLS, bin_size, binned
 from strobe.ui.components import MOST_BYTES
 from strobe.ui.frame import Frame
 from strobe.ui.frames import snapshots_of
 
 MOST_READ: Final = 500_000_000
-"""Bytes of weights that one panel reads: of larger runs, evenly spaced snapshots."""
-BINS: Final = 61
+"""Bytes of weights that one panel reads: of larger runs, evenly spaced snapshots and the one under the cursor."""
+MOST_SAMPLED: Final = 65_536
+"""Weights of a layer that its histogram counts: of larger ones, evenly spaced whole rows."""
 
 Array = np.ndarray[Any, Any]
 
@@ -33,20 +42,46 @@ class Matrix:
     def label(self) -> str:
         return self.name if self.layer is None else f"{self.name}.{self.layer}"
 
+    @property
+    def bytes(self) -> int:
+        """As float32."""
+        return 4 * self.shape[0] * self.shape[1]
+
+
+@dataclass(frozen=True)
+class Still:
+    """One matrix at one step: `picture` float16 (rows, columns) of bins' means over `peak`; `reach` is the 99.9th
+    percentile of their sizes."""
+
+    picture: Array
+    peak: float
+    reach: float
+    nonfinite: int
+
 
 @dataclass(frozen=True)
 class WeightFrames:
-    """`values` uint8 (steps, rows, columns), 128 = 0, 1 and 255 = -/+ `reach`; `shares` float32 (steps, BINS) of the
-    weights between `edges`, the outer bins holding what lies beyond."""
+    """`values` uint8 (steps, rows, columns), 128 = 0, 1 and 255 = -/+ `reach`, each cell the mean of a bin."""
 
     steps: list[int]
     values: Array
     reach: float
     bins: tuple[int, int]
-    shares: Array
-    edges: Array
     nonfinite: int
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Histograms:
+    """`centres` and `density` float32 (steps, layers, bins), NaN beyond a histogram's own bins: every step and layer
+    has bins of its own. `sampled` of `total` weights of each layer were counted."""
+
+    steps: list[int]
+    layers: list[str]
+    centres: Array
+    density: Array
+    sampled: int
+    total: int
 
 
 def matrices(page: Frame) -> list[Matrix]:
@@ -69,82 +104,136 @@ def _matrices(key: str, version: str, run: str, _page: Frame) -> list[Matrix]:
     return found
 
 
-def frames(page: Frame, matrix: Matrix) -> WeightFrames:
-    """The matrix at every snapshot (or at evenly spaced ones where that would read too much)."""
-    return _frames(page.reader.key, page.reader.version, page.run, matrix, page)
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _kept(key: str, version: str, run: str, what: str, name: str, layer: int | None) -> dict[int, Any]:
+    """Step -> what was read of it, None where it cannot be: filled as pages ask."""
+    del key, version, run, what, name, layer
+    return {}
 
 
-@st.cache_resource(max_entries=12, show_spinner="Reading weights …")
-def _frames(key: str, version: str, run: str, matrix: Matrix, _page: Frame) -> WeightFrames:
-    del key, version
-    files = snapshots_of(_page, run)
-    steps, pictures, raw = [], [], []
-    nonfinite, bins = 0, (1, 1)
-    if files is not None:
-        paths = files.current()
-        for step in affordable(_page.steps, matrix):
-            try:
-                values = files.open(paths[step]).values(f"params/{matrix.name}")
-                whole = np.asarray(values if matrix.layer is None else values[matrix.layer], np.float32)
-            except (StrobeError, OSError, KeyError):
-                continue
-            picture, bins = binned(whole)
-            nonfinite += int(np.count_nonzero(~np.isfinite(whole)))
-            steps.append(step)
-            pictures.append(picture.astype(np.float32))
-            raw.append(_counts(whole))
-    if not steps:
-        return _nothing("No snapshot of this matrix can be read.")
-    stacked = np.stack(pictures)
-    finite = np.abs(stacked[np.isfinite(stacked)])
-    reach = float(np.quantile(finite, 0.999)) if finite.size else 0.0
-    if reach == 0:
-        return _nothing("Every weight of this matrix is 0 or not finite, at every snapshot.")
-    shade = np.nan_to_num(np.clip(stacked / reach, -1, 1))
-    edges, shares = _histograms(raw)
-    return WeightFrames(steps, np.round(128 + 127 * shade).astype(np.uint8), reach, bins, shares, edges, nonfinite)
+def _of(page: Frame, what: str, matrix: Matrix) -> dict[int, Any]:
+    layer = None if what == "histogram" else matrix.layer
+    return _kept(page.reader.key, page.reader.version, page.run, what, matrix.name, layer)
 
 
-def _nothing(reason: str) -> WeightFrames:
-    empty = np.zeros(0, np.uint8)
-    return WeightFrames([], empty, 0.0, (1, 1), empty, empty, 0, reason)
+def settled(page: Frame) -> int:
+    """The step that a panel made now shows: the session's, since a fragment's own frame is as old as the last whole
+    rerun."""
+    asked = int(st.session_state.get("step") or page.step or 0) + page.shift
+    return max((step for step in page.steps if step <= asked), default=page.steps[0])
 
 
-def affordable(steps: list[int], matrix: Matrix) -> list[int]:
+def affordable(steps: list[int], matrix: Matrix, bytes_each: int | None = None) -> list[int]:
     """All steps, or evenly spaced ones with both ends: what can be read, and what a panel may hold."""
     cells = min(matrix.shape[0], MOST_CELLS) * min(matrix.shape[1], MOST_CELLS)
-    most = max(2, min(MOST_READ // (4 * matrix.shape[0] * matrix.shape[1]), MOST_BYTES // cells))
+    most = max(2, min(MOST_READ // (bytes_each or matrix.bytes), MOST_BYTES // cells))
     if len(steps) <= most:
         return steps
     return [steps[k] for k in np.linspace(0, len(steps) - 1, most).round().astype(int)]
 
 
-_FINE: Final = 2048
-"""Bins of the first, relative count: the final ones are chosen once the whole range over training is known."""
+def wanted(page: Frame, matrix: Matrix) -> list[int]:
+    """The steps that the panels of a matrix hold: `affordable` ones, and the settled one."""
+    return sorted({*affordable(page.steps, matrix), settled(page)})
 
 
-def _counts(whole: Array) -> tuple[float, Array]:
-    """The largest absolute weight, and the count in each of 2,048 equal bins between its negative and it."""
-    finite = whole[np.isfinite(whole)]
-    top = float(np.abs(finite).max(initial=0.0)) or 1.0
-    counts, _ = np.histogram(finite, _FINE, (-top, top))
-    return top, counts
+def missing(page: Frame, matrix: Matrix, *, histograms: bool = False) -> list[int]:
+    """The steps that the matrix, or its histograms, will be shown at and that were not read yet."""
+    kept = _of(page, "histogram" if histograms else "still", matrix)
+    steps = histogram_steps(page, matrix) if histograms else wanted(page, matrix)
+    return [step for step in steps if step not in kept]
 
 
-def _histograms(raw: list[tuple[float, Array]]) -> tuple[Array, Array]:
-    """Edges (BINS + 1,) that hold 99.9% of the widest snapshot's weights, and each snapshot's shares in them."""
-    reach = max(_reach(top, counts) for top, counts in raw)
-    edges = np.linspace(-reach, reach, BINS + 1)
-    shares = np.zeros((len(raw), BINS), np.float32)
-    for k, (top, counts) in enumerate(raw):
-        centres = (np.arange(_FINE) + 0.5) / _FINE * 2 * top - top
-        place = np.clip(np.searchsorted(edges, centres) - 1, 0, BINS - 1)
-        shares[k] = np.bincount(place, counts, BINS) / max(1, counts.sum())
-    return edges, shares
+def frames(page: Frame, matrix: Matrix, steps: Sequence[int]) -> WeightFrames:
+    """The matrix at these steps, on one scale; a snapshot that cannot be read costs its own frame."""
+    kept = _of(page, "still", matrix)
+    _fill(page, kept, [step for step in steps if step not in kept], lambda snapshot: _still(snapshot, matrix))
+    found = {step: kept[step] for step in steps if kept[step] is not None}
+    if not found:
+        return _nothing("No snapshot of this matrix can be read.")
+    reach = max(still.reach for still in found.values())
+    if reach == 0:
+        return _nothing("Every weight of this matrix is 0 or not finite, at every snapshot that was read.")
+    values = np.stack([_shades(still, reach) for still in found.values()])
+    nonfinite = sum(still.nonfinite for still in found.values())
+    return WeightFrames(list(found), values, reach, bin_size(matrix.shape), nonfinite)
 
 
-def _reach(top: float, counts: Array) -> float:
-    """How far from 0 one must go to hold 99.9% of the weights."""
-    folded = counts[_FINE // 2 :] + counts[: _FINE // 2][::-1]
-    inside = np.cumsum(folded) >= 0.999 * folded.sum()
-    return float((int(np.argmax(inside)) + 1) / len(folded) * top)
+def _nothing(reason: str) -> WeightFrames:
+    return WeightFrames([], np.zeros(0, np.uint8), 0.0, (1, 1), 0, reason)
+
+
+def _fill(page: Frame, kept: dict[int, Any], steps: Sequence[int], make: Any) -> None:
+    files = snapshots_of(page, page.run) if steps else None
+    paths = files.current() if files is not None else {}
+    for step in steps:
+        try:
+            kept[step] = make(files.open(paths[step])) if files is not None else None
+        except (StrobeError, OSError, KeyError):
+            kept[step] = None
+
+
+def weights(snapshot: Snapshot, matrix: Matrix) -> Array:
+    """The matrix (rows, columns) as floats, of a stacked tensor the one layer alone. Raises KeyError where absent."""
+    name = f"params/{matrix.name}"
+    if matrix.layer is not None and "scale" not in snapshot.spec(name):
+        own = snapshot[name][matrix.layer]
+        return np.asarray(own if own.dtype.kind == "f" else own.astype(np.float32))
+    values = snapshot.values(name)
+    return values if matrix.layer is None else np.asarray(values[matrix.layer])
+
+
+def _still(snapshot: Snapshot, matrix: Matrix) -> Still:
+    whole = weights(snapshot, matrix)
+    picture, _ = binned(whole)
+    nonfinite = whole.size - int(np.count_nonzero(np.isfinite(whole)))
+    sizes = np.abs(picture[np.isfinite(picture)])
+    peak = float(sizes.max(initial=0.0))
+    reach = float(np.quantile(sizes, 0.999)) if sizes.size else 0.0
+    return Still((picture / (peak or 1.0)).astype(np.float16), peak, reach or peak, nonfinite)
+
+
+def _shades(still: Still, reach: float) -> Array:
+    share = np.clip(still.picture.astype(np.float32) * (still.peak / reach), -1, 1)
+    return np.asarray(np.round(128 + 127 * np.nan_to_num(share)).astype(np.uint8))
+
+
+def layers_of(page: Frame, matrix: Matrix) -> list[Matrix]:
+    """The same matrix in every layer."""
+    return [other for other in matrices(page) if other.name == matrix.name]
+
+
+def histogram_steps(page: Frame, matrix: Matrix) -> list[int]:
+    """The steps whose histograms a panel holds: fewer than its matrices where there are many layers."""
+    layers = layers_of(page, matrix)
+    read = 4 * min(matrix.shape[0] * matrix.shape[1], MOST_SAMPLED) * len(layers)
+    # Counting costs some ten times what reading does, so the budget in bytes is a tenth.
+    return sorted({*affordable(page.steps, matrix, 10 * read), settled(page)})
+
+
+def histograms(page: Frame, matrix: Matrix, steps: Sequence[int]) -> Histograms:
+    """How the weights are spread, layer by layer."""
+    layers, kept = layers_of(page, matrix), _of(page, "histogram", matrix)
+    _fill(page, kept, [step for step in steps if step not in kept], lambda snapshot: _spread(snapshot, layers))
+    found = {step: kept[step] for step in steps if kept[step] is not None}
+    both = np.stack(list(found.values())) if found else np.zeros((0, 2, len(layers), MOST_BINS), np.float32)
+    labels = [f"layer {layer.layer}" if layer.layer is not None else layer.name for layer in layers]
+    rows = _sampled_rows(matrix)
+    return Histograms(list(found), labels, both[:, 0], both[:, 1], len(rows) * matrix.shape[1],
+                      matrix.shape[0] * matrix.shape[1])  # fmt: skip
+
+
+def _sampled_rows(matrix: Matrix) -> list[int]:
+    most = max(1, MOST_SAMPLED // matrix.shape[1])
+    return list(map(int, np.unique(np.linspace(0, matrix.shape[0] - 1, min(most, matrix.shape[0])).round())))
+
+
+def _spread(snapshot: Snapshot, layers: Sequence[Matrix]) -> Array:
+    """float32 (2, layers, bins): centres and density, NaN beyond a layer's own bins."""
+    made = np.full((2, len(layers), MOST_BINS), np.nan, np.float32)
+    for k, layer in enumerate(layers):
+        found = histogram(np.asarray(weights(snapshot, layer)[_sampled_rows(layer)], np.float32))
+        bins = len(found.density)
+        made[0, k, :bins] = (found.edges[1:] + found.edges[:-1]) / 2 if bins else np.nan
+        made[1, k, :bins] = found.density
+    return made

@@ -1,26 +1,30 @@
-"""The panels of the Weights page: a matrix, its histogram and singular values at the cursor, its ranks over time."""
+"""The panels of the Weights page: a matrix and its histograms at the cursor, then what its spectrum and bands tell.
+
+The step under the cursor is read and shown first; the other snapshots follow once the page stands.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import streamlit as st
 
 from strobe.charts import moment
-from strobe.charts.curves import Series
-from strobe.charts.theme import SERIES
+from strobe.charts.curves import Series, curves
+from strobe.charts.theme import SEQUENTIAL, SERIES
 from strobe.derive.movies import Wanted
-from strobe.ui import derived_panels, movie_button, panels, state
-from strobe.ui.data import Answer, literal
+from strobe.ui import band_panels, derived_panels, movie_button, panels, spectrum_panels, state, weight_frames
 from strobe.ui.frame import Frame
-from strobe.ui.moments import step_marks
-from strobe.ui.text import number
-from strobe.ui.weight_frames import Matrix, WeightFrames, affordable, frames, matrices
+from strobe.ui.text import number, size
+from strobe.ui.weight_frames import Histograms, Matrix, WeightFrames, matrices
 
-MOST_VALUES: Final = 512
-"""Singular values that bars can show; of more, the largest."""
+Later = Callable[[], None]
+"""Reads what a panel still lacks and draws it again."""
+FEW = 3
+"""Steps that are read before a panel is first drawn."""
 
 
 def pick(page: Frame) -> Matrix | None:
@@ -36,143 +40,156 @@ def pick(page: Frame) -> Matrix | None:
     return found[state.remember("matrix", st.session_state["matrix"], first)]
 
 
-def heatmap(page: Frame, matrix: Matrix, found: WeightFrames, *, key: str = "weights", tallest: int = 420) -> None:
+def at_once(missing: list[int], draw: Callable[[bool], None]) -> Later:
+    """Draws a panel: `draw(True)` with all its steps, or where many of them are `missing` `draw(False)` with the
+    settled one, and the function that is returned does the rest."""
+    place = st.empty()
+    # The settled step takes some ten milliseconds: with one or two more there is nothing to wait for.
+    whole = len(missing) < FEW
+
+    def all_of_it() -> None:
+        with place.container():
+            draw(True)
+
+    with place.container():
+        draw(whole)
+    return (lambda: None) if whole else all_of_it
+
+
+def matrix_at_once(page: Frame, matrix: Matrix, *, key: str = "weights", tallest: int = 420) -> Later:
+    """The heatmap of a matrix, its settled step first."""
+
+    def draw(whole: bool) -> None:
+        steps = weight_frames.wanted(page, matrix) if whole else [weight_frames.settled(page)]
+        heatmap(page, matrix, weight_frames.frames(page, matrix, steps), whole, key=key, tallest=tallest)
+
+    return at_once(weight_frames.missing(page, matrix), draw)
+
+
+def heatmap(page: Frame, matrix: Matrix, found: WeightFrames, whole: bool, *, key: str, tallest: int) -> None:
     """The matrix at the cursor: blue below 0, red above, one scale for all steps."""
+    if not found.steps:
+        panels.caption(found.reason)
+        return
     rows, columns = found.values.shape[1:]
+    some = len(weight_frames.wanted(page, matrix)) < len(page.steps)
+    st.session_state["_follows_server"] = st.session_state.get("_follows_server") or some
     header = {
         "kind": "tiles", "subject": f"{page.run} {matrix.label}", "follows": True, "run": page.run,
         "steps": found.steps, "labels": [matrix.label], "rows": rows, "columns": columns, "across": 1,
         "widest": 2 * tallest, "tallest": tallest, "map": "diverging", "low": f"−{number(found.reach, 2)}",
         "high": number(found.reach, 2), "low_value": -found.reach, "high_value": found.reach,
         "row_bin": found.bins[0], "column_bin": found.bins[1], "axes": ["row", "column"],
-        "windowed": len(found.steps) < len(page.steps), "shift": page.shift,
+        "windowed": False, "sampled": some or not whole, "shift": page.shift,
         "alt": f"Weights of {matrix.label}, {matrix.shape[0]} by {matrix.shape[1]}, at the step of the cursor",
     }  # fmt: skip
-    panels.show(key, header, {"values": found.values})
+    panels.show(key if whole else f"{key}_first", header, {"values": found.values})
+    text = _words(page, matrix, found, whole)
+    if whole:
+        _tools(page, matrix, found, key, text)
+    else:
+        panels.caption(text)
+
+
+def _tools(page: Frame, matrix: Matrix, found: WeightFrames, key: str, text: str) -> None:
+    """The caption with the settled step as data and as an image."""
+    at = max((k for k, step in enumerate(found.steps) if step <= weight_frames.settled(page)), default=0)
+    values = (found.values[at].astype(np.float64) - 128) / 127 * found.reach
+
+    def table() -> pa.Table:
+        row, column = (axis.ravel() for axis in np.indices(values.shape))
+        return pa.table({
+            "first_row": row * found.bins[0], "first_column": column * found.bins[1], "mean": values.ravel(),
+        })  # fmt: skip
+
+    def figure() -> Any:
+        quantity = f"{page.run} {matrix.label}, step {found.steps[at]:,}"
+        return moment.Matrix(values, found.reach, quantity, ("row (output)", "column (input)"), found.bins)
+
+    source = f"-- read from the snapshot of step {found.steps[at]:,}: params/{matrix.name}, to one part in 127"
+    panels.tools(key, text, [source], table, figure)
+
+
+def _words(page: Frame, matrix: Matrix, found: WeightFrames, whole: bool) -> str:
     text = f"{matrix.shape[0]:,} rows (outputs) by {matrix.shape[1]:,} columns (inputs)."
     if found.bins != (1, 1):
         text += f" Each cell is the mean of {found.bins[0]} by {found.bins[1]} weights."
+    if not whole:
+        return text + " Reading the other steps …"
     if len(found.steps) < len(page.steps):
-        text += f" Read at {len(found.steps)} of {len(page.steps)} snapshots."
+        text += (
+            f" Read at {len(found.steps)} of {len(page.steps):,} snapshots ({size(len(found.steps) * matrix.bytes)});"
+        )
+        text += " another is read when the cursor rests on it."
     if found.nonfinite:
         text += f" {found.nonfinite:,} weights are not finite."
-    panels.caption(text + " Colours end at the 99.9th percentile of all steps.")
+    return text + " Colours end at the largest 99.9th percentile of these steps."
 
 
-def histogram(page: Frame, matrix: Matrix, found: WeightFrames) -> None:
-    """How the weights are spread at the cursor."""
-    centres = (found.edges[1:] + found.edges[:-1]) / 2
-    header = {
-        "kind": "bars", "subject": f"histogram {page.run} {matrix.label}", "follows": True, "run": page.run,
-        "steps": found.steps, "labels": [number(centre, 2) for centre in centres], "marked": [], "height": 220,
-        "colour": SERIES[0], "what": "weights near", "quantity": "share", "windowed": False,
-        "alt": f"Histogram of the weights of {matrix.label} at the step of the cursor",
-    }  # fmt: skip
-    panels.title("Weights at the cursor")
-    panels.show("weight_histogram", header, {"values": found.shares})
-    panels.caption(
-        "Share of the weights in each bin; the bins hold 99.9% at every step, the outer two the rest as well."
-    )
+def histogram(page: Frame, matrix: Matrix) -> Later:
+    """How the weights of every layer are spread at the cursor; the function that is returned adds the other steps."""
+    with panels.head("weight_histogram"):
+        many = len(weight_frames.layers_of(page, matrix)) > 1
+        panels.title("Weights at the cursor" + (", by layer" if many else ""))
+        state.offer("counts", ["linear", "log"], "linear")
+        st.segmented_control(
+            "Counts", ["linear", "log"], key="counts", required=True, persist_state="session",
+            label_visibility="collapsed", format_func=str.capitalize,
+        )  # fmt: skip
+    state.remember("counts", st.session_state["counts"], "linear")
+
+    def draw(whole: bool) -> None:
+        steps = weight_frames.histogram_steps(page, matrix) if whole else [weight_frames.settled(page)]
+        _spread(page, matrix, weight_frames.histograms(page, matrix, steps), whole)
+
+    return at_once(weight_frames.missing(page, matrix, histograms=True), draw)
 
 
-def _rows(page: Frame, matrix: Matrix) -> str:
-    layer = "IS NULL" if matrix.layer is None else f"= {matrix.layer}"
-    return f"""FROM spectra WHERE run = {literal(page.run)} AND tensor = {literal(matrix.name)}
-  AND layer {layer} AND part = 'whole' AND head IS NULL"""
-
-
-def singular_values(page: Frame, matrix: Matrix, *, key: str = "singular_values", height: int = 220) -> None:
-    """The singular values at the cursor, largest first."""
-    panels.title("Singular values at the cursor")
-    answer = page.reader.ask(f"""SELECT step, singular_values[:{MOST_VALUES}] AS singular_values
-{_rows(page, matrix)} AND singular_values IS NOT NULL ORDER BY step""")
-    if not answer.table.num_rows:
-        panels.caption("No singular values are stored for this matrix.")
+def _spread(page: Frame, matrix: Matrix, found: Histograms, whole: bool) -> None:
+    if not found.steps or not np.isfinite(found.density).any():
+        panels.caption("No histogram: the weights are all equal, not finite, or cannot be read.")
         return
-    values = np.stack([np.asarray(row, np.float32) for row in answer.table["singular_values"].to_pylist()])
+    some, log = whole and len(found.steps) < len(page.steps), st.session_state["counts"] == "log"
+    st.session_state["_follows_server"] = st.session_state.get("_follows_server") or some
     header = {
-        "kind": "bars", "subject": f"spectrum {page.run} {matrix.label}", "follows": True, "run": page.run,
-        "steps": answer.table["step"].to_pylist(), "labels": [str(k + 1) for k in range(values.shape[1])],
-        "marked": [], "height": height, "colour": SERIES[0], "what": "singular value", "quantity": "value",
-        "windowed": False, "shift": page.shift, "alt": f"Singular values of {matrix.label} at the step of the cursor",
+        "kind": "profile", "subject": f"histogram {page.run} {matrix.name}", "follows": True, "run": page.run,
+        "steps": found.steps, "count": found.density.shape[2], "log": log, "height": 230, "windowed": False,
+        "sampled": some or not whole, "lines": _looks(found.layers), "ghosts": [], "x_name": "weight", "shift": 0,
+        "alt": f"Density of the weights of {matrix.name} in {len(found.layers)} layers at the step of the cursor",
     }  # fmt: skip
-    panels.show(key, header, {"values": values})
-    many = min(matrix.shape)
-    text = f"The largest {MOST_VALUES} of {many:,}." if many > MOST_VALUES else f"All {many:,}, largest first."
-    at = max((k for k, step in enumerate(answer.table["step"].to_pylist()) if step <= (page.step or 0)), default=0)
-    names = [str(k + 1) for k in range(values.shape[1])]
-    panels.tools(
-        key, text, [answer.sql], lambda: answer.table,
-        lambda: moment.bars(names, values[at], x_title="singular value", y_title="value"),
+    panels.show(
+        "weight_histogram" if whole else "weight_histogram_first", header,
+        {"x": np.ascontiguousarray(found.centres), "y": np.ascontiguousarray(found.density)},
     )  # fmt: skip
-
-
-def ranks(page: Frame, matrix: Matrix) -> None:
-    """How many directions the matrix uses, over training."""
-    panels.title("Ranks over training")
-    answer = page.reader.ask(f"""SELECT step, name AS series, value
-FROM (SELECT step, stable_rank, effective_rank, participation_ratio {_rows(page, matrix)})
-UNPIVOT (value FOR name IN (stable_rank, effective_rank, participation_ratio))
-ORDER BY series, step""")
-    looks = {
-        "effective_rank": Series("effective rank", SERIES[0]), "stable_rank": Series("stable rank", SERIES[1]),
-        "participation_ratio": Series("participation ratio", SERIES[2]),
-    }  # fmt: skip
-    about = f"Of at most {min(matrix.shape):,} directions. Definitions: docs/analyses.md."
-    derived_panels.lines(page, "ranks", answer, looks, y_title="rank", about=about, marks=step_marks(page))
-
-
-def tail(page: Frame, matrix: Matrix) -> None:
-    """The exponent of the tail of the eigenvalues, over training."""
-    panels.title("Heavy tail (alpha) over training")
-    answer = page.reader.ask(f"""SELECT step, 'alpha' AS series, alpha AS value, alpha_ks, alpha_n, note
-{_rows(page, matrix)} ORDER BY step""")
-    notes = {row["note"] for row in answer.table.to_pylist() if row["value"] is None}
-    if notes and not any(row["value"] is not None for row in answer.table.to_pylist()):
-        panels.caption(f"No exponent: {next(iter(notes))}.")
+    text = "Density; every step and layer has bins of its own (Freedman-Diaconis) over its central 99.9%."
+    if found.sampled < found.total:
+        text += f" Counted: {found.sampled:,} of {found.total:,} weights a layer, evenly spaced rows."
+    if not whole:
+        panels.caption(text)
         return
-    about = "Power law fitted to the largest eigenvalues of WᵀW; the data has its Kolmogorov-Smirnov distance."
-    derived_panels.lines(page, "alpha", answer, {"alpha": Series("alpha", SERIES[5])}, y_title="alpha", about=about,
-                         marks=step_marks(page))  # fmt: skip
+    at = max((k for k, step in enumerate(found.steps) if step <= weight_frames.settled(page)), default=0)
+
+    def table() -> pa.Table:
+        layer, column = np.nonzero(np.isfinite(found.density[at]))
+        return pa.table({
+            "series": np.asarray(found.layers, dtype=object)[layer].tolist(),
+            "x": found.centres[at][layer, column].astype(float), "y": found.density[at][layer, column].astype(float),
+        })  # fmt: skip
+
+    def figure() -> Any:
+        series = [Series(look["label"], look["colour"]) for look in _looks(found.layers)]
+        return curves(table(), series, x_title=f"weight of {matrix.name}", y_title="density", log=log)
+
+    source = f"-- read from the snapshot of step {found.steps[at]:,}: params/{matrix.name}"
+    panels.tools("weight_histogram", text, [source], table, figure)
 
 
-def bands(page: Frame, matrix: Matrix) -> None:
-    """Where the weight lies relative to the diagonal, at the cursor."""
-    panels.title("Distance from the diagonal")
-    answer = _bands(page.reader.key, page.reader.version, page.run, matrix, page)
-    looks = {"10": Series("within 10% of the width", SERIES[0]), "25": Series("within 25%", SERIES[1]),
-             "50": Series("within 50%", SERIES[2])}  # fmt: skip
-    about = "Share of the squared weights near the diagonal (row number and column number compared as they are)."
-    derived_panels.lines(page, "bands", answer, looks, y_title="share of energy", share=True, about=about,
-                         marks=step_marks(page))  # fmt: skip
-
-
-@st.cache_resource(max_entries=16, show_spinner="Measuring bands …")
-def _bands(key: str, version: str, run: str, matrix: Matrix, _page: Frame) -> Answer:
-    from etl.errors import StrobeError
-    from strobe.analysis.banding import band_profile
-    from strobe.ui.frames import snapshots_of
-
-    del key, version
-    files = snapshots_of(_page, run)
-    rows: list[dict[str, object]] = []
-    paths = files.current() if files is not None else {}
-    for step in affordable(_page.steps, matrix):
-        try:
-            values = files.open(paths[step]).values(f"params/{matrix.name}") if files is not None else None
-            if values is None:
-                continue
-            energy = band_profile(np.asarray(values if matrix.layer is None else values[matrix.layer])).energy
-        except (StrobeError, OSError, KeyError):
-            continue
-        inside = np.cumsum(energy)
-        for percent in (10, 25, 50):
-            at = max(0, round(percent / 100 * len(energy)) - 1)
-            value = float(inside[at])
-            rows.append({"step": step, "series": str(percent), "value": value if np.isfinite(value) else None})
-    schema = pa.schema([("step", pa.int64()), ("series", pa.string()), ("value", pa.float64())])
-    sql = f"-- read from the snapshots: params/{matrix.name}"
-    return Answer(sql, pa.Table.from_pylist(rows, schema), 0.0)
+def _looks(layers: list[str]) -> list[dict[str, str]]:
+    """Few layers in colours that tell them apart, many in a ramp from the first to the last."""
+    if len(layers) <= len(SERIES) - 1:
+        return [{"label": name, "colour": SERIES[k]} for k, name in enumerate(layers)]
+    ramp = [SEQUENTIAL[round(k)] for k in np.linspace(0, len(SEQUENTIAL) - 2, len(layers))]
+    return [{"label": name, "colour": colour} for name, colour in zip(layers, ramp, strict=True)]
 
 
 def matrix_row(page: Frame) -> None:
@@ -180,22 +197,23 @@ def matrix_row(page: Frame) -> None:
     matrix = pick(page)
     if matrix is None:
         return
-    found = frames(page, matrix)
-    if not found.steps:
-        panels.caption(found.reason)
-        return
     left, right = st.columns([3, 2], gap="medium")
     with left:
         panels.title(f"{matrix.label} at the cursor")
-        heatmap(page, matrix, found)
+        matrix_later = matrix_at_once(page, matrix)
         movie_button.draw(page, Wanted("weights", matrix.name, matrix.layer or 0))
-        bands(page, matrix)
+        spread_later = histogram(page, matrix)
     with right:
-        histogram(page, matrix, found)
+        spectrum_panels.at_cursor(page, matrix)
         analysed = derived_panels.ready(page, ("spectra",))
         if analysed:
-            singular_values(page, matrix)
-            ranks(page, matrix)
+            spectrum_panels.over_training(page, matrix)
+            spectrum_panels.ranks(page, matrix)
     if analysed:
         with left:
-            tail(page, matrix)
+            spectrum_panels.tail(page, matrix)
+    # From here on the page stands, and only what follows the cursor to other steps is still missing.
+    matrix_later()
+    spread_later()
+    with right:
+        band_panels.draw(page, matrix)

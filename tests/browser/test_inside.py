@@ -31,7 +31,10 @@ def canvas(page: Any, key: str) -> Any:
     [
         ("attention", ["attention", "attention_at_0", "scores_lines"]),
         ("embeddings?axes=7", ["embeddings", "roundness"]),
-        ("weights", ["weights", "weight_histogram", "singular_values", "ranks", "activation_lines"]),
+        (
+            "weights",
+            ["weights", "weight_histogram", "singular_values", "spectrum_lines", "band_profile", "activation_lines"],
+        ),
         ("fourier", ["fourier_losses", "fourier_grid", "fourier_bars", "fourier_neurons", "fourier_clusters"]),
     ],
 )

@@ -1,6 +1,6 @@
 import { clock } from "./clock.js";
 import { heatmap, line, rule, scatter } from "./draw.js";
-import { barFrames, tileFrames } from "./frames.js";
+import { barFrames, profileFrames, tileFrames } from "./frames.js";
 import { atOrBefore, duration, moment, ramp, scale, words } from "./scales.js";
 // What a panel can show. Each kind: begin (new data), height, draw, and the pointer events that it wants.
 
@@ -284,4 +284,4 @@ export const embedding = {
   pointerleave(p) { p.hideTip(); },
 };
 
-export const kinds = { curves, grid, attention, embedding, bars: barFrames, tiles: tileFrames };
+export const kinds = { curves, grid, attention, embedding, bars: barFrames, tiles: tileFrames, profile: profileFrames };

@@ -1,0 +1,107 @@
+"""How far from the diagonal the weight of a matrix lies: at the cursor, and over training."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import streamlit as st
+
+from etl.errors import StrobeError
+from strobe.analysis.banding import band_profile
+from strobe.charts.curves import Series, curves
+from strobe.charts.theme import SERIES
+from strobe.ui import derived_panels, panels, weight_frames
+from strobe.ui.data import Answer
+from strobe.ui.frame import Frame
+from strobe.ui.frames import snapshots_of
+from strobe.ui.moments import step_marks
+from strobe.ui.weight_frames import Matrix
+
+POINTS: Final = 96
+"""Of the profile: distances are grouped so that there are no more."""
+INSIDE: Final = {"10": "within 10% of the width", "25": "within 25%", "50": "within 50%"}
+
+Array = np.ndarray[Any, Any]
+
+
+def draw(page: Frame, matrix: Matrix) -> None:
+    """The profile at the cursor, and the shares near the diagonal over training."""
+    steps, energy, entries = _bands(page.reader.key, page.reader.version, page.run, matrix, page)
+    panels.title("Distance from the diagonal, at the cursor")
+    if not steps:
+        panels.caption("No snapshot of this matrix has a band profile: it is all zero, not finite, or unreadable.")
+        return
+    _profile(page, matrix, steps, energy, entries)
+    panels.title("Near the diagonal over training")
+    inside, rows = np.cumsum(energy, axis=1), []
+    for percent in INSIDE:
+        at = max(0, round(int(percent) / 100 * energy.shape[1]) - 1)
+        rows += [
+            {"step": step, "series": percent, "value": float(value)}
+            for step, value in zip(steps, inside[:, at], strict=True)
+        ]
+    schema = pa.schema([("step", pa.int64()), ("series", pa.string()), ("value", pa.float64())])
+    answer = Answer(_source(matrix), pa.Table.from_pylist(rows, schema), 0.0)
+    looks = {name: Series(words, SERIES[k]) for k, (name, words) in enumerate(INSIDE.items())}
+    about = "Share of the squared weights near the diagonal (row number and column number compared as they are)."
+    derived_panels.lines(page, "bands", answer, looks, y_title="share of energy", share=True, about=about,
+                         marks=step_marks(page))  # fmt: skip
+
+
+def _source(matrix: Matrix) -> str:
+    return f"-- read from the snapshots: params/{matrix.name}"
+
+
+def _profile(page: Frame, matrix: Matrix, steps: list[int], energy: Array, entries: Array) -> None:
+    """The mean square at each distance over that of the whole matrix: 1 without structure."""
+    each = -(-energy.shape[1] // POINTS)
+    starts = np.arange(0, energy.shape[1], each)
+    counts = np.add.reduceat(entries, starts)
+    density = np.add.reduceat(energy, starts, axis=1) * entries.sum() / counts
+    ends = np.append(starts[1:], energy.shape[1])
+    x = ((starts + ends - 1) / 2).astype(np.float32)
+    header = {
+        "kind": "profile", "subject": f"bands {page.run} {matrix.label}", "follows": True, "run": page.run,
+        "steps": steps, "count": len(x), "log": False, "height": 200, "windowed": False,
+        "sampled": len(steps) < len(page.steps),
+        "lines": [{"label": "mean square", "colour": SERIES[0]}], "ghosts": [], "x_name": "distance",
+        "alt": f"Mean square weight of {matrix.label} by distance from the diagonal at the step of the cursor",
+    }  # fmt: skip
+    panels.show("band_profile", header, {"x": x, "y": density.astype(np.float32)})
+    at = max((k for k, step in enumerate(steps) if step <= weight_frames.settled(page)), default=0)
+
+    def table() -> pa.Table:
+        return pa.table({"distance": x.astype(float), "mean_square": density[at]})
+
+    def figure() -> Any:
+        series = Series(f"{page.run}, step {steps[at]:,}", SERIES[0])
+        drawn = pa.table({"series": [series.label] * len(x), "x": x.astype(float), "y": density[at]})
+        return curves(
+            drawn, [series], x_title="distance from the diagonal", y_title="relative mean square", log=False
+        )
+
+    grouped = f" Each point holds {each} distances." if each > 1 else ""
+    text = f"Mean squared weight at |row − column| over that of the whole matrix: 1 without structure.{grouped}"
+    panels.tools("band_profile", text, [_source(matrix)], table, figure)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Measuring bands …")
+def _bands(key: str, version: str, run: str, matrix: Matrix, _page: Frame) -> tuple[list[int], Array, Array]:
+    """Steps, the energy (steps, distances) at each, and the entries (distances,)."""
+    del key, version
+    files = snapshots_of(_page, run)
+    steps, energy = [], []
+    entries: Array = np.zeros(0)
+    paths = files.current() if files is not None else {}
+    for step in weight_frames.affordable(_page.steps, matrix):
+        try:
+            profile = band_profile(weight_frames.weights(files.open(paths[step]), matrix)) if files else None
+        except (StrobeError, OSError, KeyError):
+            continue
+        if profile is not None and np.isfinite(profile.energy).all():
+            steps.append(step)
+            energy.append(profile.energy)
+            entries = profile.entries
+    return steps, np.stack(energy) if energy else np.zeros((0, 0)), entries

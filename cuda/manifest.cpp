@@ -53,12 +53,12 @@ std::string tensor_fault(const Tensor& tensor) {
     if (const std::string fault = text_fault(tensor.dims[i]); !fault.empty()) return "dims: a name " + fault;
     if (std::find(tensor.dims.begin(), tensor.dims.begin() + static_cast<std::ptrdiff_t>(i), tensor.dims[i]) !=
         tensor.dims.begin() + static_cast<std::ptrdiff_t>(i))
-      return "dims: " + tensor.dims[i] + " stands twice";
-    if (tensor.shape[i] < 1) return "shape: is " + std::to_string(tensor.shape[i]) + " along " + tensor.dims[i];
+      return "dims: " + shown(tensor.dims[i]) + " stands twice";
+    if (tensor.shape[i] < 1) return "shape: is " + std::to_string(tensor.shape[i]) + " along " + shown(tensor.dims[i]);
   }
   if (tensor.dims[0] == "layer" && tensor.shape[0] > kMaxLayers)
     return "shape: has " + std::to_string(tensor.shape[0]) + " layers; at most 32767 are read";
-  if (itemsize(tensor.dtype) == 0) return "dtype: " + tensor.dtype + " is unknown; known are " + kDtypes;
+  if (itemsize(tensor.dtype) == 0) return "dtype: " + shown(tensor.dtype) + " is unknown; known are " + kDtypes;
   return {};
 }
 
@@ -106,11 +106,12 @@ Json tensor_entry(const Tensor& tensor) {
   return entry;
 }
 
-std::string shown(const Json* value) { return value ? value->dump() : "absent"; }
+std::string shown_value(const Json* value) { return value ? shown(value->dump()) : "absent"; }
 
 // A tensor of a manifest as a person tells it from another.
 std::string shown_tensor(const Json& tensor) {
-  return shown(tensor.find("name")) + " " + shown(tensor.find("shape")) + " " + shown(tensor.find("dtype"));
+  return shown_value(tensor.find("name")) + " " + shown_value(tensor.find("shape")) + " " +
+         shown_value(tensor.find("dtype"));
 }
 
 }  // namespace
@@ -129,6 +130,14 @@ std::string text_fault(std::string_view text) {
     if (++characters > kMaxName) return "is longer than 16384 characters";
   }
   return {};
+}
+
+std::string shown(std::string_view name) {
+  constexpr std::size_t most = 80;
+  if (name.size() <= most) return std::string(name);
+  std::size_t cut = most;
+  while (cut > most - 4 && (static_cast<unsigned char>(name[cut]) & 0xC0) == 0x80) --cut;
+  return std::string(name.substr(0, cut)) + "...";
 }
 
 std::string run_id(std::string_view name) {
@@ -164,7 +173,7 @@ bool check_tensors(const std::vector<Tensor>& tensors, std::string& why) {
     std::string fault = tensor_fault(tensors[i]);
     if (fault.empty() && !names.insert(tensors[i].name).second) fault = "name: stands twice";
     if (fault.empty()) continue;
-    why = "tensor " + tensors[i].name + " (number " + std::to_string(i) + "): " + fault;
+    why = "tensor " + shown(tensors[i].name) + " (number " + std::to_string(i) + "): " + fault;
     return false;
   }
   return true;
@@ -210,7 +219,7 @@ std::string first_change(const Json& there, const Json& ours) {
     for (const auto& [key, ignored] : side->members) {
       const Json *old_value = old_model->find(key), *new_value = new_model->find(key);
       if (!old_value || !new_value || *old_value != *new_value)
-        return "model." + key + " is " + shown(old_value) + " there and " + shown(new_value) + " now";
+        return "model." + key + " is " + shown_value(old_value) + " there and " + shown_value(new_value) + " now";
     }
   const Json* old_tensors = there.find("snapshot")->find("tensors");
   const Json* new_tensors = ours.find("snapshot")->find("tensors");

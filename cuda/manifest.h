@@ -25,6 +25,9 @@ std::string run_id(std::string_view name);
 // What keeps `text` from being a name that a person reads, or "".
 std::string text_fault(std::string_view text);
 
+// `name` as a message shows it, cut after 80 bytes or so.
+std::string shown(std::string_view name);
+
 // Whether readers take these tensors (still without offsets), by themselves and together.
 bool check_tensors(const std::vector<Tensor>& tensors, std::string& why);
 

@@ -156,7 +156,7 @@ void strobe_recorder::scalar(const char* name, double value) {
 }
 
 bool strobe_recorder::snapshot(std::int64_t step, void* stream) {
-  const double began = seconds();
+  const double began = steady_seconds();
   const std::lock_guard<std::mutex> lock(calls_);
   last_step_ = std::max(last_step_, step);
   if (step < 0 || !taken_.insert(step).second) {
@@ -171,7 +171,7 @@ bool strobe_recorder::snapshot(std::int64_t step, void* stream) {
     job.time = unix_time();
     job.copy_code = copy(*job.slot, stream);
     job.owns_recorder_ms = put_scalars(step, job.slot->data());
-    job.call_ms = 1000 * (seconds() - began);
+    job.call_ms = 1000 * (steady_seconds() - began);
     writer_->submit(job);
   }
   const bool queued = job.slot && !job.copy_code;

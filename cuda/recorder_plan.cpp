@@ -18,14 +18,14 @@ bool take_tensor(const strobe_tensor& given, std::vector<Tensor>& out, std::stri
   Tensor tensor;
   tensor.name = or_empty(given.name);
   tensor.dtype = or_empty(given.dtype);
-  const std::string where = "tensor " + tensor.name + " (number " + std::to_string(out.size()) + "): ";
+  const std::string where = "tensor " + shown(tensor.name) + " (number " + std::to_string(out.size()) + "): ";
   if (given.n_dims < 1 || given.n_dims > STROBE_MAX_DIMS) return why = where + "shape: must have 1 to 8 axes", false;
   for (int i = 0; i < given.n_dims; ++i) tensor.dims.push_back(or_empty(given.dims[i]));
   tensor.shape.assign(given.shape, given.shape + given.n_dims);
   if (!given.data) return why = where + "data: is NULL", false;
   if (given.l2_of < 0) return why = where + "l2_of: is " + std::to_string(given.l2_of), false;
   if (given.l2_of && tensor.dtype != "float32" && tensor.dtype != "float64")
-    return why = where + "dtype: norms are float32 or float64, not " + tensor.dtype, false;
+    return why = where + "dtype: norms are float32 or float64, not " + shown(tensor.dtype), false;
   out.push_back(std::move(tensor));
   return true;
 }
@@ -56,7 +56,7 @@ bool lay_out(const strobe_tensor* given, std::size_t count, Plan& plan, std::str
     std::size_t bytes = 0, end = 0;
     if (__builtin_mul_overflow(runs * sizeof(float), static_cast<std::size_t>(given[i].l2_of), &bytes) ||
         __builtin_add_overflow(from, bytes, &end) || end > kMostBytes)
-      return why = "tensor " + tensor.name + ": what its norms are taken of is larger than any memory", false;
+      return why = "tensor " + shown(tensor.name) + ": what its norms are taken of is larger than any memory", false;
     layout.copies.push_back({given[i].data, from, bytes});
     layout.norms.push_back({from, tensor.offset, runs, bytes / sizeof(float) / runs, tensor.dtype == "float64"});
     layout.slot_bytes = aligned(end);

@@ -40,7 +40,7 @@ std::chrono::duration<double> duration(double seconds) { return std::chrono::dur
 
 }  // namespace
 
-double seconds() {
+double steady_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
@@ -206,7 +206,7 @@ int Writer::write_line(const std::string& text) {
 }
 
 void Writer::write(const Job& job) noexcept {
-  const double began = seconds();
+  const double began = steady_seconds();
   int kind = 0;
   std::string why;
   try {
@@ -222,7 +222,7 @@ void Writer::write(const Job& job) noexcept {
   } catch (const std::exception&) {
     kind = ENOMEM;
   }
-  done(job, kind, 1000 * (seconds() - began));
+  done(job, kind, 1000 * (steady_seconds() - began));
   if (kind) {
     failed("step " + std::to_string(job.step), kind, why.empty() ? "no memory" : why);
   } else {

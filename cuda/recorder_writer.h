@@ -22,7 +22,7 @@ constexpr double kCloseTimeoutS = 60;
 // Kinds of trouble that have no errno; the last two are the caller's mistakes.
 constexpr int kCopyFailed = -1, kBadStep = -2, kBadName = -3;
 
-double seconds();  // of a clock that never jumps
+double steady_seconds();  // of a clock that never jumps
 
 // What the writer has to know of the run.
 struct Target {

@@ -44,11 +44,11 @@ bool place(std::vector<Tensor>& tensors, std::size_t& file_bytes, std::string& w
     std::size_t bytes = itemsize(tensor.dtype);
     for (const std::int64_t extent : tensor.shape)
       if (__builtin_mul_overflow(bytes, static_cast<std::size_t>(extent), &bytes) || bytes > kMostBytes)
-        return why = "tensor " + tensor.name + ": its shape is larger than any file", false;
+        return why = "a shape is larger than any file, that of tensor " + tensor.name, false;
     tensor.offset = aligned(end);
     tensor.bytes = bytes;
     end = tensor.offset + bytes;
-    if (end > kMostBytes) return why = "tensor " + tensor.name + ": the snapshot gets larger than any file", false;
+    if (end > kMostBytes) return why = "the snapshot gets larger than any file with tensor " + tensor.name, false;
   }
   file_bytes = aligned(end);
   return true;

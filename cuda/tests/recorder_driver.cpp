@@ -155,7 +155,7 @@ class Driver {
   // What has to do with this process, or with one function alone.
   Json system(const std::string& name, const std::vector<Json>& arguments) {
     if (name == "fork") return in_a_child();
-    if (name == "uid") return Json(::setgid(65534) || ::setuid(static_cast<uid_t>(whole(&arguments.at(1)))));
+    if (name == "uid") return Json(::setgid(65534) != 0 || ::setuid(static_cast<uid_t>(whole(&arguments.at(1)))) != 0);
     if (name == "fsize") {
       rlimit limit{};
       ::getrlimit(RLIMIT_FSIZE, &limit);
@@ -180,9 +180,9 @@ class Driver {
   }
 
   Json open(const Json& options, const Json& tensors) {
-    data_.clear();
+    std::vector<std::vector<char>> data;  // stays where it is when the vectors move
     std::vector<strobe_tensor> given;
-    for (const Json& tensor : tensors.items) given.push_back(take(tensor));
+    for (const Json& tensor : tensors.items) given.push_back(take(tensor, data));
     strobe_options with{};
     with.folder = text_or_null(options, "folder");
     with.name = text_or_null(options, "name");
@@ -207,11 +207,13 @@ class Driver {
     char error[512] = "untouched";
     strobe_recorder* recorder = strobe_open(&with, given.data(), static_cast<int>(given.size()), error, sizeof error);
     if (!recorder) return Json::object().set("error", error);
-    if (!recorder_) recorder_ = recorder;
+    if (recorder_) std::abort();
+    recorder_ = recorder;
+    data_ = std::move(data);
     return Json::object();
   }
 
-  strobe_tensor take(const Json& given) {
+  static strobe_tensor take(const Json& given, std::vector<std::vector<char>>& data) {
     strobe_tensor tensor{};
     tensor.name = text_or_null(given, "name");
     tensor.dtype = text_or_null(given, "dtype");
@@ -222,8 +224,8 @@ class Driver {
     const auto& shape = given.find("shape")->items;
     for (std::size_t i = 0; i < shape.size() && i < STROBE_MAX_DIMS; ++i) tensor.shape[i] = whole(&shape[i]);
     if (const char* file = text_or_null(given, "file")) {
-      data_.push_back(read_file(file));
-      tensor.data = data_.back().data();
+      data.push_back(read_file(file));
+      tensor.data = data.back().empty() ? "" : data.back().data();
     }
     return tensor;
   }
@@ -253,6 +255,14 @@ class Driver {
   }
 
   void set_gate(const Json& wanted) {
+    if (const Json* ms = wanted.find("open_after_ms")) {
+      std::thread([pause = whole(ms)] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(pause));
+        const std::lock_guard<std::mutex> lock(gate.mutex);
+        gate.open = true;
+        gate.changed.notify_all();
+      }).detach();
+    }
     const std::lock_guard<std::mutex> lock(gate.mutex);
     const auto take = [&](const char* key, int& value) { value = static_cast<int>(whole(wanted.find(key), value)); };
     int open = gate.open;

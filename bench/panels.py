@@ -5,10 +5,12 @@ Panels are timed from the snapshots on disk to the bytes that travel to the brow
 
 from __future__ import annotations
 
+import itertools
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +21,7 @@ import strobe
 from strobe.charts import movie
 from strobe.charts.export import image
 from strobe.charts.figures import make
+from strobe.charts.movie_frames import Words, embedding_frame, matrix_frame
 from strobe.charts.request import Request
 from strobe.ui import frames, weight_frames
 from strobe.ui.weight_frames import Matrix
@@ -58,24 +61,29 @@ def panels() -> bool:
 
 
 def movies(folder: Path) -> bool:
-    """From the frames' data to the file."""
+    """From the frames' data to the file, no frame kept from before: an embedding, and the matrix that fills a frame
+    with noise."""
     random = np.random.default_rng(0)
-    points = random.normal(size=(FRAMES, 98, 2))
-    labels = [str(k) for k in range(98)]
+    points, weights = random.normal(size=(FRAMES, 98, 2)), random.normal(size=(FRAMES, 171, 128))
+    labels, words = [*map(str, range(97)), "="], Words("step", "about")
+    subjects: dict[str, Callable[[int], Any]] = {
+        "embedding": lambda k: embedding_frame(points[k], 4.0, labels, words, 480),
+        "weights": lambda k: matrix_frame(weights[k], 2.5, words, 640, (512, 128)),
+    }
+    writers: dict[str, tuple[Callable[..., int], float]] = {
+        "gif": (movie.write_gif, 800), "mp4": (movie.write_mp4, 1000),
+        "html": (lambda *file: movie.write_html(*file, "x"), 1000),
+    }  # fmt: skip
 
-    def drawn(name: str) -> list[Any]:
-        kept = folder / f"{name}-{time.perf_counter_ns()}"
-        return movie.drawn(
-            range(FRAMES), lambda k: movie.embedding_frame(points[k], 4.0, labels, f"step {k}"), kept
-        )  # fmt: skip
+    def made(subject: str, kind: str) -> int:
+        kept = folder / f"{time.perf_counter_ns()}"
+        return writers[kind][0](folder / f"a.{kind}", movie.drawn(range(FRAMES), subjects[subject], kept), 8)
 
-    good = said(
-        f"GIF of {FRAMES} frames", best_ms(lambda: movie.write_gif(folder / "a.gif", drawn("gif"), 8), 3), 800
-    )
-    return (
-        said(f"MP4 of {FRAMES} frames", best_ms(lambda: movie.write_mp4(folder / "a.mp4", drawn("mp4"), 8), 3), 1000)
-        and good
-    )
+    good = True
+    for subject, (kind, (_, bar)) in itertools.product(subjects, writers.items()):
+        cost = best_ms(partial(made, subject, kind), 3)
+        good = said(f"{kind.upper()} of {FRAMES} frames, {subject}", cost, bar) and good
+    return good
 
 
 def sheets() -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +13,15 @@ from typer.testing import CliRunner
 
 import strobe
 from etl.errors import StrobeError
+from strobe.charts.axes import number
 from strobe.charts.binning import binned
-from strobe.charts.colours import colour_table, heatmap
-from strobe.charts.movie import drawn
+from strobe.charts.colours import colour_table, heatmap, rgb, token_colours
+from strobe.charts.movie import Frame, drawn
+from strobe.charts.movie_frames import Sheet, plain
 from strobe.charts.tensors_file import write_safetensors
-from strobe.charts.theme import DIVERGING
+from strobe.charts.theme import CYCLIC, DIVERGING, LIGHT, SEQUENTIAL
 from strobe.cli import app
+from strobe.derive.movies import Movie, Wanted
 
 STEPS = ["--steps", "0-2000"]
 
@@ -102,6 +107,7 @@ def test_every_dtype_survives(here: Path) -> None:
         (["gif", "weights", "grok-p97", "--tensor", "nope"], "no params/nope; there are attprojw"),
         (["gif", "weights", "grok-p97", "--layer", "7"], "has 1 layers"),
         (["gif", "embedding", "grok-p97", "--tensor", "qkvw"], "cannot be drawn as embedding"),
+        (["gif", "attention", "grok-p97", "--metric", "nope"], "has no metric 'nope'"),
         (["gif", "attention", "grok-p97", "--steps", "1"], "the run has 28"),
         (["safetensors", "grok-p97", "--step", "3"], "no snapshot at step 3"),
         (["gif", "attention", "nobody"], "no run 'nobody'"),
@@ -129,11 +135,81 @@ def test_an_interrupted_movie_draws_only_what_is_missing(here: Path) -> None:
         return Image.new("RGB", (4, 4), (step, 0, 0))
 
     with pytest.raises(KeyboardInterrupt):
-        drawn(range(5), draw, here / "kept")
+        list(drawn(range(5), draw, here / "kept"))
     asked.append(-1)
-    frames = drawn(range(5), draw, here / "kept")
+    frames = list(drawn(range(5), draw, here / "kept"))
     assert asked == [0, 1, 2, -1, 3, 4]
-    assert [frame.getpixel((0, 0))[0] for frame in frames] == list(range(5))
+    assert [frame.image.getpixel((0, 0))[0] for frame in frames] == list(range(5))
+    assert [frame.image.size for frame in frames] == [(4, 4)] * 5
+
+
+def test_a_broken_movie_leaves_its_frames_and_no_half_file(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(path: Path, frames: Iterable[Frame], fps: float) -> int:
+        path.write_text("half")
+        next(iter(frames))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("strobe.charts.movie.write_gif", interrupted)
+    result = CliRunner().invoke(app, ["export", "gif", "embedding", "grok-p97", *STEPS])
+    assert result.exit_code != 0
+    (kept,) = here.iterdir()
+    assert kept.name.endswith(".frames")
+    assert len(list(kept.iterdir())) == 1
+
+
+def movie_of(subject: str, **wanted: Any) -> Movie:
+    return Movie(strobe.open().current(), "grok-p97", Wanted(subject, **wanted))
+
+
+def pixels(image: Image.Image) -> np.ndarray[Any, Any]:
+    return np.asarray(image.convert("RGB"))
+
+
+def test_frames_say_the_metric_with_its_unit_and_the_size_of_a_bin(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    text = Sheet.text
+
+    def heard(self: Sheet, x: float, y: float, words: str, *look: Any) -> float:
+        said.append(words)
+        return text(self, x, y, words, *look)
+
+    monkeypatch.setattr(Sheet, "text", heard)
+    movie_of("weights", metric="step_time_ms").draw(14000)
+    assert any("step 14,000" in words and words.endswith(" ms") for words in said)
+    assert "fcw.0, 512 × 128. Each cell is the mean of 3 × 1 weights." in said
+    reach = movie_of("weights")._reach
+    assert {"weight", "−" + number(reach, 2), "0", number(reach, 2)} <= set(said)
+    said.clear()
+    movie_of("attention").draw(14000)
+    assert {"weight", "0", "1", "head 3", "att: mean over 16 probe sequences, queries down, keys across"} <= set(said)
+
+
+def test_the_scale_of_colours_is_on_the_frame() -> None:
+    frame = pixels(movie_of("attention").draw(14000))[: round(Sheet.HEAD)]
+    shades = {tuple(colour) for colour in colour_table(SEQUENTIAL).tolist()}
+    assert len({tuple(pixel) for pixel in frame.reshape(-1, 3).tolist()} & shades) > 80
+    assert (frame[0, 0] == 255).all()
+
+
+def test_words_keep_to_the_letters_of_the_font() -> None:
+    assert plain("val_loss 2.31×10⁻⁵ nats, 3 × 1, −0.16, 10⁴") == "val_loss 2.31e-5 nats, 3 x 1, -0.16, 1e4"
+
+
+def test_equals_is_no_residue() -> None:
+    colours = token_colours(["0", "1", "2", "="])
+    assert tuple(colours[3].tolist()) == rgb(LIGHT.muted)
+    assert not any((colours[k] == colours[3]).all() for k in range(3))
+    # p - 1 stands before 0 again: a third of the way round each.
+    np.testing.assert_array_equal(colours[:3], colour_table(CYCLIC)[[0, 85, 170]])
+    np.testing.assert_array_equal(token_colours(["a", "b"]), colour_table(CYCLIC)[[0, 128]])
+
+
+def test_fixed_places_all_through_a_movie() -> None:
+    movie = movie_of("embedding")
+    first, last = (pixels(movie.draw(step)) for step in (movie.steps[0], movie.steps[-1]))
+    axis = Sheet.HEAD + 240
+    assert (first[axis, 20:60] == last[axis, 20:60]).all()
+    assert first.shape == last.shape
 
 
 def test_bins_are_means() -> None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from strobe.charts.axes import Axis, Box, axes, gutter, number, titles
-from strobe.charts.colours import heatmap, log_shares
+from strobe.charts.colours import heatmap, log_shares, rgb
 from strobe.charts.figure import Figure, Key, Scale, legend
 from strobe.charts.svg import Drawing, cut, text_width
 from strobe.charts.theme import LIGHT, SEQUENTIAL
@@ -45,8 +45,18 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Span:
+    """A stretch of the x axis with its name, shaded."""
+
+    start: float
+    end: float
+    label: str
+    colour: str
+
+
+@dataclass(frozen=True)
 class Curves(Figure):
-    """Lines with their points, both (n,), and marks."""
+    """Lines with their points, both (n,), marks, and shaded spans."""
 
     lines: Sequence[tuple[Series, Array, Array]]
     x_title: str
@@ -55,6 +65,7 @@ class Curves(Figure):
     marks: Sequence[Mark] = ()
     clock: bool = False
     plot_height: float = 300
+    spans: Sequence[Span] = ()
 
     @property
     def alt(self) -> str:
@@ -74,6 +85,8 @@ class Curves(Figure):
         keys = [Key(s.label, s.colour, s.dash) for s, _, _ in self.lines if not s.of]
         top = legend(on, keys, left, width) + 12 + 14 * len(rules)
         box = Box(left, top, width - 14, top + self.plot_height)
+        for span in self.spans:
+            _span(on, box, span, x)
         axes(on, box, x, y)
         # What is faint lies below what it is the raw line of.
         for series, xs, ys in sorted(self.lines, key=lambda line: not line[0].of):
@@ -98,6 +111,18 @@ def _padded(low: float, high: float, log: bool) -> tuple[float, float]:
     return low - (high - low) * 0.05, high + (high - low) * 0.05
 
 
+def _span(on: Drawing, box: Box, span: Span, x: Axis) -> None:
+    start, end = (
+        float(np.clip(x.place(at, box.left, box.right), box.left, box.right)) for at in (span.start, span.end)
+    )
+    if end <= start:
+        return
+    tint = "#" + "".join(f"{round(255 - 0.12 * (255 - part)):02x}" for part in rgb(span.colour))
+    on.rect(start, box.top, end - start, box.bottom - box.top, tint)
+    if text_width(span.label) + 8 < end - start:
+        on.text((start + end) / 2, box.top + 9, span.label, anchor="middle")
+
+
 def _mark(on: Drawing, box: Box, mark: Mark, x: Axis, y: Axis, rules: Sequence[Mark]) -> None:
     """The words of a rule stand above the plot, where no line runs; those of a ring beside it."""
     at = float(x.place(mark.x, box.left, box.right))
@@ -117,7 +142,7 @@ def _mark(on: Drawing, box: Box, mark: Mark, x: Axis, y: Axis, rules: Sequence[M
 
 def curves(
     table: pa.Table, series: Sequence[Series], *, x_title: str, y_title: str, log: bool, marks: Sequence[Mark] = (),
-    clock: bool = False,
+    clock: bool = False, spans: Sequence[Span] = (),
 ) -> Curves:  # fmt: skip
     """Lines over `table` (columns series: string, x: float64, y: float64), one per entry of `series`.
 
@@ -130,7 +155,7 @@ def curves(
         x, y = (rows[name].cast("float64").to_numpy() for name in ("x", "y"))
         good = np.isfinite(x) & np.isfinite(y) & ((y > 0) if log else True)
         lines.append((one, x[good], y[good]))
-    return Curves(lines, x_title, y_title, log, marks, clock)
+    return Curves(lines, x_title, y_title, log, marks, clock, spans=spans)
 
 
 @dataclass(frozen=True)

@@ -1,110 +1,96 @@
-"""Movies of a run's inside: one picture a snapshot, by numpy and Pillow, with fixed axes and one colour scale."""
+"""Movies of a run's inside as files. Frames are made while they are written, and each is kept until the end."""
 
 from __future__ import annotations
 
 import base64
 import html
-import io
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-
-from strobe.charts.colours import colour_table, heatmap
-from strobe.charts.theme import CYCLIC, DIVERGING, LIGHT, SEQUENTIAL
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Array = np.ndarray[Any, Any]
-HEAD: Final = 34
-"""Pixels above a picture for its words."""
-PAD: Final = 14
+
+class Frame:
+    """A frame on disk, still at hand where it was drawn just now."""
+
+    def __init__(self, path: Path, image: Image | None = None) -> None:
+        self.path, self._image = path, image
+
+    @property
+    def image(self) -> Image:
+        """The picture; once only from memory, so that a long movie holds few."""
+        image, self._image = self._image, None
+        if image is not None:
+            return image
+        from PIL import Image as Pillow
+
+        with Pillow.open(self.path) as found:
+            found.load()
+            return found
 
 
-def _sheet(width: int, height: int, words: str) -> tuple[Image, Any]:
-    from PIL import Image, ImageDraw, ImageFont
-
-    sheet = Image.new("RGB", (width, height), LIGHT.background)
-    draw = ImageDraw.Draw(sheet)
-    draw.text((PAD, 9), words, fill=LIGHT.text, font=ImageFont.load_default(15))
-    return sheet, draw
-
-
-def _scaled(picture: Array, width: int, height: int) -> Image:
-    from PIL import Image
-
-    return Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST)
-
-
-def attention_frame(att: Array, words: str, size: int = 480) -> Image:
-    """Heads across, layers down, from `att` (layer, head, query, key) in 0..1; later keys stay white.
-
-    The colour is linear up to 8 positions and the square root of the weight beyond, as in the app.
-    """
-    layers, heads, length, _ = att.shape
-    shares = np.sqrt(att) if length > 8 else np.array(att, float)
-    shares[..., np.triu(np.ones((length, length), bool), 1)] = np.nan
-    cell = (size - PAD) // heads - PAD
-    sheet, draw = _sheet(size, HEAD + layers * (cell + PAD + 14) + PAD, words)
-    for layer, head in np.ndindex(layers, heads):
-        x, y = PAD + head * (cell + PAD), HEAD + 14 + layer * (cell + PAD + 14)
-        sheet.paste(_scaled(heatmap(shares[layer, head], SEQUENTIAL), cell, cell), (x, y))
-        draw.text((x, y - 14), f"L{layer} H{head}", fill=LIGHT.muted)
-    return sheet
+def drawn(
+    steps: Sequence[int], draw: Callable[[int], Image], kept: Path, on_frame: Callable[[], object] = lambda: None
+) -> Iterator[Frame]:
+    """The frame of each step, in order; each is kept as a PNG in the folder `kept`, so that an interrupted movie
+    draws only what is missing when it is asked for again."""
+    kept.mkdir(parents=True, exist_ok=True)
+    for step in steps:
+        path, image = kept / f"{step:012}.png", None
+        if not path.is_file():
+            image = draw(step)
+            temporary = path.with_suffix(".tmp")
+            image.save(temporary, "PNG", compress_level=1)
+            temporary.rename(path)
+        on_frame()
+        yield Frame(path, image)
 
 
-def matrix_frame(values: Array, reach: float, words: str, size: int = 480) -> Image:
-    """A matrix (rows, columns) from -reach (blue) over 0 to reach (red)."""
-    picture = heatmap((values / reach + 1) / 2, DIVERGING)
-    rows, columns = values.shape
-    width = size - 2 * PAD
-    height = min(max(width * rows // columns, 40), 2 * size)
-    sheet, _ = _sheet(size, HEAD + height + PAD, words)
-    sheet.paste(_scaled(picture, width, height), (PAD, HEAD))
-    return sheet
+def write_gif(path: Path, frames: Iterable[Frame], fps: float) -> int:
+    """An endless GIF of frames that share one palette. Returns how many there are."""
+    images = (frame.image for frame in frames)
+    first = next(images)
+    count = 1
+
+    def rest() -> Iterator[Image]:
+        nonlocal count
+        for image in images:
+            count += 1
+            yield image
+
+    first.save(path, "GIF", save_all=True, append_images=rest(), duration=round(1000 / fps), loop=0, optimize=False)
+    return count
 
 
-def embedding_frame(points: Array, reach: float, labels: Sequence[str], words: str, size: int = 480) -> Image:
-    """Points (n, 2) between -reach and reach, coloured by their place round the cyclic map; every tenth is named."""
-    sheet, draw = _sheet(size, HEAD + size, words)
-    table = colour_table(CYCLIC)
-    half, middle = size / 2 - PAD - 8, HEAD + size / 2
-    draw.line([(PAD, middle), (size - PAD, middle)], fill=LIGHT.border)
-    draw.line([(size / 2, HEAD), (size / 2, HEAD + size)], fill=LIGHT.border)
-    every = max(10, len(points) // 10)
-    for k, (x, y) in enumerate(points):
-        if not np.isfinite(x + y):
-            continue
-        at = size / 2 + x / reach * half, middle - y / reach * half
-        colour = tuple(int(c) for c in table[round(255 * k / len(points))])
-        draw.ellipse([at[0] - 4, at[1] - 4, at[0] + 4, at[1] + 4], fill=colour)
-        if k % every == 0:
-            draw.text((at[0] + 6, at[1] - 6), labels[k], fill=LIGHT.text)
-    return sheet
-
-
-def write_gif(path: Path, frames: Sequence[Image], fps: float) -> None:
-    """An endless GIF; all frames share the palette of the last, which shows every colour in use."""
-    from PIL.Image import Dither
-
-    palette = frames[-1].quantize(255)
-    indexed = [frame.quantize(palette=palette, dither=Dither.NONE) for frame in frames]
-    indexed[0].save(path, "GIF", save_all=True, append_images=indexed[1:], duration=round(1000 / fps), loop=0)
-
-
-def write_mp4(path: Path, frames: Sequence[Image], fps: float) -> None:
-    """H.264 through imageio-ffmpeg. Raises ModuleNotFoundError where that is not installed."""
+def write_mp4(path: Path, frames: Iterable[Frame], fps: float) -> int:
+    """H.264 through imageio-ffmpeg, which encodes while the next frame is drawn. Returns how many there are. Raises
+    ModuleNotFoundError where it is not installed."""
     import imageio_ffmpeg
 
-    wide, high = (side - side % 2 for side in frames[0].size)
-    writer = imageio_ffmpeg.write_frames(str(path), (wide, high), fps=fps, macro_block_size=2, quality=7)
-    writer.send(None)
-    for frame in frames:
-        writer.send(np.ascontiguousarray(np.asarray(frame)[:high, :wide]))
-    writer.close()
+    writer, count = None, 0
+    try:
+        for frame in frames:
+            picture = np.asarray(frame.image.convert("RGB"))
+            # The codec takes even sides only.
+            high, wide = (side - side % 2 for side in picture.shape[:2])
+            if writer is None:
+                # The quality is fixed, so a faster search costs size (a third for noise), not looks.
+                writer = imageio_ffmpeg.write_frames(
+                    str(path), (wide, high), fps=fps, macro_block_size=2, quality=7,
+                    output_params=["-preset", "ultrafast", "-movflags", "+faststart"],
+                )  # fmt: skip
+                writer.send(None)
+            writer.send(np.ascontiguousarray(picture[:high, :wide]))
+            count += 1
+    finally:
+        if writer is not None:
+            writer.close()
+    return count
 
 
 _PAGE: Final = """<!doctype html>
@@ -137,39 +123,12 @@ show(frames.length - 1);
 """
 
 
-def write_html(path: Path, frames: Sequence[Image], fps: float, title: str) -> None:
-    """One file that needs no network: play, scrub, arrow keys, space."""
-    pictures = []
-    for frame in frames:
-        data = io.BytesIO()
-        frame.save(data, "PNG")
-        pictures.append(base64.b64encode(data.getvalue()).decode())
+def write_html(path: Path, frames: Iterable[Frame], fps: float, title: str) -> int:
+    """One file that needs no network: play, scrub, arrow keys, space. Returns how many frames there are."""
+    pictures = [base64.b64encode(frame.path.read_bytes()).decode() for frame in frames]
     fields = {"title": html.escape(title), "frames": json.dumps(pictures), "pause": str(round(1000 / fps))}
     page = _PAGE
     for name, value in fields.items():
         page = page.replace(f"@{name}@", value)
     path.write_text(page, encoding="utf-8")
-
-
-def drawn(
-    steps: Iterable[int], draw: Callable[[int], Image], kept: Path, on_frame: Callable[[], object] = lambda: None
-) -> list[Image]:
-    """The frame of each step, in order; each is kept as a PNG in the folder `kept`, so that an interrupted movie
-    draws only what is missing when it is asked for again."""
-    from PIL import Image
-
-    kept.mkdir(parents=True, exist_ok=True)
-    frames: list[Image.Image] = []
-    for step in steps:
-        path = kept / f"{step:012}.png"
-        if path.is_file():
-            with Image.open(path) as found:
-                frames.append(found.convert("RGB"))
-        else:
-            frame = draw(step)
-            temporary = path.with_suffix(".tmp")
-            frame.save(temporary, "PNG", compress_level=1)
-            temporary.rename(path)
-            frames.append(frame)
-        on_frame()
-    return frames
+    return len(pictures)

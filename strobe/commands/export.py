@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +14,7 @@ from strobe.commands.output import visible
 from strobe.commands.runs import RunArgument, StoreOption, find_run
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
+    from strobe.charts.movie import Frame
     from strobe.derive.movies import Movie, Wanted
 
 app = typer.Typer(help="Movies of a run's inside, and parameters for other tools.", no_args_is_help=True)
@@ -27,7 +26,7 @@ StepsOption = Annotated[str | None, typer.Option(help='Snapshots, as "0-1400/100
 FpsOption = Annotated[float, typer.Option(min=0.5, max=60, help="Frames a second.")]
 MetricOption = Annotated[str, typer.Option(help="Metric whose value is drawn on each frame.")]
 SizeOption = Annotated[int, typer.Option(min=160, max=2000, help="Width in pixels.")]
-OutOption = Annotated[Path | None, typer.Option(help="File to write; default RUN-SUBJECT.KIND.")]
+OutOption = Annotated[Path | None, typer.Option(help="File to write; default RUN-SUBJECT[-TENSOR].KIND.")]
 ForceOption = Annotated[bool, typer.Option(help="Replace the file if it is there.")]
 
 
@@ -116,11 +115,12 @@ def _movie(run: str, wanted: Wanted, steps: str | None, store: Path | None) -> M
 
 
 def _target(movie: Movie, out: Path | None, kind: str, force: bool) -> Path:
-    return _free(out or Path(f"{movie.run_id}-{movie.wanted.subject}.{kind}"), force)
+    tensor = f"-{movie.wanted.tensor}.{movie.wanted.layer}" if movie.wanted.tensor else ""
+    return _free(out or Path(f"{movie.run_id}-{movie.wanted.subject}{tensor}.{kind}"), force)
 
 
-def _write(movie: Movie, path: Path, write: Callable[[Path, list[Image]], None]) -> None:
-    """Draw what is missing, write beside the target, rename: an interrupted movie goes on where it was."""
+def _write(movie: Movie, path: Path, write: Callable[[Path, Iterable[Frame]], int]) -> None:
+    """Draw what is missing and write beside the target, then rename: an interrupted movie goes on where it was."""
     from rich.console import Console
     from rich.progress import track
 
@@ -130,9 +130,11 @@ def _write(movie: Movie, path: Path, write: Callable[[Path, list[Image]], None])
     console = Console(stderr=True)
     bar = iter(track(movie.steps, "frames", console=console, transient=True, disable=not console.is_terminal))
     next(bar, None)
-    frames = drawn(movie.steps, movie.draw, kept, lambda: next(bar, None))
     temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
-    write(temporary, frames)
-    temporary.replace(path)
+    try:
+        count = write(temporary, drawn(movie.steps, movie.draw, kept, lambda: next(bar, None)))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     shutil.rmtree(kept)
-    typer.echo(f"{path}: {len(frames)} frames, {path.stat().st_size / 1e6:.1f} MB")
+    typer.echo(f"{path}: {count} frames, {path.stat().st_size / 1e6:.1f} MB")

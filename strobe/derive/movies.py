@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import json
 from collections.abc import Sequence
@@ -13,8 +14,11 @@ import numpy as np
 from etl.errors import StrobeError
 from etl.run import Run
 from strobe.analysis.projection import principal_axes, project
-from strobe.charts import movie
-from strobe.charts.binning import binned
+from strobe.charts import movie_frames
+from strobe.charts.axes import number
+from strobe.charts.binning import bin_size, bin_words, binned
+from strobe.charts.movie_frames import Words
+from strobe.charts.tokens import token_name
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 
 SUBJECTS: Final = ("attention", "embedding", "weights")
 MOST_ROWS: Final = 2048
+FRAMES: Final = 2
+"""Version of what a frame looks like: frames kept by another are not taken."""
 
 Array = np.ndarray[Any, Any]
 
@@ -36,7 +42,7 @@ class Wanted:
     tensor: str | None = None
     layer: int = 0
     metric: str = "val_loss"
-    """Its value is written on each frame."""
+    """Its value, the last one at or before the step, is written on each frame."""
     size: int = 480
     """Width in pixels."""
 
@@ -59,10 +65,19 @@ class Movie:
         own = wanted.tensor if wanted.subject != "attention" else None
         self.tensor = f"params/{own}" if own else default
         rows = catalogue.query(
-            "SELECT step, value FROM scalars WHERE run = $1 AND name = $2", [stored.id, wanted.metric]
+            "SELECT step, value FROM scalars WHERE run = $1 AND name = $2 ORDER BY step", [stored.id, wanted.metric]
         )
         self._metric = dict(zip(rows["step"].to_pylist(), rows["value"].to_pylist(), strict=True))
-        self._check()
+        self._measured = list(self._metric)
+        if not self._measured and wanted.metric != Wanted.metric:
+            raise StrobeError(
+                f"run {stored.id!r} has no metric {wanted.metric!r:.60}; `strobe show` lists what it has"
+            )
+        units = catalogue.query(
+            "SELECT unit FROM metrics WHERE run = $1 AND name = $2 AND unit IS NOT NULL", [stored.id, wanted.metric]
+        )
+        self._unit = units["unit"][0].as_py() if units.num_rows else ""
+        self._shape = self._check()
         self._axes: Array | None = None
         self._reach = 1.0
         self._measure()
@@ -77,7 +92,7 @@ class Movie:
     def fingerprint(self) -> str:
         """Of everything that a frame depends on: kept frames of another movie are not taken for this one's."""
         crcs = [self._at(step).payload_crc for step in self.steps]
-        what = [self.run_id, self.tensor, vars(self.wanted), self._reach, self.steps, crcs]
+        what = [FRAMES, self.run_id, self.tensor, vars(self.wanted), self._reach, self.steps, crcs]
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
 
     def _chosen(self, steps: Sequence[int] | None) -> list[int]:
@@ -88,7 +103,7 @@ class Movie:
             raise StrobeError(f"no snapshot to draw at those steps; the run has {len(there):,}: {around}")
         return wanted
 
-    def _check(self) -> None:
+    def _check(self) -> list[int]:
         names = {tensor["name"] for tensor in self._run.manifest.raw["snapshot"]["tensors"]}
         if self.tensor not in names:
             there = ", ".join(sorted(name.partition("/")[2] for name in names if name.startswith("params/"))[:12])
@@ -99,6 +114,7 @@ class Movie:
             raise StrobeError(f"{self.tensor} has shape {shape}: it cannot be drawn as {self.wanted.subject}")
         if self.wanted.subject == "weights" and len(shape) == 3 and self.wanted.layer >= shape[0]:
             raise StrobeError(f"{self.tensor} has {shape[0]} layers; --layer counts from 0")
+        return list(shape)
 
     def _at(self, step: int) -> Snapshot:
         return self._run.open(self._paths[step])
@@ -123,16 +139,37 @@ class Movie:
             return binned(whole[self.wanted.layer] if whole.ndim == 3 else whole)[0]
         return whole[:MOST_ROWS]
 
+    @property
+    def about(self) -> str:
+        """What each frame shows, in a line."""
+        name = self.tensor.partition("/")[2]
+        if self.wanted.subject == "attention":
+            return f"{name}: mean over {self._shape[1]:,} probe sequences, queries down, keys across"
+        if self.wanted.subject == "embedding":
+            shown = min(self._shape[0], MOST_ROWS)
+            cut = f", the first {shown:,} of {self._shape[0]:,}" if shown < self._shape[0] else ""
+            return f"{name} on the principal axes of step {self.steps[-1]:,}{cut}"
+        rows, columns = self._shape[-2:]
+        which = f"{name}.{self.wanted.layer}" if len(self._shape) == 3 else name
+        return f"{which}, {rows:,} × {columns:,}. {bin_words(bin_size((rows, columns)))}".strip()
+
     def draw(self, step: int) -> Image:
         """The picture of one step."""
-        value, size = self._metric.get(step), self.wanted.size
-        words = f"{self.run_id}   step {step:,}" + (
-            f"   {self.wanted.metric} {value:.3g}" if value is not None else ""
-        )
-        values = self._values(step)
+        words, size, values = Words(self._heading(step), self.about), self.wanted.size, self._values(step)
         if self.wanted.subject == "attention":
-            return movie.attention_frame(values, words, size)
+            return movie_frames.attention_frame(values, words, size)
         if self._axes is None:
-            return movie.matrix_frame(values, self._reach, words, size)
-        labels = [str(k) for k in range(len(values))]
-        return movie.embedding_frame(project(values, self._axes), self._reach, labels, words, size)
+            rows, columns = self._shape[-2:]
+            return movie_frames.matrix_frame(values, self._reach, words, size, (rows, columns))
+        task = self._run.manifest.task
+        labels = [token_name(task, k) if self.tensor == "params/wte" else str(k) for k in range(len(values))]
+        return movie_frames.embedding_frame(project(values, self._axes), self._reach, labels, words, size)
+
+    def _heading(self, step: int) -> str:
+        words = f"{self.run_id}   step {step:,}"
+        at = bisect.bisect_right(self._measured, step) - 1
+        if at < 0:
+            return words
+        found = self._measured[at]
+        when = f" (at {found:,})" if found != step else ""
+        return f"{words}   {self.wanted.metric} {number(self._metric[found])} {self._unit}".rstrip() + when

@@ -38,8 +38,7 @@ def _made(page: Frame, wanted: Wanted, kind: str) -> bytes:
 
     movie = Movie(page.reader.catalogue, page.run, wanted)
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / f"movie.{kind}"
-        frames = drawn(movie.steps, movie.draw, Path(scratch) / "frames")
+        path, frames = Path(scratch) / f"movie.{kind}", drawn(movie.steps, movie.draw, Path(scratch) / "frames")
         if kind == "gif":
             write_gif(path, frames, _FPS)
         else:

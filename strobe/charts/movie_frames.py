@@ -1,0 +1,188 @@
+"""The pictures of a movie, by numpy and Pillow: what is shown in words, a scale of colours with its range, and it.
+
+Every size grows with the width of the frame, so that a movie for a slide reads like one for a page.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from strobe.charts.axes import number
+from strobe.charts.colours import colour_table, heatmap, rgb, token_colours
+from strobe.charts.moment import LINEAR_UP_TO
+from strobe.charts.theme import CYCLIC, DIVERGING, LIGHT, SEQUENTIAL
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Array = np.ndarray[Any, Any]
+_SHADES: Final = 240
+"""Of the map of colours in the palette of a movie; the rest are the ground and greys for words, none so light that
+Pillow, which looks in boxes of colours, takes it for the ground."""
+_POWER: Final = re.compile("(×?)10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+_ASCII: Final = str.maketrans("×−⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "x--0123456789")
+
+
+@dataclass(frozen=True)
+class Words:
+    """`heading` changes with each frame (run, step, metric); `about` says what is shown, in all of them alike."""
+
+    heading: str
+    about: str = ""
+
+
+@functools.cache
+def _font(pixels: int) -> Any:
+    from PIL import ImageFont
+
+    return ImageFont.load_default(pixels)
+
+
+@functools.cache
+def _palette(colours: tuple[str, ...]) -> Image:
+    """One for all frames: the map of colours, the white ground, and greys to the colour of the text."""
+    from PIL import Image
+
+    shades = colour_table(colours)[np.linspace(0, 255, _SHADES).round().astype(int)]
+    greys = colour_table([LIGHT.border, LIGHT.muted, LIGHT.text])
+    picked = greys[np.linspace(0, 255, 255 - _SHADES).round().astype(int)]
+    made = Image.new("P", (1, 1))
+    made.putpalette(np.concatenate([shades, [rgb(LIGHT.background)], picked]).astype(np.uint8).tobytes())
+    return made
+
+
+def plain(words: str) -> str:
+    """`words` in the letters that Pillow's own font has: 2.3e-5 for 2.3×10⁻⁵, x for ×."""
+    return _POWER.sub(lambda found: f"{'e' if found[1] else '1e'}{found[2]}", words).translate(_ASCII)
+
+
+class Sheet:
+    """One frame being drawn; `unit` is a pixel of a frame 480 wide."""
+
+    def __init__(self, size: int, height: float, words: Words, colours: Sequence[str]) -> None:
+        """`height` in units, below the words."""
+        from PIL import Image, ImageDraw
+
+        self.unit, self._colours = size / 480, tuple(colours)
+        self.image = Image.new("RGB", (size, round((self.HEAD + height) * self.unit)), LIGHT.background)
+        self._draw = ImageDraw.Draw(self.image)
+        self.text(self.PAD, 8, words.heading, LIGHT.text, 15)
+        self.text(self.PAD, 30, words.about, LIGHT.muted, 12)
+
+    HEAD: Final = 74
+    """Units above the picture: two lines of words and the scale of colours."""
+    PAD: Final = 14
+
+    def text(self, x: float, y: float, words: str, colour: str, size: int = 12) -> float:
+        """Words with their top left corner at (x, y), cut at the right edge; returns where they end."""
+        font, room, words = _font(max(7, round(size * self.unit))), self.image.width - x * self.unit, plain(words)
+        while words and font.getlength(words) > room:
+            words = words[:-4].rstrip() + "..." if len(words) > 4 else ""
+        self._draw.text((x * self.unit, y * self.unit), words, fill=colour, font=font)
+        return x + float(font.getlength(words)) / self.unit
+
+    def line(self, x1: float, y1: float, x2: float, y2: float) -> None:
+        ends = [(x1 * self.unit, y1 * self.unit), (x2 * self.unit, y2 * self.unit)]
+        self._draw.line(ends, fill=LIGHT.border, width=max(1, round(self.unit)))
+
+    def paste(self, pixels: Array, x: float, y: float, width: float, height: float) -> None:
+        """`pixels` (rows, columns, 3) stretched over a box, cells crisp."""
+        from PIL import Image
+
+        size = max(1, round(width * self.unit)), max(1, round(height * self.unit))
+        picture = Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST)
+        self.image.paste(picture, (round(x * self.unit), round(y * self.unit)))
+
+    def scale(self, quantity: str, low: str, high: str, middle: str = "") -> None:
+        """What the colours stand for, under the words: quantity, least, bar, greatest."""
+        x = self.text(self.PAD, 50, quantity, LIGHT.muted) + 12
+        x = self.text(x, 50, low, LIGHT.text) + 6
+        self.paste(colour_table(self._colours)[None], x, 52, 96, 9)
+        if middle:
+            self.text(x + 45, 62, middle, LIGHT.muted, 10)
+        self.text(x + 102, 50, high, LIGHT.text)
+
+    def dot(self, x: float, y: float, colour: tuple[int, int, int]) -> None:
+        mask = _dot(max(3, round(8.6 * self.unit)))
+        at = round(x * self.unit - mask.width / 2), round(y * self.unit - mask.height / 2)
+        self.image.paste(colour, (*at, at[0] + mask.width, at[1] + mask.height), mask)
+
+    def done(self) -> Image:
+        """The frame in the palette that all frames of its movie share."""
+        from PIL.Image import Dither
+
+        return self.image.quantize(palette=_palette(self._colours), dither=Dither.NONE)
+
+
+@functools.cache
+def _dot(size: int) -> Image:
+    """The mask of a disc with a soft edge."""
+    from PIL import Image, ImageDraw
+
+    large = Image.new("L", (8 * size, 8 * size))
+    ImageDraw.Draw(large).ellipse((0, 0, 8 * size - 1, 8 * size - 1), fill=255)
+    return large.resize((size, size), Image.Resampling.BOX)
+
+
+def attention_frame(att: Array, words: Words, size: int = 480) -> Image:
+    """Heads across, layers down, from `att` (layer, head, query, key) in 0..1; later keys stay white.
+
+    The colour is linear up to 8 positions and the square root of the weight beyond, as in the app.
+    """
+    layers, heads, length, _ = att.shape
+    root = length > LINEAR_UP_TO
+    shares = np.sqrt(att) if root else np.array(att, float)
+    shares[..., np.triu(np.ones((length, length), bool), 1)] = np.nan
+    cell = max((480 - Sheet.PAD) / heads - Sheet.PAD, 6.0)
+    named = cell >= 34
+    down = cell + Sheet.PAD + (14 if named else 0)
+    sheet = Sheet(size, layers * down + 6, words, SEQUENTIAL)
+    sheet.scale("weight (square-root scale)" if root else "weight", "0", "1")
+    for layer, head in np.ndindex(layers, heads):
+        x, y = Sheet.PAD + head * (cell + Sheet.PAD), Sheet.HEAD + layer * down + (14 if named else 0)
+        sheet.paste(heatmap(shares[layer, head], SEQUENTIAL), x, y, cell, cell)
+        if named:
+            sheet.text(x, y - 15, f"L{layer}  H{head}" if layers > 1 else f"head {head}", LIGHT.muted, 11)
+    return sheet.done()
+
+
+def matrix_frame(
+    values: Array, reach: float, words: Words, size: int = 480, shape: tuple[int, int] = (1, 1)
+) -> Image:
+    """Cells (rows, columns) from -reach (blue) over 0 to reach (red), as high as a matrix of `shape` would be, from
+    a tenth of its width to the whole of it."""
+    wide = 480 - 2 * Sheet.PAD
+    high = min(max(wide * shape[0] / shape[1], wide / 10), wide)
+    sheet = Sheet(size, high + Sheet.PAD, words, DIVERGING)
+    sheet.scale("weight", "−" + number(reach, 2), number(reach, 2), "0")
+    sheet.paste(heatmap((values / reach + 1) / 2, DIVERGING), Sheet.PAD, Sheet.HEAD, wide, high)
+    return sheet.done()
+
+
+def embedding_frame(points: Array, reach: float, labels: Sequence[str], words: Words, size: int = 480) -> Image:
+    """Points (n, 2) between -reach and reach; tokens that are numbers are coloured by their place round the cyclic
+    map, others grey; every tenth is named, and every one that is no number."""
+    sheet = Sheet(size, 480, words, CYCLIC)
+    middle, half = Sheet.HEAD + 240, 240 - Sheet.PAD - 8
+    numbers = [int(label) for label in labels if label.isdecimal()]
+    if numbers:
+        sheet.scale("token", "0", f"{max(numbers):,}")
+    sheet.line(Sheet.PAD, middle, 480 - Sheet.PAD, middle)
+    sheet.line(240, Sheet.HEAD, 240, Sheet.HEAD + 480 - Sheet.PAD)
+    for sign, edge in ((-1, "−"), (1, "")):
+        sheet.text(240 + sign * half - (2 if sign < 0 else 24), middle + 3, edge + number(reach, 2), LIGHT.muted, 10)
+    every, colours = max(10, len(points) // 10), token_colours(labels)
+    known = np.flatnonzero(np.isfinite(points).all(axis=1)).tolist()
+    across, up = 240 + points[:, 0] / reach * half, middle - points[:, 1] / reach * half
+    for k in known:
+        sheet.dot(across[k], up[k], tuple(colours[k].tolist()))
+    for k in known:
+        if k % every == 0 or not labels[k].isdecimal():
+            sheet.text(across[k] + 6, up[k] - 7, labels[k], LIGHT.text, 11)
+    return sheet.done()

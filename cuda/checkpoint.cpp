@@ -1,0 +1,205 @@
+#include "checkpoint.h"
+
+#include <array>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "failure.h"
+#include "files.h"
+#include "json.h"
+
+namespace strobe {
+
+namespace {
+
+constexpr std::int32_t kMagic = 20240326, kVersion = 3;
+constexpr int kHeaderInts = 256;
+constexpr std::int64_t kMostFloats = std::int64_t{1} << 36;
+const char kSnapshotMagic[8] = {'S', 'T', 'R', 'O', 'B', 'E', '1', '\0'};
+
+using Integers = std::array<std::int32_t, kHeaderInts>;
+
+std::string number(std::int64_t value) { return std::to_string(value); }
+
+void require(bool good, const std::string& path, const std::string& what) {
+  if (!good) throw Failure(path + ": " + what);
+}
+
+void read_floats(std::ifstream& file, float* to, std::size_t count, const std::string& path) {
+  file.read(reinterpret_cast<char*>(to), static_cast<std::streamsize>(count * sizeof(float)));
+  require(bool(file), path, "cannot be read to its end");
+}
+
+// The order and sizes of llm.c's file, which are ours without the gaps.
+std::int64_t checkpoint_floats(const Config& config) {
+  std::int64_t count = 0;
+  for (const ParameterShape& shape : parameter_shapes(config)) count += static_cast<std::int64_t>(shape.count);
+  return count;
+}
+
+Start read_llmc(std::ifstream& file, const std::string& path, std::int64_t size) {
+  Integers header{};
+  require(size >= std::int64_t{sizeof header}, path, "is cut off inside its header (" + number(size) + " bytes)");
+  file.read(reinterpret_cast<char*>(header.data()), sizeof header);
+  require(header[0] == kMagic, path, "magic is " + number(header[0]) + ", not 20240326: no checkpoint of llm.c");
+  require(header[1] == kVersion, path, "version is " + number(header[1]) + "; float32 checkpoints have version 3");
+  Start start;
+  Config& c = start.config;
+  c.block_size = header[2];
+  c.vocab_size = header[3];
+  c.n_layer = header[4];
+  c.n_head = header[5];
+  c.n_embd = header[6];
+  c.padded_vocab = header[7];
+  for (const int value : {header[2], header[3], header[4], header[5], header[6], header[7]})
+    require(value > 0 && value < (1 << 24), path, "a size in its header is " + number(value));
+  c.mlp_width = 4 * c.n_embd;
+  require(c.problem().empty(), path, c.problem());
+  require(std::int64_t{c.n_layer} * c.n_embd < kMostFloats / (12 * std::int64_t{c.n_embd}), path, "is too large");
+  const std::int64_t expected = std::int64_t{sizeof header} + 4 * checkpoint_floats(c);
+  require(
+      size == expected, path,
+      "has " + number(size) + " bytes where its header's sizes need " + number(expected) + ": truncated or damaged");
+  const auto shapes = parameter_shapes(c);
+  start.parameters.assign(total_count(shapes), 0.0f);
+  for (const ParameterShape& shape : shapes)
+    read_floats(file, start.parameters.data() + shape.offset, shape.count, path);
+  return start;
+}
+
+std::int64_t integer(const Json& object, const char* name, const std::string& where) {
+  const Json* value = object.find(name);
+  require(value && value->kind == Json::Kind::integer && value->text.size() < 16, where,
+          std::string(name) + " is not an integer");
+  return std::stoll(value->text);
+}
+
+std::string words(const Json& object, const char* name, const std::string& where) {
+  const Json* value = object.find(name);
+  require(value && value->kind == Json::Kind::text, where, std::string(name) + " is not a text");
+  return value->text;
+}
+
+bool truth(const Json& object, const char* name, const std::string& where) {
+  const Json* value = object.find(name);
+  require(value && value->kind == Json::Kind::boolean, where, std::string(name) + " is not true or false");
+  return value->boolean;
+}
+
+Json read_manifest(const std::string& path) {
+  std::string text, error;
+  const int code = read_whole(path, text, std::size_t{64} << 20);
+  require(code == 0, path, std::string("cannot be read: ") + std::strerror(code));
+  auto manifest = parse_json(text, error);
+  require(manifest.has_value(), path, error);
+  return std::move(*manifest);
+}
+
+Config read_config(const Json& model, const std::string& where) {
+  require(words(model, "family", where) == "gpt2", where, "model.family is not gpt2");
+  Config c;
+  const std::pair<const char*, int*> sizes[] = {{"n_layer", &c.n_layer},       {"n_head", &c.n_head},
+                                                {"n_embd", &c.n_embd},         {"mlp_width", &c.mlp_width},
+                                                {"block_size", &c.block_size}, {"vocab_size", &c.vocab_size}};
+  for (const auto& [name, to] : sizes) {
+    const std::int64_t value = integer(model, name, where);
+    require(value > 0 && value < (1 << 24), where, std::string("model.") + name + " is " + number(value));
+    *to = static_cast<int>(value);
+  }
+  const std::string activation = words(model, "activation", where), norm = words(model, "layernorm", where);
+  require(activation == "relu" || activation == "gelu" || activation == "gelu_tanh", where,
+          "model.activation is " + activation);
+  require(norm == "pre" || norm == "none", where, "model.layernorm is " + norm);
+  c.activation = activation == "relu"   ? Activation::relu
+                 : activation == "gelu" ? Activation::gelu
+                                        : Activation::gelu_tanh;
+  c.layernorm = norm == "pre";
+  c.bias = truth(model, "bias", where);
+  c.tied = truth(model, "tied_embeddings", where);
+  if (model.find("fc1_band")) c.fc1_band = static_cast<int>(integer(model, "fc1_band", where));
+  if (model.find("fc2_band")) c.fc2_band = static_cast<int>(integer(model, "fc2_band", where));
+  c.padded_vocab = padded(c.vocab_size);
+  require(c.problem().empty(), where, c.problem());
+  return c;
+}
+
+const Json& tensor_entry(const Json& manifest, const std::string& name, const std::string& where) {
+  const Json *snapshot = manifest.find("snapshot"), *tensors = snapshot ? snapshot->find("tensors") : nullptr;
+  require(tensors != nullptr, where, "lists no tensors");
+  for (const Json& tensor : tensors->items)
+    if (const Json* own = tensor.find("name"); own && own->text == name) return tensor;
+  throw Failure(where + ": has no tensor " + name);
+}
+
+void read_tensor(std::ifstream& file, const Json& tensor, const ParameterShape& shape, float* to, std::int64_t size,
+                 const std::string& path) {
+  const std::string where = path + ": params/" + shape.name;
+  require(words(tensor, "dtype", where) == "float32", where, "is not float32");
+  const Json* given = tensor.find("shape");
+  bool same = given && given->items.size() == shape.shape.size();
+  for (std::size_t i = 0; same && i < shape.shape.size(); ++i) same = given->items[i].text == number(shape.shape[i]);
+  require(same, where, "has another shape than its model's sizes give");
+  const std::int64_t offset = integer(tensor, "offset", where), bytes = 4 * static_cast<std::int64_t>(shape.stored());
+  require(offset >= 64 && offset <= size - bytes, where, "lies outside the file");
+  file.seekg(offset);
+  read_floats(file, to, shape.stored(), path);
+}
+
+Start read_snapshot(std::ifstream& file, const std::string& path, std::int64_t size) {
+  const std::string beside = (std::filesystem::path(path).parent_path() / "manifest.json").string();
+  const Json manifest = read_manifest(beside);
+  const Json* model = manifest.find("model");
+  require(model != nullptr, beside, "has no model");
+  Start start;
+  start.config = read_config(*model, beside);
+  const auto shapes = parameter_shapes(start.config);
+  start.parameters.assign(total_count(shapes), 0.0f);
+  for (const ParameterShape& shape : shapes)
+    if (shape.present)
+      read_tensor(file, tensor_entry(manifest, std::string("params/") + shape.name, beside), shape,
+                  start.parameters.data() + shape.offset, size, path);
+  return start;
+}
+
+}  // namespace
+
+Start read_start(const std::string& path) {
+  std::error_code trouble;
+  require(std::filesystem::is_regular_file(path, trouble), path,
+          "no such file; give a checkpoint or a step_NNNNNN.bin");
+  const auto size = static_cast<std::int64_t>(std::filesystem::file_size(path, trouble));
+  std::ifstream file(path, std::ios::binary);
+  char magic[8] = "";
+  file.read(magic, sizeof magic);
+  require(bool(file), path, "cannot be read, or has fewer than 8 bytes");
+  file.seekg(0);
+  if (std::memcmp(magic, kSnapshotMagic, sizeof magic) == 0) return read_snapshot(file, path, size);
+  return read_llmc(file, path, size);
+}
+
+void write_checkpoint(const std::string& path, const Config& config, const std::vector<float>& parameters) {
+  if (!config.is_llmc())
+    throw Failure(path + ": llm.c's checkpoints hold GPT-2 with LayerNorm, biases and a tied head only");
+  Integers header{};
+  const std::int32_t fields[] = {kMagic,         kVersion,      config.block_size, config.vocab_size,
+                                 config.n_layer, config.n_head, config.n_embd,     config.padded_vocab};
+  std::copy(std::begin(fields), std::end(fields), header.begin());
+  const std::filesystem::path whole(path);
+  const std::string folder = whole.has_parent_path() ? whole.parent_path().string() : ".";
+  const std::string part = whole.filename().string() + ".part";
+  std::error_code trouble;
+  std::filesystem::remove(std::filesystem::path(folder) / part, trouble);
+  int code = create_file(folder, part, true, [&](int descriptor) {
+    if (const int failed = write_all(descriptor, header.data(), sizeof header)) return failed;
+    for (const ParameterShape& shape : parameter_shapes(config))
+      if (const int failed = write_all(descriptor, parameters.data() + shape.offset, shape.count * sizeof(float)))
+        return failed;
+    return 0;
+  });
+  if (!code) std::filesystem::rename(std::filesystem::path(folder) / part, whole, trouble);
+  if (!code && trouble) code = trouble.value();
+  if (code) throw Failure(path + ": cannot be written: " + std::strerror(code));
+}
+
+}  // namespace strobe

@@ -1,0 +1,295 @@
+"""The C++ trainer on the host, under sanitizers: agreement with PyTorch, golden data, command line, record."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import strobe
+from etl.ingest import ingest
+from etl.manifest import parse
+from etl.snapshot import Snapshot, list_files
+
+CUDA = Path(__file__).parent.parent / "cuda"
+sys.path.insert(0, str(CUDA))
+
+import agreement  # noqa: E402  (it lies beside the program that it judges)
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("g++") is None or shutil.which("make") is None, reason="needs g++ and make"
+)
+
+Program = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def binary() -> Path:
+    command = ["make", "-s", "-j2", "-C", str(CUDA), "build/train_gpt2_fp32_checked"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return CUDA / "build" / "train_gpt2_fp32_checked"
+
+
+@pytest.fixture
+def program(binary: Path) -> Program:
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [str(binary), *map(str, arguments)]
+        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+
+    return run
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_losses_gradients_and_parameters_are_those_of_pytorch(binary: Path, tmp_path: Path, number: int) -> None:
+    case = agreement.small_cases(tmp_path)[number]
+    start = agreement.write_start(tmp_path / "start", agreement.GPT(case.config, case.training.model_seed))
+    agreement.train(binary, case, start, tmp_path / "run")
+    verdict = agreement.judge(tmp_path / "run", case)
+    assert len(verdict.rows) == 1 + 2 * len(case.config.shapes())
+    assert not verdict.failures
+
+    agreement.perturbed(start)
+    agreement.train(binary, case, start, tmp_path / "faulty")
+    assert len(agreement.judge(tmp_path / "faulty", case).failures) > len(case.config.shapes()) / 2
+
+
+def test_a_checkpoint_of_llmc_starts_the_same_run(binary: Path, program: Program, tmp_path: Path) -> None:
+    case = agreement.small_cases(tmp_path)[1]
+    model = agreement.GPT(case.config, case.training.model_seed)
+    agreement.write_llmc_checkpoint(tmp_path / "start.bin", model, padded_vocab=64)
+    agreement.train(binary, case, tmp_path / "start.bin", tmp_path / "run", more=["-o", tmp_path / "out", "-k", "10"])
+    assert not agreement.judge(tmp_path / "run", case).failures
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["main.log", "model_00000010.bin", "model_00000020.bin"]
+    last = list_files(tmp_path / "run")[-1][2]
+    written = np.frombuffer((tmp_path / "out" / "model_00000020.bin").read_bytes()[1024:], np.float32)
+    manifest = parse((tmp_path / "run" / "manifest.json").read_bytes(), "manifest")
+    wte = Snapshot(last, manifest.raw, manifest.hash)["params/wte"]
+    assert np.array_equal(written[: wte.size].reshape(wte.shape), wte)
+    assert not written[wte.size : 64 * 24].any()
+
+
+def test_what_is_recorded_is_what_pytorch_records(binary: Path, program: Program, tmp_path: Path) -> None:
+    """Every tensor of a snapshot against the Python recorder of the same model, batch and probe."""
+    from strobe.record.gpt2 import Gpt2Recorder
+
+    case = agreement.small_cases(tmp_path)[0]
+    model = agreement.GPT(case.config, case.training.model_seed)
+    start = agreement.write_start(tmp_path / "start", model)
+    agreement.train(binary, case, start, tmp_path / "run", more=["-n", "1"])
+    optimizer = agreement.make_optimizer(model, case.training)
+    ours = _snapshot(tmp_path / "run", 0)
+    probe = torch.from_numpy(ours["probe/tokens"].copy())
+    with Gpt2Recorder(tmp_path / "python", model, optimizer, probe) as recorder:
+        tokens, targets = (torch.from_numpy(np.asarray(part)).long() for part in case.batches(0))
+        logits = model(tokens).flatten(0, 1)
+        torch.nn.functional.cross_entropy(logits, targets.flatten(), ignore_index=-1).backward()
+        recorder.batch = tokens
+        recorder.snapshot(0)
+    theirs = _snapshot(tmp_path / "python", 0)
+    assert ours.names == theirs.names
+    for name in ours.names:
+        assert ours.spec(name) == theirs.spec(name)
+        if not name.startswith("scalars/"):
+            np.testing.assert_allclose(ours[name], theirs[name], rtol=2e-5, atol=1e-7, err_msg=name)
+    assert not np.triu(ours["attention/att"], 1).any()
+
+
+def _snapshot(run: Path, step: int) -> Snapshot:
+    manifest = parse((run / "manifest.json").read_bytes(), "manifest")
+    path = next(path for found, _, path in list_files(run) if found == step)
+    return Snapshot(path, manifest.raw, manifest.hash)
+
+
+def test_the_split_and_the_minibatches_have_the_golden_values(program: Program, tmp_path: Path) -> None:
+    done = program("--preset", "grok", "-n", 1, "-b", 6, "--width", 8, "-v", 99, "-d", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    pairs = _snapshot(tmp_path / "run", 0)["probe/tokens"]
+    rows = pairs[:, 0] * 97 + pairs[:, 1]
+    assert rows.tolist()[:8] == [8830, 932, 5429, 2803, 4808, 2155, 2518, 5584]
+    assert rows.tolist()[8:12] == [2357, 9388, 7547, 4686]
+
+
+def test_a_recorded_run_ingests_and_shows_its_curves(program: Program, tmp_path: Path) -> None:
+    flags = ["--preset", "grok", "-n", 8, "-b", 16, "-v", 4, "-f", 4, "--modulus", 11, "--width", 16, "--heads", 2]
+    done = program(*flags, "-d", tmp_path / "sums", "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    ingest([tmp_path / "sums"], tmp_path / "store")
+    store = strobe.open(tmp_path / "store")
+    run = store.sql("SELECT status, steps, task, n_params FROM runs WHERE run = 'sums'").to_pylist()[0]
+    assert (run["status"], run["steps"], run["task"]) == ("finished", 8, "modular_addition")
+    names = store.sql("SELECT name FROM metrics WHERE run = 'sums'").column("name").to_pylist()
+    expected = {"train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning_rate", "grad_norm"}
+    assert expected <= set(names)
+    assert "mfu" not in names
+    log = (tmp_path / "out" / "main.log").read_text().splitlines()
+    assert log[0].startswith("s:0 tel:")
+    assert log[1].startswith("s:0 trl:")
+    assert len(log) == 9 + 3
+
+
+def test_the_same_command_gives_the_same_bits(program: Program, tmp_path: Path) -> None:
+    flags = ["--preset", "small", "-n", 3, "-b", 8, "--width", 16, "--heads", 2, "--modulus", 7]
+    snapshots = []
+    for name, more in (("off", ["-f", 3]), ("on", ["-f", 1])):
+        assert program(*flags, *more, "-d", tmp_path / name).returncode == 0
+        snapshots.append(_snapshot(tmp_path / name, 3))
+    for name in snapshots[0].names:
+        if name.startswith(("params/", "grads/", "optimizer/")):
+            assert snapshots[0][name].tobytes() == snapshots[1][name].tobytes(), name
+
+
+def _shard(path: Path, magic: int = 20240520, version: int = 1, count: int = 400, cut: int = 0) -> Path:
+    header = np.zeros(256, np.int32)
+    header[:3] = magic, version, count
+    data = header.tobytes() + np.full(count, 60, np.uint16).tobytes()
+    path.write_bytes(data[: len(data) - cut])
+    return path
+
+
+def _checkpoint(path: Path, magic: int = 20240326, version: int = 3, layers: int = 1, cut: int = 0) -> Path:
+    config = agreement.ModelConfig(n_layer=1, n_head=2, n_embd=8, mlp_width=32, block_size=16, vocab_size=61)
+    agreement.write_llmc_checkpoint(path, agreement.GPT(config), padded_vocab=64)
+    data = bytearray(path.read_bytes())
+    data[:20] = np.array([magic, version, 16, 61, layers], np.int32).tobytes()
+    path.write_bytes(bytes(data[: len(data) - cut]))
+    return path
+
+
+BAD = {
+    "-b": "a value is missing",
+    "--bogus 3": "unknown flag --bogus",
+    "--laers 3": "did you mean --layers",
+    "stray": "'stray' is not a flag",
+    "-n zero": "'zero' is not a whole number",
+    "-n 0": "out of range",
+    "-n 99999999999999999999": "not a whole number",
+    "-l nan": "'nan' is not a number",
+    "-f -3": "out of range",
+    "--tf32=yes": "takes no value",
+    "--task chess": "give one of modadd, tokens",
+    "--preset huge": "give one of grok",
+    "": "-i is missing",
+    "-i nowhere.bin": "no such file",
+    "-i {shard} -t 30": "not divisible by 4",
+    "-i {shard} -b 4 -t 8 --tokens-per-step 40": "not divisible by",
+    "-i {shard} -b 64 -t 64": "too few tokens",
+    "-i {shard} -b full": "no full batch",
+    "-i {shard} -t 64 --block-size 32": "more than the model's 32",
+    "-i {magic}": "no token shard",
+    "-i {version}": "version is 9",
+    "-i {cut}": "truncated or damaged",
+    "-i {header}": "cut off inside its header",
+    "-i {shard} -b 2 -t 8 --vocab-size 50": "holds token 60",
+    "-i {shard} -e nowhere.bin": "no such file",
+    "-i {shard} -e {shard}": "no checkpoint of llm.c",
+    "-i {shard} -b 2 -t 8 -e {checkpoint_version}": "version is 5",
+    "-i {shard} -b 2 -t 8 -e {checkpoint_cut}": "truncated or damaged",
+    "-i {shard} -b 2 -t 8 -e {checkpoint_layers}": "truncated or damaged",
+    "-i {shard} -b 2 -t 8 -e {checkpoint_negative}": "a size in its header is -1",
+    "-i {shard} -b 2 -t 32 -e {checkpoint}": "more than the 16",
+    "-i {shard} -k 10": "give -o DIR",
+    "--preset grok -k 10 -o {out}": "cannot|LayerNorm",
+    "--preset grok -i {shard}": "sums need no data",
+    "--preset grok -t 4": "sums have 3 positions",
+    "--preset grok --train-fraction 0": "leaves a split empty",
+    "--preset grok --heads 3": "no multiple of 3 heads",
+    "--preset grok --weight-decay 2000": "must stay below 1",
+    "--preset grok --schedule 5-": "is not STEP",
+    "--preset grok --schedule 0-10/0": "is not STEP",
+    "--preset grok -e {checkpoint}": "need 98",
+    "--preset grok -n 1 -d {shard}": "-d: ",
+    "--preset grok -n 1 -o {shard}/x": "cannot be written",
+}
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_a_bad_argument_gives_one_line_and_an_error(program: Program, tmp_path: Path, line: str) -> None:
+    files = {
+        "shard": _shard(tmp_path / "shard.bin"),
+        "magic": _shard(tmp_path / "magic.bin", magic=1),
+        "version": _shard(tmp_path / "version.bin", version=9),
+        "cut": _shard(tmp_path / "cut.bin", cut=5),
+        "header": _shard(tmp_path / "header.bin", count=0, cut=100),
+        "checkpoint": _checkpoint(tmp_path / "good.bin"),
+        "checkpoint_version": _checkpoint(tmp_path / "cv.bin", version=5),
+        "checkpoint_cut": _checkpoint(tmp_path / "cc.bin", cut=4),
+        "checkpoint_layers": _checkpoint(tmp_path / "cl.bin", layers=2),
+        "checkpoint_negative": _checkpoint(tmp_path / "cn.bin", layers=-1),
+        "out": tmp_path / "out",
+    }
+    done = program(*line.format(**files).split())
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert any(part in done.stderr for part in BAD[line].split("|")), done.stderr
+
+
+def test_help_names_every_flag(program: Program) -> None:
+    done = program("--help")
+    assert done.returncode == 0
+    for letter in "ijobtlvmsgkndf":
+        assert f"  -{letter}, --" in done.stdout
+    assert done.stderr == ""
+
+
+def test_an_interrupted_run_ends_cleanly(binary: Path, tmp_path: Path) -> None:
+    command = [binary, "--preset", "grok", "--modulus", "11", "-b", "4", "-f", "1", "-d", tmp_path / "run"]
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL)
+    while not list((tmp_path / "run").glob("step_*.bin")):
+        time.sleep(0.05)
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    last = json.loads((tmp_path / "run" / "attempts.jsonl").read_text().splitlines()[-1])
+    assert last["end"] == "interrupted"
+
+
+def test_a_second_run_into_the_same_folder_is_refused(program: Program, tmp_path: Path) -> None:
+    flags = ["--preset", "grok", "--modulus", 11, "-n", 1, "-b", 4, "--width", 8, "-d", tmp_path / "run"]
+    assert program(*flags).returncode == 0
+    done = program(*flags)
+    assert done.returncode == 1
+    assert "holds a run already" in done.stderr
+
+
+def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(program: Program, tmp_path: Path) -> None:
+    _shard(tmp_path / "shard.bin")
+    sizes = ["--layers", 1, "--heads", 2, "--width", 8, "--vocab-size", 61, "--block-size", 8]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "model_00000001.bin").mkdir()
+    done = program("-i", tmp_path / "shard.bin", "-b", 2, "-t", 8, *sizes, "-n", 2, "-k", 1, "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "model_00000001.bin: cannot be written" in done.stderr
+    assert (tmp_path / "out" / "model_00000002.bin").is_file()
+
+
+def test_a_sample_is_drawn_on_the_way(program: Program, tmp_path: Path) -> None:
+    _shard(tmp_path / "shard.bin")
+    sizes = ["--layers", 1, "--heads", 2, "--width", 8, "--vocab-size", 61, "--block-size", 8]
+    done = program("-i", tmp_path / "shard.bin", "-b", 2, "-t", 8, *sizes, "-n", 3, "-s", 2, "-g", 5)
+    tokens = done.stdout.split("---\n")[1].split()
+    assert len(tokens) == 5
+    assert all(0 <= int(token) < 61 for token in tokens)
+
+
+@pytest.mark.slow
+def test_the_host_trainer_groks(tmp_path: Path) -> None:
+    """Modulo 31 the small model generalises within a few hundred steps, on the optimised host build."""
+    subprocess.run(["make", "-s", "-C", str(CUDA), f"BUILD={tmp_path}", "host"], check=True)
+    command = [tmp_path / "train_gpt2_fp32_host", "--preset", "small", "-n", "3000", "-d", tmp_path / "run"]
+    command += ["--modulus", "31", "--train-fraction", "0.5", "-b", "256"]
+    subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
+    ingest([tmp_path / "run"], tmp_path / "store")
+    best = strobe.open(tmp_path / "store").sql("SELECT max(value) v FROM scalars WHERE name = 'val_accuracy'")
+    assert best.column("v")[0].as_py() >= 0.99

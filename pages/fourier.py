@@ -2,10 +2,22 @@
 
 import streamlit as st
 
-from strobe.ui import change_panel, derived_panels, fourier_panels
+from strobe.ui import change_panel, derived_panels, fourier_panels, neuron_panels
 from strobe.ui.frame import frame
 
 page = frame("fourier")
+
+
+@st.fragment
+def story() -> None:
+    left, right = st.columns(2, gap="medium")
+    with left:
+        fourier_panels.losses(page)
+        fourier_panels.spectrum(page)
+    with right:
+        fourier_panels.clusters(page)
+        fourier_panels.at_cursor(page)
+        fourier_panels.gini(page)
 
 
 @st.fragment
@@ -15,19 +27,17 @@ def changes() -> None:
 
 @st.fragment
 def neurons() -> None:
-    fourier_panels.grids(page)
+    left, right = st.columns([5, 3], gap="medium")
+    with left:
+        later = neuron_panels.grids(page)
+    with right:
+        neuron_panels.one(page)
+    later()
 
 
 if derived_panels.ready(page, ("fourier", "neurons", "progress")):
     fourier_panels.story(page)
-    left, right = st.columns(2, gap="medium")
-    with left:
-        fourier_panels.losses(page)
-        fourier_panels.spectrum(page)
-    with right:
-        fourier_panels.clusters(page)
-        fourier_panels.at_cursor(page)
-        fourier_panels.gini(page)
+    story()
     changes()
     neurons()
 page.footer()

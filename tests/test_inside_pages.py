@@ -17,6 +17,11 @@ from etl.ingest import ingest
 from strobe.ui.registry import specs
 
 
+@pytest.fixture(autouse=True)
+def _few_forward_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("strobe.ui.neuron_panels.MOST_FRAMES", 2)
+
+
 def opened(
     page: str, monkeypatch: pytest.MonkeyPatch, store: Path, writing: bool = False, **query: str | list[str]
 ) -> AppTest:
@@ -183,3 +188,24 @@ def test_the_stated_cost_is_of_the_right_size(shape: tuple[int, int], low: float
     from strobe.ui.weight_frames import Matrix
 
     assert low < seconds(Matrix("fcw", None, shape)) < high
+
+
+def test_the_phases_of_the_embedded_run_by_the_rules_of_the_page(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    text = text_of(opened("fourier", monkeypatch, tmp_path / "none"))
+    assert "Memorization to step 1,900, circuit formation to step 4,700, cleanup to step 6,300." in text
+    text = text_of(opened("fourier", monkeypatch, tmp_path / "none", fall="0.2", done="0.001"))
+    assert "circuit formation to step 5,800, cleanup to step 6,500." in text
+
+
+def test_any_neuron_is_drawn_large_with_its_frequency_there_and_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ingest([run_folder(tmp_path / "planted")], tmp_path / "store")
+    at = opened("fourier", monkeypatch, tmp_path / "store", writing=True, run="planted")
+    at.button(key="analyse").click().run()
+    at.selectbox(key="neuron").select("0.4").run()
+    assert not at.exception
+    assert at.query_params["neuron"] == "0.4"
+    assert re.search(r"Step 200: best frequency 3, which holds \d+% of its variance; at the end 3 with", text_of(at))

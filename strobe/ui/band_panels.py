@@ -13,6 +13,7 @@ from strobe.analysis.banding import band_profile
 from strobe.charts.curves import Series, curves
 from strobe.charts.theme import SERIES
 from strobe.ui import derived_panels, panels, weight_frames
+from strobe.ui.at_once import index
 from strobe.ui.data import Answer
 from strobe.ui.frame import Frame
 from strobe.ui.frames import snapshots_of
@@ -70,7 +71,7 @@ def _profile(page: Frame, matrix: Matrix, steps: list[int], energy: Array, entri
         "alt": f"Mean square weight of {matrix.label} by distance from the diagonal at the step of the cursor",
     }  # fmt: skip
     panels.show("band_profile", header, {"x": x, "y": density.astype(np.float32)})
-    at = max((k for k, step in enumerate(steps) if step <= weight_frames.settled(page)), default=0)
+    at = index(page, steps)
 
     def table() -> pa.Table:
         return pa.table({"distance": x.astype(float), "mean_square": density[at]})

@@ -78,7 +78,9 @@ def draw(page: Frame) -> None:
     if not table.num_rows:
         panels.caption(_nothing(page, kind))
         return
-    _table(table.drop_columns(["kind"]))
+    # Most rankings have no still sides, and an empty column tells nothing.
+    still = any(table["sides"].slice(0, MOST_ROWS).to_pylist())
+    _table(table.drop_columns(["kind"] if still else ["kind", "sides"]))
     text = (
         f"{min(MOST_ROWS, table.num_rows)} of {table.num_rows:,} series, by the shift from the {SAMPLES} snapshots "
         "before to those after, in standard deviations (at least "

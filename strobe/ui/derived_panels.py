@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from etl.errors import StrobeError
-from strobe.charts.curves import Mark, Series, curves, tensor_heatmap
+from strobe.charts.curves import Mark, Series, Span, curves, tensor_heatmap
 from strobe.settings import open_store, read_only
 from strobe.ui import panels
 from strobe.ui.data import Answer, literal
@@ -82,7 +82,7 @@ def _analyse(page: Frame, tables: Sequence[str]) -> None:
 
 def lines(
     page: Frame, key: str, answer: Answer, looks: dict[str, Series], *, y_title: str, log: bool = False,
-    height: int = 220, marks: Sequence[Mark] = (), about: str = "", share: bool = False,
+    height: int = 220, marks: Sequence[Mark] = (), about: str = "", share: bool = False, spans: Sequence[Span] = (),
 ) -> None:  # fmt: skip
     """Lines over steps from rows (series, step, value), for the series in `looks`; what is NULL leaves a gap."""
     table = answer.table.filter(pc.is_valid(answer.table["value"]))
@@ -104,14 +104,14 @@ def lines(
         "alt": f"{y_title} against step: {', '.join(s.label for s in series)}",
         "cursor_x": [float(step) for step in page.steps], "marks": placed, "unit": "", "x_name": "step",
         "series": [{"label": s.label, "colour": s.colour, "dash": s.dash, "of": "", "run": page.run} for s in series],
-        "log": log, "share": share, "height": height,
+        "log": log, "share": share, "height": height, "spans": [vars(span) for span in spans],
     }  # fmt: skip
     panels.show(key, header, arrays, on_window_change=lambda: None, on_chosen_change=lambda: None)
 
     def figure() -> Any:
         labels = pa.array([looks[n].label if n in looks else "" for n in names[good].tolist()], pa.string())
         points = pa.table({"series": labels, "x": steps[good], "y": values[good]})
-        return curves(points, series, x_title="step", y_title=y_title, log=log, marks=marks)
+        return curves(points, series, x_title="step", y_title=y_title, log=log, marks=marks, spans=spans)
 
     panels.tools(key, about, [answer.sql], lambda: answer.table, figure)
 

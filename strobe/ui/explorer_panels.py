@@ -18,11 +18,11 @@ from strobe.ui import (
     weight_frames,
     weight_panels,
 )
+from strobe.ui.at_once import Later
 from strobe.ui.curve_panel import Curve
 from strobe.ui.data import literal
 from strobe.ui.frame import Frame
 from strobe.ui.weight_frames import Matrix
-from strobe.ui.weight_panels import Later
 
 
 def timeline(page: Frame) -> None:

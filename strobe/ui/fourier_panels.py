@@ -7,21 +7,23 @@ from typing import Any, Final
 import numpy as np
 import streamlit as st
 
-from etl.errors import StrobeError
 from strobe.analysis.fourier import SPECIALISED
-from strobe.charts.curves import Series
+from strobe.analysis.phases import DONE, FALL, LEARNED, Phases, phases
+from strobe.charts import moment
+from strobe.charts.curves import Series, Span
 from strobe.charts.theme import SERIES
-from strobe.ui import derived_panels, panels
+from strobe.ui import derived_panels, panels, state
+from strobe.ui.at_once import index
 from strobe.ui.data import literal
 from strobe.ui.frame import Frame
-from strobe.ui.frames import Frames, nothing, snapshots_of
 from strobe.ui.moments import step_marks
 from strobe.ui.text import count, number
 
-TILES: Final = 12
-"""Neurons whose activation grids are drawn."""
-MOST_FRAMES: Final = 40
-"""Snapshots whose grids are computed: a forward pass over all p * p inputs each."""
+FALLS: Final = {"0.8": "80%", "0.5": "50%", "0.2": "20%"}
+"""Shares of the peak of the test loss at which cleanup can be said to begin."""
+ENDS: Final = {"0.1": "10%", "0.01": "1%", "0.001": "0.1%"}
+"""The same for its end."""
+COLOURS: Final = {"memorization": SERIES[1], "circuit formation": SERIES[3], "cleanup": SERIES[2]}
 
 
 def _power(page: Frame, site: str) -> str:
@@ -88,14 +90,20 @@ def at_cursor(page: Frame) -> None:
         "alt": f"Norm of {values.shape[1]} frequencies of the embedding at the step of the cursor",
     }  # fmt: skip
     panels.show(f"fourier_bars{page.suffix}", header, {"values": np.ascontiguousarray(values)})
+    at = index(page, steps.tolist())
     panels.tools(
-        f"fourier_bars{page.suffix}", "Green: the key frequencies.", [answer.sql], lambda: answer.table, None
-    )
+        f"fourier_bars{page.suffix}", "Green: the key frequencies.", [answer.sql], lambda: answer.table,
+        lambda: moment.bars(
+            header["labels"], values[at], x_title="frequency", y_title=f"norm of the embedding, step {steps[at]:,}"
+        ),
+    )  # fmt: skip
 
 
 def losses(page: Frame) -> None:
-    """Full, restricted and excluded loss over training."""
-    panels.title("Loss with and without the key frequencies")
+    """Full, restricted and excluded loss over training, with the phases that they tell."""
+    with panels.head("fourier_losses"):
+        panels.title("Loss with and without the key frequencies")
+        _rule()
     answer = page.reader.ask(f"""SELECT measure || coalesce(' ' || split, '') AS series, step, value
 FROM progress WHERE run = {literal(page.run)} AND frequency IS NULL
   AND (measure, split) IN (('full_loss', 'train'), ('full_loss', 'val'), ('restricted_loss', 'all'),
@@ -106,11 +114,51 @@ ORDER BY series, step""")
         "restricted_loss all": Series("restricted (key frequencies alone)", SERIES[2]),
         "excluded_loss train": Series("excluded (without them, train)", SERIES[5]),
     }  # fmt: skip
-    about = "The key frequencies are those of the last snapshot, at every step."
+    found = _phases(page)
+    words = ", ".join(f"{phase.name} to step {phase.end:,}" for phase in found.found)
+    about = "The key frequencies are those of the last snapshot, at every step. "
+    about += f"{words[0].upper()}{words[1:]}." if words else f"No phases: {found.reason}."
     derived_panels.lines(
         page, "fourier_losses", answer, looks, y_title="loss (nats)", log=True, height=270, marks=step_marks(page),
-        about=about,
+        about=about, spans=spans(page),
     )  # fmt: skip
+
+
+def _rule() -> None:
+    """The rules of the phases, with the two thresholds that can be chosen."""
+    fall, done = str(FALL), str(DONE)
+    state.offer("fall", list(FALLS), fall)
+    state.offer("done", list(ENDS), done)
+    with st.popover("Phases", type="tertiary", key="phases"):
+        panels.caption(
+            "Memorization ends at the least excluded loss before the test loss has fallen, where the train loss has "
+            f"fallen to {LEARNED:.0%} of its first value. Circuit formation: the excluded loss rises and the "
+            "restricted one falls while the test loss stays high. Cleanup begins and ends at these shares of the "
+            "test loss's peak. Drawn by eye in the literature; these rules are ours."
+        )
+        st.segmented_control("Cleanup begins at", list(FALLS), key="fall", required=True, persist_state="session",
+                             format_func=lambda share: FALLS[share])  # fmt: skip
+        st.segmented_control("Cleanup ends at", list(ENDS), key="done", required=True, persist_state="session",
+                             format_func=lambda share: ENDS[share])  # fmt: skip
+    state.remember("fall", st.session_state["fall"], fall)
+    state.remember("done", st.session_state["done"], done)
+
+
+def _phases(page: Frame) -> Phases:
+    table = page.reader.ask(f"""SELECT step,
+  max(value) FILTER (measure = 'full_loss' AND split = 'train') AS train,
+  max(value) FILTER (measure = 'full_loss' AND split = 'val') AS test,
+  max(value) FILTER (measure = 'excluded_loss' AND frequency IS NULL) AS excluded,
+  max(value) FILTER (measure = 'restricted_loss' AND split = 'all') AS restricted
+FROM progress WHERE run = {literal(page.run)} GROUP BY step ORDER BY step""").table
+    columns = [table[name].cast("float64").to_numpy() for name in ("step", "train", "test", "excluded", "restricted")]
+    fall, done = (float(st.session_state.get(key, default)) for key, default in (("fall", FALL), ("done", DONE)))
+    return phases(*columns, fall=fall, done=done)
+
+
+def spans(page: Frame) -> list[Span]:
+    """The phases of the run, to be shaded on its charts over training."""
+    return [Span(phase.start, phase.end, phase.name, COLOURS[phase.name]) for phase in _phases(page).found]
 
 
 def gini(page: Frame) -> None:
@@ -121,12 +169,13 @@ WHERE run = {literal(page.run)} AND measure LIKE 'gini%' ORDER BY series, step""
     looks = {"gini_embedding": Series("embedding", SERIES[0]), "gini_unembedding": Series("unembedding", SERIES[5])}
     about = "0: all components alike; near 1: a few hold everything."
     derived_panels.lines(page, "fourier_gini", answer, looks, y_title="Gini", share=True, about=about,
-                         marks=step_marks(page))  # fmt: skip
+                         marks=step_marks(page), spans=spans(page))  # fmt: skip
 
 
 def clusters(page: Frame) -> None:
     """How many neurons belong to each key frequency, over training."""
-    panels.title("Specialised neurons by frequency")
+    with panels.head("fourier_clusters"):
+        panels.title("Specialised neurons by frequency")
     found = keys(page)
     answer = page.reader.ask(f"""SELECT n.frequency::VARCHAR AS series, step,
   count(*) FILTER (share >= {SPECIALISED}) AS value
@@ -137,73 +186,6 @@ GROUP BY ALL ORDER BY series, step""")
         panels.caption(f"No neuron has a share of {SPECIALISED} in the last snapshot.")
         return
     derived_panels.lines(
-        page, "fourier_clusters", answer, looks, y_title="neurons", marks=step_marks(page),
+        page, "fourier_clusters", answer, looks, y_title="neurons", marks=step_marks(page), spans=spans(page),
         about=f"Neurons whose best frequency holds at least {SPECIALISED} of their variance.",
     )  # fmt: skip
-
-
-def grids(page: Frame) -> None:
-    """Activation of single neurons over all inputs a, b, at the cursor."""
-    panels.title("Neurons over all inputs (a down, b across)")
-    found = _grids(page.reader.key, page.reader.version, page.run, page)
-    if not found.steps:
-        panels.caption(found.reason)
-        return
-    p = found.values.shape[-1]
-    header = {
-        "kind": "tiles", "subject": f"neurons {page.run}", "follows": True, "run": page.run, "steps": found.steps,
-        "labels": found.labels, "rows": p, "columns": p, "across": 6, "widest": 190, "tallest": 190,
-        "map": "sequential", "low": "least", "high": "most active", "low_value": 0, "high_value": 1,
-        "row_bin": 1, "column_bin": 1,
-        "axes": ["a", "b"], "windowed": False,
-        "alt": f"Activation of {len(found.labels)} neurons over {p} by {p} inputs at the step of the cursor",
-    }  # fmt: skip
-    panels.show("fourier_neurons", header, {"values": found.values})
-    every = (
-        f"Computed at {len(found.steps)} of {len(page.steps)} snapshots. "
-        if len(found.steps) < len(page.steps)
-        else ""
-    )
-    panels.caption(
-        f"{every}The {len(found.labels)} neurons with the largest shares at the end, from all key frequencies; "
-        "each neuron has its own scale at each step."
-    )
-
-
-@st.cache_resource(max_entries=8, show_spinner="Running the model on all inputs …")
-def _grids(key: str, version: str, run: str, _page: Frame) -> Frames:
-    from strobe.derive.subject import Subject
-
-    del key, version
-    files = snapshots_of(_page, run)
-    if files is None:
-        return nothing("The snapshots of this run are not on this machine; its tables are.")
-    chosen = _page.reader.rows(f"""SELECT layer, neuron, frequency, share FROM (
-  SELECT *, row_number() OVER (PARTITION BY frequency ORDER BY share DESC) AS place
-  FROM neurons WHERE run = {literal(run)} AND share IS NOT NULL
-    AND step = (SELECT max(step) FROM neurons WHERE run = {literal(run)})
-) ORDER BY share < {SPECIALISED}, place, frequency LIMIT {TILES}""")
-    subject = Subject(files)
-    steps = subject.steps
-    if len(steps) > MOST_FRAMES:
-        steps = [steps[k] for k in np.linspace(0, len(steps) - 1, MOST_FRAMES).round().astype(int)]
-    kept, found = [], []
-    for step in steps:
-        try:
-            found.append(_tiles(subject, step, chosen))
-            kept.append(step)
-        except (StrobeError, OSError):
-            continue
-    if not kept:
-        return nothing("No snapshot of this run can be run through the model.")
-    labels = [f"neuron {row['neuron']}, k = {row['frequency']}" for row in chosen]
-    return Frames(kept, np.stack(found), labels)
-
-
-def _tiles(subject: Any, step: int, chosen: list[dict[str, Any]]) -> np.ndarray[Any, Any]:
-    """uint8 (neurons, p, p), each from its least to its largest activation."""
-    p, activation = subject.modular.modulus, subject.forward(step).activation
-    tiles = np.stack([activation[row["layer"], :, row["neuron"]].reshape(p, p) for row in chosen])
-    low, high = tiles.min(axis=(1, 2), keepdims=True), tiles.max(axis=(1, 2), keepdims=True)
-    span = np.where(high > low, high - low, 1)
-    return np.asarray(np.round((tiles - low) / span * 255).astype(np.uint8))

@@ -14,6 +14,7 @@ from strobe.analysis import spectrum
 from strobe.charts.curves import Series, curves
 from strobe.charts.theme import SERIES
 from strobe.ui import derived_panels, panels, state, weight_frames
+from strobe.ui.at_once import follow_server, index, settled
 from strobe.ui.data import Answer, literal
 from strobe.ui.frame import Frame
 from strobe.ui.frames import snapshots_of
@@ -80,7 +81,7 @@ def _draw(
     }  # fmt: skip
     x = np.arange(1, n + 1, dtype=np.float32)
     panels.show(key, header, {"x": x, "y": np.ascontiguousarray(values)})
-    at = max((k for k, step in enumerate(steps) if step <= weight_frames.settled(page)), default=0)
+    at = index(page, steps)
 
     def table() -> pa.Table:
         return pa.table({"number": np.arange(1, n + 1), "singular_value": values[at].astype(np.float64)})
@@ -110,8 +111,8 @@ def _on_demand(page: Frame, matrix: Matrix, key: str, height: int) -> None:
     if not st.session_state.get("spectrum_on"):
         panels.caption("This matrix is not analysed yet, so its singular values are not stored.")
         return
-    st.session_state["_follows_server"] = True
-    step = weight_frames.settled(page)
+    follow_server()
+    step = settled(page)
     found = _computed(page.reader.key, page.reader.version, page.run, matrix, step, page)
     if isinstance(found, str):
         panels.caption(found)

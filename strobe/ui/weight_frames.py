@@ -18,6 +18,7 @@ from etl.snapshot import Snapshot
 from strobe.analysis.histogram import MOST as MOST_BINS
 from strobe.analysis.histogram import histogram
 from strobe.charts.binning import MOST_CELLS, bin_size, binned
+from strobe.ui.at_once import settled
 from strobe.ui.components import MOST_BYTES
 from strobe.ui.frame import Frame
 from strobe.ui.frames import snapshots_of
@@ -114,13 +115,6 @@ def _kept(key: str, version: str, run: str, what: str, name: str, layer: int | N
 def _of(page: Frame, what: str, matrix: Matrix) -> dict[int, Any]:
     layer = None if what == "histogram" else matrix.layer
     return _kept(page.reader.key, page.reader.version, page.run, what, matrix.name, layer)
-
-
-def settled(page: Frame) -> int:
-    """The step that a panel made now shows: the session's, since a fragment's own frame is as old as the last whole
-    rerun."""
-    asked = int(st.session_state.get("step") or page.step or 0) + page.shift
-    return max((step for step in page.steps if step <= asked), default=page.steps[0])
 
 
 def affordable(steps: list[int], matrix: Matrix, bytes_each: int | None = None) -> list[int]:

@@ -5,7 +5,6 @@ The step under the cursor is read and shown first; the other snapshots follow on
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,14 +16,10 @@ from strobe.charts.curves import Series, curves
 from strobe.charts.theme import SEQUENTIAL, SERIES
 from strobe.derive.movies import Wanted
 from strobe.ui import band_panels, derived_panels, movie_button, panels, spectrum_panels, state, weight_frames
+from strobe.ui.at_once import Later, at_once, follow_server, index, settled
 from strobe.ui.frame import Frame
 from strobe.ui.text import number, size
 from strobe.ui.weight_frames import Histograms, Matrix, WeightFrames, matrices
-
-Later = Callable[[], None]
-"""Reads what a panel still lacks and draws it again."""
-FEW = 3
-"""Steps that are read before a panel is first drawn."""
 
 
 def pick(page: Frame) -> Matrix | None:
@@ -40,27 +35,11 @@ def pick(page: Frame) -> Matrix | None:
     return found[state.remember("matrix", st.session_state["matrix"], first)]
 
 
-def at_once(missing: list[int], draw: Callable[[bool], None]) -> Later:
-    """Draws a panel: `draw(True)` with all its steps, or where many of them are `missing` `draw(False)` with the
-    settled one, and the function that is returned does the rest."""
-    place = st.empty()
-    # The settled step takes some ten milliseconds: with one or two more there is nothing to wait for.
-    whole = len(missing) < FEW
-
-    def all_of_it() -> None:
-        with place.container():
-            draw(True)
-
-    with place.container():
-        draw(whole)
-    return (lambda: None) if whole else all_of_it
-
-
 def matrix_at_once(page: Frame, matrix: Matrix, *, key: str = "weights", tallest: int = 420) -> Later:
     """The heatmap of a matrix, its settled step first."""
 
     def draw(whole: bool) -> None:
-        steps = weight_frames.wanted(page, matrix) if whole else [weight_frames.settled(page)]
+        steps = weight_frames.wanted(page, matrix) if whole else [settled(page)]
         heatmap(page, matrix, weight_frames.frames(page, matrix, steps), whole, key=key, tallest=tallest)
 
     return at_once(weight_frames.missing(page, matrix), draw)
@@ -73,7 +52,8 @@ def heatmap(page: Frame, matrix: Matrix, found: WeightFrames, whole: bool, *, ke
         return
     rows, columns = found.values.shape[1:]
     some = len(weight_frames.wanted(page, matrix)) < len(page.steps)
-    st.session_state["_follows_server"] = st.session_state.get("_follows_server") or some
+    if some:
+        follow_server()
     header = {
         "kind": "tiles", "subject": f"{page.run} {matrix.label}", "follows": True, "run": page.run,
         "steps": found.steps, "labels": [matrix.label], "rows": rows, "columns": columns, "across": 1,
@@ -93,7 +73,7 @@ def heatmap(page: Frame, matrix: Matrix, found: WeightFrames, whole: bool, *, ke
 
 def _tools(page: Frame, matrix: Matrix, found: WeightFrames, key: str, text: str) -> None:
     """The caption with the settled step as data and as an image."""
-    at = max((k for k, step in enumerate(found.steps) if step <= weight_frames.settled(page)), default=0)
+    at = index(page, found.steps)
     values = (found.values[at].astype(np.float64) - 128) / 127 * found.reach
 
     def table() -> pa.Table:
@@ -139,7 +119,7 @@ def histogram(page: Frame, matrix: Matrix) -> Later:
     state.remember("counts", st.session_state["counts"], "linear")
 
     def draw(whole: bool) -> None:
-        steps = weight_frames.histogram_steps(page, matrix) if whole else [weight_frames.settled(page)]
+        steps = weight_frames.histogram_steps(page, matrix) if whole else [settled(page)]
         _spread(page, matrix, weight_frames.histograms(page, matrix, steps), whole)
 
     return at_once(weight_frames.missing(page, matrix, histograms=True), draw)
@@ -150,7 +130,8 @@ def _spread(page: Frame, matrix: Matrix, found: Histograms, whole: bool) -> None
         panels.caption("No histogram: the weights are all equal, not finite, or cannot be read.")
         return
     some, log = whole and len(found.steps) < len(page.steps), st.session_state["counts"] == "log"
-    st.session_state["_follows_server"] = st.session_state.get("_follows_server") or some
+    if some:
+        follow_server()
     header = {
         "kind": "profile", "subject": f"histogram {page.run} {matrix.name}", "follows": True, "run": page.run,
         "steps": found.steps, "count": found.density.shape[2], "log": log, "height": 230, "windowed": False,
@@ -167,7 +148,7 @@ def _spread(page: Frame, matrix: Matrix, found: Histograms, whole: bool) -> None
     if not whole:
         panels.caption(text)
         return
-    at = max((k for k, step in enumerate(found.steps) if step <= weight_frames.settled(page)), default=0)
+    at = index(page, found.steps)
 
     def table() -> pa.Table:
         layer, column = np.nonzero(np.isfinite(found.density[at]))

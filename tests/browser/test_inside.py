@@ -35,7 +35,7 @@ def canvas(page: Any, key: str) -> Any:
             "weights",
             ["weights", "weight_histogram", "singular_values", "spectrum_lines", "band_profile", "activation_lines"],
         ),
-        ("fourier", ["fourier_losses", "fourier_grid", "fourier_bars", "fourier_neurons", "fourier_clusters"]),
+        ("fourier", ["fourier_losses", "fourier_grid", "fourier_bars", "fourier_neurons", "fourier_one"]),
     ],
 )
 def test_every_figure_of_a_page_is_drawn(page: Any, server: str, address: str, keys: list[str]) -> None:

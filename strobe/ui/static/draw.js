@@ -83,6 +83,19 @@ export function line(g, box, data, look) {
   return { sx, sy };
 }
 
+export const SPAN_ALPHA = 0.13;
+
+/** Stretches of the x axis { start, end, label, colour }, shaded behind what is drawn next; the legend names them. */
+export function spans(g, box, list, x) {
+  const sx = scale(x.lo, x.hi, box.left, box.right, x.log), inside = (v) => Math.max(box.left, Math.min(box.right, sx(v)));
+  g.globalAlpha = SPAN_ALPHA;
+  for (const { start, end, colour } of list) {
+    g.fillStyle = colour;
+    g.fillRect(inside(start), box.top, inside(end) - inside(start), box.bottom - box.top);
+  }
+  g.globalAlpha = 1;
+}
+
 function drawMark(g, box, mark, sx, sy, look, taken) {
   const at = sx(mark.x), ring = mark.y !== undefined;
   if (at < box.left - 1 || at > box.right + 1) return;

@@ -1,5 +1,5 @@
 import { clock } from "./clock.js";
-import { heatmap, line, rule, scatter } from "./draw.js";
+import { heatmap, line, rule, scatter, SPAN_ALPHA, spans } from "./draw.js";
 import { barFrames, profileFrames, tileFrames } from "./frames.js";
 import { atOrBefore, duration, moment, ramp, scale, words } from "./scales.js";
 // What a panel can show. Each kind: begin (new data), height, draw, and the pointer events that it wants.
@@ -76,6 +76,11 @@ export const curves = {
       };
       s.value = value;
       return item;
+    }), ...(p.header.spans || []).map(({ label, colour }) => {
+      const item = document.createElement("span"), swatch = document.createElement("i");
+      swatch.style.cssText = `display:inline-block;width:12px;height:10px;margin-right:5px;opacity:${3 * SPAN_ALPHA};background:${colour}`;
+      item.append(swatch, label);
+      return item;
     }));
   },
   height: (p) => p.header.height,
@@ -89,6 +94,7 @@ export const curves = {
     if (header.share) { y[0] = Math.min(y[0], 0); y[1] = Math.max(y[1], 1.04); }
     const rows = header.marks.reduce((most, m) => (m.y === undefined ? Math.max(most, m.row + 1) : most), 0);
     p.plot = { left: 54, right: width - 14, top: 14 + 14 * rows, bottom: header.height - 26 };
+    if (header.spans) spans(g, p.plot, header.spans, { lo: xr[0], hi: xr[1], log: false });
     p.scales = line(g, p.plot, {
       x: { lo: xr[0], hi: xr[1], log: false, unit: header.unit }, y: { lo: y[0], hi: y[1], log: header.log },
       series: shown, marks: header.marks.filter((m) => !p.view.hidden.has(m.of)),

@@ -1,0 +1,58 @@
+"""Phases with planted borders are found, and what is not grokking has none, with the rule that fails."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from strobe.analysis.phases import phases
+
+STEPS = np.arange(0, 2000, 100)
+
+
+def losses() -> dict[str, np.ndarray]:
+    """Excluded loss least at 500, test loss at half of its peak from 1,000 and at 1% of it from 1,500."""
+    test = np.select([STEPS < 1000, STEPS < 1500], [10.0, 4.0], 0.05)
+    test[3] = 12.0
+    return {
+        "train": 4 * np.exp(-STEPS / 100), "test": np.where(test == 4.0, 5.9, test),
+        "excluded": 1 + np.abs(STEPS - 500) / 100, "restricted": 4 * np.exp(-STEPS / 600),
+    }  # fmt: skip
+
+
+def test_planted_borders_are_found() -> None:
+    found = phases(STEPS, **losses())
+    assert found.reason == ""
+    assert [tuple(phase) for phase in found.found] == [
+        ("memorization", 0, 500), ("circuit formation", 500, 1000), ("cleanup", 1000, 1500),
+    ]  # fmt: skip
+
+
+def test_the_thresholds_move_the_borders() -> None:
+    assert [phase.end for phase in phases(STEPS, **losses(), fall=0.2, done=0.001).found] == [500, 1500, 1900]
+
+
+def test_steps_where_a_loss_is_not_known_do_not_count() -> None:
+    made = losses()
+    made["excluded"][5] = np.nan
+    assert phases(STEPS, **made).found[0].end in (400, 600)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"test": np.full(20, 3.0)}, "never falls to 50%"),
+        ({"train": np.full(20, 4.0)}, "nothing is memorized first"),
+        ({"restricted": np.full(20, 4.0)}, "do not come to carry"),
+        ({"excluded": np.full(20, np.nan)}, "0 snapshots"),
+    ],
+)
+def test_what_is_not_grokking_has_no_phases(change: dict[str, np.ndarray], reason: str) -> None:
+    found = phases(STEPS, **(losses() | change))
+    assert found.found == ()
+    assert reason in found.reason
+
+
+def test_thresholds_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match="done below fall"):
+        phases(STEPS, **losses(), fall=0.01, done=0.5)

@@ -1,4 +1,4 @@
-"""`strobe export`: movies of a run's inside, and a snapshot's parameters for other tools."""
+"""`strobe export`: movies of a run's inside, its numbers, and a snapshot's parameters for other tools."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from etl.errors import StrobeError
+from strobe.commands.export_csv import csv
 from strobe.commands.output import visible
 from strobe.commands.runs import RunArgument, StoreOption, find_run
 
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from strobe.charts.movie import Frame
     from strobe.derive.movies import Movie, Wanted
 
-app = typer.Typer(help="Movies of a run's inside, and parameters for other tools.", no_args_is_help=True)
+app = typer.Typer(
+    help="Movies of a run's inside, and its numbers and parameters for other tools.", no_args_is_help=True
+)
+app.command("csv")(csv)
 
 SubjectArgument = Annotated[str, typer.Argument(metavar="SUBJECT", help="attention, embedding or weights.")]
 TensorOption = Annotated[str | None, typer.Option(help="Which matrix or embedding; default fcw, wte.")]

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strobe.charts import export, moment, theme
-from strobe.charts.axes import decades
+from strobe.charts.axes import Axis, decades
 from strobe.charts.curves import Mark, Series, curves, tensor_heatmap
 from strobe.ui import queries
 from strobe.ui.frames import window
@@ -119,6 +119,28 @@ def test_log_axes_have_few_decades_inside_the_data(low: float, high: float) -> N
     assert 1 <= len(ticks) <= 10
     assert low * 0.999 <= ticks[0] <= ticks[-1] <= high * 1.001
     assert all(np.log10(b / a) >= 0.99 for a, b in pairwise(ticks))
+
+
+def test_labels_of_an_axis_tell_its_ticks_apart() -> None:
+    assert [words for _, words in Axis(1.00001, 1.00003, "").ticks(2)] == ["1.00001", "1.00002", "1.00003"]
+    assert [words for _, words in Axis(0.02, 0.08, "", log=True).ticks(9)] == ["0.02", "0.04", "0.06", "0.08"]
+    assert [words for _, words in Axis(1e-5, 2, "", log=True).ticks(9)] == [
+        "10⁻⁵",
+        "10⁻⁴",
+        "0.001",
+        "0.01",
+        "0.1",
+        "1",
+    ]
+    assert [words for _, words in Axis(0, 3.2e9, "").ticks(3)] == ["0", "2×10⁹"]
+    assert [words for _, words in Axis(0, 14_000, "").ticks(3)] == ["0", "5,000", "10,000"]
+    assert [words for _, words in Axis(0, 7200, "", unit="s").ticks(4)] == [
+        "0 s",
+        "30 min",
+        "60 min",
+        "90 min",
+        "2 h",
+    ]
 
 
 def test_names_in_a_figure_are_text() -> None:

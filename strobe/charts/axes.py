@@ -65,14 +65,14 @@ def ticks(low: float, high: float, count: float) -> list[float]:
 
 
 def decades(low: float, high: float, most: float = 9) -> list[float]:
-    """Powers of ten in [low, high], thinned to at most `most`: no fog of minor lines. Both ends if none is inside."""
+    """Powers of ten in [low, high], thinned to at most `most`: no fog of minor lines; [] if none is inside."""
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     every = max(1, math.ceil((last - first + 1) / max(1.0, most)))
-    return [10.0**k for k in range(first, last + 1, every)] or sorted({low, high})
+    return [10.0**k for k in range(first, last + 1, every)]
 
 
 def moments(low: float, high: float, count: float) -> list[float]:
-    """About `count` round moments of UTC in [low, high], Unix seconds."""
+    """About `count` round moments in [low, high]: Unix seconds of UTC, or a time since a beginning."""
     if not high > low:
         return [low]
     rough = (high - low) / max(1.0, count)
@@ -85,6 +85,16 @@ def _duration(seconds: float) -> str:
         if abs(seconds) >= 2 * scale:
             return f"{number(seconds / scale)} {unit}"
     return f"{number(seconds)} s"
+
+
+def _told_apart(values: list[float]) -> list[str]:
+    """Three figures, or as many as tell neighbours apart: 0.99991, 0.99992."""
+    words: list[str] = []
+    for digits in range(3, 13):
+        words = [number(v, digits) for v in values]
+        if len(set(words)) == len(values):
+            break
+    return words
 
 
 @dataclass(frozen=True)
@@ -108,20 +118,23 @@ class Axis:
     def ticks(self, count: float) -> list[tuple[float, str]]:
         """About `count` values with their words."""
         if self.log:
-            return [(v, self._decade(v)) for v in decades(self.low, self.high, count)]
+            whole = decades(self.low, self.high, count)
+            if len(whole) > 1:
+                return [(v, number(v) if 1e-3 <= v <= 1e4 else power(round(math.log10(v)))) for v in whole]
+            # Between two decades, round values: an axis without labels says nothing.
+            values = ticks(self.low, self.high, count / 3)
+            return list(zip(values, _told_apart(values), strict=True))
         if self.unit == "clock":
             long = self.high - self.low > 2 * _DAY
             shape = "%-d %b" if long else "%H:%M" if self.high - self.low > 300 else "%H:%M:%S"
             made = moments(self.low, self.high, count)
             return [(v, datetime.fromtimestamp(v, UTC).strftime(shape)) for v in made]
-        words = _duration if self.unit == "s" else number
-        return [(v, words(v)) for v in ticks(self.low, self.high, count)]
-
-    @staticmethod
-    def _decade(value: float) -> str:
-        k = round(math.log10(value))
-        whole = abs(value / 10.0**k - 1) < 1e-9
-        return number(value) if -3 <= k <= 4 or not whole else power(k)
+        if self.unit == "s" and self.high - self.low > 120:
+            return [(v, _duration(v)) for v in moments(self.low, self.high, count)]
+        values = ticks(self.low, self.high, count)
+        if self.unit == "s":
+            return [(v, f"{words} s") for v, words in zip(values, _told_apart(values), strict=True)]
+        return list(zip(values, _told_apart(values), strict=True))
 
 
 def gutter(y: Axis, height: float) -> float:

@@ -1,4 +1,4 @@
-import { decades, duration, moment, moments, power, scale, ticks, words } from "./scales.js";
+import { duration, durations, logTicks, moment, moments, power, scale, ticks, toldApart, words } from "./scales.js";
 // The canvas primitives: heatmap grid, scatter, line with marks, bars. Each takes (canvas context, box, data, colours).
 
 /** Sizes a canvas for the screen's pixel density and clears it. */
@@ -16,12 +16,12 @@ export function prepare(canvas, width, height) {
   return g;
 }
 
-function tickWord(v, axis) {
-  if (axis.log) {
-    const k = Math.round(Math.log10(v));
-    return k >= -3 && k <= 4 ? words(v) : power(k);
-  }
-  return axis.unit === "s" ? duration(v) : axis.unit === "clock" ? moment(v, axis.hi - axis.lo > 172800 ? 86400 : 60) : words(v);
+function tickWords(values, axis) {
+  const powers = values.map((v) => Math.round(Math.log10(v)));
+  if (axis.log && values.every((v, i) => Math.abs(v / 10 ** powers[i] - 1) < 1e-9)) return powers.map((k, i) => (k >= -3 && k <= 4 ? words(values[i]) : power(k)));
+  if (axis.unit === "clock") return values.map((v) => moment(v, axis.hi - axis.lo > 172800 ? 86400 : 60));
+  if (axis.unit !== "s") return toldApart(values);
+  return axis.hi - axis.lo > 120 ? values.map(duration) : toldApart(values).map((word) => word + " s");
 }
 
 /** Both axes: faint horizontal grid, labels in the muted colour, names at the ends. Returns the two scales. */
@@ -31,25 +31,25 @@ export function axes(g, box, x, y, look) {
   g.lineWidth = 1;
   g.textBaseline = "middle";
   g.textAlign = "right";
-  const rows = y.log ? decades(y.lo, y.hi, (box.bottom - box.top) / 26) : ticks(y.lo, y.hi, (box.bottom - box.top) / 44);
-  for (const v of rows) {
-    const at = Math.round(sy(v)) + 0.5;
+  const rows = y.log ? logTicks(y.lo, y.hi, (box.bottom - box.top) / 26) : ticks(y.lo, y.hi, (box.bottom - box.top) / 44);
+  tickWords(rows, y).forEach((word, i) => {
+    const at = Math.round(sy(rows[i])) + 0.5;
     g.strokeStyle = look.grid;
     g.beginPath(); g.moveTo(box.left, at); g.lineTo(box.right, at); g.stroke();
     g.fillStyle = look.muted;
-    g.fillText(tickWord(v, y), box.left - 6, at);
-  }
+    g.fillText(word, box.left - 6, at);
+  });
   g.textBaseline = "top";
   g.textAlign = "center";
-  const columns = x.labels ? [] : x.log ? decades(x.lo, x.hi, (box.right - box.left) / 60) : (x.unit === "clock" ? moments : ticks)(x.lo, x.hi, (box.right - box.left) / 90);
-  for (const v of columns) {
-    const at = Math.round(sx(v)) + 0.5;
+  const columns = x.labels ? [] : x.log ? logTicks(x.lo, x.hi, (box.right - box.left) / 60) : ({ clock: moments, s: durations }[x.unit] || ticks)(x.lo, x.hi, (box.right - box.left) / 90);
+  tickWords(columns, x).forEach((word, i) => {
+    const at = Math.round(sx(columns[i])) + 0.5;
     g.strokeStyle = look.grid;
     g.beginPath(); g.moveTo(at, box.bottom); g.lineTo(at, box.bottom + 4); g.stroke();
     // The last label moves in rather than being cut at the edge.
-    const word = tickWord(v, x), over = at + g.measureText(word).width / 2 - (box.right + 12);
+    const over = at + g.measureText(word).width / 2 - (box.right + 12);
     g.fillText(word, at - Math.max(0, over), box.bottom + 6);
-  }
+  });
   const every = x.labels ? Math.max(1, Math.ceil((56 * x.labels.length) / (box.right - box.left))) : 0;
   g.fillStyle = look.muted;
   for (let i = 0; every && i < x.labels.length; i += every) g.fillText(x.labels[i], sx(i + 0.5), box.bottom + 6);

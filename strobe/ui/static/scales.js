@@ -32,6 +32,12 @@ export function decades(lo, hi, count) {
   return out;
 }
 
+/** Ticks of a log axis: decades, or where fewer than two are in sight round values between them. */
+export function logTicks(lo, hi, count) {
+  const whole = decades(lo, hi, count);
+  return whole.length > 1 ? whole : ticks(lo, hi, count / 3);
+}
+
 const SUPERSCRIPT = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
 
 export const power = (k) => "10" + [...String(k)].map((c) => SUPERSCRIPT[c]).join("");
@@ -45,7 +51,7 @@ export function words(v, digits = 3) {
   if (Number.isInteger(v) && size < 1e9) return sign + size.toLocaleString("en");
   if (size >= 1e-3 && size < 1e6) {
     const places = Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
-    return sign + size.toLocaleString("en", { maximumFractionDigits: Math.min(places, 8) });
+    return sign + size.toLocaleString("en", { maximumFractionDigits: Math.min(places, 12) });
   }
   const k = Math.floor(Math.log10(size));
   const head = (size / 10 ** k).toFixed(digits - 1).replace(/\.?0+$/, "");
@@ -62,10 +68,28 @@ export function duration(s) {
 
 const SPANS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 2592000];
 
+const spanFor = (rough) => SPANS.find((s) => s >= rough) || 2592000 * Math.ceil(rough / 2592000);
+
+/** About `count` round times since a beginning in [lo, hi], seconds: 30 min, 60 min rather than 33.3 min. */
+export function durations(lo, hi, count) {
+  if (hi - lo <= 120) return ticks(lo, hi, count);
+  const step = spanFor((hi - lo) / Math.max(1, count)), out = [];
+  for (let k = Math.ceil(lo / step); k * step <= hi; k++) out.push(k * step);
+  return out;
+}
+
+/** Words for the ticks of one axis: three figures, or as many as tell neighbours apart: 0.99991, 0.99992. */
+export function toldApart(values) {
+  for (let digits = 3; ; digits++) {
+    const made = values.map((v) => words(v, digits));
+    if (digits === 12 || new Set(made).size === values.length) return made;
+  }
+}
+
 /** About `count` round moments of the visitor's own clock in [lo, hi], in Unix seconds. */
 export function moments(lo, hi, count) {
   if (!(hi > lo)) return [lo];
-  const step = SPANS.find((s) => s >= (hi - lo) / Math.max(1, count)) || SPANS[SPANS.length - 1] * Math.ceil((hi - lo) / count / 2592000);
+  const step = spanFor((hi - lo) / Math.max(1, count));
   const shift = new Date(lo * 1000).getTimezoneOffset() * 60, out = [];
   for (let k = Math.ceil((lo - shift) / step); k * step + shift <= hi; k++) out.push(k * step + shift);
   return out;

@@ -42,8 +42,8 @@ def build(folder: Path, flags: Sequence[str] = SANITIZED) -> Path:
         if program.exists():
             return program
         units = [CUDA / name for name in (*sources(), "tests/recorder_driver.cpp")]
-        objects = [folder / f"{unit.stem}.o" for unit in units]
-        pending = list(zip(units, objects, strict=True))
+        pending = [(unit, folder / f"{unit.stem}.o") for unit in units]
+        objects = [out for _, out in pending]
         # Two at a time: most machines that run tests have two cores.
         while pending:
             commands = [["g++", *STRICT, *flags, "-c", unit, "-o", out] for unit, out in pending[:2]]
@@ -52,6 +52,16 @@ def build(folder: Path, flags: Sequence[str] = SANITIZED) -> Path:
             assert not any(codes), "the recorder does not compile"
             pending = pending[2:]
         subprocess.run(["g++", *flags, "-pthread", *objects, "-o", program], check=True)
+    return program
+
+
+def build_streams(folder: Path, flags: Sequence[str] = SANITIZED) -> Path:
+    """recorder_cuda.cu against a CUDA runtime of threads, beside the driver that `build` made in `folder`."""
+    objects = [folder / f"{Path(name).stem}.o" for name in sources()]
+    units = [CUDA / "recorder_cuda.cu", CUDA / "tests" / "recorder_streams.cpp"]
+    fake = ["-I", CUDA / "tests" / "fake_cuda", "-x", "c++"]
+    program = folder / "recorder_streams"
+    subprocess.run(["g++", *STRICT, *flags, *fake, *units, "-x", "none", *objects, "-o", program], check=True)
     return program
 
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from strobe.derive.movies import Wanted
-from strobe.ui import embedding_panels, movie_button, panels
+from strobe.ui import embedding_panels, geometry_panel, movie_button, panels
 from strobe.ui.frame import frame
 
 page = frame("embeddings")
@@ -24,12 +24,18 @@ def scatter() -> None:
         movie_button.draw(page, Wanted("embedding", name))
     with right:
         embedding_panels.roundness(page, view, found)
-        embedding_panels.solid(page, found)
+        embedding_panels.solid(page, name, view, found)
+
+
+@st.fragment
+def geometry() -> None:
+    geometry_panel.draw(page, embedding_panels.modulus(page))
 
 
 present = embedding_panels.names(page)
 if present:
     scatter()
+    geometry()
 else:
     panels.caption("This run has no embedding to show: record snapshots with params/wte.")
 page.footer()

@@ -131,3 +131,30 @@ def test_fourier_alignment(sense):
     points[4] = np.nan
     assert geometry.fourier_alignment(points)[1] == 6
     assert geometry.fourier_alignment(np.random.default_rng(0).standard_normal((p, 2)))[0] < 0.5
+
+
+def test_sum_classes_of_a_planted_circle():
+    p, k, noise = 23, 4, 0.1
+    a, b = np.divmod(np.arange(p * p), p)
+    turn = 2 * np.pi * k * (a + b) / p
+    points = np.zeros((p * p, 6))
+    points[:, :2] = 3 * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    points += np.random.default_rng(0).normal(size=points.shape) * noise
+    found = geometry.sum_classes(points, p)
+    assert found.spread == pytest.approx(3, rel=0.01)
+    # Each class has p points about their own centroid in 6 dimensions.
+    assert found.radius == pytest.approx(noise * np.sqrt(6 * (1 - 1 / p)), rel=0.05)
+    assert found.snr == pytest.approx((found.spread / found.radius) ** 2)
+    assert found.fisher == pytest.approx(found.snr, rel=0.2)
+    assert found.alignment > 0.999
+    assert found.circularity > 0.98
+
+
+def test_sum_classes_of_one_point_a_class_have_no_ratio():
+    points = np.repeat(np.arange(5.0), 2).reshape(5, 2)
+    a, b = np.divmod(np.arange(25), 5)
+    found = geometry.sum_classes(points[(a + b) % 5], 5)
+    assert found.radius == 0
+    assert np.isnan([found.snr, found.fisher]).all()
+    with pytest.raises(ValueError, match="are not"):
+        geometry.sum_classes(points, 5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +16,8 @@ from streamlit.testing.v1 import AppTest
 from test_derive import run_folder
 
 from etl.ingest import ingest
+from etl.run import Run
+from etl.snapshot import SnapshotWriter, place
 from strobe.ui.registry import specs
 
 
@@ -128,6 +132,7 @@ def test_no_circle_is_offered_where_residues_are_left_out(monkeypatch: pytest.Mo
     ingest([make_run(tmp_path / "runs" / "wide", steps=(0, 100), vocab=2600, width=8)], tmp_path / "store")
     at = opened("embeddings", monkeypatch, tmp_path / "store", run="wide", axes="3")
     assert "2,048 of 2,600 rows" in text_of(at)
+    assert "6,754,801 inputs are more than the 100,000" in text_of(at)
     assert "Circle of frequency" not in text_of(at)
 
 
@@ -209,3 +214,107 @@ def test_any_neuron_is_drawn_large_with_its_frequency_there_and_at_the_end(
     assert not at.exception
     assert at.query_params["neuron"] == "0.4"
     assert re.search(r"Step 200: best frequency 3, which holds \d+% of its variance; at the end 3 with", text_of(at))
+
+
+def test_the_geometry_of_the_classes_is_computed_on_demand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ingest([run_folder(tmp_path / "planted")], tmp_path / "store")
+    at = opened("embeddings", monkeypatch, tmp_path / "store", run="planted")
+    assert "runs the model on all 169 inputs at 3 snapshots" in text_of(at)
+    at.toggle(key="geometry_on").set_value(True).run()
+    assert not at.exception
+    assert "of centroids to their mean" in text_of(at)
+    ingest([run_folder(tmp_path / "words", task={"kind": "text"})], tmp_path / "other")
+    other = opened("embeddings", monkeypatch, tmp_path / "other", run="planted")
+    assert not [toggle for toggle in other.toggle if toggle.key == "geometry_on"]
+
+
+def test_three_axes_take_the_colours_of_the_frequency(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    at = opened("embeddings", monkeypatch, tmp_path / "none", axes="7")
+    at.toggle(key="solid_on").set_value(True).run()
+    assert not at.exception
+    figure = json.loads(at.get("plotly_chart")[0].proto.spec)
+    residues, other = figure["data"]
+    assert len(residues["text"]) == 97
+    assert other["text"] == ["="]
+    assert np.asarray(_plain(residues["marker"]["color"])) == pytest.approx(
+        [(7 * row % 97) / 97 for row in range(97)]
+    )
+
+
+def _plain(value: object) -> object:
+    """A list as it is, or out of the base64 that Plotly packs arrays in."""
+    if isinstance(value, dict):
+        return np.frombuffer(base64.b64decode(value["bdata"]), value["dtype"])
+    return value
+
+
+def test_heads_are_scored_from_the_snapshots_where_no_scores_are_stored(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("strobe.ui.attention_panels.MOST_READ", 4 * 2 * 1152)
+    monkeypatch.setattr("strobe.ui.attention_panels.MOST_EACH", 1000)
+    ingest([make_run(tmp_path / "runs" / "two", steps=(0, 100, 200), heads=4)], tmp_path / "store")
+    text = text_of(opened("attention", monkeypatch, tmp_path / "store", run="two", score="entropy"))
+    words = "Computed now from all 3 snapshots, the first 3 of 4 probe sequences (2.59 kB read): `strobe analyze two`"
+    assert words in text
+
+
+def test_scores_on_demand_are_those_that_would_be_stored(tmp_path: Path) -> None:
+    from strobe.derive.snapshots import heads
+    from strobe.derive.subject import Subject
+    from strobe.ui.attention_panels import _score
+
+    run = Run(make_run(tmp_path / "two", steps=(0,)))
+    stored = heads(Subject(run), 0)
+    for made, kept in zip(_score(run.at(0), 0, 4), stored, strict=True):
+        assert {name: kept[name] for name in made if name != "series"} == {
+            k: v for k, v in made.items() if k != "series"
+        }
+
+
+def without_attention(folder: Path) -> Path:
+    """A run whose snapshots hold parameters and nothing else."""
+    run = Run(make_run(folder / "full", steps=(0, 100, 200)))
+    kept = [tensor for tensor in run.manifest.raw["snapshot"]["tensors"] if tensor["section"] == "params"]
+    tensors, size = place([{k: v for k, v in tensor.items() if k != "offset"} for tensor in kept])
+    bare = folder / "bare"
+    bare.mkdir()
+    own = run.manifest.raw | {"snapshot": {"bytes": size, "tensors": tensors}}
+    own["run"] = own["run"] | {"id": "bare", "name": "bare"}
+    writer = SnapshotWriter(bare, own)
+    for step in (0, 100, 200):
+        writer.write(step, {tensor["name"]: np.array(run.at(step)[tensor["name"]]) for tensor in tensors})
+    (bare / "metrics.jsonl").write_text('{"step": 0, "time": 1.0, "train_loss": 1.0}\n')
+    return bare
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("attention", "no attention to show: record snapshots with the section “attention”"),
+        ("explorer", "This run recorded no attention"),
+        ("weights", "This run recorded no activations"),
+        ("embeddings", "Principal axes of the last snapshot"),
+    ],
+)
+def test_a_run_with_parameters_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, page: str, words: str) -> None:
+    ingest([without_attention(tmp_path)], tmp_path / "store")
+    at = opened(page, monkeypatch, tmp_path / "store", run="bare")
+    assert words in text_of(at)
+    assert not at.error
+
+
+@pytest.mark.parametrize("kept", [(0,), ()], ids=["two of three", "all"])
+@pytest.mark.parametrize("page", ["attention", "explorer", "weights", "embeddings", "fourier"])
+def test_a_damaged_snapshot_costs_its_own_frame(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, page: str, kept: tuple[int, ...]
+) -> None:
+    folder = make_run(tmp_path / "runs" / "hurt", steps=(0, 100, 200))
+    ingest([folder], tmp_path / "store")
+    for step, size in ((0, 100), (100, 200), (200, 0)):
+        path = folder / f"step_{step:06d}.bin"
+        if step not in kept:
+            path.write_bytes(path.read_bytes()[:size])
+    at = opened(page, monkeypatch, tmp_path / "store", run="hurt", step="100")
+    assert not at.error
+    assert bool(kept) == ("can be read" not in text_of(at)) or page == "fourier"

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from strobe.analysis.projection import circularity, pca
+
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
@@ -80,3 +82,36 @@ def fourier_alignment(points: Array) -> tuple[float, int]:
     waves = np.exp(-2j * np.pi / p * (np.arange(1, p // 2 + 1)[:, None] * there % p))
     scores = np.maximum(np.abs(waves @ turn), np.abs(waves.conj() @ turn)) ** 2 / len(there) ** 2
     return float(scores.max()), int(scores.argmax()) + 1
+
+
+class SumClasses(NamedTuple):
+    """How the classes a + b mod p lie; lengths are in the points' unit, the others have none."""
+
+    radius: float
+    spread: float
+    snr: float
+    fisher: float
+    """The median over pairs of classes."""
+    alignment: float
+    """Of the centroids on their two principal axes, as `fourier_alignment` has it."""
+    circularity: float
+    """Of the centroids, without an order."""
+
+
+def sum_classes(points: Array, p: int) -> SumClasses:
+    """The geometry of representations (p * p, d) of all inputs, row a * p + b, by the class (a + b) mod p.
+
+    NaN for what is not defined: ratios where the classes have no radius, the last two where the centroids coincide.
+    Raises ValueError for another shape.
+    """
+    if np.ndim(points) != 2 or len(points) != p * p:
+        raise ValueError(f"points of shape {np.shape(points)} are not ({p * p}, d)")
+    a, b = np.divmod(np.arange(p * p), p)
+    classes = class_geometry(points, (a + b) % p, p)
+    apart = fisher(classes.centroids, classes.variances)[np.triu_indices(p, 1)]
+    median = float(np.nanmedian(apart)) if np.isfinite(apart).any() else float("nan")
+    unknown = float("nan")
+    order = round_ = unknown
+    if np.isfinite(classes.centroids).all() and classes.spread > 0 and classes.centroids.shape[1] >= 2:
+        order, round_ = fourier_alignment(pca(classes.centroids).points)[0], circularity(classes.centroids)
+    return SumClasses(classes.radius, classes.spread, classes.snr, median, order, round_)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 import streamlit as st
 
+from etl.errors import StrobeError
+from etl.snapshot import Snapshot
+from strobe.analysis.attention import head_scores
 from strobe.charts.curves import Series
 from strobe.charts.theme import SERIES
 from strobe.ui import derived_panels, frames, panels, state
-from strobe.ui.data import literal
+from strobe.ui.data import Answer, literal
 from strobe.ui.frame import Frame
 from strobe.ui.moments import step_marks
+from strobe.ui.text import size
 
 SCORES: Final = {
     "previous_token": ("Previous token", "weight on the token just before"),
@@ -24,6 +30,10 @@ SCORES: Final = {
 }
 """Column of table `heads` -> its name and what it measures."""
 MOST_COMPARED: Final = 3
+MOST_READ: Final = 200_000_000
+"""Bytes of attention that are read for scores that were not stored: of longer runs, evenly spaced snapshots."""
+MOST_EACH: Final = 20_000_000
+"""The same of one snapshot: of larger ones, the first probe sequences."""
 
 
 def compared(page: Frame) -> None:
@@ -105,8 +115,7 @@ def _still(page: Frame, found: frames.Frames, step: int) -> None:
 
 
 def scores(page: Frame) -> None:
-    """One score of every head over training."""
-    rows = page.reader.rows(f"SELECT count(*) AS n FROM heads WHERE run = {literal(page.run)}")
+    """One score of every head over training: stored ones, or computed from the snapshots where there are none."""
     with panels.head("scores"):
         panels.title("Heads over training")
         state.offer("score", list(SCORES), "previous_token")
@@ -115,22 +124,84 @@ def scores(page: Frame) -> None:
             format_func=lambda name: SCORES[name][0],
         )  # fmt: skip
     score = state.remember("score", st.session_state["score"], "previous_token")
-    if not rows[0]["n"] and not derived_panels.ready(page, ("heads",)):
+    answer, remark = _scores(page, score)
+    if not answer.table.num_rows:
+        panels.caption("No attention, so no scores: record snapshots with the section “attention”.")
         return
-    answer = page.reader.ask(f"""SELECT 'L' || layer || ' H' || head AS series, step, {score} AS value, layer, head
-FROM heads WHERE run = {literal(page.run)} ORDER BY layer, head, step""")
     names = list(dict.fromkeys(answer.table["series"].to_pylist()))
     if all(value is None for value in answer.table["value"].to_pylist()):
-        panels.caption(f"{SCORES[score][0]}: not defined for this run, since no token recurs in its probe sequences.")
+        why = "since no token recurs in its probe sequences" if score == "induction" else "since it is not finite"
+        panels.caption(f"{SCORES[score][0]}: not defined for this run, {why}.")
         return
+    about = f"Mean over the probe sequences: {SCORES[score][1]}.{remark}"
+    if len(names) > 1:
+        rows = Answer(answer.sql, answer.table.rename_columns(["row", *answer.table.column_names[1:]]), 0.0)
+        derived_panels.grid(
+            page, "scores_grid", rows, names, quantity=SCORES[score][0].lower(), row_height=16,
+            about=f"{about} Colour on a log scale.",
+        )  # fmt: skip
     if len(names) <= state.MOST_RUNS:
         looks = {name: Series(name, SERIES[k % len(SERIES)], dash=k >= len(SERIES)) for k, name in enumerate(names)}
-        about = f"Mean over the probe sequences: {SCORES[score][1]}."
-        derived_panels.lines(page, "scores_lines", answer, looks, y_title=SCORES[score][0].lower(), height=260,
-                             marks=step_marks(page), about=about)  # fmt: skip
-        return
-    rowed = page.reader.ask(answer.sql.replace("AS series", "AS row"))
-    about = f"Mean over the probe sequences: {SCORES[score][1]}. Colour on a log scale."
-    derived_panels.grid(
-        page, "scores_grid", rowed, names, quantity=SCORES[score][0].lower(), row_height=14, about=about
-    )
+        derived_panels.lines(
+            page, "scores_lines", answer, looks, y_title=SCORES[score][0].lower(), height=260, marks=step_marks(page),
+            about="The same as lines." if len(names) > 1 else about,
+        )  # fmt: skip
+
+
+def _scores(page: Frame, score: str) -> tuple[Answer, str]:
+    """Columns series, step, value, layer, head; and what there is to say about where they come from."""
+    answer = page.reader.ask(f"""SELECT 'L' || layer || ' H' || head AS series, step, {score} AS value, layer, head
+FROM heads WHERE run = {literal(page.run)} ORDER BY layer, head, step""")
+    if answer.table.num_rows or not frames.attention_layers(page):
+        return answer, ""
+    made = _computed(page.reader.key, page.reader.version, page.run, page)
+    table = made.table.select(["series", "step", score, "layer", "head"])
+    table = table.rename_columns(["series", "step", "value", "layer", "head"])
+    some = f"{made.steps:,} of {len(page.steps):,}" if made.steps < len(page.steps) else f"all {made.steps:,}"
+    probes = f", the first {made.probes} of {made.of} probe sequences" if made.probes < made.of else ""
+    remark = f" Computed now from {some} snapshots{probes} ({size(made.read)} read): `strobe analyze {page.run}`"
+    return Answer("-- computed from the snapshots: attention/att", table, 0.0), remark + " computes and stores all."
+
+
+@dataclass(frozen=True)
+class _Computed:
+    """series, layer, head, step and the scores; from how many snapshots, probe sequences of how many, and bytes."""
+
+    table: pa.Table
+    steps: int
+    probes: int
+    of: int
+    read: int
+
+
+@st.cache_resource(max_entries=8, show_spinner="Scoring heads …")
+def _computed(key: str, version: str, run: str, _page: Frame) -> _Computed:
+    del key, version
+    layers, of, heads, queries, keys = frames.attention_shape(_page)
+    probes = max(1, min(of, MOST_EACH // (4 * layers * heads * queries * keys)))
+    each, chosen = 4 * layers * probes * heads * queries * keys, _page.steps
+    if len(chosen) > (most := max(2, MOST_READ // each)):
+        chosen = [chosen[k] for k in np.linspace(0, len(chosen) - 1, most).round().astype(int)]
+    files, rows, done = frames.snapshots_of(_page, run), [], 0
+    paths = files.current() if files is not None else {}
+    for step in chosen:
+        try:
+            rows += _score(files.open(paths[step]), step, probes) if files is not None else []
+            done += 1
+        except (StrobeError, OSError, KeyError, ValueError):
+            continue
+    rows.sort(key=lambda row: (row["layer"], row["head"], row["step"]))
+    kinds = {"series": pa.string(), **dict.fromkeys(("step", "layer", "head"), pa.int64())}
+    schema = pa.schema(list((kinds | dict.fromkeys(SCORES, pa.float64())).items()))
+    return _Computed(pa.Table.from_pylist(rows, schema), done, probes, of, done * each)
+
+
+def _score(snapshot: Snapshot, step: int, probes: int) -> list[dict[str, Any]]:
+    tokens = np.asarray(snapshot["probe/tokens"])[:probes] if "probe/tokens" in snapshot else None
+    found = head_scores(np.asarray(snapshot.values("attention/att")[:, :probes], np.float64), tokens)
+    rows = []
+    for layer, head in np.ndindex(found.entropy.shape):
+        values = {name: float(score[layer, head]) for name, score in found._asdict().items()}
+        known = {name: value if np.isfinite(value) else None for name, value in values.items()}
+        rows.append({"series": f"L{layer} H{head}", "step": step, "layer": layer, "head": head, **known})
+    return rows

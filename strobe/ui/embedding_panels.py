@@ -15,6 +15,7 @@ from strobe.analysis.projection import circularity, pca_movie
 from strobe.charts.curves import Series
 from strobe.charts.theme import CYCLIC, SEQUENTIAL, SERIES
 from strobe.ui import derived_panels, neighbour_jobs, panels, state
+from strobe.ui.at_once import follow_server, index
 from strobe.ui.components import MOST_BYTES
 from strobe.ui.data import Answer
 from strobe.ui.fourier_panels import keys
@@ -139,14 +140,16 @@ def _read(key: str, version: str, run: str, name: str, most: int, _page: Frame) 
     for step in _affordable(_page, name, most):
         try:
             whole = files.open(paths[step]).values(f"params/{name}") if files is not None else None
-            if whole is None or not np.isfinite(whole).all():
+            if whole is None:
                 continue
+            total = len(whole)
+            rows = np.unique(np.linspace(0, total - 1, min(total, MOST_TOKENS)).round().astype(int)).tolist()
+            shown = np.asarray(whole[rows], np.float32)
         except (StrobeError, OSError, KeyError):
             continue
-        total = len(whole)
-        rows = np.unique(np.linspace(0, total - 1, min(total, MOST_TOKENS)).round().astype(int)).tolist()
-        steps.append(step)
-        frames.append(np.asarray(whole[rows], np.float32))
+        if np.isfinite(shown).all():
+            steps.append(step)
+            frames.append(shown)
     if files is None or not steps:
         return _Read([], np.zeros((0, 0, 0), np.float32), [], 0, [])
     labels = [token_name(files, row) if name != "wpe" else str(row) for row in rows]
@@ -191,7 +194,8 @@ def _shape(page: Frame, name: str) -> list[int]:
 
 def _affordable(page: Frame, name: str, limit: int) -> list[int]:
     shape = _shape(page, name)
-    most = max(2, min(MOST_READ // (4 * shape[0] * shape[1]), MOST_BYTES // (8 * min(shape[0], MOST_TOKENS))))
+    rows = min(shape[0], MOST_TOKENS)
+    most = max(2, min(MOST_READ // (4 * rows * shape[1]), MOST_BYTES // (8 * rows)))
     most = min(most, limit)
     if len(page.steps) <= most:
         return page.steps
@@ -236,17 +240,25 @@ def _order(view: str, p: int | None, rows: int) -> Array | None:
     return np.asarray(int(view) * np.arange(p) % p)
 
 
+def _places(found: Movie, p: int | None, key: int) -> list[float]:
+    """Each row's place on the map of colours, 0..1; -1 for a token that is no residue."""
+    if p is None:
+        return [row / max(1, found.total) for row in found.rows]
+    return [(key * row % p) / p if row < p else -1.0 for row in found.rows]
+
+
 def scatter(page: Frame, name: str, view: str, found: Movie) -> None:
     """The points at the cursor; play moves them."""
     n, p = len(found.rows), modulus(page)
     cyclic = p is not None and name != "wpe"
     key = int(view) if view not in FREE else 1
+    places = _places(found, p if cyclic else None, key)
     header = {
         "kind": "embedding", "subject": f"{page.run} {name} {view}", "follows": True, "run": page.run,
         "steps": found.steps, "labels": found.labels, "label_every": max(10, n // 10) if n > 16 else 1,
         "colours": list(CYCLIC if cyclic else SEQUENTIAL), "height": 560,
         "windowed": len(found.steps) < len(page.steps),
-        "places": [(key * row % p) / p if cyclic and p else row / max(1, found.total) for row in found.rows],
+        "places": places,
         "alt": f"{n} rows of {name} on two axes, at the step of the cursor",
     }  # fmt: skip
     panels.show("embeddings", header, {"points": np.ascontiguousarray(found.points[:, :, :2]).astype(np.float16)})
@@ -282,28 +294,38 @@ def roundness(page: Frame, view: str, found: Movie) -> None:
                          marks=step_marks(page))  # fmt: skip
 
 
-def solid(page: Frame, found: Movie) -> None:
-    """Three axes at the settled cursor, to be turned by hand."""
+def solid(page: Frame, name: str, view: str, found: Movie) -> None:
+    """Three axes at the settled cursor, to be turned by hand; coloured as the flat picture is."""
     with panels.head("solid"):
         panels.title("Three axes at the cursor")
         st.toggle("Draw", key="solid_on", persist_state="session")
     if not st.session_state.get("solid_on"):
         panels.caption("Off, since each step is made by the server.")
         return
-    st.session_state["_follows_server"] = True
+    follow_server()
     import plotly.graph_objects as go
 
-    at = max((k for k, step in enumerate(found.steps) if step <= (page.step or 0)), default=0)
+    at, p = index(page, found.steps), modulus(page) if name != "wpe" else None
     x, y, z = found.points[at].T
-    trace = go.Scatter3d(
-        x=x, y=y, z=z, mode="markers", text=found.labels, hoverinfo="text",
-        marker={"size": 4, "color": list(range(len(x))), "colorscale": [[k / 12, c] for k, c in enumerate(CYCLIC)]},
-    )  # fmt: skip
+    places = _places(found, p, int(view) if view not in FREE else 1)
+    scale = CYCLIC if p else SEQUENTIAL
+    stops = [[k / (len(scale) - 1), colour] for k, colour in enumerate(scale)]
+    table = np.asarray(places)
+    traces = []
+    for rows, marker in (
+        (np.flatnonzero(table >= 0), {"colorscale": stops, "cmin": 0, "cmax": 1}),
+        (np.flatnonzero(table < 0), {}),
+    ):
+        colours = table[rows] if marker else SERIES[-1]
+        traces.append(go.Scatter3d(
+            x=x[rows], y=y[rows], z=z[rows], mode="markers", text=[found.labels[k] for k in rows], hoverinfo="text",
+            marker={"size": 4, "color": colours, **marker},
+        ))  # fmt: skip
     reach = float(np.nanmax(np.abs(found.points))) or 1.0
     axis = {"range": [-reach, reach], "showticklabels": False, "title": ""}
     layout = go.Layout(
         height=460, margin={"l": 0, "r": 0, "t": 0, "b": 0}, uirevision=page.run, paper_bgcolor="rgba(0,0,0,0)",
-        scene={"xaxis": axis, "yaxis": axis, "zaxis": axis, "aspectmode": "cube"},
+        scene={"xaxis": axis, "yaxis": axis, "zaxis": axis, "aspectmode": "cube"}, showlegend=False,
     )  # fmt: skip
-    st.plotly_chart(go.Figure([trace], layout), key="solid_chart", theme="streamlit")
+    st.plotly_chart(go.Figure(traces, layout), key="solid_chart", theme="streamlit")
     panels.caption(f"Step {found.steps[at]:,}. The same fixed range at every step.")

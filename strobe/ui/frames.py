@@ -123,16 +123,22 @@ def _one_probe(att: np.ndarray[Any, Any], probe: str) -> np.ndarray[Any, Any]:
     return np.where(ahead, np.uint8(0), shades)
 
 
+def attention_shape(page: Frame) -> tuple[int, int, int, int, int]:
+    """layer, probe, head, query, key; zeros where no attention was recorded."""
+    shape = _shape(page.reader.key, page.reader.version, page.run, "attention/att", page) if page.steps else None
+    layers, probes, heads, queries, keys = shape if shape is not None and len(shape) == 5 else (0, 0, 0, 0, 0)
+    return layers, probes, heads, queries, keys
+
+
 def attention_layers(page: Frame) -> int:
     """How many layers recorded their attention; 0 where none did."""
-    shape = _shape(page.reader.key, page.reader.version, page.run, "attention/att", page) if page.steps else None
-    return shape[0] if shape else 0
+    return attention_shape(page)[0]
 
 
 def probes(page: Frame) -> list[str]:
     """The choices of the attention panel: the mean, then each probe sequence by number."""
-    shape = _shape(page.reader.key, page.reader.version, page.run, "attention/att", page) if page.steps else None
-    return [MEAN, *(str(k) for k in range(shape[1]))] if shape else []
+    shape = attention_shape(page)
+    return [MEAN, *(str(k) for k in range(shape[1]))] if shape[0] else []
 
 
 def _labels(files: Run, snapshot: Snapshot, probe: str, length: int) -> list[str]:

@@ -262,7 +262,9 @@ export const embedding = {
     p.legend.replaceChildren();
     const table = ramp(p.header.colours), n = p.header.labels.length;
     p.colours = Array.from({ length: n }, (_, i) => {
-      const v = table[Math.round(255 * (p.header.places ? p.header.places[i] : i / Math.max(1, n)))];
+      const place = p.header.places ? p.header.places[i] : i / Math.max(1, n), v = table[Math.round(255 * Math.max(0, place))];
+      // A token that is no residue has no place round the circle.
+      if (place < 0) return p.look.muted;
       return `rgb(${v & 255},${(v >> 8) & 255},${(v >> 16) & 255})`;
     });
     p.reach = Math.max(...p.arrays.points.map((v) => (Number.isFinite(v) ? Math.abs(v) : 0))) * 1.06 || 1;

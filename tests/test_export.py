@@ -15,7 +15,7 @@ import strobe
 from etl.errors import StrobeError
 from strobe.charts.axes import number
 from strobe.charts.binning import binned
-from strobe.charts.colours import colour_table, heatmap, rgb, token_colours
+from strobe.charts.colours import colour_table, heatmap, named_tokens, rgb, token_colours, token_range
 from strobe.charts.movie import Frame, drawn
 from strobe.charts.movie_frames import Sheet, plain
 from strobe.charts.tensors_file import write_safetensors
@@ -202,6 +202,15 @@ def test_equals_is_no_residue() -> None:
     # p - 1 stands before 0 again: a third of the way round each.
     np.testing.assert_array_equal(colours[:3], colour_table(CYCLIC)[[0, 85, 170]])
     np.testing.assert_array_equal(token_colours(["a", "b"]), colour_table(CYCLIC)[[0, 128]])
+
+
+def test_the_digits_of_an_alphabet_are_no_residues() -> None:
+    text, residues = [*"0123456789", *"abcdefghijklmnopqrstuvwxyz"], [*map(str, range(97)), "="]
+    assert len(np.unique(token_colours(text), axis=0)) == 36
+    assert named_tokens(text) == [0, 10, 20, 30]
+    assert named_tokens(residues) == [*range(0, 98, 10), 97]
+    assert (token_range(text), token_range(residues)) == (("0", "z"), ("0", "96"))
+    assert (token_range([]), len(token_colours([]))) == (("", ""), 0)
 
 
 def test_fixed_places_all_through_a_movie() -> None:

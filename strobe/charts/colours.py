@@ -45,12 +45,29 @@ def log_shares(values: Array) -> tuple[Array, float, float]:
     return shares, low, high
 
 
+def _are_residues(labels: Sequence[str]) -> bool:
+    """Whether nearly all tokens are numbers; the digits in an alphabet are not residues."""
+    numbers = sum(label.isdecimal() for label in labels)
+    return 0 < numbers >= 3 * (len(labels) - numbers)
+
+
+def token_range(labels: Sequence[str]) -> tuple[str, str]:
+    """The names at the two ends of the cyclic map of `token_colours`."""
+    ends = [label for label in labels if label.isdecimal()] if _are_residues(labels) else list(labels)
+    return (ends[0], ends[-1]) if ends else ("", "")
+
+
+def named_tokens(labels: Sequence[str]) -> list[int]:
+    """Which points of a scatter get their name: every tenth, and what is no residue among residues."""
+    every, residues = max(10, len(labels) // 10), _are_residues(labels)
+    return [k for k, label in enumerate(labels) if k % every == 0 or (residues and not label.isdecimal())]
+
+
 def token_colours(labels: Sequence[str]) -> Array:
-    """(n, 3) uint8. Tokens that are numbers stand round the cyclic map by their number, since p - 1 and 0 are
-    neighbours; another token among them ("=") is no residue and gets the muted colour of the text. Where no token is
-    a number, by their order."""
+    """(n, 3) uint8. Residues stand round the cyclic map by their number, since p - 1 and 0 are neighbours; another
+    token among them ("=") gets the muted colour of the text. Tokens of a text go round the map in their order."""
     numbers = [int(label) if label.isdecimal() else -1 for label in labels]
-    if max(numbers, default=-1) < 0:
+    if not _are_residues(labels):
         numbers = list(range(len(labels)))
     around = max(numbers, default=0) + 1
     table = colour_table(CYCLIC)

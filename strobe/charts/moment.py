@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from strobe.charts.axes import Axis, Box, axes, gutter, number, titles
-from strobe.charts.colours import heatmap, token_colours
+from strobe.charts.colours import heatmap, named_tokens, token_colours
 from strobe.charts.figure import Figure, Scale
 from strobe.charts.svg import Drawing, cut, text_width
 from strobe.charts.theme import DIVERGING, LIGHT, SEQUENTIAL, SERIES
@@ -116,14 +116,14 @@ class Points(Figure):
         axes(on, box, x, y)
         middle = float(x.place(0.0, box.left, box.right))
         on.line(middle, box.top, middle, box.bottom, LIGHT.border)
-        colours, every = token_colours(self.labels), max(10, len(self.places) // 10)
+        colours, named = token_colours(self.labels), set(named_tokens(self.labels))
         across, up = x.place(self.places[:, 0], box.left, box.right), y.place(self.places[:, 1], box.bottom, box.top)
         known = np.flatnonzero(np.isfinite(across + up))
         radius = 2 if len(known) > 2000 else 4
         for k in known.tolist():
             on.circle(across[k], up[k], radius, "#{:02x}{:02x}{:02x}".format(*colours[k]))
         for k in known.tolist():
-            if k % every == 0 or not self.labels[k].isdecimal():
+            if k in named:
                 on.text(across[k] + 7, up[k], cut(self.labels[k], 80), colour=LIGHT.text, size=10)
         return box.bottom + 44
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from strobe.charts.axes import number
-from strobe.charts.colours import colour_table, heatmap, rgb, token_colours
+from strobe.charts.colours import colour_table, heatmap, named_tokens, rgb, token_colours, token_range
 from strobe.charts.moment import LINEAR_UP_TO
 from strobe.charts.theme import CYCLIC, DIVERGING, LIGHT, SEQUENTIAL
 
@@ -166,23 +166,20 @@ def matrix_frame(
 
 
 def embedding_frame(points: Array, reach: float, labels: Sequence[str], words: Words, size: int = 480) -> Image:
-    """Points (n, 2) between -reach and reach; tokens that are numbers are coloured by their place round the cyclic
-    map, others grey; every tenth is named, and every one that is no number."""
+    """Points (n, 2) between -reach and reach, in the colours of `token_colours`, every tenth named."""
     sheet = Sheet(size, 480, words, CYCLIC)
     middle, half = Sheet.HEAD + 240, 240 - Sheet.PAD - 8
-    numbers = [int(label) for label in labels if label.isdecimal()]
-    if numbers:
-        sheet.scale("token", "0", f"{max(numbers):,}")
+    sheet.scale("token", *token_range(labels))
     sheet.line(Sheet.PAD, middle, 480 - Sheet.PAD, middle)
     sheet.line(240, Sheet.HEAD, 240, Sheet.HEAD + 480 - Sheet.PAD)
     for sign, edge in ((-1, "−"), (1, "")):
         sheet.text(240 + sign * half - (2 if sign < 0 else 24), middle + 3, edge + number(reach, 2), LIGHT.muted, 10)
-    every, colours = max(10, len(points) // 10), token_colours(labels)
+    colours, named = token_colours(labels), set(named_tokens(labels))
     known = np.flatnonzero(np.isfinite(points).all(axis=1)).tolist()
     across, up = 240 + points[:, 0] / reach * half, middle - points[:, 1] / reach * half
     for k in known:
         sheet.dot(across[k], up[k], tuple(colours[k].tolist()))
     for k in known:
-        if k % every == 0 or not labels[k].isdecimal():
+        if k in named:
             sheet.text(across[k] + 6, up[k] - 7, labels[k], LIGHT.text, 11)
     return sheet.done()

@@ -139,12 +139,12 @@ class Axis:
 
 def gutter(y: Axis, height: float) -> float:
     """Pixels left of a plot for the labels and the title of its y axis."""
-    return 34 + max(text_width(words) for _, words in y.ticks(height / 44))
+    return 34 + max(text_width(words) for _, words in y.ticks(height / (26 if y.log else 34)))
 
 
 def axes(on: Drawing, box: Box, x: Axis | None, y: Axis) -> None:
     """Faint horizontal grid, labels, and both titles; the plot's ground line. Without `x`, nothing is said below."""
-    for value, words in y.ticks((box.bottom - box.top) / (26 if y.log else 44)):
+    for value, words in y.ticks((box.bottom - box.top) / (26 if y.log else 34)):
         at = float(y.place(value, box.bottom, box.top))
         on.line(box.left, at, box.right, at, LIGHT.border)
         on.text(box.left - 6, at, words, anchor="end")
@@ -153,7 +153,7 @@ def axes(on: Drawing, box: Box, x: Axis | None, y: Axis) -> None:
     if x is None:
         return
     titles(on, box, x.title + (" (UTC)" if x.unit == "clock" else ""), "")
-    for value, words in x.ticks((box.right - box.left) / 90):
+    for value, words in x.ticks((box.right - box.left) / 70):
         at = float(x.place(value, box.left, box.right))
         on.line(at, box.bottom, at, box.bottom + 4, LIGHT.border)
         # The last label moves in rather than being cut at the edge.

@@ -64,7 +64,6 @@ class Curves(Figure):
     log: bool
     marks: Sequence[Mark] = ()
     clock: bool = False
-    plot_height: float = 300
     spans: Sequence[Span] = ()
 
     @property
@@ -168,7 +167,6 @@ class Heatmap(Figure):
     x_title: str
     y_title: str
     scale: Scale
-    row_height: float
 
     @property
     def alt(self) -> str:
@@ -178,11 +176,13 @@ class Heatmap(Figure):
         names = [cut(name, 140) for name in self.rows]
         left = 10 + max((text_width(name) for name in names), default=0) + (22 if self.y_title else 0)
         top = self.scale.paint(on, left) + 2
-        box = Box(left, top, width - 14, top + self.row_height * len(names))
+        # Few rows are no thicker than a label needs, and of very many each is still seen.
+        each = min(24.0, max(self.plot_height / max(1, len(names)), 2.0))
+        box = Box(left, top, width - 14, top + each * len(names))
         wide = (box.right - box.left) / max(1, len(self.columns))
         on.picture(box.left, box.top, box.right - box.left, box.bottom - box.top, self.pixels)
-        for k in range(0, len(names), math.ceil(13 / self.row_height)):
-            on.text(left - 6, box.top + (k + 0.5) * self.row_height, names[k], anchor="end")
+        for k in range(0, len(names), math.ceil(13 / each)):
+            on.text(left - 6, box.top + (k + 0.5) * each, names[k], anchor="end")
         for k in range(0, len(self.columns), max(1, math.ceil(64 / wide))):
             on.text(box.left + (k + 0.5) * wide, box.bottom + 13, self.columns[k], anchor="middle")
         titles(on, box, self.x_title, self.y_title)
@@ -190,7 +190,7 @@ class Heatmap(Figure):
 
 
 def tensor_heatmap(
-    table: pa.Table, rows: Sequence[str], *, quantity: str, log: bool = True, y_title: str = "", height: float = 320
+    table: pa.Table, rows: Sequence[str], *, quantity: str, log: bool = True, y_title: str = ""
 ) -> Heatmap:
     """Row x step over `table` (columns row: string, step: int64, value: float64, > 0 where `log`), rows in the
     given order, steps evenly spaced by index: they are the snapshots that exist. White where there is no value."""
@@ -206,7 +206,6 @@ def tensor_heatmap(
     )  # fmt: skip
     return Heatmap(
         heatmap(shares, SEQUENTIAL), list(rows), [number(float(step)) for step in steps], "step", y_title, scale,
-        min(24.0, max(height / max(1, len(rows)), 2.0)),
     )  # fmt: skip
 
 

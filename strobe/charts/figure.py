@@ -19,10 +19,12 @@ _SMALL: Final = 11
 
 @dataclass(frozen=True)
 class Figure(ABC):
-    """A figure that is painted at any width. `title` stands above it and `caption`, in full sentences, below."""
+    """A figure that is painted at any width. `title` stands above it and `caption`, in full sentences, below; curves
+    are `plot_height` pixels high, and other plots in proportion."""
 
     title: str = field(default="", kw_only=True)
     caption: str = field(default="", kw_only=True)
+    plot_height: float = field(default=300, kw_only=True)
 
     @abstractmethod
     def body(self, on: Drawing, width: float) -> float:
@@ -111,7 +113,7 @@ class Sheet(Figure):
 
     figures: Sequence[Figure]
     across: int = 2
-    each: float = 500
+    each: float = 480
 
     @property
     def alt(self) -> str:

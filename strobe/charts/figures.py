@@ -32,6 +32,10 @@ SHEETS: Final = {
 """Up to six panels on one sheet: those that the run has, in this order."""
 
 
+_ON_SHEET: Final = 220
+"""Height of a plot among others, so that six of them fit a page."""
+
+
 @dataclass(frozen=True)
 class Made:
     """A figure, its name (run, view, step) for a file, and why panels of a sheet are missing."""
@@ -99,9 +103,9 @@ def _titled(panel: str, request: Request, *, on_sheet: bool = False) -> Figure:
     """On a sheet the run stands above all; a moment always says its step."""
     step = step_of(panel, request)
     words = [panel.capitalize()] if on_sheet else [_whose(request), panel.capitalize()]
-    return replace(
-        PANELS[panel](request), title=" · ".join([*words, f"step {step:,}"] if step is not None else words)
-    )  # fmt: skip
+    title = " · ".join([*words, f"step {step:,}"] if step is not None else words)
+    figure = replace(PANELS[panel](request), title=title)
+    return replace(figure, plot_height=_ON_SHEET) if on_sheet else figure
 
 
 def _name(panel: str, request: Request) -> str:

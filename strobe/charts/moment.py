@@ -104,6 +104,8 @@ class Points(Figure):
     reach: float
     x_title: str = "first axis"
     y_title: str = "second axis"
+    turn: int = 1
+    """Residues are coloured by so many times their number."""
 
     @property
     def alt(self) -> str:
@@ -111,12 +113,12 @@ class Points(Figure):
 
     def body(self, on: Drawing, width: float) -> float:
         x, y = (Axis(-self.reach, self.reach, title) for title in (self.x_title, self.y_title))
-        side = min(400.0, width - gutter(y, 400) - 14)
+        side = min(4 / 3 * self.plot_height, width - gutter(y, 400) - 14)
         box = Box(gutter(y, side), 8, gutter(y, side) + side, 8 + side)
         axes(on, box, x, y)
         middle = float(x.place(0.0, box.left, box.right))
         on.line(middle, box.top, middle, box.bottom, LIGHT.border)
-        colours, named = token_colours(self.labels), set(named_tokens(self.labels))
+        colours, named = token_colours(self.labels, self.turn), set(named_tokens(self.labels))
         across, up = x.place(self.places[:, 0], box.left, box.right), y.place(self.places[:, 1], box.bottom, box.top)
         known = np.flatnonzero(np.isfinite(across + up))
         radius = 2 if len(known) > 2000 else 4
@@ -128,10 +130,10 @@ class Points(Figure):
         return box.bottom + 44
 
 
-def points(table: pa.Table, reach: float) -> Points:
+def points(table: pa.Table, reach: float, turn: int = 1) -> Points:
     """A scatter of `points_table` between -reach and reach; every tenth point is named."""
     places = np.stack([table[name].cast("float64").to_numpy() for name in ("x", "y")], axis=1)
-    return Points(places, table["label"].to_pylist(), reach)
+    return Points(places, table["label"].to_pylist(), reach, turn=turn)
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,6 @@ class Bars(Figure):
     values: Array
     x_title: str
     y_title: str
-    plot_height: float = 240
 
     @property
     def alt(self) -> str:
@@ -151,8 +152,8 @@ class Bars(Figure):
     def body(self, on: Drawing, width: float) -> float:
         finite = self.values[np.isfinite(self.values)]
         y = Axis(min(0.0, float(finite.min(initial=0))), float(finite.max(initial=0)) * 1.05 or 1.0, self.y_title)
-        left = gutter(y, self.plot_height)
-        box = Box(left, 8, width - 14, 8 + self.plot_height)
+        left = gutter(y, 0.8 * self.plot_height)
+        box = Box(left, 8, width - 14, 8 + 0.8 * self.plot_height)
         axes(on, box, None, y)
         titles(on, box, self.x_title, "")
         wide = (box.right - box.left) / max(1, len(self.labels))
@@ -191,7 +192,7 @@ class Matrix(Figure):
         top, left = scale.paint(on, 70) + 2, 70.0
         wide = width - left - 14
         shown = rows * self.bins[0], columns * self.bins[1]
-        high = min(max(wide * shown[0] / shown[1], 60.0), 0.8 * wide)
+        high = min(max(wide * shown[0] / shown[1], 60.0), 1.5 * self.plot_height)
         box = Box(left, top, left + wide, top + high)
         on.picture(left, top, wide, high, heatmap((self.values / self.reach + 1) / 2, DIVERGING))
         down, across = (Axis(0.0, float(size), "") for size in shown)

@@ -53,12 +53,14 @@ def make(panel: str, request: Request) -> Made:
         raise StrobeError(f"{panel} shows one run; for several there are {', '.join(SEVERAL)}")
     if panel in PANELS:
         return Made(_titled(panel, request), _name(panel, request))
-    figures, missing = [], []
+    figures: list[Figure] = []
+    reasons: dict[str, list[str]] = {}
     for name in SHEETS[panel]:
         try:
             figures.append(_titled(name, request, on_sheet=True))
         except (StrobeError, OSError) as error:
-            missing.append(f"{name}: {_reason(error)}")
+            reasons.setdefault(_reason(error), []).append(name)
+    missing = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
     if not figures:
         raise StrobeError(f"nothing to draw of {', '.join(request.runs)}; " + "; ".join(missing))
     caption = f"Not drawn: {'; '.join(missing)}." if missing else ""

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from strobe.derive.movies import Wanted
-from strobe.ui import embedding_panels, geometry_panel, movie_button, panels
+from strobe.ui import embedding_panels, frames, geometry_panel, movie_button, panels
 from strobe.ui.frame import frame
 
 page = frame("embeddings")
@@ -29,7 +29,7 @@ def scatter() -> None:
 
 @st.fragment
 def geometry() -> None:
-    geometry_panel.draw(page, embedding_panels.modulus(page))
+    geometry_panel.draw(page, frames.modulus(page))
 
 
 present = embedding_panels.names(page)

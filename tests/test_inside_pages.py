@@ -181,10 +181,10 @@ def test_singular_values_on_demand_state_their_cost_and_error(
     at = opened("weights", monkeypatch, tmp_path / "store", run="deep", matrix="fcw.1")
     toggle = at.toggle(key="spectrum_on")
     assert toggle.label == "Compute at the cursor (less than 0.1 s a step)"
-    assert "by an SVD" not in text_of(at)
-    toggle.set_value(True).run()
-    assert not at.exception
     assert "Step 100, by an SVD in float64 in" in text_of(at)
+    toggle.set_value(False).run()
+    assert not at.exception
+    assert "by an SVD" not in text_of(at)
 
 
 @pytest.mark.parametrize(("shape", "low", "high"), [((3072, 768), 0.01, 0.3), ((9216, 2304), 0.3, 5)])
@@ -318,3 +318,15 @@ def test_a_damaged_snapshot_costs_its_own_frame(
     at = opened(page, monkeypatch, tmp_path / "store", run="hurt", step="100")
     assert not at.error
     assert bool(kept) == ("can be read" not in text_of(at)) or page == "fourier"
+
+
+def test_what_is_no_residue_has_no_place_among_the_colours() -> None:
+    from strobe.charts.colours import token_colours
+    from strobe.ui.frames import colour_places
+
+    assert colour_places(range(6), 6, 5, 2) == pytest.approx([0, 0.4, 0.8, 0.2, 0.6, -1])
+    assert colour_places([0, 50], 100, None) == [0, 0.5]
+    labels = [*map(str, range(97)), "="]
+    once, seven = token_colours(labels), token_colours(labels, 7)
+    assert (seven[1] == once[7]).all()
+    assert (seven[97] == once[97]).all()

@@ -63,14 +63,15 @@ def named_tokens(labels: Sequence[str]) -> list[int]:
     return [k for k, label in enumerate(labels) if k % every == 0 or (residues and not label.isdecimal())]
 
 
-def token_colours(labels: Sequence[str]) -> Array:
-    """(n, 3) uint8. Residues stand round the cyclic map by their number, since p - 1 and 0 are neighbours; another
-    token among them ("=") gets the muted colour of the text. Tokens of a text go round the map in their order."""
+def token_colours(labels: Sequence[str], turn: int = 1) -> Array:
+    """(n, 3) uint8. Residues stand round the cyclic map by `turn` times their number, since p - 1 and 0 are
+    neighbours; another token among them ("=") gets the muted colour of the text. Tokens of a text go round the map in
+    their order."""
     numbers = [int(label) if label.isdecimal() else -1 for label in labels]
     if not _are_residues(labels):
         numbers = list(range(len(labels)))
     around = max(numbers, default=0) + 1
     table = colour_table(CYCLIC)
-    picked = table[[round(255 * max(k, 0) / around) for k in numbers]]
+    picked = table[[round(255 * (turn * max(k, 0) % around) / around) for k in numbers]]
     picked[[k < 0 for k in numbers]] = rgb(LIGHT.muted)
     return np.asarray(picked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +14,7 @@ from etl.snapshot import Snapshot
 from strobe.analysis.attention import head_scores
 from strobe.charts.curves import Series
 from strobe.charts.theme import SERIES
-from strobe.ui import derived_panels, frames, panels, state
+from strobe.ui import derived_panels, frames, model_panels, panels, state
 from strobe.ui.data import Answer, literal
 from strobe.ui.frame import Frame
 from strobe.ui.moments import step_marks
@@ -100,6 +100,8 @@ def one(page: Frame) -> None:
     }  # fmt: skip
     values = np.ascontiguousarray(found.values[:, layer : layer + 1, head : head + 1])
     panels.show("attention_one", header, {"values": values})
+    text = f"Head {head} of layer {layer}; rows attend to columns, and every row sums to 1."
+    model_panels.attention_tools(page, "attention_one", replace(found, values=values), text)
 
 
 def _still(page: Frame, found: frames.Frames, step: int) -> None:

@@ -27,15 +27,23 @@ INSIDE: Final = {"10": "within 10% of the width", "25": "within 25%", "50": "wit
 Array = np.ndarray[Any, Any]
 
 
-def draw(page: Frame, matrix: Matrix) -> None:
-    """The profile at the cursor, and the shares near the diagonal over training."""
+def draw(page: Frame, matrix: Matrix, here: Any, there: Any) -> None:
+    """The profile at the cursor in the container `here`, the shares near the diagonal over training in `there`."""
     steps, energy, entries = _bands(page.reader.key, page.reader.version, page.run, matrix, page)
-    panels.title("Distance from the diagonal, at the cursor")
-    if not steps:
-        panels.caption("No snapshot of this matrix has a band profile: it is all zero, not finite, or unreadable.")
-        return
-    _profile(page, matrix, steps, energy, entries)
-    panels.title("Near the diagonal over training")
+    with here:
+        panels.title("Distance from the diagonal, at the cursor")
+        if not steps:
+            panels.caption(
+                "No snapshot of this matrix has a band profile: it is all zero, not finite, or unreadable."
+            )
+            return
+        _profile(page, matrix, steps, energy, entries)
+    with there:
+        panels.title("Near the diagonal over training")
+        _over_training(page, matrix, steps, energy)
+
+
+def _over_training(page: Frame, matrix: Matrix, steps: list[int], energy: Array) -> None:
     inside, rows = np.cumsum(energy, axis=1), []
     for percent in INSIDE:
         at = max(0, round(int(percent) / 100 * energy.shape[1]) - 1)

@@ -14,13 +14,13 @@ from strobe.analysis.fourier import basis
 from strobe.analysis.projection import circularity, pca_movie
 from strobe.charts.curves import Series
 from strobe.charts.theme import CYCLIC, SEQUENTIAL, SERIES
-from strobe.ui import derived_panels, neighbour_jobs, panels, state
+from strobe.ui import derived_panels, model_panels, neighbour_jobs, panels, state
 from strobe.ui.at_once import follow_server, index
 from strobe.ui.components import MOST_BYTES
 from strobe.ui.data import Answer
 from strobe.ui.fourier_panels import keys
 from strobe.ui.frame import Frame
-from strobe.ui.frames import snapshots_of, token_name
+from strobe.ui.frames import colour_places, modulus, snapshots_of, token_name
 from strobe.ui.moments import step_marks
 
 MOST_TOKENS: Final = 2048
@@ -59,14 +59,6 @@ def names(page: Frame) -> list[str]:
     files = snapshots_of(page, page.run) if page.steps else None
     there = {tensor["name"] for tensor in files.manifest.raw["snapshot"]["tensors"]} if files is not None else set()
     return [name for name in TENSORS if f"params/{name}" in there]
-
-
-def modulus(page: Frame) -> int | None:
-    """p of a run that adds modulo p, else None."""
-    files = snapshots_of(page, page.run)
-    task = files.manifest.task if files is not None else {}
-    value = task.get("modulus") if task.get("kind") == "modular_addition" else None
-    return value if isinstance(value, int) and value >= 3 else None
 
 
 def controls(page: Frame, present: list[str]) -> tuple[str, str]:
@@ -240,19 +232,12 @@ def _order(view: str, p: int | None, rows: int) -> Array | None:
     return np.asarray(int(view) * np.arange(p) % p)
 
 
-def _places(found: Movie, p: int | None, key: int) -> list[float]:
-    """Each row's place on the map of colours, 0..1; -1 for a token that is no residue."""
-    if p is None:
-        return [row / max(1, found.total) for row in found.rows]
-    return [(key * row % p) / p if row < p else -1.0 for row in found.rows]
-
-
 def scatter(page: Frame, name: str, view: str, found: Movie) -> None:
     """The points at the cursor; play moves them."""
     n, p = len(found.rows), modulus(page)
     cyclic = p is not None and name != "wpe"
     key = int(view) if view not in FREE else 1
-    places = _places(found, p if cyclic else None, key)
+    places = colour_places(found.rows, found.total, p if cyclic else None, key)
     header = {
         "kind": "embedding", "subject": f"{page.run} {name} {view}", "follows": True, "run": page.run,
         "steps": found.steps, "labels": found.labels, "label_every": max(10, n // 10) if n > 16 else 1,
@@ -269,7 +254,8 @@ def scatter(page: Frame, name: str, view: str, found: Movie) -> None:
         words += ", kept for all steps"
     elif view not in FREE:
         words += ": the plane of its cosine and sine, found anew at each step"
-    panels.caption(f"{cut}{words[0].upper()}{words[1:]}. Colour: {order}.")
+    text = f"{cut}{words[0].upper()}{words[1:]}. Colour: {order}."
+    model_panels.points_tools(page, "embeddings", found.steps, found.points, found.labels, text, turn=key)
 
 
 def roundness(page: Frame, view: str, found: Movie) -> None:
@@ -307,7 +293,7 @@ def solid(page: Frame, name: str, view: str, found: Movie) -> None:
 
     at, p = index(page, found.steps), modulus(page) if name != "wpe" else None
     x, y, z = found.points[at].T
-    places = _places(found, p, int(view) if view not in FREE else 1)
+    places = colour_places(found.rows, found.total, p, int(view) if view not in FREE else 1)
     scale = CYCLIC if p else SEQUENTIAL
     stops = [[k / (len(scale) - 1), colour] for k, colour in enumerate(scale)]
     table = np.asarray(places)

@@ -96,7 +96,8 @@ def pickers(page: Frame) -> tuple[int, Matrix | None]:
 def attention(page: Frame, layer: int) -> None:
     """All heads of one layer, mean of the probe sequences."""
     many = frames.attention_layers(page) > 1
-    panels.title("Attention" + (f", layer {layer}" if many else ""))
+    with panels.head(f"explorer_attention{page.suffix}"):
+        panels.title("Attention" + (f", layer {layer}" if many else ""))
     found = frames.attention(page, frames.MEAN)
     if not found.steps:
         panels.caption(found.reason)

@@ -78,7 +78,7 @@ def spectrum(page: Frame) -> None:
 
 def at_cursor(page: Frame) -> None:
     """The same as bars, for the snapshot under the cursor; key frequencies are coloured."""
-    panels.title("Embedding at the cursor")
+    panels.title("Frequencies of the embedding at the cursor")
     answer = page.reader.ask(_power(page, "embedding"))
     steps = np.unique(answer.table["step"].to_numpy())
     values = answer.table["value"].cast("float32").to_numpy().reshape(-1, len(steps)).T

@@ -43,6 +43,22 @@ def snapshots_of(page: Frame, run: str) -> Run | None:
         return None
 
 
+def modulus(page: Frame) -> int | None:
+    """p of a run that adds modulo p, else None."""
+    files = snapshots_of(page, page.run)
+    task = files.manifest.task if files is not None else {}
+    value = task.get("modulus") if task.get("kind") == "modular_addition" else None
+    return value if isinstance(value, int) and value >= 3 else None
+
+
+def colour_places(rows: Sequence[int], total: int, p: int | None, turn: int = 1) -> list[float]:
+    """Each row's place on the map of colours, 0..1: `turn` times the residue round the circle, -1 for a token that is
+    no residue; without residues, by row number."""
+    if p is None:
+        return [row / max(1, total) for row in rows]
+    return [(turn * row % p) / p if row < p else -1.0 for row in rows]
+
+
 def nothing(reason: str) -> Frames:
     return Frames([], np.zeros(0, np.uint8), [], reason=reason)
 

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import streamlit as st
 
-from strobe.charts.theme import CYCLIC
+from strobe.charts.theme import CYCLIC, SEQUENTIAL
 from strobe.ui import frames, panels, state
+from strobe.ui.at_once import index
 from strobe.ui.frame import Frame
 
 
@@ -39,7 +40,7 @@ def attention(page: Frame) -> None:
     header = {
         "kind": "attention", "subject": f"{page.run} {probe}", "follows": True, "run": page.run, "steps": found.steps,
         "layers": layers, "heads": heads, "tokens": found.labels, "windowed": found.windowed,
-        "root": length > frames.LINEAR_UP_TO,
+        "root": length > frames.LINEAR_UP_TO, "tallest": 720,
         "alt": f"Attention weights, {layers} layers by {heads} heads, {length} positions, at the step of the cursor",
     }  # fmt: skip
     panels.show("attention", header, {"values": found.values})
@@ -52,7 +53,7 @@ def attention_tools(page: Frame, key: str, found: frames.Frames, text: str) -> N
     """The caption of an attention panel, with the weights of the settled step as data and as an image."""
     from strobe.charts import moment
 
-    at = max((k for k, step in enumerate(found.steps) if step <= (page.step or 0)), default=0)
+    at = index(page, found.steps)
     root = found.values.shape[-1] > frames.LINEAR_UP_TO
     weights = (np.maximum(found.values[at].astype(np.float64) - 1, 0) / 254) ** (2 if root else 1)
     source = f"-- read from the snapshot of step {found.steps[at]:,}: attention/att, to one part in 254"
@@ -75,30 +76,33 @@ def embedding(page: Frame, *, key: str = "embedding", height: int = 420) -> None
     if not found.steps:
         panels.caption(found.reason)
         return
-    tokens = len(found.labels)
+    tokens, p = len(found.labels), frames.modulus(page)
     header = {
         "kind": "embedding", "subject": page.run, "follows": True, "run": page.run, "steps": found.steps,
-        "labels": found.labels, "label_every": max(10, tokens // 10), "colours": list(CYCLIC), "height": height,
-        "shift": page.shift,
+        "labels": found.labels, "label_every": max(10, tokens // 10), "height": height, "shift": page.shift,
+        "colours": list(CYCLIC if p else SEQUENTIAL), "places": frames.colour_places(range(tokens), tokens, p),
         "alt": f"{tokens} token embeddings on two principal axes, at the step of the cursor",
     }  # fmt: skip
     panels.show(key, header, {"points": found.values})
     cut = f"The first {tokens:,} tokens. " if tokens == frames.MOST_TOKENS else ""
-    text = cut + "Principal axes of the last snapshot, kept for all steps. Colour: token, cyclic."
+    colour = "residue, cyclic" if p else "row number"
+    text = f"{cut}Principal axes of the last snapshot, kept for all steps. Colour: {colour}."
     points_tools(page, key, found.steps, found.values, found.labels, text)
 
 
 def points_tools(
-    page: Frame, key: str, steps: Sequence[int], values: np.ndarray[Any, Any], labels: Sequence[str], text: str
-) -> None:
-    """The caption of a scatter, with the points (step, row, axis) of the settled step as data and as an image."""
+    page: Frame, key: str, steps: Sequence[int], values: np.ndarray[Any, Any], labels: Sequence[str], text: str,
+    *, turn: int = 1,
+) -> None:  # fmt: skip
+    """The caption of a scatter, with the points (step, row, axis) of the settled step as data and as an image;
+    residues are coloured by `turn` times their number."""
     from strobe.charts import moment
 
-    at = max((k for k, step in enumerate(steps) if step <= (page.step or 0)), default=0)
+    at = index(page, steps)
     reach = float(np.nanmax(np.abs(values.astype(np.float64)), initial=0)) * 1.05 or 1.0
     source = f"-- read from the snapshot of step {steps[at]:,}: the embedding, projected"
 
     def table() -> pa.Table:
         return moment.points_table(np.asarray(values[at], np.float64)[:, :2], labels)
 
-    panels.tools(key, text, [source], table, lambda: moment.points(table(), reach))
+    panels.tools(key, text, [source], table, lambda: moment.points(table(), reach, turn))

@@ -24,6 +24,7 @@ from strobe.ui.weight_frames import Matrix
 
 MOST_VALUES: Final = 512
 """Singular values that a panel shows; of more, the largest."""
+CHEAP_SECONDS: Final = 0.1
 MOST_SECONDS: Final = 60
 """What one step's singular values may cost on demand."""
 _PER_OPERATION: Final = 1.2e-11
@@ -102,11 +103,13 @@ def seconds(matrix: Matrix) -> float:
 
 def _on_demand(page: Frame, matrix: Matrix, key: str, height: int) -> None:
     cost = seconds(matrix)
-    words = "less than 0.1 s" if cost < 0.1 else f"about {number(cost, 2)} s"
+    words = f"less than {CHEAP_SECONDS} s" if cost < CHEAP_SECONDS else f"about {number(cost, 2)} s"
     size = f"{matrix.shape[0]:,} by {matrix.shape[1]:,}"
     if cost > MOST_SECONDS:
         panels.caption(f"Not analysed. At {size} one step would take {words}: `strobe analyze {page.run}` can.")
         return
+    # What takes less than the eye notices is not worth a question.
+    st.session_state.setdefault("spectrum_on", cost < CHEAP_SECONDS)
     st.toggle(f"Compute at the cursor ({words} a step)", key="spectrum_on", persist_state="session")
     if not st.session_state.get("spectrum_on"):
         panels.caption("This matrix is not analysed yet, so its singular values are not stored.")

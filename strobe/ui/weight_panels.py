@@ -180,7 +180,8 @@ def matrix_row(page: Frame) -> None:
         return
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        panels.title(f"{matrix.label} at the cursor")
+        with panels.head("weights"):
+            panels.title(f"{matrix.label} at the cursor")
         matrix_later = matrix_at_once(page, matrix)
         movie_button.draw(page, Wanted("weights", matrix.name, matrix.layer or 0))
         spread_later = histogram(page, matrix)
@@ -196,5 +197,4 @@ def matrix_row(page: Frame) -> None:
     # From here on the page stands, and only what follows the cursor to other steps is still missing.
     matrix_later()
     spread_later()
-    with right:
-        band_panels.draw(page, matrix)
+    band_panels.draw(page, matrix, left if analysed else right, right)

@@ -219,7 +219,9 @@ export const attention = {
   geometry(p, width) {
     const { layers, heads, tokens } = p.header, left = layers > 1 ? 30 : 0;
     const labels = tokens.length <= 12 && (width - left) / heads >= 90 ? 36 : 0;
-    const cell = Math.max(24, Math.min(p.header.widest || 190, (width - left) / heads - labels - 16));
+    // Many layers share the height of a screen; one head can be drawn large elsewhere.
+    const high = p.header.tallest ? p.header.tallest / layers - (labels ? 42 : 28) : Infinity;
+    const cell = Math.max(24, Math.min(p.header.widest || 190, (width - left) / heads - labels - 16, Math.max(48, high)));
     return { left, labels, cell, across: cell + labels + 16, down: cell + 22 + (labels ? 20 : 6) };
   },
   height(p, width) { return this.geometry(p, width).down * p.header.layers + 4; },

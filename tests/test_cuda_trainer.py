@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from app_store import EVERY_PAGE, ROOT
+from streamlit.testing.v1 import AppTest
 
 import strobe
 from etl.ingest import ingest
@@ -38,6 +42,15 @@ def binary() -> Path:
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return CUDA / "build" / "train_gpt2_fp32_checked"
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """These models are so small that threads of PyTorch only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -281,6 +294,68 @@ def test_a_sample_is_drawn_on_the_way(program: Program, tmp_path: Path) -> None:
     tokens = done.stdout.split("---\n")[1].split()
     assert len(tokens) == 5
     assert all(0 <= int(token) < 61 for token in tokens)
+
+
+def test_every_page_works_on_a_run_of_the_cpp_trainer(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = ["--preset", "small", "-n", 20, "-b", 16, "-v", 10, "-f", 10, "--modulus", 7, "--width", 16, "--heads", 2]
+    assert program(*flags, "-d", tmp_path / "cpp").returncode == 0
+    ingest([tmp_path / "cpp"], tmp_path / "store")
+    analyze = [sys.executable, "-m", "strobe.cli", "analyze", "cpp", "--store", str(tmp_path / "store")]
+    subprocess.run(analyze, check=True, capture_output=True)
+    monkeypatch.setenv("STROBE_STORE", str(tmp_path / "store"))
+    for page in EVERY_PAGE:
+        at = AppTest.from_file(str(ROOT / "pages" / f"{page}.py"), default_timeout=60)
+        at.query_params["run"] = "cpp"
+        at.run()
+        assert not at.exception, f"{page}: {at.exception[0].stack_trace}"
+        assert not at.error, f"{page}: {at.error[0].value}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_training_goes_on_when_the_disk_is_full(program: Program, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"a tmpfs cannot be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        flags = ["--preset", "grok", "-n", 30, "-b", 8, "-v", 30, "-f", 1, "--modulus", 7, "--width", 64]
+        done = program(*flags, "-d", disk / "run", "-o", tmp_path / "out")
+        assert done.returncode == 0, done.stderr
+        assert len((tmp_path / "out" / "main.log").read_text().splitlines()) == 31 + 2
+        assert sum("No space left" in line for line in done.stderr.splitlines()) == 1
+        counts = re.search(r"recorded ([0-9]+) snapshots, 0 skipped, ([0-9]+) missed", done.stdout)
+        assert counts
+        assert int(counts[1]) >= 1
+        assert int(counts[1]) + int(counts[2]) == 31
+        for step, _, _ in list_files(disk / "run"):
+            _snapshot(disk / "run", step).verify()
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.slow
+def test_kills_leave_only_whole_snapshots(binary: Path, tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    left = 0
+    for kill in range(40):
+        run = tmp_path / f"run{kill}"
+        command = [binary, "--preset", "grok", "--modulus", "7", "--width", "16", "-b", "4", "-v", "50", "-f", "1"]
+        process = subprocess.Popen([*map(str, command), "-d", str(run)], stdout=subprocess.DEVNULL)
+        time.sleep(float(random.uniform(0.05, 1.0)))
+        process.kill()
+        process.wait()
+        if not (run / "manifest.json").exists():
+            continue
+        for step, _, _ in list_files(run):
+            _snapshot(run, step).verify()
+            left += 1
+        shutil.rmtree(run)
+    assert left > 40
 
 
 @pytest.mark.slow

@@ -1,7 +1,9 @@
 #include "config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <thread>
 
 #include "tasks.h"
 
@@ -94,12 +96,39 @@ void apply_bands(const Config& c, std::vector<float>& parameters) {
   }
 }
 
-std::vector<float> initial_parameters(const Config& c, std::uint64_t seed) {
+namespace {
+
+// Normal values number first .. first + count - 1 of the seed's stream; two uniform ones make one by Box and Muller.
+void draw_normal(float* to, std::size_t count, std::uint64_t seed, std::uint64_t first, double std) {
   constexpr double kTurn = 6.283185307179586;
+  const auto uniform = [&](std::uint64_t n) {
+    return (static_cast<double>(splitmix64(seed, n) >> 11) + 0.5) * 0x1p-53;
+  };
+  for (std::size_t k = 0; k < count; ++k) {
+    const double radius = std::sqrt(-2 * std::log(uniform(2 * (first + k))));
+    to[k] = static_cast<float>(std * radius * std::cos(kTurn * uniform(2 * (first + k) + 1)));
+  }
+}
+
+// The same on every core; each value depends on its number alone.
+void draw_normal_in_parallel(float* to, std::size_t count, std::uint64_t seed, std::uint64_t first, double std) {
+  constexpr std::size_t kPiece = std::size_t{1} << 20;
+  const std::size_t threads =
+      std::min<std::size_t>(std::max(1u, std::thread::hardware_concurrency()), count / kPiece + 1);
+  const std::size_t piece = (count + threads - 1) / threads;
+  std::vector<std::thread> running;
+  for (std::size_t at = piece; at < count; at += piece)
+    running.emplace_back(draw_normal, to + at, std::min(piece, count - at), seed, first + at, std);
+  draw_normal(to, std::min(piece, count), seed, first, std);
+  for (std::thread& thread : running) thread.join();
+}
+
+}  // namespace
+
+std::vector<float> initial_parameters(const Config& c, std::uint64_t seed) {
   const auto shapes = parameter_shapes(c);
   std::vector<float> values(total_count(shapes), 0.0f);
-  std::uint64_t n = 0;
-  const auto uniform = [&] { return (static_cast<double>(splitmix64(seed, n++) >> 11) + 0.5) * 0x1p-53; };
+  std::uint64_t drawn = 0;
   for (int i = 0; i < kParameters; ++i) {
     const ParameterShape& shape = shapes[i];
     float* at = values.data() + shape.offset;
@@ -107,10 +136,8 @@ std::vector<float> initial_parameters(const Config& c, std::uint64_t seed) {
     const double std = c.init_std / (c.init_residual && projection ? std::sqrt(2.0 * c.n_layer) : 1.0);
     if (i == ln1w || i == ln2w || i == lnfw) std::fill(at, at + shape.count, 1.0f);
     if (!shape.decayed) continue;
-    for (std::size_t k = 0; k < shape.stored(); ++k) {
-      const double radius = std::sqrt(-2 * std::log(uniform())), angle = kTurn * uniform();
-      at[k] = static_cast<float>(std * radius * std::cos(angle));
-    }
+    draw_normal_in_parallel(at, shape.stored(), seed, drawn, std);
+    drawn += shape.stored();
   }
   apply_bands(c, values);
   return values;

@@ -55,14 +55,12 @@ def build(folder: Path, flags: Sequence[str] = SANITIZED) -> Path:
     return program
 
 
-def build_streams(folder: Path, flags: Sequence[str] = SANITIZED) -> Path:
-    """recorder_cuda.cu against a CUDA runtime of threads, beside the driver that `build` made in `folder`."""
-    objects = [folder / f"{Path(name).stem}.o" for name in sources()]
-    units = [CUDA / "recorder_cuda.cu", CUDA / "tests" / "recorder_streams.cpp"]
-    fake = ["-I", CUDA / "tests" / "fake_cuda", "-x", "c++"]
-    program = folder / "recorder_streams"
-    subprocess.run(["g++", *STRICT, *flags, *fake, *units, "-x", "none", *objects, "-o", program], check=True)
-    return program
+def build_with(folder: Path, name: str, units: Sequence[Path], include: Path) -> Path:
+    """Another program of `units`, linked to the recorder that `build` made in `folder`."""
+    objects = [folder / f"{Path(source).stem}.o" for source in sources()]
+    compiling = ["g++", *STRICT, *SANITIZED, "-I", include, "-x", "c++", *units, "-x", "none"]
+    subprocess.run([*compiling, *objects, "-o", folder / name], check=True)
+    return folder / name
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from cuda_recorder import CUDA, DIMS, Driver, Given, build, shared_folder
+from cuda_recorder import CUDA, DIMS, Driver, Given, build, build_with, shared_folder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -464,3 +464,11 @@ def test_the_header_is_plain_c() -> None:
     if shutil.which("gcc") is None:
         pytest.skip("gcc is not here")
     subprocess.run([*command, str(CUDA / "recorder.h")], check=True)
+
+
+def test_the_documented_example_runs(program: Path, tmp_path: Path) -> None:
+    page = (CUDA.parent / "docs" / "recorder-cpp.md").read_text()
+    (tmp_path / "example.cpp").write_text(page.partition("```cpp\n")[2].partition("```")[0])
+    example = build_with(program.parent, "example", [tmp_path / "example.cpp"], CUDA)
+    assert subprocess.run([example], cwd=tmp_path, check=True, capture_output=True).stderr == b""
+    assert Run(tmp_path / "runs" / "mine").steps() == list(range(0, 1001, 100))

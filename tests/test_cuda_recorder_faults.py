@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda_recorder import Driver, Given, build, build_streams, shared_folder
+from cuda_recorder import CUDA, Driver, Given, build, build_with, shared_folder
 
 from etl.journal import read_attempts, read_lines, read_metrics
 from etl.run import Run
@@ -313,7 +313,9 @@ def test_stderr_that_is_gone_ends_nothing(program: Path, tmp_path: Path) -> None
 
 @pytest.fixture(scope="module")
 def streams(program: Path) -> Path:
-    return build_streams(program.parent)
+    """recorder_cuda.cu against a CUDA runtime of threads."""
+    units = [CUDA / "recorder_cuda.cu", CUDA / "tests" / "recorder_streams.cpp"]
+    return build_with(program.parent, "recorder_streams", units, CUDA / "tests" / "fake_cuda")
 
 
 def train_on_streams(streams: Path, folder: Path, fail_at: int) -> tuple[list[int], str]:
@@ -368,17 +370,18 @@ def test_two_hundred_kills_leave_only_whole_snapshots(program: Path, tmp_path: P
         with Driver(program, tmp_path / "driver") as driver:
             assert driver.open(folder, [VECTOR], wait=1, resume=int(kill > 0), step=step, no_fsync=1) is None
             driver.send("loop", step, step + 10**9, 0)
-            time.sleep(random.uniform(0, 0.05))
+            time.sleep(random.uniform(0, 0.03))
             driver.process.send_signal(signal.SIGKILL)
             driver.process.wait()
         assert len(leftovers(folder)) <= 1
-        assert all(finding.status != "bad" for finding in verify_run(folder))
         now = {path.name: path.stat().st_ino for path in folder.glob("*.bin")}
         assert seen.items() <= now.items()
-        seen = now
         run = Run(folder)
-        step = max(run.steps(), default=0)
+        for name in now.keys() - seen.keys():
+            run.open(folder / name).verify()
+        seen, step = now, max(run.steps(), default=0)
     assert len(run.attempts) == 200
+    assert all(finding.status != "bad" for finding in verify_run(folder))
     for at in run.steps():
         np.testing.assert_array_equal(run.at(at)["params/x"], np.float32(at))
     assert len(seen) > 200

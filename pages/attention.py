@@ -31,8 +31,16 @@ def scores() -> None:
     attention_panels.scores(page)
 
 
-heads()
-one()
+if attention_panels.many(page):
+    # Small multiples leave room beside them for one that is large.
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        heads()
+    with right:
+        one()
+else:
+    heads()
+    one()
 compared()
 scores()
 page.footer()

@@ -30,6 +30,7 @@ SCORES: Final = {
 }
 """Column of table `heads` -> its name and what it measures."""
 MOST_COMPARED: Final = 3
+MANY_LAYERS: Final = 5
 MOST_READ: Final = 200_000_000
 """Bytes of attention that are read for scores that were not stored: of longer runs, evenly spaced snapshots."""
 MOST_EACH: Final = 20_000_000
@@ -74,6 +75,11 @@ def _default_steps(page: Frame) -> list[str]:
     return [str(step) for step in dict.fromkeys([page.steps[0], near, page.steps[-1]])]
 
 
+def many(page: Frame) -> bool:
+    """Whether all heads together are drawn small."""
+    return frames.attention_layers(page) >= MANY_LAYERS
+
+
 def one(page: Frame) -> None:
     """One head drawn large, at the cursor."""
     found = frames.attention(page, st.session_state.get("probe", frames.MEAN)) if page.steps else None
@@ -81,14 +87,15 @@ def one(page: Frame) -> None:
         return
     _, layers, heads, length, _ = found.values.shape
     options = ["none", *(f"{layer}.{head}" for layer in range(layers) for head in range(heads))]
-    state.offer("head", options, "none")
+    default = options[1] if many(page) else "none"
+    state.offer("head", options, default)
     with panels.head("one"):
         panels.title("One head")
         st.selectbox(
             "Head", options, key="head", label_visibility="collapsed", width=160, persist_state="session",
             format_func=lambda name: "pick a head" if name == "none" else f"layer {name.replace('.', ', head ')}",
         )  # fmt: skip
-    chosen = state.remember("head", st.session_state["head"], "none")
+    chosen = state.remember("head", st.session_state["head"], default)
     if chosen == "none":
         return
     layer, head = map(int, chosen.split("."))

@@ -115,7 +115,7 @@ def _tiles(page: Frame, steps: list[int], kept: dict[int, Any], chosen: list[Row
     some = len(steps) < len(page.steps)
     if some and whole:
         follow_server()
-    header = _header(page, "neurons", steps, values, labels, across=6, side=190) | {"sampled": some}
+    header = _header(page, "neurons", steps, values, labels, across=4, side=190) | {"sampled": some}
     panels.show("fourier_neurons" if whole else "fourier_neurons_first", header, {"values": values})
     text = (
         f"The {len(labels)} neurons with the largest shares at the end, from all key frequencies; each has its own "

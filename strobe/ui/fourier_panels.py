@@ -92,7 +92,8 @@ def at_cursor(page: Frame) -> None:
     panels.show(f"fourier_bars{page.suffix}", header, {"values": np.ascontiguousarray(values)})
     at = index(page, steps.tolist())
     panels.tools(
-        f"fourier_bars{page.suffix}", "Green: the key frequencies.", [answer.sql], lambda: answer.table,
+        f"fourier_bars{page.suffix}", "Green: the key frequencies." if found else "No key frequency.", [answer.sql],
+        lambda: answer.table,
         lambda: moment.bars(
             header["labels"], values[at], x_title="frequency", y_title=f"norm of the embedding, step {steps[at]:,}"
         ),
@@ -116,8 +117,11 @@ ORDER BY series, step""")
     }  # fmt: skip
     found = _phases(page)
     words = ", ".join(f"{phase.name} to step {phase.end:,}" for phase in found.found)
-    about = "The key frequencies are those of the last snapshot, at every step. "
-    about += f"{words[0].upper()}{words[1:]}." if words else f"No phases: {found.reason}."
+    if not keys(page):
+        about = "No key frequency, so there is no restricted and no excluded loss, and there are no phases."
+    else:
+        about = "The key frequencies are those of the last snapshot, at every step. "
+        about += f"{words[0].upper()}{words[1:]}." if words else f"No phases: {found.reason}."
     derived_panels.lines(
         page, "fourier_losses", answer, looks, y_title="loss (nats)", log=True, height=270, marks=step_marks(page),
         about=about, spans=spans(page),

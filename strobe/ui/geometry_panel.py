@@ -18,11 +18,11 @@ from strobe.ui.data import Answer
 from strobe.ui.frame import Frame
 from strobe.ui.frames import snapshots_of
 from strobe.ui.moments import step_marks
+from strobe.ui.neuron_panels import MOST_INPUTS
 from strobe.ui.text import number
 
 MOST_STEPS: Final = 40
 """Snapshots that are run through the model; of more, evenly spaced ones."""
-MOST_INPUTS: Final = 100_000
 _PER_OPERATION: Final = 1e-11
 """Seconds; a forward pass takes two operations a parameter and token."""
 _LENGTHS: Final = {"radius": Series("radius", SERIES[1]), "spread": Series("spread", SERIES[0])}

@@ -15,15 +15,17 @@ from strobe.charts.tiles import Tiles
 from strobe.derive.subject import Subject
 from strobe.ui import panels, state
 from strobe.ui.at_once import Later, at_once, follow_server, index, settled
+from strobe.ui.components import MOST_BYTES
 from strobe.ui.data import literal
 from strobe.ui.frame import Frame
-from strobe.ui.frames import snapshots_of
+from strobe.ui.frames import modulus, snapshots_of
 from strobe.ui.text import number
 
 TILES: Final = 12
 """Neurons whose activation grids are drawn together."""
 MOST_FRAMES: Final = 40
 """Snapshots whose grids are computed: a forward pass over all p * p inputs each."""
+MOST_INPUTS: Final = 100_000
 MOST_NAMED: Final = 4096
 """Neurons that can be picked; of more, those with the largest shares."""
 
@@ -40,8 +42,9 @@ def _last(page: Frame) -> str:
 def grids(page: Frame) -> Later:
     """The clearest neurons of every key frequency at the cursor; what is returned adds the other steps."""
     panels.title("Neurons over all inputs (a down, b across)")
-    if snapshots_of(page, page.run) is None or not page.steps:
-        panels.caption("The snapshots of this run are not on this machine; its tables are.")
+    inputs, reason = _inputs(page)
+    if reason:
+        panels.caption(reason)
         return lambda: None
     chosen = page.reader.rows(f"""SELECT layer, neuron, frequency, share FROM (
   SELECT *, row_number() OVER (PARTITION BY frequency ORDER BY share DESC) AS place {_last(page)}
@@ -50,9 +53,9 @@ def grids(page: Frame) -> Later:
         panels.caption("No neuron varies over the inputs in the last snapshot.")
         return lambda: None
     kept = _kept(page.reader.key, page.reader.version, page.run)
-    even = page.steps
-    if len(even) > MOST_FRAMES:
-        even = [even[k] for k in np.linspace(0, len(even) - 1, MOST_FRAMES).round().astype(int)]
+    even, most = page.steps, max(2, min(MOST_FRAMES, MOST_BYTES // (len(chosen) * inputs)))
+    if len(even) > most:
+        even = [even[k] for k in np.linspace(0, len(even) - 1, most).round().astype(int)]
     steps = sorted({*even, settled(page)})
 
     def draw(whole: bool) -> None:
@@ -62,6 +65,16 @@ def grids(page: Frame) -> Later:
         _tiles(page, [step for step in steps if kept.get(step) is not None], kept, chosen, whole)
 
     return at_once([step for step in steps if step not in kept], draw)
+
+
+def _inputs(page: Frame) -> tuple[int, str]:
+    """p * p, and why the model is not run on them; empty where it can be."""
+    p = modulus(page) if page.steps else None
+    if p is None or snapshots_of(page, page.run) is None:
+        return 0, "The snapshots of this run are not on this machine; its tables are."
+    if p * p > MOST_INPUTS:
+        return p * p, f"Not computed: {p * p:,} inputs are more than the {MOST_INPUTS:,} that are run here."
+    return p * p, ""
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -118,8 +131,8 @@ def _tiles(page: Frame, steps: list[int], kept: dict[int, Any], chosen: list[Row
     header = _header(page, "neurons", steps, values, labels, across=4, side=190) | {"sampled": some}
     panels.show("fourier_neurons" if whole else "fourier_neurons_first", header, {"values": values})
     text = (
-        f"The {len(labels)} neurons with the largest shares at the end, from all key frequencies; each has its own "
-        "scale at each step."
+        f"The {len(labels)} neurons with the largest shares at the end, from every frequency; each has its own scale "
+        "at each step."
     )
     if not whole:
         panels.caption(text + " Running the model at the other steps …")
@@ -166,7 +179,7 @@ def one(page: Frame) -> None:
     every = page.reader.rows(
         f"SELECT layer, neuron, frequency, share {_last(page)} ORDER BY share DESC, layer, neuron LIMIT {MOST_NAMED}"
     )
-    if not every or not page.steps or snapshots_of(page, page.run) is None:
+    if not every or _inputs(page)[1]:
         return
     named = {f"{row['layer']}.{row['neuron']}": row for row in every}
     first, layers = next(iter(named)), any(row["layer"] for row in every)

@@ -57,3 +57,12 @@ def test_one_key_moves_all_five_panels_of_the_explorer(page: Any, server: str) -
     page.wait_for_function(
         "(keys) => keys.every((key) => window.__seen[key] === 0)", arg=EXPLORER, timeout=3000, polling="raf"
     )
+
+
+def test_phases_are_named_and_a_neuron_follows_the_cursor(page: Any, server: str) -> None:
+    page.goto(f"{server}/fourier?run=grok-p97")
+    canvas(page, "fourier_one")
+    assert "circuit formation" in page.locator(".st-key-fourier_losses .legend").inner_text()
+    page.get_by_text("Step 14,000: best frequency").wait_for(timeout=20_000)
+    page.keyboard.press("ArrowLeft")
+    page.get_by_text("Step 13,200: best frequency").wait_for(timeout=20_000)

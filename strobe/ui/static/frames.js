@@ -115,7 +115,7 @@ export const profileFrames = {
   draw(p, g, width) {
     const { header, look } = p, [[x0, x1], [y0, y1]] = p.ends;
     p.plot = { left: 54, right: width - 14, top: 14, bottom: header.height - 26 };
-    const faint = header.ghosts.map((step) => ({ ...this.points(p, header.steps.indexOf(step), 0), colour: look.muted, dash: true, of: "ghost" }));
+    const faint = header.ghosts.map((step) => ({ ...this.points(p, header.steps.indexOf(step), 0), colour: look.muted, dash: true }));
     p.now = header.lines.map((one, k) => ({ ...one, ...this.points(p, p.frame, k) }));
     p.scales = line(g, p.plot, { x: { lo: x0, hi: x1, unit: "" }, y: { lo: y0, hi: y1, log: header.log }, series: [...faint, ...p.now], marks: [] }, look);
   },

@@ -24,28 +24,11 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-from etl.snapshot import Snapshot, fnv1a64, list_files  # noqa: E402  (numpy alone; found by the line above)
+from pytorch_speed import NotCheckedError, Size, pytorch_speed, require_torch  # noqa: E402  (found by the line above)
+
+from etl.snapshot import Snapshot, fnv1a64, list_files  # noqa: E402
 
 BUDGET_S = 460.0
-
-
-class NotCheckedError(Exception):
-    """Why a check could not be made."""
-
-
-@dataclass(frozen=True)
-class Size:
-    """A model and its batch for measuring speed."""
-
-    name: str
-    flags: list[str]
-    layers: int
-    heads: int
-    width: int
-    vocab: int
-    B: int
-    T: int
-    steps: int
 
 
 @dataclass(frozen=True)
@@ -143,7 +126,7 @@ def check_identical(plan: Plan, folder: Path) -> str:
 
 def check_agreement(plan: Plan, folder: Path) -> str:
     """(c) Losses, gradients and parameters as PyTorch has them; a seeded fault is noticed."""
-    require_torch(plan)
+    require_torch(plan.device)
     import agreement
 
     worst: tuple[float, str] = (0.0, "")
@@ -226,60 +209,12 @@ def against_pytorch(plan: Plan, size: Size, ours: float) -> Iterator[tuple[str, 
     for compiled in (False, True):
         name = f"(f) {size.name}: ratio to PyTorch {'compiled' if compiled else 'eager'}"
         try:
-            theirs = pytorch_speed(plan, size, compiled)
+            theirs = pytorch_speed(size, plan.device, compiled)
         except NotCheckedError as error:
             yield name, "not checked", str(error)
             continue
         good = compiled or ours >= theirs or not plan.on_gpu
         yield name, "passed" if good else "FAILED", f"{ours / theirs:.2f} ({theirs:,.0f} tokens/s in float32)"
-
-
-def require_torch(plan: Plan) -> None:
-    try:
-        import torch
-    except ImportError:
-        raise NotCheckedError("python3 has no torch") from None
-    if plan.on_gpu and not torch.cuda.is_available():
-        raise NotCheckedError("torch sees no CUDA device")
-
-
-def pytorch_speed(plan: Plan, size: Size, compiled: bool) -> float:
-    """Tokens a second of the same model in PyTorch, float32 without TF32, fused AdamW."""
-    require_torch(plan)
-    import torch
-
-    from strobe.train.model import GPT, ModelConfig
-
-    if compiled and shutil.which("gcc") is None and shutil.which("cc") is None:
-        raise NotCheckedError("torch.compile needs a C compiler")
-    torch.backends.cuda.matmul.allow_tf32 = False
-    config = ModelConfig(size.layers, size.heads, size.width, 4 * size.width, size.T, size.vocab)
-    model = GPT(config).to(plan.device)
-    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
-    tokens = torch.randint(size.vocab, (size.B, size.T + 1), device=plan.device)
-
-    def loss_of(tokens: torch.Tensor) -> torch.Tensor:
-        logits = model(tokens[:, :-1]).flatten(0, 1)
-        return torch.nn.functional.cross_entropy(logits, tokens[:, 1:].flatten())
-
-    function = torch.compile(loss_of) if compiled else loss_of
-
-    def steps(count: int) -> float:
-        began = time.perf_counter()
-        for _ in range(count):
-            loss = function(tokens)
-            optimizer.zero_grad(set_to_none=False)
-            loss.backward()
-            optimizer.step()
-        float(loss.detach())
-        return time.perf_counter() - began
-
-    try:
-        steps(3)
-        count = max(2, size.steps // 4)
-        return size.B * size.T * count / steps(count)
-    except Exception as error:
-        raise NotCheckedError(f"{type(error).__name__}: {str(error).splitlines()[0][:120]}") from None
 
 
 def check_sanitizer(plan: Plan, folder: Path) -> str:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -368,3 +369,26 @@ def test_the_host_trainer_groks(tmp_path: Path) -> None:
     ingest([tmp_path / "run"], tmp_path / "store")
     best = strobe.open(tmp_path / "store").sql("SELECT max(value) v FROM scalars WHERE name = 'val_accuracy'")
     assert best.column("v")[0].as_py() >= 0.99
+
+
+def test_checking_a_gpu_needs_numpy_and_torch_alone(tmp_path: Path) -> None:
+    """A machine with a GPU has these two; whatever else is imported must not be missed there."""
+    program = """
+        import importlib.abc, sys
+        class Refuse(importlib.abc.MetaPathFinder):
+            def find_spec(self, name, path=None, target=None):
+                root = name.partition(".")[0]
+                if root in {"duckdb", "pyarrow", "pydantic", "numba", "ml_dtypes", "typer", "rich", "streamlit"}:
+                    raise ImportError(f"{name} is not here")
+        sys.meta_path.insert(0, Refuse())
+        sys.path.insert(0, sys.argv[1])
+        import agreement, check_gpu, pathlib
+        case = agreement.small_cases(pathlib.Path(sys.argv[2]))[0]
+        start = agreement.write_start(pathlib.Path(sys.argv[2]) / "start", agreement.GPT(case.config))
+        print(len(list(check_gpu.snapshots(start.parent))))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), str(CUDA), str(tmp_path)],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "1", done.stderr

@@ -21,7 +21,10 @@ def scatter() -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         embedding_panels.scatter(page, name, view, found)
-        movie_button.draw(page, Wanted("embedding", name))
+        differs = (
+            "" if view == embedding_panels.LAST else "The movie is along the principal axes of the last snapshot."
+        )
+        movie_button.draw(page, Wanted("embedding", name), differs)
     with right:
         embedding_panels.roundness(page, view, found)
         embedding_panels.solid(page, name, view, found)

@@ -330,3 +330,40 @@ def test_what_is_no_residue_has_no_place_among_the_colours() -> None:
     once, seven = token_colours(labels), token_colours(labels, 7)
     assert (seven[1] == once[7]).all()
     assert (seven[97] == once[97]).all()
+
+
+class Recorded(dict):  # type: ignore[type-arg]
+    """As much of a snapshot as the activations panel asks for."""
+
+    def values(self, name: str) -> np.ndarray:  # type: ignore[override]
+        return np.asarray(self[name])
+
+
+def test_what_is_recorded_of_activations_becomes_rows_by_layer() -> None:
+    from strobe.ui.activation_panels import _of
+
+    snapshot = Recorded({
+        "activations/ln1_mean": [-0.5, 0.25], "activations/lnf_rstd": [2.0],
+        "activations/residual_rms": [1.0, np.nan],
+        "activations/unit_active": [[0.0, 1.0, 0.5, 0.5], [0.0, 0.0, 0.0, 1.0]],
+    })  # fmt: skip
+    rows = {(row["name"], row["series"]): row["value"] for row in _of(snapshot, 100)}
+    assert rows[("ln1_mean", "layer 0")] == -0.5
+    assert rows[("lnf_rstd", "model")] == 2.0
+    assert rows[("residual_rms", "layer 1")] is None
+    assert [rows[(name, "layer 1")] for name in ("active", "dead", "always_on")] == [0.25, 3, 1]
+
+
+def test_signed_values_are_shaded_about_zero() -> None:
+    from strobe.ui.derived_panels import _signed
+
+    shades, low, high = _signed(np.array([[-2.0, 0.0, 1.0, np.nan]]))
+    assert shades.tolist() == [[1, 128, 192, 0]]
+    assert (low, high) == (-2, 2)
+
+
+def test_the_residual_stream_is_a_heatmap_before_it_is_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ingest([make_run(tmp_path / "runs" / "two", steps=(0, 100))], tmp_path / "store")
+    text = text_of(opened("weights", monkeypatch, tmp_path / "store", run="two", activation="stream"))
+    assert "Root mean square of the recorded residual stream: the embedding, then each layer." in text
+    assert "The same as lines." in text

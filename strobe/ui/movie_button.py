@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from strobe.ui import panels
 from strobe.ui.frame import Frame
 
 if TYPE_CHECKING:
@@ -18,9 +19,12 @@ _MIME = {"gif": "image/gif", "html": "text/html"}
 _FPS = 8
 
 
-def draw(page: Frame, wanted: Wanted) -> None:
-    """A popover with a GIF and a self-contained page; MP4 is the command line's."""
+def draw(page: Frame, wanted: Wanted, remark: str = "") -> None:
+    """A popover with a GIF and a self-contained page; MP4 is the command line's. `remark` says how the movie differs
+    from what the page shows."""
     with st.popover("Movie", type="tertiary", icon=":material/movie:", key=f"movie_{wanted.subject}"):
+        if remark:
+            panels.caption(remark)
         with st.container(horizontal=True, gap="small"):
             for kind, mime in _MIME.items():
                 st.download_button(

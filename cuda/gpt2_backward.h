@@ -118,12 +118,15 @@ inline void embed_backward(GPT2& model, int B) {
   model.device.cells(
       g.n_unique, C, STROBE_LAMBDA(std::int64_t u, int c) {
         float sum = 0;
-        for (std::int32_t i = first[u]; i < first[u + 1]; ++i) sum += dx[std::int64_t{order[i]} * C + c];
+        const std::int32_t begin = first[u], end = first[u + 1];
+        STROBE_UNROLL
+        for (std::int32_t i = begin; i < end; ++i) sum += dx[std::int64_t{order[i]} * C + c];
         by_token[std::int64_t{unique[u]} * C + c] += sum;
       });
   model.device.cells(
       T, C, STROBE_LAMBDA(std::int64_t t, int c) {
         float sum = 0;
+        STROBE_UNROLL
         for (std::int64_t b = 0; b < B; ++b) sum += dx[(b * T + t) * C + c];
         by_position[t * C + c] += sum;
       });

@@ -4,8 +4,11 @@
 
 #ifdef __CUDACC__
 #define STROBE_FUNCTION __device__ __forceinline__
+// Several loads of a long sum under way at once; their order stays.
+#define STROBE_UNROLL _Pragma("unroll 8")
 #else
 #define STROBE_FUNCTION inline
+#define STROBE_UNROLL
 #endif
 
 #include <cmath>

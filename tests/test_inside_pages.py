@@ -367,3 +367,16 @@ def test_the_residual_stream_is_a_heatmap_before_it_is_lines(monkeypatch: pytest
     text = text_of(opened("weights", monkeypatch, tmp_path / "store", run="two", activation="stream"))
     assert "Root mean square of the recorded residual stream: the embedding, then each layer." in text
     assert "The same as lines." in text
+
+
+def test_attention_too_large_for_a_panel_is_read_round_the_cursor_and_compared_anywhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # A snapshot has 2 * 4 * 4 * 9 weights: room for half the probe sequences, and for two snapshots.
+    monkeypatch.setattr("strobe.ui.frames.MOST_ATTENTION", 4 * 2 * 2 * 4 * 9 * 2)
+    ingest([make_run(tmp_path / "runs" / "two", steps=range(0, 600, 100))], tmp_path / "store")
+    at = opened("attention", monkeypatch, tmp_path / "store", run="two", step="500", at=["0", "300"])
+    text = text_of(at)
+    assert "Mean of the first 2 of 4 probe sequences." in text
+    assert "Step 0" in text
+    assert "Step 300" in text

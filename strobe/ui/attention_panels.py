@@ -31,7 +31,7 @@ SCORES: Final = {
 """Column of table `heads` -> its name and what it measures."""
 MOST_COMPARED: Final = 3
 MANY_LAYERS: Final = 5
-MOST_READ: Final = 200_000_000
+MOST_READ: Final = 100_000_000
 """Bytes of attention that are read for scores that were not stored: of longer runs, evenly spaced snapshots."""
 MOST_EACH: Final = 20_000_000
 """The same of one snapshot: of larger ones, the first probe sequences."""
@@ -51,10 +51,11 @@ def compared(page: Frame) -> None:
             label_visibility="collapsed", width=420, format_func=lambda step: f"step {int(step):,}",
             placeholder="Pick up to three steps", on_change=_picked,
         )  # fmt: skip
-    found = frames.attention(page, st.session_state.get("probe", frames.MEAN))
-    shown = [step for step in map(int, chosen) if step in found.steps]
+    asked = sorted({int(step) for step in chosen})
+    found = frames.attention_at(page, st.session_state.get("probe", frames.MEAN), asked)
+    shown = found.steps
     if not shown:
-        panels.caption("Pick steps to see their heads side by side.")
+        panels.caption(found.reason if asked else "Pick steps to see their heads side by side.")
         return
     for column, step in zip(st.columns(len(shown), gap="medium"), sorted(shown), strict=True):
         with column:

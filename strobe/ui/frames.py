@@ -18,6 +18,9 @@ from strobe.ui.text import visible
 
 MOST_TOKENS: Final = 2048
 MEAN: Final = "mean of probes"
+MOST_ATTENTION: Final = 100_000_000
+"""Bytes of attention that one panel reads: beyond, fewer snapshots at a time, and of half as much in one snapshot the
+first probe sequences."""
 LINEAR_UP_TO: Final = 8
 """Positions up to which attention is shaded linearly; beyond it weights are small and a square root shows them."""
 
@@ -32,6 +35,8 @@ class Frames:
     labels: list[str]
     windowed: bool = False
     reason: str = ""
+    remark: str = ""
+    """What was left out, as a sentence that ends with a space; empty where nothing was."""
 
 
 def snapshots_of(page: Frame, run: str) -> Run | None:
@@ -76,20 +81,29 @@ def window(steps: Sequence[int], step: int, bytes_each: int) -> tuple[list[int],
 
 
 def attention(page: Frame, probe: str) -> Frames:
-    """Attention weights at each snapshot: uint8 (frame, layer, head, query, key), 1 = weight 0, 255 = weight 1;
-    0 where the key comes after the query and is masked. Beyond 8 positions the square root of the weight."""
-    return _attention(
-        page.reader.key, page.reader.version, page.run, page.step or 0 if _wide(page) else 0, probe, page
-    )
+    """Attention weights at each snapshot, or at those round the cursor: uint8 (frame, layer, head, query, key), 1 =
+    weight 0, 255 = weight 1; 0 where the key comes after the query and is masked. Beyond 8 positions the square root
+    of the weight."""
+    steps, windowed = window(page.steps, page.step or 0, _bytes_each(attention_shape(page)))
+    return _attention(page.reader.key, page.reader.version, page.run, tuple(steps), windowed, probe, page)
 
 
-def _wide(page: Frame) -> bool:
-    """Whether the attention frames of all snapshots are too many for one panel."""
-    shape = _shape(page.reader.key, page.reader.version, page.run, "attention/att", page)
-    if shape is None:
-        return False
+def attention_at(page: Frame, probe: str, steps: Sequence[int]) -> Frames:
+    """The same at the given steps."""
+    return _attention(page.reader.key, page.reader.version, page.run, tuple(steps), False, probe, page)
+
+
+def _bytes_each(shape: tuple[int, int, int, int, int]) -> int:
+    """What a frame counts for in the bytes of a panel: its own, or its share in what may be read for all of them."""
     layers, _, heads, queries, keys = shape
-    return layers * heads * queries * keys * len(page.steps) > MOST_BYTES
+    own = layers * heads * queries * keys
+    return max(own, 4 * own * _probes_read(shape) * MOST_BYTES // MOST_ATTENTION)
+
+
+def _probes_read(shape: tuple[int, int, int, int, int]) -> int:
+    """How many probe sequences the mean is over: all, or the first of very large ones."""
+    layers, probes, heads, queries, keys = shape
+    return max(1, min(probes, MOST_ATTENTION // 2 // max(1, 4 * layers * heads * queries * keys)))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -103,21 +117,24 @@ def _shape(key: str, version: str, run: str, name: str, _page: Frame) -> tuple[i
 
 
 @st.cache_resource(max_entries=24, show_spinner="Reading attention …")
-def _attention(key: str, version: str, run: str, step: int, probe: str, _page: Frame) -> Frames:
+def _attention(
+    key: str, version: str, run: str, steps: tuple[int, ...], windowed: bool, probe: str, _page: Frame
+) -> Frames:
     del key, version
     files = snapshots_of(_page, run)
     kept: list[int] = []
     found: list[np.ndarray[Any, Any]] = []
     labels: list[str] = []
-    shape = _shape(_page.reader.key, _page.reader.version, run, "attention/att", _page)
-    if shape is None or files is None:
+    shape = attention_shape(_page)
+    if not shape[0] or files is None:
         return nothing("This run recorded no attention: the section “attention” holds it.")
-    steps, windowed = window(_page.steps, step, shape[0] * shape[2] * shape[3] * shape[4])
+    read = _probes_read(shape) if probe == MEAN else shape[1]
+    remark = f"Mean of the first {read} of {shape[1]} probe sequences. " if read < shape[1] else ""
     paths = files.current()
     for at in steps:
         try:
             snapshot = files.open(paths[at])
-            found.append(_one_probe(snapshot.values("attention/att"), probe))
+            found.append(_one_probe(snapshot.values("attention/att")[:, :read], probe))
             kept.append(at)
             labels = labels or _labels(files, snapshot, probe, shape[-1])
         except (StrobeError, OSError, KeyError):
@@ -125,7 +142,7 @@ def _attention(key: str, version: str, run: str, step: int, probe: str, _page: F
             continue
     if not kept:
         return nothing("No snapshot of this run can be read: `strobe verify` names what is damaged.")
-    return Frames(kept, np.stack(found), labels, windowed)
+    return Frames(kept, np.stack(found), labels, windowed, remark=remark)
 
 
 def _one_probe(att: np.ndarray[Any, Any], probe: str) -> np.ndarray[Any, Any]:

@@ -61,7 +61,7 @@ def attention_tools(page: Frame, key: str, found: frames.Frames, text: str) -> N
     def table() -> pa.Table:
         return moment.attention_table(weights, found.labels)
 
-    panels.tools(key, text, [source], table, lambda: moment.attention(table(), found.labels))
+    panels.tools(key, found.remark + text, [source], table, lambda: moment.attention(table(), found.labels))
 
 
 def embedding(page: Frame, *, key: str = "embedding", height: int = 420) -> None:

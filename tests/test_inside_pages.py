@@ -70,6 +70,25 @@ def test_heads_at_chosen_steps_travel_by_link(monkeypatch: pytest.MonkeyPatch, t
     assert "spread over the keys" in text
 
 
+def test_more_steps_than_fit_and_those_of_another_run_do_no_harm(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ingest([make_run(tmp_path / "runs" / "two", steps=(0, 50, 150, 250))], tmp_path / "store")
+    at = opened("attention", monkeypatch, tmp_path / "store", run="grok-p97", at=["400", "6300", "13200", "14000"])
+    assert "Step 13,200" in text_of(at)
+    assert "Step 14,000" not in text_of(at)
+    assert any("4 of at" in note.value for note in at.warning)
+    at.query_params["run"] = "two"
+    at.query_params.pop("at")
+    at.run()
+    assert not at.exception
+    assert "Step 250" in text_of(at)
+    at.multiselect(key="compared_steps").set_value(["50"]).run()
+    assert not at.exception
+    assert "Step 50" in text_of(at)
+    assert "Step 250" not in text_of(at)
+
+
 def test_another_task_has_no_fourier_structure_and_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ingest([run_folder(tmp_path / "words", task={"kind": "text"})], tmp_path / "store")
     at = opened("fourier", monkeypatch, tmp_path / "store", writing=True, run="planted")

@@ -45,9 +45,11 @@ def compared(page: Frame) -> None:
         panels.title("Steps side by side")
         default = _default_steps(page)
         options = [str(step) for step in page.steps]
-        chosen = state.offer_several("at", options, default)
+        chosen = state.offer_several("at", options, default, MOST_COMPARED)
+        # The widget's own memory is of the run that was shown before.
+        st.session_state["compared_steps"] = chosen
         st.multiselect(
-            "Steps to compare", options, default=chosen, key="compared_steps", max_selections=MOST_COMPARED,
+            "Steps to compare", options, key="compared_steps", max_selections=MOST_COMPARED,
             label_visibility="collapsed", width=420, format_func=lambda step: f"step {int(step):,}",
             placeholder="Pick up to three steps", on_change=_picked,
         )  # fmt: skip

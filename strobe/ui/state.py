@@ -113,15 +113,21 @@ def offer(name: str, options: Sequence[str], default: str) -> None:
         st.session_state[name] = default
 
 
-def offer_several(name: str, options: Collection[str], default: Sequence[str]) -> list[str]:
-    """The chosen names among `options`: of a link, else of before, else `default`; written back to the URL."""
+def offer_several(name: str, options: Collection[str], default: Sequence[str], most: int = MOST_RUNS) -> list[str]:
+    """The chosen names among `options`, at most so many: of a link, else of before, else `default`; written back to
+    the URL."""
     asked = arrived(name)
     before: list[str] = st.session_state.get(name, list(default))
     if asked is not None:
         for bad in [value for value in asked if value not in options][:1]:
             note(f"The link asks for {name} {_short(bad)!r}, which this run does not have.")
+        if len(asked) > most:
+            note(f"The link asks for {len(asked)} of {name}; {most} fit.")
     chosen = [value for value in dict.fromkeys(before if asked is None else asked) if value in options]
-    st.session_state[name] = chosen[:MOST_RUNS]
+    if before and not chosen and asked is None:
+        # They were another run's.
+        chosen = [value for value in default if value in options]
+    st.session_state[name] = chosen[:most]
     write(name, st.session_state[name] or None)
     return list(st.session_state[name])
 

@@ -74,6 +74,50 @@ def check_steps(folder: Path, steps: range) -> None:
     assert leftovers(folder) == []
 
 
+@pytest.mark.parametrize("call", ["open", "close", "write", "fsync", "rename"])
+def test_any_one_failing_call_costs_at_most_its_own_snapshot(driver: Driver, tmp_path: Path, call: str) -> None:
+    for nth in (1, 2, 3, 5, 8, 13):
+        folder = tmp_path / str(nth)
+        assert driver.open(folder, [VECTOR], wait=1) is None
+        driver.exchange("fail", call, nth, errno.EIO)
+        assert driver.exchange("loop", 0, 6, 0) == 6
+        driver.exchange("flush")
+        status = driver.status()
+        driver.exchange("close")
+        assert status["recorded"] + status["missed"] == 6
+        assert status["missed"] <= 1
+        assert sound(folder)
+        assert leftovers(folder) == []
+        steps = [row["step"] for row in read_metrics(folder / "metrics.jsonl").rows]
+        assert steps == list(range(6)), "lines are tried again"
+    assert len(warnings(driver.end())) in range(1, 7), "one where something failed"
+
+
+def test_writes_that_take_little_at_a_time_are_gone_on_with(driver: Driver, tmp_path: Path) -> None:
+    for name, most in (("whole", 1 << 30), ("short", 7)):
+        driver.exchange("short_writes", most)
+        assert driver.open(tmp_path / name, [VECTOR], wait=1) is None
+        driver.exchange("loop", 0, 3, 0)
+        driver.exchange("close")
+    check_steps(tmp_path / "short", range(3))
+    whole, short = (Run(tmp_path / name).at(2) for name in ("whole", "short"))
+    assert whole["params/x"].tobytes() == short["params/x"].tobytes()
+
+
+def test_of_two_that_begin_at_once_one_records(program: Path, tmp_path: Path) -> None:
+    with Driver(program, tmp_path / "one") as one, Driver(program, tmp_path / "two") as two:
+        tensor = VECTOR.entry(tmp_path, 0)
+        for turn in range(50):
+            folder = tmp_path / f"r{turn}"
+            for driver in (one, two):
+                driver.send("open", {"folder": str(folder), "no_fsync": 1}, [tensor])
+            errors = [driver.answer().get("error") for driver in (one, two)]
+            assert errors.count(None) == 1
+            assert "is recording here" in (errors[0] or errors[1])
+            (one if errors[0] is None else two).exchange("close")
+            assert len(read_attempts(folder)) == 1
+
+
 def test_a_full_disk_is_survived_and_recording_resumes(driver: Driver, small_disk: Path) -> None:
     folder = small_disk / "r"
     assert driver.open(folder, [VECTOR], wait=1) is None

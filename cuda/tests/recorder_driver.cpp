@@ -24,6 +24,7 @@
 #include "../manifest.h"
 #include "../recorder.h"
 #include "../recorder_memory.h"
+#include "failing_calls.h"
 
 using strobe::Json;
 
@@ -156,6 +157,8 @@ class Driver {
   Json system(const std::string& name, const std::vector<Json>& arguments) {
     if (name == "fork") return in_a_child();
     if (name == "uid") return Json(::setgid(65534) != 0 || ::setuid(static_cast<uid_t>(whole(&arguments.at(1)))) != 0);
+    if (name == "fail") return fail(arguments.at(1).text, whole(&arguments.at(2)), whole(&arguments.at(3)));
+    if (name == "short_writes") return failing::most = static_cast<std::size_t>(whole(&arguments.at(1))), Json();
     if (name == "fsize") {
       rlimit limit{};
       ::getrlimit(RLIMIT_FSIZE, &limit);
@@ -177,6 +180,14 @@ class Driver {
     }
     std::fprintf(stderr, "no command %s\n", name.c_str());
     std::abort();
+  }
+
+  static Json fail(const std::string& name, std::int64_t nth, std::int64_t error) {
+    for (const char* known : {"open", "close", "write", "fsync", "rename"})
+      if (name == known) failing::which = known;
+    failing::error = static_cast<int>(error);
+    failing::left = static_cast<int>(nth);
+    return Json();
   }
 
   Json open(const Json& options, const Json& tensors) {

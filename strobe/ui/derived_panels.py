@@ -24,17 +24,26 @@ def ready(page: Frame, tables: Sequence[str]) -> bool:
     """Whether the run has rows in all of these derived tables; where not, says why and what to do."""
     counts = {table: _rows(page, table) for table in tables}
     reason = _reason(page.reader.key, page.reader.version, page.run, tuple(tables), page)
-    if all(counts.values()):
-        if reason:
-            panels.caption(reason)
-        return True
+    there = all(counts.values())
     if reason.startswith("Nothing"):
         st.info(inert(reason))
         return False
-    st.info(inert(reason or "Not analysed yet.") + f" Run `strobe analyze {page.run}`, then reload.")
+    if there and not reason:
+        return True
+    words = f"{inert(reason or 'Not analysed yet.')} Run `strobe analyze {page.run}`, then reload."
+    if there:
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            st.caption(words, width="content")
+            _button(page, tables)
+        return True
+    st.info(words)
+    _button(page, tables)
+    return False
+
+
+def _button(page: Frame, tables: Sequence[str]) -> None:
     if not read_only() and st.button("Analyse now", icon=":material/play_arrow:", key="analyse"):
         _analyse(page, tables)
-    return False
 
 
 def _rows(page: Frame, table: str) -> int:

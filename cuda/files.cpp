@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -23,22 +22,6 @@ namespace strobe {
 namespace {
 
 constexpr std::size_t kChunk = std::size_t{1} << 24;
-
-// Eight tables, so that a step of the loop takes eight bytes instead of one.
-using Tables = std::array<std::array<std::uint32_t, 256>, 8>;
-
-Tables make_tables() {
-  Tables tables{};
-  for (std::uint32_t i = 0; i < 256; ++i) {
-    std::uint32_t value = i;
-    for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ (value & 1 ? 0xEDB88320u : 0u);
-    tables[0][i] = value;
-  }
-  for (std::size_t t = 1; t < 8; ++t)
-    for (std::size_t i = 0; i < 256; ++i)
-      tables[t][i] = (tables[t - 1][i] >> 8) ^ tables[0][tables[t - 1][i] & 255];
-  return tables;
-}
 
 int sync_folder(const std::string& folder) {
   Descriptor opened(::open(folder.c_str(), O_RDONLY | O_CLOEXEC));
@@ -89,28 +72,6 @@ std::string host_name() {
 }
 
 }  // namespace
-
-std::uint32_t crc32(const void* data, std::size_t bytes, std::uint32_t crc) {
-  static const Tables tables = make_tables();
-  const auto* at = static_cast<const unsigned char*>(data);
-  crc = ~crc;
-  for (; bytes >= 8; at += 8, bytes -= 8) {
-    std::uint32_t low, high;
-    std::memcpy(&low, at, 4);
-    std::memcpy(&high, at + 4, 4);
-    low ^= crc;
-    crc = tables[7][low & 255] ^ tables[6][(low >> 8) & 255] ^ tables[5][(low >> 16) & 255] ^ tables[4][low >> 24] ^
-          tables[3][high & 255] ^ tables[2][(high >> 8) & 255] ^ tables[1][(high >> 16) & 255] ^ tables[0][high >> 24];
-  }
-  for (; bytes; ++at, --bytes) crc = (crc >> 8) ^ tables[0][(crc ^ *at) & 255];
-  return ~crc;
-}
-
-std::uint64_t fnv1a64(std::string_view data) {
-  std::uint64_t value = 0xCBF29CE484222325u;
-  for (const char byte : data) value = (value ^ static_cast<unsigned char>(byte)) * 0x100000001B3u;
-  return value;
-}
 
 double unix_time() {
   timespec now{};

@@ -5,16 +5,12 @@
 #include <signal.h>
 
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
 
 namespace strobe {
 
-// The CRC-32 of zlib; give the previous value to go on.
-std::uint32_t crc32(const void* data, std::size_t bytes, std::uint32_t crc = 0);
-std::uint64_t fnv1a64(std::string_view data);
 double unix_time();
 
 class Descriptor {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string_view>
 
+#include "checksum.h"
 #include "manifest.h"
 #include "snapshot_file.h"
 

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <memory>
 
+#include "checksum.h"
 #include "files.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__

@@ -427,10 +427,10 @@ def test_a_run_is_called_as_python_calls_it(long_lived: Driver, name: str) -> No
 
 
 def test_the_checksum_is_that_of_zlib(long_lived: Driver, tmp_path: Path) -> None:
-    for size in (0, 1, 7, 8, 9, 63, 64, 1000):
+    for size in (0, 1, 7, 8, 9, 63, 64, 65, 127, 128, 191, 192, 1000, 70_001):
         data = np.random.default_rng(size).bytes(size)
         (tmp_path / "data").write_bytes(data)
-        for cut in (0, 1, 5, size):
+        for cut in (0, 1, 5, 64, size):
             assert long_lived.exchange("crc", str(tmp_path / "data"), cut) == zlib.crc32(data)
 
 

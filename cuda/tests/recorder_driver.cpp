@@ -19,7 +19,7 @@
 #include <thread>
 #include <vector>
 
-#include "../files.h"
+#include "../checksum.h"
 #include "../json.h"
 #include "../manifest.h"
 #include "../recorder.h"

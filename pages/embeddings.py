@@ -3,7 +3,7 @@
 import streamlit as st
 
 from strobe.derive.movies import Wanted
-from strobe.ui import embedding_panels, frames, geometry_panel, movie_button, panels
+from strobe.ui import embedding_panels, frames, geometry_panel, movie_button, panels, solid_panel
 from strobe.ui.frame import frame
 
 page = frame("embeddings")
@@ -27,7 +27,7 @@ def scatter() -> None:
         movie_button.draw(page, Wanted("embedding", name), differs)
     with right:
         embedding_panels.roundness(page, view, found)
-        embedding_panels.solid(page, name, view, found)
+        solid_panel.draw(page, name, view, found)
 
 
 @st.fragment

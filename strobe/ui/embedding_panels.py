@@ -15,12 +15,11 @@ from strobe.analysis.projection import circularity, pca_movie
 from strobe.charts.curves import Series
 from strobe.charts.theme import CYCLIC, SEQUENTIAL, SERIES
 from strobe.ui import derived_panels, model_panels, neighbour_jobs, panels, state
-from strobe.ui.at_once import follow_server, index
 from strobe.ui.components import MOST_BYTES
 from strobe.ui.data import Answer
 from strobe.ui.fourier_panels import keys
 from strobe.ui.frame import Frame
-from strobe.ui.frames import colour_places, modulus, snapshots_of, token_name
+from strobe.ui.frames import colour_places, colour_words, modulus, snapshots_of, token_name, turn_of
 from strobe.ui.moments import step_marks
 
 MOST_TOKENS: Final = 2048
@@ -232,11 +231,18 @@ def _order(view: str, p: int | None, rows: int) -> Array | None:
     return np.asarray(int(view) * np.arange(p) % p)
 
 
+def turn_of_view(found: Movie, view: str, p: int | None) -> int:
+    """By how many times their number residues are coloured: the frequency of the view, or of the last picture."""
+    if view not in FREE:
+        return int(view)
+    return turn_of(found.points[-1], p) if len(found.rows) == found.total else 1
+
+
 def scatter(page: Frame, name: str, view: str, found: Movie) -> None:
     """The points at the cursor; play moves them."""
     n, p = len(found.rows), modulus(page)
     cyclic = p is not None and name != "wpe"
-    key = int(view) if view not in FREE else 1
+    key = turn_of_view(found, view, p if cyclic else None)
     places = colour_places(found.rows, found.total, p if cyclic else None, key)
     header = {
         "kind": "embedding", "subject": f"{page.run} {name} {view}", "follows": True, "run": page.run,
@@ -248,13 +254,12 @@ def scatter(page: Frame, name: str, view: str, found: Movie) -> None:
     }  # fmt: skip
     panels.show("embeddings", header, {"points": np.ascontiguousarray(found.points[:, :, :2]).astype(np.float16)})
     cut = f"{n:,} of {found.total:,} rows, evenly spaced. " if n < found.total else ""
-    order = f"{key}·x mod {p}" if cyclic and key > 1 else "residue, cyclic" if cyclic else "row number"
     words = _axes_words(view)
     if view in (LAST, JOINT):
         words += ", kept for all steps"
     elif view not in FREE:
         words += ": the plane of its cosine and sine, found anew at each step"
-    text = f"{cut}{words[0].upper()}{words[1:]}. Colour: {order}."
+    text = f"{cut}{words[0].upper()}{words[1:]}. Colour: {colour_words(p if cyclic else None, key)}."
     model_panels.points_tools(page, "embeddings", found.steps, found.points, found.labels, text, turn=key)
 
 
@@ -278,40 +283,3 @@ def roundness(page: Frame, view: str, found: Movie) -> None:
         about += " A round cloud scores as well, about 0.6: look at the map too."
     derived_panels.lines(page, "roundness", answer, looks, y_title="share", share=True, height=240, about=about,
                          marks=step_marks(page))  # fmt: skip
-
-
-def solid(page: Frame, name: str, view: str, found: Movie) -> None:
-    """Three axes at the settled cursor, to be turned by hand; coloured as the flat picture is."""
-    with panels.head("solid"):
-        panels.title("Three axes at the cursor")
-        st.toggle("Draw", key="solid_on", persist_state="session")
-    if not st.session_state.get("solid_on"):
-        panels.caption("Off, since each step is made by the server.")
-        return
-    follow_server()
-    import plotly.graph_objects as go
-
-    at, p = index(page, found.steps), modulus(page) if name != "wpe" else None
-    x, y, z = found.points[at].T
-    places = colour_places(found.rows, found.total, p, int(view) if view not in FREE else 1)
-    scale = CYCLIC if p else SEQUENTIAL
-    stops = [[k / (len(scale) - 1), colour] for k, colour in enumerate(scale)]
-    table = np.asarray(places)
-    traces = []
-    for rows, marker in (
-        (np.flatnonzero(table >= 0), {"colorscale": stops, "cmin": 0, "cmax": 1}),
-        (np.flatnonzero(table < 0), {}),
-    ):
-        colours = table[rows] if marker else SERIES[-1]
-        traces.append(go.Scatter3d(
-            x=x[rows], y=y[rows], z=z[rows], mode="markers", text=[found.labels[k] for k in rows], hoverinfo="text",
-            marker={"size": 4, "color": colours, **marker},
-        ))  # fmt: skip
-    reach = float(np.nanmax(np.abs(found.points))) or 1.0
-    axis = {"range": [-reach, reach], "showticklabels": False, "title": ""}
-    layout = go.Layout(
-        height=460, margin={"l": 0, "r": 0, "t": 0, "b": 0}, uirevision=page.run, paper_bgcolor="rgba(0,0,0,0)",
-        scene={"xaxis": axis, "yaxis": axis, "zaxis": axis, "aspectmode": "cube"}, showlegend=False,
-    )  # fmt: skip
-    st.plotly_chart(go.Figure(traces, layout), key="solid_chart", theme="streamlit")
-    panels.caption(f"Step {found.steps[at]:,}. The same fixed range at every step.")

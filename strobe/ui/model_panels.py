@@ -77,17 +77,18 @@ def embedding(page: Frame, *, key: str = "embedding", height: int = 420) -> None
         panels.caption(found.reason)
         return
     tokens, p = len(found.labels), frames.modulus(page)
+    turn = frames.turn_of(found.values[-1].astype(np.float64), p)
     header = {
         "kind": "embedding", "subject": page.run, "follows": True, "run": page.run, "steps": found.steps,
         "labels": found.labels, "label_every": max(10, tokens // 10), "height": height, "shift": page.shift,
-        "colours": list(CYCLIC if p else SEQUENTIAL), "places": frames.colour_places(range(tokens), tokens, p),
+        "colours": list(CYCLIC if p else SEQUENTIAL), "places": frames.colour_places(range(tokens), tokens, p, turn),
         "alt": f"{tokens} token embeddings on two principal axes, at the step of the cursor",
     }  # fmt: skip
     panels.show(key, header, {"points": found.values})
     cut = f"The first {tokens:,} tokens. " if tokens == frames.MOST_TOKENS else ""
-    colour = "residue, cyclic" if p else "row number"
+    colour = frames.colour_words(p, turn)
     text = f"{cut}Principal axes of the last snapshot, kept for all steps. Colour: {colour}."
-    points_tools(page, key, found.steps, found.values, found.labels, text)
+    points_tools(page, key, found.steps, found.values, found.labels, text, turn=turn)
 
 
 def points_tools(

@@ -158,3 +158,12 @@ def test_sum_classes_of_one_point_a_class_have_no_ratio():
     assert np.isnan([found.snr, found.fisher]).all()
     with pytest.raises(ValueError, match="are not"):
         geometry.sum_classes(points, 5)
+
+
+def test_the_frequency_in_whose_order_residues_lie_round_a_plane():
+    turn = 2 * np.pi * 5 * np.arange(97) / 97
+    circle = np.stack([np.cos(turn), np.sin(turn), turn], axis=1)
+    assert geometry.frequency_round(np.concatenate([circle, [[0, 0, 0]]]), 97) == 5
+    assert geometry.frequency_round(np.random.default_rng(0).normal(size=(98, 2)), 97) == 1
+    assert geometry.frequency_round(circle[:90], 97) == 1
+    assert geometry.frequency_round(np.full((97, 2), np.nan), 97) == 1

@@ -211,14 +211,3 @@ def test_what_is_no_residue_has_no_place_among_the_colours() -> None:
     once, seven = token_colours(labels), token_colours(labels, 7)
     assert (seven[1] == once[7]).all()
     assert (seven[97] == once[97]).all()
-
-
-def test_residues_that_lie_round_the_plane_in_an_order_are_coloured_by_it() -> None:
-    from strobe.ui.frames import turn_of
-
-    turn = 2 * np.pi * 5 * np.arange(97) / 97
-    circle = np.stack([np.cos(turn), np.sin(turn)], axis=1)
-    assert turn_of(np.concatenate([circle, [[0, 0]]]), 97) == 5
-    assert turn_of(np.random.default_rng(0).normal(size=(98, 2)), 97) == 1
-    assert turn_of(circle, None) == 1
-    assert turn_of(np.full((97, 2), np.nan), 97) == 1

@@ -165,16 +165,21 @@ def matrix_frame(
     return sheet.done()
 
 
-def embedding_frame(points: Array, reach: float, labels: Sequence[str], words: Words, size: int = 480) -> Image:
-    """Points (n, 2) between -reach and reach, in the colours of `token_colours`, every tenth named."""
+def embedding_frame(
+    points: Array, reach: float, labels: Sequence[str], words: Words, size: int = 480, turn: int = 1
+) -> Image:
+    """Points (n, 2) between -reach and reach, in the colours of `token_colours` by `turn` times the residue, every
+    tenth named."""
     sheet = Sheet(size, 480, words, CYCLIC)
     middle, half = Sheet.HEAD + 240, 240 - Sheet.PAD - 8
-    sheet.scale("token", *token_range(labels))
+    sheet.scale(
+        f"{turn} × token, mod {int(token_range(labels)[1]) + 1}" if turn > 1 else "token", *token_range(labels)
+    )
     sheet.line(Sheet.PAD, middle, 480 - Sheet.PAD, middle)
     sheet.line(240, Sheet.HEAD, 240, Sheet.HEAD + 480 - Sheet.PAD)
     for sign, edge in ((-1, "−"), (1, "")):
         sheet.text(240 + sign * half - (2 if sign < 0 else 24), middle + 3, edge + number(reach, 2), LIGHT.muted, 10)
-    colours, named = token_colours(labels), set(named_tokens(labels))
+    colours, named = token_colours(labels, turn), set(named_tokens(labels))
     known = np.flatnonzero(np.isfinite(points).all(axis=1)).tolist()
     across, up = 240 + points[:, 0] / reach * half, middle - points[:, 1] / reach * half
     for k in known:

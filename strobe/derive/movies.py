@@ -13,6 +13,7 @@ import numpy as np
 
 from etl.errors import StrobeError
 from etl.run import Run
+from strobe.analysis.geometry import frequency_round
 from strobe.analysis.projection import principal_axes, project
 from strobe.charts import movie_frames
 from strobe.charts.axes import number
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 SUBJECTS: Final = ("attention", "embedding", "weights")
 MOST_ROWS: Final = 2048
-FRAMES: Final = 2
+FRAMES: Final = 3
 """Version of what a frame looks like: frames kept by another are not taken."""
 
 Array = np.ndarray[Any, Any]
@@ -79,7 +80,7 @@ class Movie:
         self._unit = units["unit"][0].as_py() if units.num_rows else ""
         self._shape = self._check()
         self._axes: Array | None = None
-        self._reach = 1.0
+        self._reach, self._turn = 1.0, 1
         self._measure()
 
     @property
@@ -125,6 +126,10 @@ class Movie:
                 self._axes = principal_axes(self._values(self.steps[-1]))
             except ValueError as error:
                 raise StrobeError(f"{self.tensor} at step {self.steps[-1]:,} has no axes: {error}") from None
+            task = self._run.manifest.task
+            p = task.get("modulus") if task.get("kind") == "modular_addition" else None
+            if isinstance(p, int) and self.tensor == "params/wte":
+                self._turn = frequency_round(project(self._values(self.steps[-1]), self._axes), p)
             seen = [np.abs(project(self._values(step), self._axes)) for step in self.steps]
             self._reach = float(np.nanmax([np.nanmax(part, initial=0) for part in seen])) * 1.05 or 1.0
         elif self.wanted.subject == "weights":
@@ -163,7 +168,7 @@ class Movie:
             return movie_frames.matrix_frame(values, self._reach, words, size, (rows, columns))
         task = self._run.manifest.task
         labels = [token_name(task, k) if self.tensor == "params/wte" else str(k) for k in range(len(values))]
-        return movie_frames.embedding_frame(project(values, self._axes), self._reach, labels, words, size)
+        return movie_frames.embedding_frame(project(values, self._axes), self._reach, labels, words, size, self._turn)
 
     def _heading(self, step: int) -> str:
         words = f"{self.run_id}   step {step:,}"

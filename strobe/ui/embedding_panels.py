@@ -11,6 +11,7 @@ import streamlit as st
 
 from etl.errors import StrobeError
 from strobe.analysis.fourier import basis
+from strobe.analysis.geometry import frequency_round
 from strobe.analysis.projection import circularity, pca_movie
 from strobe.charts.curves import Series
 from strobe.charts.theme import CYCLIC, SEQUENTIAL, SERIES
@@ -19,7 +20,7 @@ from strobe.ui.components import MOST_BYTES
 from strobe.ui.data import Answer
 from strobe.ui.fourier_panels import keys
 from strobe.ui.frame import Frame
-from strobe.ui.frames import colour_places, colour_words, modulus, snapshots_of, token_name, turn_of
+from strobe.ui.frames import colour_places, colour_words, modulus, snapshots_of, token_name
 from strobe.ui.moments import step_marks
 
 MOST_TOKENS: Final = 2048
@@ -235,7 +236,7 @@ def turn_of_view(found: Movie, view: str, p: int | None) -> int:
     """By how many times their number residues are coloured: the frequency of the view, or of the last picture."""
     if view not in FREE:
         return int(view)
-    return turn_of(found.points[-1], p) if len(found.rows) == found.total else 1
+    return frequency_round(found.points[-1], p) if p and len(found.rows) == found.total else 1
 
 
 def scatter(page: Frame, name: str, view: str, found: Movie) -> None:

@@ -21,8 +21,6 @@ MEAN: Final = "mean of probes"
 MOST_ATTENTION: Final = 100_000_000
 """Bytes of attention that one panel reads: beyond, fewer snapshots at a time, and of half as much in one snapshot the
 first probe sequences."""
-IN_ORDER: Final = 0.5
-"""Alignment with a circle from which residues count as lying round it in order; noise scores 0.06 for p = 97."""
 LINEAR_UP_TO: Final = 8
 """Positions up to which attention is shaded linearly; beyond it weights are small and a square root shows them."""
 
@@ -71,17 +69,6 @@ def colour_words(p: int | None, turn: int) -> str:
     if p is None:
         return "row number"
     return f"{turn}·x mod {p}, in whose order residues x lie here" if turn > 1 else "residue, cyclic"
-
-
-def turn_of(points: np.ndarray[Any, Any], p: int | None) -> int:
-    """The frequency in whose order the residues lie round the plane of `points` (rows, 2 or more); 1 where they lie
-    in no order, or there are none."""
-    from strobe.analysis.geometry import fourier_alignment
-
-    if p is None or len(points) < p or not np.isfinite(points[:p, :2]).all():
-        return 1
-    score, frequency = fourier_alignment(points[:p, :2])
-    return frequency if score >= IN_ORDER else 1
 
 
 def nothing(reason: str) -> Frames:

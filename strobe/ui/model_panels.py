@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import streamlit as st
 
+from strobe.analysis.geometry import frequency_round
 from strobe.charts.theme import CYCLIC, SEQUENTIAL
 from strobe.ui import frames, panels, state
 from strobe.ui.at_once import index
@@ -77,7 +78,7 @@ def embedding(page: Frame, *, key: str = "embedding", height: int = 420) -> None
         panels.caption(found.reason)
         return
     tokens, p = len(found.labels), frames.modulus(page)
-    turn = frames.turn_of(found.values[-1].astype(np.float64), p)
+    turn = frequency_round(found.values[-1].astype(np.float64), p) if p else 1
     header = {
         "kind": "embedding", "subject": page.run, "follows": True, "run": page.run, "steps": found.steps,
         "labels": found.labels, "label_every": max(10, tokens // 10), "height": height, "shift": page.shift,

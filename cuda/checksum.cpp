@@ -39,8 +39,11 @@ std::uint32_t by_tables(const unsigned char* at, std::size_t bytes, std::uint32_
     std::memcpy(&low, at, 4);
     std::memcpy(&high, at + 4, 4);
     low ^= state;
-    state = tables[7][low & 255] ^ tables[6][(low >> 8) & 255] ^ tables[5][(low >> 16) & 255] ^ tables[4][low >> 24] ^
-            tables[3][high & 255] ^ tables[2][(high >> 8) & 255] ^ tables[1][(high >> 16) & 255] ^ tables[0][high >> 24];
+    state = 0;
+    for (int i = 0; i < 4; ++i) {
+      const auto at_low = static_cast<std::size_t>(7 - i), at_high = static_cast<std::size_t>(3 - i);
+      state ^= tables[at_low][(low >> 8 * i) & 255] ^ tables[at_high][(high >> 8 * i) & 255];
+    }
   }
   for (; bytes; ++at, --bytes) state = (state >> 8) ^ tables[0][(state ^ *at) & 255];
   return state;

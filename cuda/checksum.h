@@ -7,7 +7,7 @@
 
 namespace strobe {
 
-// The CRC-32 of zlib; give the previous value to go on. About memory speed where the processor multiplies polynomials.
+// The CRC-32 of zlib; give the previous value to go on. Near memory speed where the processor multiplies polynomials.
 std::uint32_t crc32(const void* data, std::size_t bytes, std::uint32_t crc = 0);
 
 // FNV-1a, 64 bits.

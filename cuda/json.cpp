@@ -326,7 +326,8 @@ std::string python_repr(double value) {
     return out + (exponent < 0 ? "e-" : "e+") + (power.size() < 2 ? "0" : "") + power;
   }
   if (exponent < 0) return sign + "0." + std::string(static_cast<std::size_t>(-exponent - 1), '0') + digits;
-  if (exponent + 1 >= count) return sign + digits + std::string(static_cast<std::size_t>(exponent + 1 - count), '0') + ".0";
+  const int zeros = exponent + 1 - count;
+  if (zeros >= 0) return sign + digits + std::string(static_cast<std::size_t>(zeros), '0') + ".0";
   const auto point = static_cast<std::size_t>(exponent + 1);
   return sign + digits.substr(0, point) + "." + digits.substr(point);
 }

@@ -54,7 +54,8 @@ std::string tensor_fault(const Tensor& tensor) {
     if (std::find(tensor.dims.begin(), tensor.dims.begin() + static_cast<std::ptrdiff_t>(i), tensor.dims[i]) !=
         tensor.dims.begin() + static_cast<std::ptrdiff_t>(i))
       return "dims: " + shown(tensor.dims[i]) + " stands twice";
-    if (tensor.shape[i] < 1) return "shape: is " + std::to_string(tensor.shape[i]) + " along " + shown(tensor.dims[i]);
+    if (tensor.shape[i] < 1)
+      return "shape: is " + std::to_string(tensor.shape[i]) + " along " + shown(tensor.dims[i]);
   }
   if (tensor.dims[0] == "layer" && tensor.shape[0] > kMaxLayers)
     return "shape: has " + std::to_string(tensor.shape[0]) + " layers; at most 32767 are read";
@@ -70,7 +71,8 @@ bool is_size(const Json* value) {
 }
 
 bool is_one_of(const Json* value, std::initializer_list<std::string_view> known) {
-  return value && value->kind == Json::Kind::text && std::find(known.begin(), known.end(), value->text) != known.end();
+  return value && value->kind == Json::Kind::text &&
+         std::find(known.begin(), known.end(), value->text) != known.end();
 }
 
 // What family "gpt2" must give.
@@ -206,7 +208,8 @@ bool build_manifest(const RunEntry& run, Json model, Json task, Json training, c
   out.set("format", "strobe-snapshot").set("version", 1).set("run", std::move(about)).set("model", std::move(model));
   out.set("task", std::move(task)).set("training", std::move(training)).set("snapshot", std::move(snapshot));
   const std::string text = out.dump();
-  const auto values = std::count_if(text.begin(), text.end(), [](char c) { return c == ',' || c == '[' || c == '{'; });
+  const auto counts = [](char c) { return c == ',' || c == '[' || c == '{'; };
+  const auto values = std::count_if(text.begin(), text.end(), counts);
   if (text.size() >= kManifestLimit || values > kMaxValues)
     return why = "the manifest is larger than any reader takes (" + std::to_string(text.size()) + " bytes)", false;
   return true;

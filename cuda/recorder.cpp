@@ -234,7 +234,8 @@ bool strobe_recorder::close(const char* end, const char* reason) {
     std::fprintf(stderr, "strobe: %s: the disk did not take the last snapshots in time\n", folder_.path().c_str());
     return false;
   }
-  if (const int problem = folder_.append(record)) writer_->failed("the end of the run", problem, std::strerror(problem));
+  if (const int problem = folder_.append(record))
+    writer_->failed("the end of the run", problem, std::strerror(problem));
   writer_->say_pending();
   say_counts();
   return true;

@@ -19,6 +19,7 @@ struct Plan {
 };
 
 // Checks all of it as a reader of the manifest would. False, and one line of what is wrong, in `why`.
-bool make_plan(const strobe_options& options, const strobe_tensor* tensors, int n_tensors, Plan& out, std::string& why);
+bool make_plan(const strobe_options& options, const strobe_tensor* tensors, int n_tensors, Plan& out,
+               std::string& why);
 
 }  // namespace strobe

@@ -55,7 +55,7 @@ Writer::Writer(Target target, const Memory& memory, const Layout& layout, std::v
 Writer::~Writer() {
   if (!thread_.joinable()) return;
   close(kCloseTimeoutS);
-  // What is still at work is past saving here: its owner asks `close` first, and keeps everything where that is false.
+  // What is still at work is past saving here: its owner asks `close` first, and keeps all of it where that is false.
   if (thread_.joinable()) thread_.detach();
 }
 

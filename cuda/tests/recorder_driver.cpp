@@ -38,7 +38,10 @@ struct Gate {
   int fail_begin = 0, fail_copy = 0, fail_end = 0, fail_wait = 0, allocations_left = 1 << 30;
   int live_slots = 0, live_tickets = 0, closed = 0;
   double copy_ms = 0;
-} gate;
+};
+
+// Never destroyed: a writer thread may still wait on it when the program ends.
+Gate& gate = *new Gate;
 
 int gate_allocate(void* context, std::size_t bytes, void** out) {
   if (gate.allocations_left-- <= 0) return 12;

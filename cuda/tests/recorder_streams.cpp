@@ -1,5 +1,5 @@
 // recorder_streams RUN FAIL_AT: a training on a stream whose kernels overwrite the recorded tensors right before and
-// right after each snapshot. RUN gets steps 0 to 19. FAIL_AT is the number of the CUDA call that fails, or -1. Prints
+// right after each snapshot. RUN gets steps 0 to 11. FAIL_AT is the number of the CUDA call that fails, or -1. Prints
 // the snapshots recorded and missed, and how many CUDA calls there were; ends with 1 when anything of CUDA leaked, or
 // an error of the recorder's is left for the training to find.
 #include <chrono>
@@ -13,7 +13,7 @@
 
 namespace {
 
-constexpr int kSteps = 20;
+constexpr int kSteps = 12;
 constexpr std::size_t kCount = 5000;
 
 void fill(cudaStream_t stream, std::vector<float>& tensor, float value) {

@@ -1,5 +1,5 @@
-// Local files, safely: whole writes, replacement by rename, whole lines, one recorder a folder. Functions return 0 or
-// an errno, and never throw but for memory.
+// Local files, safely: whole writes, creation by rename, whole lines. Functions return 0 or an errno, and never throw
+// but for memory.
 #pragma once
 
 #include <signal.h>
@@ -52,18 +52,6 @@ class Journal {
 
  private:
   Descriptor file_;
-};
-
-// Holds <folder>/.recorder.lock until released, as the Python recorder does, so that either keeps the other out.
-class FolderLock {
- public:
-  ~FolderLock() { release(); }
-  bool acquire(const std::string& folder, std::string& why);
-  void release();
-
- private:
-  Descriptor file_;
-  std::string path_;
 };
 
 // Keeps this thread from dying of a write: past a size limit, or to a terminal that is gone. The write fails instead.

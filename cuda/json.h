@@ -54,6 +54,9 @@ std::optional<Json> parse_json(std::string_view text, std::string& error);
 // A double as Python's repr writes it: the shortest digits that read back as the same number.
 std::string python_repr(double value);
 
+// As strtod, but with a point for a point whatever the program's locale is.
+double to_double(const char* text);
+
 // Whether the bytes are UTF-8 with neither surrogates nor overlong forms.
 bool is_utf8(std::string_view text);
 

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "checksum.h"
+#include "files.h"
 #include "manifest.h"
 #include "snapshot_file.h"
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "files.h"
+#include "folder_lock.h"
 #include "json.h"
 
 namespace strobe {

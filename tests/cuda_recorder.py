@@ -15,11 +15,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from etl.verify import verify_run
+
 CUDA = Path(__file__).parent.parent / "cuda"
 STRICT = ["-std=c++17", "-g1", "-Wall", "-Wextra", "-Werror", "-pthread"]
 SANITIZED = ["-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
 WRAPPED = [f"-Wl,--wrap={name}" for name in ("open", "close", "write", "fsync", "renameat2")]
 DIMS = ("a", "b", "c", "d", "e", "f", "g", "h")
+GPT2 = {
+    "family": "gpt2", "n_layer": 1, "n_head": 1, "n_embd": 4, "mlp_width": 8, "block_size": 3, "vocab_size": 7,
+    "activation": "relu", "layernorm": "none", "layernorm_eps": 1e-5, "bias": False, "tied_embeddings": True,
+}  # fmt: skip
 
 
 def sources() -> list[str]:
@@ -62,6 +68,18 @@ def build_with(folder: Path, name: str, units: Sequence[Path], include: Path) ->
     compiling = ["g++", *STRICT, *SANITIZED, "-I", include, "-x", "c++", *units, "-x", "none"]
     subprocess.run([*compiling, *objects, "-o", folder / name], check=True)
     return folder / name
+
+
+def sound(folder: Path) -> bool:
+    return all(finding.status == "ok" for finding in verify_run(folder))
+
+
+def leftovers(folder: Path) -> list[str]:
+    return [path.name for path in folder.glob(".*.tmp")]
+
+
+def warnings(said: str) -> list[str]:
+    return [line for line in said.splitlines() if "could not be recorded" in line]
 
 
 @dataclass

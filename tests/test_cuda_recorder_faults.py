@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -15,11 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda_recorder import CUDA, Driver, Given, build, build_with, shared_folder
+from cuda_recorder import Driver, Given, build, leftovers, shared_folder, sound, warnings
 
 from etl.journal import read_attempts, read_lines, read_metrics
 from etl.run import Run
-from etl.verify import verify_run
 from strobe.record import run_id
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not here to build the recorder with")
@@ -50,18 +48,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
     yield disk
     subprocess.run(["umount", "-l", disk], check=True)
-
-
-def sound(folder: Path) -> bool:
-    return all(finding.status == "ok" for finding in verify_run(folder))
-
-
-def leftovers(folder: Path) -> list[str]:
-    return [path.name for path in folder.glob(".*.tmp")]
-
-
-def warnings(said: str) -> list[str]:
-    return [line for line in said.splitlines() if "could not be recorded" in line]
 
 
 def check_steps(folder: Path, steps: range) -> None:
@@ -374,109 +360,3 @@ def test_stderr_that_is_gone_ends_nothing(program: Path, tmp_path: Path) -> None
             driver.exchange("snapshot", step)
         driver.exchange("close")
         assert Run(tmp_path / "r").steps() == [0, 1]
-
-
-@pytest.fixture(scope="module")
-def streams(program: Path) -> Path:
-    """recorder_cuda.cu against a CUDA runtime of threads."""
-    units = [CUDA / "recorder_cuda.cu", CUDA / "tests" / "recorder_streams.cpp"]
-    return build_with(program.parent, "recorder_streams", units, CUDA / "tests" / "fake_cuda")
-
-
-def train_on_streams(streams: Path, folder: Path, fail_at: int) -> tuple[list[int], str]:
-    command = [streams, folder, str(fail_at)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert result.returncode == 0, f"call {fail_at}: {result.stdout}{result.stderr}"
-    return [int(word) for word in result.stdout.split()], result.stderr
-
-
-def check_streams(folder: Path, count: int) -> None:
-    run = Run(folder)
-    assert len(run.steps()) == count
-    for step in run.steps():
-        for name in ("params/first", "params/second"):
-            np.testing.assert_array_equal(run.at(step)[name], np.float32(step))
-    assert sound(folder)
-
-
-def test_a_snapshot_stands_between_what_comes_before_and_after_it_on_the_stream(
-    streams: Path, tmp_path: Path
-) -> None:
-    (recorded, missed, calls), said = train_on_streams(streams, tmp_path / "r", -1)
-    assert (recorded, missed, said) == (12, 0, "")
-    check_streams(tmp_path / "r", 12)
-    assert calls > 12 * 8
-    assert Run(tmp_path / "r").at(3)["scalars/recorder_ms"][0] >= 0.2, "what the copies took is counted"
-
-
-def test_any_one_failing_cuda_call_costs_at_most_one_snapshot(streams: Path, tmp_path: Path) -> None:
-    began = 0
-    for fail_at in [*range(16), *range(16, 40, 3)]:
-        folder = tmp_path / str(fail_at)
-        (recorded, missed, _), said = train_on_streams(streams, folder, fail_at)
-        if missed < 0:
-            assert not folder.exists() or "a fake error" in said
-            continue
-        began += 1
-        assert recorded + missed == 12
-        assert missed == len(warnings(said)) <= 1
-        check_streams(folder, recorded)
-    assert began >= 8
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_two_hundred_kills_leave_only_whole_snapshots(program: Path, tmp_path: Path) -> None:
-    """Killed at random instants, each attempt goes on where the last one was; nothing that stood is ever lost."""
-    folder, random = tmp_path / "r", np.random.default_rng(1)
-    seen: dict[str, int] = {}
-    step = 0
-    for kill in range(200):
-        with Driver(program, tmp_path / "driver") as driver:
-            assert driver.open(folder, [VECTOR], wait=1, resume=int(kill > 0), step=step, no_fsync=1) is None
-            driver.send("loop", step, step + 10**9, 0)
-            time.sleep(random.uniform(0, 0.03))
-            driver.process.send_signal(signal.SIGKILL)
-            driver.process.wait()
-        assert len(leftovers(folder)) <= 1
-        now = {path.name: path.stat().st_ino for path in folder.glob("*.bin")}
-        assert seen.items() <= now.items()
-        run = Run(folder)
-        for name in now.keys() - seen.keys():
-            run.open(folder / name).verify()
-        seen, step = now, max(run.steps(), default=0)
-    assert len(run.attempts) == 200
-    assert all(finding.status != "bad" for finding in verify_run(folder))
-    for at, path in run.current().items():
-        assert (run.open(path)["params/x"] == np.float32(at)).all()
-    assert len(seen) > 200
-
-
-@pytest.mark.slow
-def test_a_disk_that_hangs_does_not_hang_the_end(driver: Driver, tmp_path: Path) -> None:
-    assert driver.open(tmp_path / "r", [VECTOR], gate=1) is None
-    driver.exchange("gate", {"open": 0})
-    driver.exchange("loop", 0, 2, 0)
-    began = time.monotonic()
-    driver.exchange("close")
-    assert 55 < time.monotonic() - began < 80
-    assert "the disk did not take the last snapshots in time" in driver.end()
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_no_thread_races_with_another(tmp_path: Path) -> None:
-    """The same program under ThreadSanitizer, which ends it with 66 on a race."""
-    program = build(tmp_path / "build", ["-O1", "-fsanitize=thread"])
-    with Driver(program, tmp_path / "driver") as driver:
-        assert driver.open(tmp_path / "r", [VECTOR], gate=1, queue=2, no_fsync=1) is None
-        for start in range(0, 2000, 100):
-            driver.exchange("loop", start, start + 100, 20)
-            driver.status()
-            if start == 500:
-                driver.exchange("gate", {"copy": 3})
-            if start == 1000:
-                driver.exchange("gate", {"copy": 0})
-        driver.exchange("flush")
-        driver.exchange("close")
-    assert sound(tmp_path / "r")

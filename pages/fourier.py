@@ -27,12 +27,7 @@ def changes() -> None:
 
 @st.fragment
 def neurons() -> None:
-    left, right = st.columns([5, 3], gap="medium")
-    with left:
-        later = neuron_panels.grids(page)
-    with right:
-        neuron_panels.one(page)
-    later()
+    neuron_panels.draw(page, *st.columns([5, 3], gap="medium"))
 
 
 if derived_panels.ready(page, ("fourier", "neurons", "progress")):

@@ -7,8 +7,10 @@ import json
 import re
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from inside import opened, text_of
 from make_run import make_run
@@ -16,7 +18,9 @@ from test_derive import resume, run_folder
 
 from etl.ingest import ingest
 from etl.store import Store
+from strobe.charts.moment import bars
 from strobe.derive.work import Work
+from strobe.ui import moment_files
 from strobe.ui.registry import specs
 
 
@@ -166,7 +170,25 @@ def test_any_neuron_is_drawn_large_with_its_frequency_there_and_at_the_end(
     at.selectbox(key="neuron").select("0.4").run()
     assert not at.exception
     assert at.query_params["neuron"] == "0.4"
-    assert re.search(r"Step 200: best frequency 3, which holds \d+% of its variance; at the end 3 with", text_of(at))
+    assert re.search(r"share of its variance, at each step; at the end 3 with \d+%", text_of(at))
+
+
+def test_files_of_a_panel_are_made_for_the_step_at_which_the_cursor_rests_by_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[Any] = []
+    held = {"step": 200}
+    monkeypatch.setattr("strobe.ui.moment_files.panels.tools", lambda *arguments: given.extend(arguments))
+    monkeypatch.setattr("strobe.ui.moment_files.state.held", lambda: held)
+    page: Any = SimpleNamespace(shift=0, run="a", title_of=lambda run: f"run {run}")
+    values = [[1.0], [2.0], [3.0]]
+    moment_files.draw(page, "key", "words", [0, 100, 200], "-- sql", lambda k: pa.table({"x": values[k]}),
+                      lambda k: bars(["x"], values[k], x_title="x", y_title="y"))  # fmt: skip
+    *_, table, figure = given
+    assert table().to_pydict() == {"step": [200], "x": [3.0]}
+    held["step"] = 150
+    assert table().to_pydict() == {"step": [100], "x": [2.0]}
+    assert figure().title == "run a, step 100"
 
 
 def test_the_geometry_of_the_classes_is_computed_on_demand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

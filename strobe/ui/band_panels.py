@@ -10,10 +10,9 @@ import streamlit as st
 
 from etl.errors import StrobeError
 from strobe.analysis.banding import band_profile
-from strobe.charts.curves import Series, curves
+from strobe.charts.curves import Curves, Series, curves
 from strobe.charts.theme import SERIES
-from strobe.ui import derived_panels, panels, weight_frames
-from strobe.ui.at_once import index
+from strobe.ui import derived_panels, moment_files, panels, weight_frames
 from strobe.ui.data import Answer
 from strobe.ui.frame import Frame
 from strobe.ui.frames import snapshots_of
@@ -79,13 +78,12 @@ def _profile(page: Frame, matrix: Matrix, steps: list[int], energy: Array, entri
         "alt": f"Mean square weight of {matrix.label} by distance from the diagonal at the step of the cursor",
     }  # fmt: skip
     panels.show("band_profile", header, {"x": x, "y": density.astype(np.float32)})
-    at = index(page, steps)
 
-    def table() -> pa.Table:
+    def table(at: int) -> pa.Table:
         return pa.table({"distance": x.astype(float), "mean_square": density[at]})
 
-    def figure() -> Any:
-        series = Series(f"{page.run}, step {steps[at]:,}", SERIES[0])
+    def figure(at: int) -> Curves:
+        series = Series(matrix.label, SERIES[0])
         drawn = pa.table({"series": [series.label] * len(x), "x": x.astype(float), "y": density[at]})
         return curves(
             drawn, [series], x_title="distance from the diagonal", y_title="relative mean square", log=False
@@ -93,7 +91,7 @@ def _profile(page: Frame, matrix: Matrix, steps: list[int], energy: Array, entri
 
     grouped = f" Each point holds {each} distances." if each > 1 else ""
     text = f"Mean squared weight at |row − column| over that of the whole matrix: 1 without structure.{grouped}"
-    panels.tools("band_profile", text, [_source(matrix)], table, figure)
+    moment_files.draw(page, "band_profile", text, steps, _source(matrix), table, figure)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Measuring bands …")

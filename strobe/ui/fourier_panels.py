@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 import streamlit as st
 
 from strobe.analysis.fourier import SPECIALISED
@@ -12,8 +13,7 @@ from strobe.analysis.phases import DONE, FALL, LEARNED, Phases, phases
 from strobe.charts import moment
 from strobe.charts.curves import Series, Span
 from strobe.charts.theme import SERIES
-from strobe.ui import derived_panels, panels, state
-from strobe.ui.at_once import index
+from strobe.ui import derived_panels, moment_files, panels, state
 from strobe.ui.data import literal
 from strobe.ui.frame import Frame
 from strobe.ui.moments import step_marks
@@ -90,13 +90,11 @@ def at_cursor(page: Frame) -> None:
         "alt": f"Norm of {values.shape[1]} frequencies of the embedding at the step of the cursor",
     }  # fmt: skip
     panels.show(f"fourier_bars{page.suffix}", header, {"values": np.ascontiguousarray(values)})
-    at = index(page, steps.tolist())
-    panels.tools(
-        f"fourier_bars{page.suffix}", "Green: the key frequencies." if found else "No key frequency.", [answer.sql],
-        lambda: answer.table,
-        lambda: moment.bars(
-            header["labels"], values[at], x_title="frequency", y_title=f"norm of the embedding, step {steps[at]:,}"
-        ),
+    moment_files.draw(
+        page, f"fourier_bars{page.suffix}", "Green: the key frequencies." if found else "No key frequency.",
+        steps.tolist(), answer.sql,
+        lambda at: pa.table({"frequency": np.arange(1, values.shape[1] + 1), "norm": values[at].astype(float)}),
+        lambda at: moment.bars(header["labels"], values[at], x_title="frequency", y_title="norm of the embedding"),
     )  # fmt: skip
 
 

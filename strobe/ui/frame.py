@@ -289,6 +289,7 @@ def _cursor(page: Frame) -> None:
         on_at_change=settled,
     )  # fmt: skip
     if page.steps:
+        state.hold_step(st.session_state["step"])
         state.write("step", str(st.session_state["step"]))
         if st.session_state["step"] != page.step and st.session_state.get("_follows_server"):
             st.rerun()

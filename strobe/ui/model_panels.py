@@ -11,8 +11,7 @@ import streamlit as st
 
 from strobe.analysis.geometry import frequency_round
 from strobe.charts.theme import CYCLIC, SEQUENTIAL
-from strobe.ui import frames, panels, state
-from strobe.ui.at_once import index
+from strobe.ui import frames, moment_files, panels, state
 from strobe.ui.frame import Frame
 
 
@@ -54,15 +53,17 @@ def attention_tools(page: Frame, key: str, found: frames.Frames, text: str) -> N
     """The caption of an attention panel, with the weights of the settled step as data and as an image."""
     from strobe.charts import moment
 
-    at = index(page, found.steps)
     root = found.values.shape[-1] > frames.LINEAR_UP_TO
-    weights = (np.maximum(found.values[at].astype(np.float64) - 1, 0) / 254) ** (2 if root else 1)
-    source = f"-- read from the snapshot of step {found.steps[at]:,}: attention/att, to one part in 254"
 
-    def table() -> pa.Table:
+    def table(at: int) -> pa.Table:
+        weights = (np.maximum(found.values[at].astype(np.float64) - 1, 0) / 254) ** (2 if root else 1)
         return moment.attention_table(weights, found.labels)
 
-    panels.tools(key, found.remark + text, [source], table, lambda: moment.attention(table(), found.labels))
+    moment_files.draw(
+        page, key, found.remark + text, found.steps,
+        "-- read from the snapshot under the cursor: attention/att, to one part in 254",
+        table, lambda at: moment.attention(table(at), found.labels),
+    )  # fmt: skip
 
 
 def embedding(page: Frame, *, key: str = "embedding", height: int = 420) -> None:
@@ -100,11 +101,12 @@ def points_tools(
     residues are coloured by `turn` times their number."""
     from strobe.charts import moment
 
-    at = index(page, steps)
     reach = float(np.nanmax(np.abs(values.astype(np.float64)), initial=0)) * 1.05 or 1.0
-    source = f"-- read from the snapshot of step {steps[at]:,}: the embedding, projected"
 
-    def table() -> pa.Table:
+    def table(at: int) -> pa.Table:
         return moment.points_table(np.asarray(values[at], np.float64)[:, :2], labels)
 
-    panels.tools(key, text, [source], table, lambda: moment.points(table(), reach, turn))
+    moment_files.draw(
+        page, key, text, steps, "-- read from the snapshot under the cursor: the embedding, projected",
+        table, lambda at: moment.points(table(at), reach, turn),
+    )  # fmt: skip

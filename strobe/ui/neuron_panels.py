@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -13,8 +14,8 @@ from etl.errors import StrobeError
 from strobe.analysis.fourier import SPECIALISED
 from strobe.charts.tiles import Tiles
 from strobe.derive.subject import Subject
-from strobe.ui import panels, state
-from strobe.ui.at_once import Later, at_once, follow_server, index, settled
+from strobe.ui import moment_files, panels, state
+from strobe.ui.at_once import at_once, follow_server, settled
 from strobe.ui.components import MOST_BYTES
 from strobe.ui.data import literal
 from strobe.ui.frame import Frame
@@ -39,32 +40,66 @@ def _last(page: Frame) -> str:
   AND step = (SELECT max(step) FROM neurons WHERE run = {literal(page.run)})"""
 
 
-def grids(page: Frame) -> Later:
-    """The clearest neurons of every key frequency at the cursor; what is returned adds the other steps."""
-    panels.title("Neurons over all inputs (a down, b across)")
+def draw(page: Frame, left: Any, right: Any) -> None:
+    """The clearest neurons of every frequency in the container `left`, a picked one in `right`; the settled step is
+    shown before the others are computed."""
+    with left:
+        panels.title("Neurons over all inputs (a down, b across)")
     inputs, reason = _inputs(page)
-    if reason:
-        panels.caption(reason)
-        return lambda: None
-    chosen = page.reader.rows(f"""SELECT layer, neuron, frequency, share FROM (
+    every = [] if reason else _named(page)
+    if not every:
+        with left:
+            panels.caption(reason or "No neuron varies over the inputs in the last snapshot.")
+        return
+    clearest = page.reader.rows(f"""SELECT layer, neuron, frequency, share FROM (
   SELECT *, row_number() OVER (PARTITION BY frequency ORDER BY share DESC) AS place {_last(page)}
 ) ORDER BY share < {SPECIALISED}, place, frequency LIMIT {TILES}""")
-    if not chosen:
-        panels.caption("No neuron varies over the inputs in the last snapshot.")
-        return lambda: None
-    kept = _kept(page.reader.key, page.reader.version, page.run)
-    even, most = page.steps, max(2, min(MOST_FRAMES, MOST_BYTES // (len(chosen) * inputs)))
+    with right:
+        picked = _pick(every)
+    even, most = page.steps, max(2, min(MOST_FRAMES, MOST_BYTES // (len(clearest) * inputs)))
     if len(even) > most:
         even = [even[k] for k in np.linspace(0, len(even) - 1, most).round().astype(int)]
-    steps = sorted({*even, settled(page)})
+    steps, here = sorted({*even, settled(page)}), settled(page)
+    together, alone = (_kept(page.reader.key, page.reader.version, page.run, which) for which in ("", _id(picked)))
+    places = left.empty(), right.empty()
 
-    def draw(whole: bool) -> None:
-        for step in steps if whole else [settled(page)]:
-            if step not in kept:
-                kept[step] = _scaled(_activations(page, step), chosen)
-        _tiles(page, [step for step in steps if kept.get(step) is not None], kept, chosen, whole)
+    def show(whole: bool) -> None:
+        for step in steps if whole else [here]:
+            if step not in together or step not in alone:
+                # One forward pass serves both.
+                made = _activations(page, step)
+                together.setdefault(step, _grids(made, clearest))
+                alone.setdefault(step, _grids(made, [picked]))
+        with places[0].container():
+            _tiles(page, [step for step in steps if together.get(step) is not None], together, clearest, whole)
+        with places[1].container():
+            _one(page, [step for step in steps if alone.get(step) is not None], alone, picked, whole)
 
-    return at_once([step for step in steps if step not in kept], draw)
+    at_once([step for step in steps if step not in together or step not in alone], show)()
+
+
+def _named(page: Frame) -> list[Row]:
+    return page.reader.rows(
+        f"SELECT layer, neuron, frequency, share {_last(page)} ORDER BY share DESC, layer, neuron LIMIT {MOST_NAMED}"
+    )
+
+
+def _id(row: Row) -> str:
+    return f"{row['layer']}.{row['neuron']}"
+
+
+def _pick(every: list[Row]) -> Row:
+    """The neuron that is drawn large."""
+    named, layers = {_id(row): row for row in every}, any(row["layer"] for row in every)
+    first = next(iter(named))
+    state.offer("neuron", list(named), first)
+    with panels.head("one_neuron"):
+        panels.title("One neuron at the cursor")
+        st.selectbox(
+            "Neuron", list(named), key="neuron", persist_state="session", width=300, label_visibility="collapsed",
+            format_func=lambda name: f"{_name(named[name], layers)} ({number(named[name]['share'], 2)} at the end)",
+        )  # fmt: skip
+    return named[state.remember("neuron", st.session_state["neuron"], first)]
 
 
 def _inputs(page: Frame) -> tuple[int, str]:
@@ -77,10 +112,19 @@ def _inputs(page: Frame) -> tuple[int, str]:
     return p * p, ""
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _kept(key: str, version: str, run: str) -> dict[int, Array | None]:
-    """Step -> uint8 (neurons, p, p), each neuron from its least to its largest activation; None where unreadable."""
-    del key, version, run
+@dataclass(frozen=True)
+class _Grids:
+    """`tiles` uint8 (neurons, p, p), each neuron from its `low` to its `high` activation, (neurons,)."""
+
+    tiles: Array
+    low: Array
+    high: Array
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _kept(key: str, version: str, run: str, which: str) -> dict[int, _Grids | None]:
+    """Step -> the grids of the clearest neurons, or of the one named `which`; None where the step cannot be run."""
+    del key, version, run, which
     return {}
 
 
@@ -106,13 +150,14 @@ def _grid(activations: Array, row: Row) -> Array:
     return activations[row["layer"], :, row["neuron"]].reshape(p, p).astype(np.float32)
 
 
-def _scaled(activations: Array | None, chosen: Sequence[Row]) -> Array | None:
+def _grids(activations: Array | None, chosen: Sequence[Row]) -> _Grids | None:
     if activations is None:
         return None
-    tiles = np.stack([_grid(activations, row) for row in chosen])
-    low, high = tiles.min(axis=(1, 2), keepdims=True), tiles.max(axis=(1, 2), keepdims=True)
+    grids = np.stack([_grid(activations, row) for row in chosen])
+    low, high = grids.min(axis=(1, 2)), grids.max(axis=(1, 2))
     span = np.where(high > low, high - low, 1)
-    return np.asarray(np.round((tiles - low) / span * 255).astype(np.uint8))
+    tiles = np.round((grids - low[:, None, None]) / span[:, None, None] * 255).astype(np.uint8)
+    return _Grids(tiles, low.astype(np.float32), high.astype(np.float32))
 
 
 def _name(row: Row, layers: bool) -> str:
@@ -123,102 +168,79 @@ def _tiles(page: Frame, steps: list[int], kept: dict[int, Any], chosen: list[Row
     if not steps:
         panels.caption("No snapshot of this run can be run through the model.")
         return
-    values = np.stack([kept[step] for step in steps])
     labels = [_name(row, any(other["layer"] for other in chosen)) for row in chosen]
-    some = len(steps) < len(page.steps)
-    if some and whole:
-        follow_server()
-    header = _header(page, "neurons", steps, values, labels, across=4, side=190) | {"sampled": some}
-    panels.show("fourier_neurons" if whole else "fourier_neurons_first", header, {"values": values})
+    _show(page, "fourier_neurons", steps, kept, labels, whole, across=4, side=190)
     text = (
         f"The {len(labels)} neurons with the largest shares at the end, from every frequency; each has its own scale "
         "at each step."
     )
+    _files(page, "fourier_neurons", text, steps, kept, chosen, labels, whole)
+
+
+def _one(page: Frame, steps: list[int], kept: dict[int, Any], row: Row, whole: bool) -> None:
+    if not steps:
+        return
+    answer = page.reader.rows(f"""SELECT step, frequency, share FROM neurons
+WHERE run = {literal(page.run)} AND layer = {row["layer"]} AND neuron = {row["neuron"]} AND share IS NOT NULL""")
+    known = {found["step"]: f"k = {found['frequency']} holds {found['share']:.0%}, " for found in answer}
+    words = []
+    for step in steps:
+        low, high = (number(float(end[0]), 2) for end in (kept[step].low, kept[step].high))
+        words.append([f"{known.get(step, '')}activation {low} to {high}"])
+    label = f"neuron {row['neuron']}" + (f" of layer {row['layer']}" if row["layer"] else "")
+    _show(page, "fourier_one", steps, kept, [label], whole, across=1, side=420, frame_labels=words)
+    text = (
+        f"Best frequency of {label} and the share of its variance, at each step; at the end {row['frequency']} with "
+        f"{row['share']:.0%}."
+    )
+    _files(page, "fourier_one", text, steps, kept, [row], [label], whole)
+
+
+def _show(
+    page: Frame, key: str, steps: list[int], kept: dict[int, Any], labels: list[str], whole: bool,
+    *, across: int, side: int, **more: Any,
+) -> None:  # fmt: skip
+    values = np.stack([kept[step].tiles for step in steps])
+    p, some = values.shape[-1], len(steps) < len(page.steps)
+    if some and whole:
+        follow_server()
+    header = {
+        "kind": "tiles", "subject": f"{key} {page.run} {labels[0]}", "follows": True, "run": page.run, "steps": steps,
+        "labels": labels, "rows": p, "columns": p, "across": across, "widest": side, "tallest": side,
+        "map": "sequential", "low": "least", "high": "most active", "low_value": 0, "high_value": 1,
+        "row_bin": 1, "column_bin": 1, "axes": ["a", "b"], "windowed": False, "sampled": some, **more,
+        "alt": f"Activation of {', '.join(labels)} over {p} by {p} inputs at the step of the cursor",
+    }  # fmt: skip
+    ranges = {end: np.stack([getattr(kept[step], end) for step in steps]) for end in ("low", "high")}
+    panels.show(key if whole else f"{key}_first", header, {"values": values, **ranges})
+
+
+def _files(
+    page: Frame, key: str, text: str, steps: list[int], kept: dict[int, Any], rows: list[Row], labels: list[str],
+    whole: bool,
+) -> None:  # fmt: skip
     if not whole:
         panels.caption(text + " Running the model at the other steps …")
         return
-    if some:
+    if len(steps) < len(page.steps):
         text = f"Computed at {len(steps)} of {len(page.steps):,} snapshots, and where the cursor rests. {text}"
-    at = index(page, steps)
-    source = f"-- computed from the snapshot of step {steps[at]:,}: a forward pass over all inputs"
-    scale = (f"{page.run}, step {steps[at]:,}: activation", "least", "most")
-    panels.tools(
-        "fourier_neurons", text, [source], lambda: _table(page, steps[at], chosen),
-        lambda: Tiles(values[at] / 255, labels, scale, ("a", "b")),
-    )  # fmt: skip
+
+    def figure(at: int) -> Tiles:
+        found = kept[steps[at]]
+        ends = ("least", "most")
+        if len(rows) == 1:
+            ends = number(float(found.low[0]), 2), number(float(found.high[0]), 2)
+        wide = 300 if len(rows) > 1 else 420
+        return Tiles(found.tiles / 255, labels, ("activation", *ends), ("a", "b"), min(4, len(rows)), wide)
+
+    source = "-- computed from the snapshot under the cursor: a forward pass over all inputs"
+    moment_files.draw(page, key, text, steps, source, lambda at: _table(kept[steps[at]], rows), figure)
 
 
-def _header(
-    page: Frame, what: str, steps: list[int], values: Array, labels: list[str], *, across: int, side: int
-) -> Any:
-    p = values.shape[-1]
-    return {
-        "kind": "tiles", "subject": f"{what} {page.run}", "follows": True, "run": page.run, "steps": steps,
-        "labels": labels, "rows": p, "columns": p, "across": across, "widest": side, "tallest": side,
-        "map": "sequential", "low": "least", "high": "most active", "low_value": 0, "high_value": 1,
-        "row_bin": 1, "column_bin": 1, "axes": ["a", "b"], "windowed": False,
-        "alt": f"Activation of {', '.join(labels)} over {p} by {p} inputs at the step of the cursor",
-    }  # fmt: skip
-
-
-def _table(page: Frame, step: int, chosen: Sequence[Row]) -> pa.Table:
-    """layer, neuron, a, b, activation at one step, not scaled."""
-    found = _activations(page, step)
-    grids = [] if found is None else [(row, _grid(found, row)) for row in chosen]
-    a, b = (axis.ravel() for axis in np.indices(grids[0][1].shape)) if grids else (np.zeros(0, int), np.zeros(0, int))
-    return pa.table({
-        "layer": np.repeat([row["layer"] for row, _ in grids], len(a)),
-        "neuron": np.repeat([row["neuron"] for row, _ in grids], len(a)),
-        "a": np.tile(a, len(grids)), "b": np.tile(b, len(grids)),
-        "activation": np.concatenate([grid.ravel() for _, grid in grids] or [np.zeros(0, np.float32)]),
-    })  # fmt: skip
-
-
-def one(page: Frame) -> None:
-    """One neuron, large, at the settled step, with its frequency and share there and at the end."""
-    every = page.reader.rows(
-        f"SELECT layer, neuron, frequency, share {_last(page)} ORDER BY share DESC, layer, neuron LIMIT {MOST_NAMED}"
-    )
-    if not every or _inputs(page)[1]:
-        return
-    named = {f"{row['layer']}.{row['neuron']}": row for row in every}
-    first, layers = next(iter(named)), any(row["layer"] for row in every)
-    state.offer("neuron", list(named), first)
-    with panels.head("one_neuron"):
-        panels.title("One neuron at the cursor")
-        st.selectbox(
-            "Neuron", list(named), key="neuron", persist_state="session", width=300, label_visibility="collapsed",
-            format_func=lambda name: f"{_name(named[name], layers)} ({number(named[name]['share'], 2)} at the end)",
-        )  # fmt: skip
-    row = named[state.remember("neuron", st.session_state["neuron"], first)]
-    follow_server()
-    step = settled(page)
-    activations = _activations(page, step)
-    if activations is None:
-        panels.caption(f"The snapshot of step {step:,} cannot be run through the model.")
-        return
-    values = _scaled(activations, [row])
-    assert values is not None
-    own = _grid(activations, row)
-    label = _name(row, layers).partition(",")[0]
-    header = _header(page, f"one {label}", [step], values[None], [label], across=1, side=420) | {
-        "low": number(float(own.min()), 2), "high": number(float(own.max()), 2), "sampled": True,
-        "low_value": float(own.min()), "high_value": float(own.max()),
-    }  # fmt: skip
-    panels.show("fourier_one", header, {"values": values[None]})
-    _words(page, row, step, label, values, own)
-
-
-def _words(page: Frame, row: Row, step: int, label: str, values: Array, own: Array) -> None:
-    here = page.reader.rows(f"""SELECT frequency, share FROM neurons
-WHERE run = {literal(page.run)} AND layer = {row["layer"]} AND neuron = {row["neuron"]} AND step = {step}""")
-    now = here[0] if here and here[0]["share"] is not None else None
-    text = f"Step {step:,}: " + (
-        f"best frequency {now['frequency']}, which holds {now['share']:.0%} of its variance" if now
-        else "no frequency, since it does not vary or the step is not analysed"
-    )  # fmt: skip
-    text += f"; at the end {row['frequency']} with {row['share']:.0%}. Unscaled activation, a forward pass a step."
-    source = f"-- computed from the snapshot of step {step:,}: a forward pass over all inputs"
-    scale = (f"{page.run}, step {step:,}: activation", number(float(own.min()), 2), number(float(own.max()), 2))
-    figure: Callable[[], Any] = lambda: Tiles(values / 255, [label], scale, ("a", "b"), across=1, widest=420)  # noqa: E731
-    panels.tools("fourier_one", text, [source], lambda: _table(page, step, [row]), figure)
+def _table(found: _Grids, rows: Sequence[Row]) -> pa.Table:
+    """layer, neuron, a, b, activation (to one part in 255 of the neuron's range)."""
+    span = (found.high - found.low)[:, None, None]
+    values = found.low[:, None, None] + found.tiles / np.float32(255) * span
+    which, a, b = (axis.ravel() for axis in np.indices(found.tiles.shape))
+    layer, neuron = (np.array([row[name] for row in rows])[which] for name in ("layer", "neuron"))
+    return pa.table({"layer": layer, "neuron": neuron, "a": a, "b": b, "activation": values.ravel()})

@@ -11,10 +11,10 @@ import streamlit as st
 
 from etl.errors import StrobeError
 from strobe.analysis import spectrum
-from strobe.charts.curves import Series, curves
+from strobe.charts.curves import Curves, Series, curves
 from strobe.charts.theme import SERIES
-from strobe.ui import derived_panels, panels, state, weight_frames
-from strobe.ui.at_once import follow_server, index, settled
+from strobe.ui import derived_panels, moment_files, panels, state, weight_frames
+from strobe.ui.at_once import follow_server, settled
 from strobe.ui.data import Answer, literal
 from strobe.ui.frame import Frame
 from strobe.ui.frames import snapshots_of
@@ -82,17 +82,16 @@ def _draw(
     }  # fmt: skip
     x = np.arange(1, n + 1, dtype=np.float32)
     panels.show(key, header, {"x": x, "y": np.ascontiguousarray(values)})
-    at = index(page, steps)
 
-    def table() -> pa.Table:
+    def table(at: int) -> pa.Table:
         return pa.table({"number": np.arange(1, n + 1), "singular_value": values[at].astype(np.float64)})
 
-    def figure() -> Any:
-        series = Series(f"{page.run}, step {steps[at]:,}", SERIES[0])
+    def figure(at: int) -> Curves:
+        series = Series(matrix.label, SERIES[0])
         drawn = pa.table({"series": [series.label] * n, "x": x.astype(float), "y": values[at].astype(float)})
-        return curves(drawn, [series], x_title="number", y_title=f"singular value of {matrix.label}", log=log)
+        return curves(drawn, [series], x_title="number", y_title="singular value", log=log)
 
-    panels.tools(key, text, [answer.sql], table, figure)
+    moment_files.draw(page, key, text, steps, answer.sql, table, figure)
 
 
 def seconds(matrix: Matrix) -> float:

@@ -90,8 +90,21 @@ def choose_step(steps: Sequence[int]) -> int | None:
         side = "at" if step > steps[0] else "before"
         note(f"There is no snapshot {side} step {step:,}: showing step {chosen:,}.")
     st.session_state["step"] = chosen
+    hold_step(chosen)
     write("step", str(chosen))
     return chosen
+
+
+def held() -> dict[str, int]:
+    """Where the cursor of this session rests, under "step": one dictionary for the session's life, which also what
+    runs outside of a rerun, such as a download, may read."""
+    kept: dict[str, int] = st.session_state.setdefault("_held", {})
+    return kept
+
+
+def hold_step(step: int) -> None:
+    """Tells `held` where the cursor came to rest."""
+    held()["step"] = step
 
 
 def _whole_number(text: str) -> int | None:

@@ -12,11 +12,20 @@ import pyarrow as pa
 import streamlit as st
 
 from strobe.charts import moment
-from strobe.charts.curves import Series, curves
+from strobe.charts.curves import Curves, Series, curves
 from strobe.charts.theme import SEQUENTIAL, SERIES
 from strobe.derive.movies import Wanted
-from strobe.ui import band_panels, derived_panels, movie_button, panels, spectrum_panels, state, weight_frames
-from strobe.ui.at_once import Later, at_once, follow_server, index, settled
+from strobe.ui import (
+    band_panels,
+    derived_panels,
+    moment_files,
+    movie_button,
+    panels,
+    spectrum_panels,
+    state,
+    weight_frames,
+)
+from strobe.ui.at_once import Later, at_once, follow_server, settled
 from strobe.ui.frame import Frame
 from strobe.ui.text import number, size
 from strobe.ui.weight_frames import Histograms, Matrix, WeightFrames, matrices
@@ -73,21 +82,21 @@ def heatmap(page: Frame, matrix: Matrix, found: WeightFrames, whole: bool, *, ke
 
 def _tools(page: Frame, matrix: Matrix, found: WeightFrames, key: str, text: str) -> None:
     """The caption with the settled step as data and as an image."""
-    at = index(page, found.steps)
-    values = (found.values[at].astype(np.float64) - 128) / 127 * found.reach
 
-    def table() -> pa.Table:
-        row, column = (axis.ravel() for axis in np.indices(values.shape))
+    def values(at: int) -> Any:
+        return (found.values[at].astype(np.float64) - 128) / 127 * found.reach
+
+    def table(at: int) -> pa.Table:
+        row, column = (axis.ravel() for axis in np.indices(found.values.shape[1:]))
         return pa.table({
-            "first_row": row * found.bins[0], "first_column": column * found.bins[1], "mean": values.ravel(),
+            "first_row": row * found.bins[0], "first_column": column * found.bins[1], "mean": values(at).ravel(),
         })  # fmt: skip
 
-    def figure() -> Any:
-        quantity = f"{page.run} {matrix.label}, step {found.steps[at]:,}"
-        return moment.Matrix(values, found.reach, quantity, ("row (output)", "column (input)"), found.bins)
+    def figure(at: int) -> moment.Matrix:
+        return moment.Matrix(values(at), found.reach, matrix.label, ("row (output)", "column (input)"), found.bins)
 
-    source = f"-- read from the snapshot of step {found.steps[at]:,}: params/{matrix.name}, to one part in 127"
-    panels.tools(key, text, [source], table, figure)
+    source = f"-- read from the snapshot under the cursor: params/{matrix.name}, to one part in 127"
+    moment_files.draw(page, key, text, found.steps, source, table, figure)
 
 
 def _words(page: Frame, matrix: Matrix, found: WeightFrames, whole: bool) -> str:
@@ -148,21 +157,20 @@ def _spread(page: Frame, matrix: Matrix, found: Histograms, whole: bool) -> None
     if not whole:
         panels.caption(text)
         return
-    at = index(page, found.steps)
 
-    def table() -> pa.Table:
+    def table(at: int) -> pa.Table:
         layer, column = np.nonzero(np.isfinite(found.density[at]))
         return pa.table({
             "series": np.asarray(found.layers, dtype=object)[layer].tolist(),
             "x": found.centres[at][layer, column].astype(float), "y": found.density[at][layer, column].astype(float),
         })  # fmt: skip
 
-    def figure() -> Any:
+    def figure(at: int) -> Curves:
         series = [Series(look["label"], look["colour"]) for look in _looks(found.layers)]
-        return curves(table(), series, x_title=f"weight of {matrix.name}", y_title="density", log=log)
+        return curves(table(at), series, x_title=f"weight of {matrix.name}", y_title="density", log=log)
 
-    source = f"-- read from the snapshot of step {found.steps[at]:,}: params/{matrix.name}"
-    panels.tools("weight_histogram", text, [source], table, figure)
+    source = f"-- read from the snapshot under the cursor: params/{matrix.name}"
+    moment_files.draw(page, "weight_histogram", text, found.steps, source, table, figure)
 
 
 def _looks(layers: list[str]) -> list[dict[str, str]]:

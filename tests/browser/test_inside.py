@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -60,9 +61,11 @@ def test_one_key_moves_all_five_panels_of_the_explorer(page: Any, server: str) -
 
 
 def test_phases_are_named_and_a_neuron_follows_the_cursor(page: Any, server: str) -> None:
+    from playwright.sync_api import expect
+
     page.goto(f"{server}/fourier?run=grok-p97")
-    canvas(page, "fourier_one")
+    one = canvas(page, "fourier_one")
     assert "circuit formation" in page.locator(".st-key-fourier_losses .legend").inner_text()
-    page.get_by_text("Step 14,000: best frequency").wait_for(timeout=20_000)
-    page.keyboard.press("ArrowLeft")
-    page.get_by_text("Step 13,200: best frequency").wait_for(timeout=20_000)
+    expect(one).to_have_attribute("aria-label", re.compile(r"k = \d+ holds 9\d%, activation .* to "), timeout=20_000)
+    page.keyboard.press("Home")
+    expect(one).to_have_attribute("aria-label", re.compile(r"k = \d+ holds \d%"), timeout=5_000)

@@ -42,38 +42,43 @@ export const tileFrames = {
     bar.style.background = `linear-gradient(to right, ${colours.join(",")})`;
     p.legend.replaceChildren(p.header.low, bar, p.header.high);
   },
+  /** The names above the tiles, which may say something of each frame. */
+  names: (p) => (p.header.frame_labels ? p.header.frame_labels[p.frame] : p.header.labels.length > 1 ? p.header.labels : null),
   geometry(p, width) {
     const { labels, rows, columns, across } = p.header, many = Math.min(across, labels.length);
     const wide = Math.min(p.header.widest, width / many - 12), high = Math.max(24, Math.min(p.header.tallest, (wide * rows) / columns));
-    return { many, wide, high, right: wide + 12, down: high + (labels.length > 1 ? 26 : 10) };
+    return { many, wide, high, right: wide + 12, head: this.names(p) ? 18 : 4, down: high + (this.names(p) ? 26 : 10) };
   },
   height(p, width) {
     const { many, down } = this.geometry(p, width);
     return Math.ceil(p.header.labels.length / many) * down;
   },
   draw(p, g, width) {
-    const { labels, rows, columns } = p.header, { many, wide, high, right, down } = this.geometry(p, width), size = rows * columns;
+    const { labels, rows, columns } = p.header, { many, wide, high, right, down, head } = this.geometry(p, width), size = rows * columns;
+    const names = this.names(p);
+    if (p.header.frame_labels) p.canvas.setAttribute("aria-label", `${p.header.alt}: ${names.join("; ")}`);
     g.font = p.look.font;
-    labels.forEach((label, k) => {
-      const x = (k % many) * right, y = Math.floor(k / many) * down + (labels.length > 1 ? 18 : 4);
+    labels.forEach((_, k) => {
+      const x = (k % many) * right, y = Math.floor(k / many) * down + head;
       const at = (p.frame * labels.length + k) * size;
       heatmap(g, { left: x, right: x + wide, top: y, bottom: y + high }, p.arrays.values.subarray(at, at + size), rows, columns, p.table);
-      if (labels.length === 1) return;
+      if (!names) return;
       g.fillStyle = p.look.text; g.textAlign = "left"; g.textBaseline = "alphabetic";
-      g.fillText(label, x, y - 5, wide);
+      g.fillText(names[k], x, y - 5, wide);
     });
   },
   pointermove(p, event, at) {
     const { labels, rows, columns, axes, low_value: low, high_value: high } = p.header;
-    const { many, wide, high: tall, right, down } = this.geometry(p, p.box.clientWidth);
+    const { many, wide, high: tall, right, down, head } = this.geometry(p, p.box.clientWidth);
     const across = Math.floor(at.x / right), k = Math.floor(at.y / down) * many + across;
     const j = Math.floor(((at.x - across * right) / wide) * columns);
-    const i = Math.floor(((at.y - Math.floor(at.y / down) * down - (labels.length > 1 ? 18 : 4)) / tall) * rows);
+    const i = Math.floor(((at.y - Math.floor(at.y / down) * down - head) / tall) * rows);
     if (across >= many || k >= labels.length || i < 0 || i >= rows || j < 0 || j >= columns) return p.hideTip();
     const shade = p.arrays.values[(p.frame * labels.length + k) * rows * columns + i * columns + j];
-    const scaleOf = p.arrays.scale ? p.arrays.scale[p.frame] : 1;
+    // Where each tile has a scale of its own at each step, it travels with the frames.
+    const own = p.frame * labels.length + k, [least, most] = p.arrays.low ? [p.arrays.low[own], p.arrays.high[own]] : [low, high];
     p.showTip([[labels[k]], [`${axes[0]} ${p.header.row_bin * i}, ${axes[1]} ${p.header.column_bin * j}`],
-      [`about ${words(scaleOf * (low + (shade / 255) * (high - low)), 2)}`]], at.x, at.y);
+      [`about ${words(least + (shade / 255) * (most - least), 2)}`]], at.x, at.y);
   },
   pointerleave(p) { p.hideTip(); },
 };

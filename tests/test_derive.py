@@ -165,6 +165,7 @@ def test_ingest_and_compact_keep_what_was_derived(store: Store, tmp_path: Path) 
     work(store).do()
     run_folder(tmp_path / "more", (0, 100, 200, 300))
     (tmp_path / "more" / "step_000300.bin").rename(tmp_path / "planted" / "step_000300.bin")
+    assert stale(store.run("planted"), "heads") == []  # a page knows nothing yet of what a training has just written
     ingest([tmp_path / "planted"], tmp_path / "store")
     from etl.compact import compact
 

@@ -83,7 +83,9 @@ def stale(stored: StoredRun, table: str) -> list[int]:
     if stored.folder is None:
         return []
     subject = Subject(Run(stored.folder))
-    wanted = stamps(subject, table, subject.steps)
+    # What a running training wrote since the last ingest is no page's business yet.
+    _, ingested = _there(stored.files, stored.pointer, "snapshots")
+    wanted = stamps(subject, table, ingested & set(subject.steps))
     have, (_, there) = _state(stored.pointer, table), _there(stored.files, stored.pointer, table)
     outdated = {step for step, stamp in wanted.items() if step not in there or have.get(str(step)) != stamp}
     return sorted(outdated | (there & subject.superseded))

@@ -52,8 +52,8 @@ def slowness() -> float:
 
 
 def in_time(elapsed: float, allowed: float, extra: float, slowness: float) -> bool:
-    """Whether it took at most `allowed` + `extra` seconds, of which the second grow with how busy the machine is: when
-    the test began or, since that changes, now."""
+    """Whether it took at most `allowed` + `extra` seconds; `extra` grows with how busy the machine was when the test
+    began or, since that changes, is now."""
     return elapsed <= allowed + extra * slowness or elapsed <= allowed + extra * slowness_now()
 
 

@@ -7,6 +7,7 @@
 //   rows(n, f), wide_rows(n, f)                       f(group, row): a warp, or a block, works on each row
 //   column_sums(out, rows, columns, scale, add, f)    out[column] (+)= scale * sum over rows of f(row, column)
 //   sum(n, f)                                         the sum of the doubles f(i), on the host; waits for the device
+//   norms(out, values, n, runs)                       out[run] = the L2 norm of n values, summed in float64
 //   matmul, batched_matmul                            see MatrixProduct
 //
 // Every sum has one fixed order, so that the same program gives the same bits again.

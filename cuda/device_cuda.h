@@ -80,6 +80,23 @@ __global__ void sum(double* out, std::int64_t n, F f) {
   if (threadIdx.x == 0) out[blockIdx.x] = total;
 }
 
+// The squares of one run of n values by each row of blocks, in as many parts as a row has blocks.
+static __global__ void squares(double* out, const float* values, std::int64_t n) {
+  const float* run = values + n * blockIdx.y;
+  double total = 0;
+  const std::int64_t step = std::int64_t{gridDim.x} * blockDim.x;
+  for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += step)
+    total += double(run[i]) * double(run[i]);
+  total = Block{}.sum(total);
+  if (threadIdx.x == 0) out[blockIdx.y * gridDim.x + blockIdx.x] = total;
+}
+
+static __global__ void roots(float* out, const double* parts, int count) {
+  double total = 0;
+  for (int i = 0; i < count; ++i) total += parts[blockIdx.x * count + i];
+  out[blockIdx.x] = static_cast<float>(sqrt(total));
+}
+
 struct ReadFloat {
   const float* from;
   int columns;
@@ -214,6 +231,16 @@ class Device {
     double total = 0;
     for (int i = 0; i < grid; ++i) total += parts[i];
     return total;
+  }
+
+  void norms(float* out, const float* values, std::int64_t n, int runs) {
+    constexpr int kTogether = kSums / kernels::kMostParts;
+    for (int first = 0; first < runs; first += kTogether) {
+      const int count = std::min(kTogether, runs - first), parts = blocks(n, kernels::kMostParts);
+      kernels::squares<<<dim3(parts, count), kernels::kThreads, 0, stream_>>>(partial_, values + first * n, n);
+      kernels::roots<<<count, 1, 0, stream_>>>(out + first, partial_, parts);
+    }
+    launched();
   }
 
   // cuBLAS is column-major: a row-major product is the product of the swapped operands.

@@ -1,6 +1,7 @@
 // The host as a device: plain loops over the same mathematics. Included by device.h.
 #pragma once
 
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 
@@ -67,6 +68,14 @@ class Device {
     double total = 0;
     for (std::int64_t i = 0; i < n; ++i) total += f(i);
     return total;
+  }
+
+  void norms(float* out, const float* values, std::int64_t n, int runs) {
+    for (int run = 0; run < runs; ++run)
+      out[run] = static_cast<float>(std::sqrt(sum(n, [=](std::int64_t i) {
+        const double value = values[run * n + i];
+        return value * value;
+      })));
   }
 
   void matmul(const MatrixProduct& p, const float* a, const float* b, float* c) {

@@ -22,7 +22,8 @@ struct Record {
   Floats ln1_mean, ln1_rstd, ln2_mean, ln2_rstd, residual_rms;  // (L)
   Floats lnf_mean, lnf_rstd;                                    // (1)
   Floats unit_active;                                           // (L, F)
-  Floats channel_squares;                                       // (C)
+  Floats m_norms, v_norms;      // of each layer of each parameter, one parameter after another
+  Floats channel_squares;       // (C)
   bool wait_when_full = false;  // else a snapshot that finds the writer busy is skipped
   strobe_recorder* recorder = nullptr;
   std::string problem;  // why nothing can be recorded, once that is known
@@ -41,6 +42,8 @@ inline Record::Record(GPT2& model, const Batch& probe_, Json task_, Json trainin
       lnf_mean(model.device, 1),
       lnf_rstd(model.device, 1),
       unit_active(model.device, std::size_t(model.config.n_layer) * model.config.mlp_width),
+      m_norms(model.device, std::size_t(kParameters) * model.config.n_layer),
+      v_norms(model.device, std::size_t(kParameters) * model.config.n_layer),
       channel_squares(model.device, model.config.n_embd) {
   load(acts, probe);
 }
@@ -62,7 +65,7 @@ inline Json model_entry(const GPT2& model) {
 class TensorList {
  public:
   void add(const std::string& name, const std::vector<const char*>& dims, const std::vector<std::int64_t>& shape,
-           const void* data, std::int64_t l2_of = 0, const char* dtype = "float32") {
+           const void* data, const char* dtype = "float32") {
     names_.push_back(std::make_unique<std::string>(name));
     strobe_tensor tensor{};
     tensor.name = names_.back()->c_str();
@@ -71,7 +74,6 @@ class TensorList {
     tensor.n_dims = static_cast<int>(dims.size());
     tensor.dtype = dtype;
     tensor.data = data;
-    tensor.l2_of = l2_of;
     tensors_.push_back(tensor);
   }
   const strobe_tensor* data() const { return tensors_.data(); }
@@ -107,14 +109,14 @@ inline TensorList list_tensors(const GPT2& model, const Record& r) {
   list.add("attention/att", {"layer", "probe", "head", "query", "key"}, {L, B, H, T, T}, r.acts.att.data());
   list.add("residual/encoded", {"probe", "position", "channel"}, {B, T, C}, r.acts.encoded.data());
   list.add("residual/residual3", {"layer", "probe", "position", "channel"}, {L, B, T, C}, r.acts.residual3.data());
-  list.add("probe/tokens", {"probe", "position"}, {B, T}, r.acts.tokens.data(), 0, "int32");
+  list.add("probe/tokens", {"probe", "position"}, {B, T}, r.acts.tokens.data(), "int32");
   list_activations(model, r, list);
-  for (const auto& [moment, values] : {std::pair{"m", &model.m}, std::pair{"v", &model.v}})
-    for (const ParameterShape& shape : model.shapes) {
-      if (!shape.present) continue;
-      const std::int64_t layers = shape.per_layer() ? L : 1;
-      list.add(std::string("optimizer/") + moment + "_l2." + shape.name, {shape.per_layer() ? "layer" : "one"},
-               {layers}, values->data() + shape.offset, static_cast<std::int64_t>(shape.count) / layers);
+  for (const auto& [moment, norms] : {std::pair{"m", &r.m_norms}, std::pair{"v", &r.v_norms}})
+    for (int i = 0; i < kParameters; ++i) {
+      const ParameterShape& shape = model.shapes[i];
+      if (shape.present)
+        list.add(std::string("optimizer/") + moment + "_l2." + shape.name, {shape.per_layer() ? "layer" : "one"},
+                 {shape.per_layer() ? L : 1}, norms->data() + i * L);
     }
   return list;
 }
@@ -168,6 +170,19 @@ inline void residual_rms(GPT2& model, Record& r, int layer, std::int64_t rows) {
   model.device.elements(1, STROBE_LAMBDA(std::int64_t) { *out = sqrtf(*out); });
 }
 
+// The norms of Adam's moments, taken where they lie: only they travel to the host.
+inline void observe_optimizer(GPT2& model) {
+  Record& r = *model.record;
+  for (int i = 0; i < kParameters; ++i) {
+    const ParameterShape& shape = model.shapes[i];
+    if (!shape.present) continue;
+    const int L = model.config.n_layer, layers = shape.per_layer() ? L : 1;
+    const auto n = static_cast<std::int64_t>(shape.count) / layers;
+    model.device.norms(r.m_norms.data() + std::size_t(i) * L, model.m.data() + shape.offset, n, layers);
+    model.device.norms(r.v_norms.data() + std::size_t(i) * L, model.v.data() + shape.offset, n, layers);
+  }
+}
+
 // The statistics of the batch whose forward pass `model.acts` still holds; a validation pass overwrites it.
 inline void observe_batch(GPT2& model, int B) {
   if (!model.record) return;
@@ -202,5 +217,6 @@ inline void gpt2_save_snapshot(strobe::GPT2* model, const char* dir, int step) {
   if (!record->recorder && record->problem.empty()) strobe::open_record(*model, dir);
   if (!record->recorder) return;
   strobe::forward(*model, record->acts, record->probe.B);
+  strobe::observe_optimizer(*model);
   strobe_snapshot(record->recorder, step, model->device.stream());
 }

@@ -119,6 +119,25 @@ def test_what_is_recorded_is_what_pytorch_records(binary: Path, program: Program
     assert not np.triu(ours["attention/att"], 1).any()
 
 
+def test_recorded_norms_are_those_of_the_moments_before_the_step(binary: Path, tmp_path: Path) -> None:
+    """Adam's m and v of the gradients of steps 0 .. s - 1, layer by layer."""
+    case = agreement.small_cases(tmp_path, steps=4)[1]
+    start = agreement.write_start(tmp_path / "start", agreement.GPT(case.config))
+    agreement.train(binary, case, start, tmp_path / "run")
+    beta1, beta2 = case.training.beta1, case.training.beta2
+    moments: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for step in range(5):
+        snapshot = _snapshot(tmp_path / "run", step)
+        for name, (dims, shape) in case.config.shapes().items():
+            m, v = moments.get(name, (np.zeros(shape), np.zeros(shape)))
+            layers = shape[0] if dims[0] == "layer" else 1
+            for moment, values in (("m", m), ("v", v)):
+                norms = np.linalg.norm(values.reshape(layers, -1), axis=1)
+                np.testing.assert_allclose(snapshot[f"optimizer/{moment}_l2.{name}"], norms, rtol=1e-5)
+            gradient = snapshot[f"grads/{name}"].astype(np.float64)
+            moments[name] = (beta1 * m + (1 - beta1) * gradient, beta2 * v + (1 - beta2) * gradient**2)
+
+
 def _snapshot(run: Path, step: int) -> Snapshot:
     manifest = parse((run / "manifest.json").read_bytes(), "manifest")
     path = next(path for found, _, path in list_files(run) if found == step)

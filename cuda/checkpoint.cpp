@@ -7,7 +7,7 @@
 
 #include "failure.h"
 #include "files.h"
-#include "json.h"
+#include "snapshot_start.h"
 
 namespace strobe {
 
@@ -15,7 +15,6 @@ namespace {
 
 constexpr std::int32_t kMagic = 20240326, kVersion = 3;
 constexpr int kHeaderInts = 256;
-constexpr std::int64_t kMostFloats = std::int64_t{1} << 36;
 const char kSnapshotMagic[8] = {'S', 'T', 'R', 'O', 'B', 'E', '1', '\0'};
 
 using Integers = std::array<std::int32_t, kHeaderInts>;
@@ -56,7 +55,6 @@ Start read_llmc(std::ifstream& file, const std::string& path, std::int64_t size)
     require(value > 0 && value < (1 << 24), path, "a size in its header is " + number(value));
   c.mlp_width = 4 * c.n_embd;
   require(c.problem().empty(), path, c.problem());
-  require(std::int64_t{c.n_layer} * c.n_embd < kMostFloats / (12 * std::int64_t{c.n_embd}), path, "is too large");
   const std::int64_t expected = std::int64_t{sizeof header} + 4 * checkpoint_floats(c);
   require(
       size == expected, path,
@@ -65,100 +63,6 @@ Start read_llmc(std::ifstream& file, const std::string& path, std::int64_t size)
   start.parameters.assign(total_count(shapes), 0.0f);
   for (const ParameterShape& shape : shapes)
     read_floats(file, start.parameters.data() + shape.offset, shape.count, path);
-  return start;
-}
-
-std::int64_t integer(const Json& object, const char* name, const std::string& where) {
-  const Json* value = object.find(name);
-  require(value && value->kind == Json::Kind::integer && value->text.size() < 16, where,
-          std::string(name) + " is not an integer");
-  return std::stoll(value->text);
-}
-
-std::string words(const Json& object, const char* name, const std::string& where) {
-  const Json* value = object.find(name);
-  require(value && value->kind == Json::Kind::text, where, std::string(name) + " is not a text");
-  return value->text;
-}
-
-bool truth(const Json& object, const char* name, const std::string& where) {
-  const Json* value = object.find(name);
-  require(value && value->kind == Json::Kind::boolean, where, std::string(name) + " is not true or false");
-  return value->boolean;
-}
-
-Json read_manifest(const std::string& path) {
-  std::string text, error;
-  const int code = read_whole(path, text, std::size_t{64} << 20);
-  require(code == 0, path, std::string("cannot be read: ") + std::strerror(code));
-  auto manifest = parse_json(text, error);
-  require(manifest.has_value(), path, error);
-  return std::move(*manifest);
-}
-
-Config read_config(const Json& model, const std::string& where) {
-  require(words(model, "family", where) == "gpt2", where, "model.family is not gpt2");
-  Config c;
-  const std::pair<const char*, int*> sizes[] = {{"n_layer", &c.n_layer},       {"n_head", &c.n_head},
-                                                {"n_embd", &c.n_embd},         {"mlp_width", &c.mlp_width},
-                                                {"block_size", &c.block_size}, {"vocab_size", &c.vocab_size}};
-  for (const auto& [name, to] : sizes) {
-    const std::int64_t value = integer(model, name, where);
-    require(value > 0 && value < (1 << 24), where, std::string("model.") + name + " is " + number(value));
-    *to = static_cast<int>(value);
-  }
-  const std::string activation = words(model, "activation", where), norm = words(model, "layernorm", where);
-  require(activation == "relu" || activation == "gelu" || activation == "gelu_tanh", where,
-          "model.activation is " + activation);
-  require(norm == "pre" || norm == "none", where, "model.layernorm is " + norm);
-  c.activation = activation == "relu"   ? Activation::relu
-                 : activation == "gelu" ? Activation::gelu
-                                        : Activation::gelu_tanh;
-  c.layernorm = norm == "pre";
-  c.bias = truth(model, "bias", where);
-  c.tied = truth(model, "tied_embeddings", where);
-  if (model.find("fc1_band")) c.fc1_band = static_cast<int>(integer(model, "fc1_band", where));
-  if (model.find("fc2_band")) c.fc2_band = static_cast<int>(integer(model, "fc2_band", where));
-  c.padded_vocab = padded(c.vocab_size);
-  require(c.problem().empty(), where, c.problem());
-  return c;
-}
-
-const Json& tensor_entry(const Json& manifest, const std::string& name, const std::string& where) {
-  const Json *snapshot = manifest.find("snapshot"), *tensors = snapshot ? snapshot->find("tensors") : nullptr;
-  require(tensors != nullptr, where, "lists no tensors");
-  for (const Json& tensor : tensors->items)
-    if (const Json* own = tensor.find("name"); own && own->text == name) return tensor;
-  throw Failure(where + ": has no tensor " + name);
-}
-
-void read_tensor(std::ifstream& file, const Json& tensor, const ParameterShape& shape, float* to, std::int64_t size,
-                 const std::string& path) {
-  const std::string where = path + ": params/" + shape.name;
-  require(words(tensor, "dtype", where) == "float32", where, "is not float32");
-  const Json* given = tensor.find("shape");
-  bool same = given && given->items.size() == shape.shape.size();
-  for (std::size_t i = 0; same && i < shape.shape.size(); ++i) same = given->items[i].text == number(shape.shape[i]);
-  require(same, where, "has another shape than its model's sizes give");
-  const std::int64_t offset = integer(tensor, "offset", where), bytes = 4 * static_cast<std::int64_t>(shape.stored());
-  require(offset >= 64 && offset <= size - bytes, where, "lies outside the file");
-  file.seekg(offset);
-  read_floats(file, to, shape.stored(), path);
-}
-
-Start read_snapshot(std::ifstream& file, const std::string& path, std::int64_t size) {
-  const std::string beside = (std::filesystem::path(path).parent_path() / "manifest.json").string();
-  const Json manifest = read_manifest(beside);
-  const Json* model = manifest.find("model");
-  require(model != nullptr, beside, "has no model");
-  Start start;
-  start.config = read_config(*model, beside);
-  const auto shapes = parameter_shapes(start.config);
-  start.parameters.assign(total_count(shapes), 0.0f);
-  for (const ParameterShape& shape : shapes)
-    if (shape.present)
-      read_tensor(file, tensor_entry(manifest, std::string("params/") + shape.name, beside), shape,
-                  start.parameters.data() + shape.offset, size, path);
   return start;
 }
 
@@ -173,8 +77,8 @@ Start read_start(const std::string& path) {
   char magic[8] = "";
   file.read(magic, sizeof magic);
   require(bool(file), path, "cannot be read, or has fewer than 8 bytes");
+  if (std::memcmp(magic, kSnapshotMagic, sizeof magic) == 0) return read_snapshot(path);
   file.seekg(0);
-  if (std::memcmp(magic, kSnapshotMagic, sizeof magic) == 0) return read_snapshot(file, path, size);
   return read_llmc(file, path, size);
 }
 

@@ -9,14 +9,24 @@
 
 namespace strobe {
 
+namespace {
+
+constexpr double kMostParameters = 6.4e10;
+
+}  // namespace
+
 std::string Config::problem() const {
   const std::pair<const char*, int> sizes[] = {{"layers", n_layer},        {"heads", n_head},
                                                {"width", n_embd},          {"MLP width", mlp_width},
                                                {"block size", block_size}, {"vocabulary", vocab_size}};
   for (const auto& [name, value] : sizes)
-    if (value < 1) return std::string(name) + " is " + std::to_string(value) + "; give at least 1";
+    if (value < 1 || value > kMostOfASize)
+      return std::string(name) + " is " + std::to_string(value) + "; give 1 to " + std::to_string(kMostOfASize);
   if (n_embd % n_head)
     return "width " + std::to_string(n_embd) + " is no multiple of " + std::to_string(n_head) + " heads";
+  const double C = n_embd, per_layer = 4 * C * C + 2 * C * mlp_width + mlp_width + 13 * C;
+  if (n_layer * per_layer + C * (2.0 * padded_vocab + block_size) > kMostParameters)
+    return "these sizes give more than 64 billion parameters";
   if (padded_vocab < vocab_size) return "the padded vocabulary is smaller than the vocabulary";
   return "";
 }

@@ -11,17 +11,19 @@
 
 namespace strobe {
 
+constexpr int kMostOfASize = 1 << 24;
+
 struct Config {
   int n_layer = 12, n_head = 12, n_embd = 768, mlp_width = 3072, block_size = 1024, vocab_size = 50257;
   int padded_vocab = 50304;  // rows of wte in memory; those from vocab_size on stay zero and are never written
   Activation activation = Activation::gelu_tanh;
   bool layernorm = true, bias = true, tied = true;
-  float layernorm_eps = 1e-5f;
+  double layernorm_eps = 1e-5;
   double init_std = 0.02;
   bool init_residual = true;         // the two projections into the residual stream start at init_std / sqrt(2 L)
   int fc1_band = -1, fc2_band = -1;  // entries with |row - column| above it stay zero; -1: no band
 
-  // An empty text, or what is wrong with these numbers.
+  // An empty text, or what is wrong with these numbers; nothing of them may be multiplied before.
   std::string problem() const;
   // llm.c's checkpoints know one architecture: LayerNorm, biases, tanh GELU, tied head, MLP four times the width.
   bool is_llmc() const;

@@ -1,7 +1,8 @@
 // Where a model lives and computes. Two devices have the same members: a CUDA device under nvcc, and the host under
 // any other compiler, which is how the trainer is tested where there is no GPU.
 //
-//   allocate, release, upload, download, zero        memory; sizes in bytes
+//   allocate, release, upload, download, zero         memory; sizes in bytes
+//   allocated, free_bytes                             how much is taken, and left (0: not known)
 //   elements(n, f)                                    f(i)
 //   cells(rows, columns, f)                           f(row, column)
 //   rows(n, f), wide_rows(n, f)                       f(group, row): a warp, or a block, works on each row

@@ -148,6 +148,11 @@ class Device {
   cudaStream_t stream() const { return stream_; }
   void wait() const { check(cudaStreamSynchronize(stream_), "a kernel"); }
   std::size_t allocated() const { return allocated_; }
+  double free_bytes() const {
+    std::size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total), "the device's memory");
+    return static_cast<double>(free);
+  }
 
   void* allocate(std::size_t bytes) {
     void* memory = nullptr;

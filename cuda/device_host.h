@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 #include "group.h"
 
@@ -19,6 +20,16 @@ class Device {
   void* stream() const { return nullptr; }
   void wait() const {}
   std::size_t allocated() const { return allocated_; }
+  // What the system could give without swapping.
+  double free_bytes() const {
+    std::ifstream facts("/proc/meminfo");
+    for (std::string name, unit; facts >> name;) {
+      double kibibytes = 0;
+      if (name == "MemAvailable:" && facts >> kibibytes) return 1024 * kibibytes;
+      std::getline(facts, unit);
+    }
+    return 0;
+  }
 
   void* allocate(std::size_t bytes) {
     void* memory = std::calloc(1, bytes);

@@ -19,7 +19,7 @@ inline const float* normed(const Config& c, const Activations& a, const Floats& 
 inline void layernorm(GPT2& model, std::int64_t rows, const float* x, float* y, float* mean, float* rstd,
                       const float* weight, const float* bias) {
   const int C = model.config.n_embd;
-  const float eps = model.config.layernorm_eps;
+  const float eps = static_cast<float>(model.config.layernorm_eps);
   model.device.rows(
       rows, STROBE_LAMBDA(auto group, std::int64_t row) {
         layernorm_row(group, y + row * C, mean + row, rstd + row, x + row * C, weight, bias, C, eps);

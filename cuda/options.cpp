@@ -38,6 +38,7 @@ double real(const std::string& text, double least, double most) {
   if (text.empty() || *end || !std::isfinite(value)) throw Failure("'" + text + "' is not a number");
   if (value < least || value > most) {
     std::ostringstream words;
+    words.precision(9);
     words << text << " is out of range; give " << least << " to " << most;
     throw Failure(words.str());
   }
@@ -139,8 +140,12 @@ const std::vector<Flag>& flags() {
   static const std::vector<Flag> table = {
       {"", "--task", "modadd|tokens", "sums modulo p, or token shards (default: tokens)",
        [](Options& o, const std::string& text) {
-         if (one_of(text, {"modadd", "tokens"}) == "modadd" && !o.modadd) modular(o, 97, 0.3, 14000);
-         o.modadd = text == "modadd";
+         o.modadd = one_of(text, {"modadd", "tokens"}) == "modadd";
+         if (!o.modadd || o.preset == "grok" || o.preset == "small" || o.preset == "nanda") return;
+         // Without a preset the smallest model that is known to grok; a size that was given comes after this.
+         if (o.preset.empty()) one_layer(o, 0.8);
+         modular(o, 97, 0.3, 14000);
+         o.T = 3;
        }},
       {"", "--preset", "NAME",
        "grok, small, nanda (sums), dev (7 M parameters) or gpt2 (124 M): numbers to start from", set_preset},
@@ -260,14 +265,20 @@ const Flag& find_flag(const std::string& name) {
                 (nearest ? std::string("; did you mean ") + nearest->longer + "?" : "; --help lists them"));
 }
 
+// What a start of -e decides.
+constexpr const char* kModelFlags[] = {
+    "--layers",    "--heads", "--width", "--mlp-width", "--block-size", "--vocab-size",    "--activation",
+    "--layernorm", "--bias",  "--tied",  "--init-std",  "--init-gain",  "--init-residual", "--model-seed"};
+
 // What only the whole command line can tell.
 void settle(Options& o) {
   Config& c = o.model;
   if (o.modadd) {
-    if (o.T != 3 && o.T != Options{}.T) throw Failure("-t: sums have 3 positions; leave -t out");
+    if (o.given.count("--sequence-length") && o.T != 3) throw Failure("-t: sums have 3 positions; leave -t out");
     o.T = 3;
     c.vocab_size = o.modulus + 1;
     c.block_size = std::max(c.block_size == Config{}.block_size ? 3 : c.block_size, 3);
+    if (o.given.count("--vocab-size")) throw Failure("--vocab-size: sums have as many tokens as --modulus, and one");
     if (!o.train_data.empty()) throw Failure("-i: sums need no data; leave it out, or give --task tokens");
     if (o.B == 0 && o.tokens_per_step) throw Failure("--tokens-per-step: a full batch is one update already");
   } else {
@@ -277,6 +288,9 @@ void settle(Options& o) {
       throw Failure("-t: " + std::to_string(o.T) +
                     " is not divisible by 4, as rows of attention must be to stay aligned");
   }
+  if (!o.start.empty())
+    for (const char* flag : kModelFlags)
+      if (o.given.count(flag)) throw Failure(std::string(flag) + ": the model comes from -e; leave it out");
   if (o.init_gain > 0) c.init_std = o.init_gain / std::sqrt(static_cast<double>(c.n_embd));
   c.padded_vocab = padded(c.vocab_size);
   if (o.start.empty() && !c.problem().empty()) throw Failure(c.problem());
@@ -316,6 +330,7 @@ Options parse_options(int count, const char* const* arguments) {
       value = arguments[++i];
     }
     given.emplace_back(&flag, value);
+    options.given.insert(flag.longer);
   }
   // A preset and a task say where to start from, so they come first.
   const auto rank = [](const Flag* flag) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,8 @@ struct Options {
   int modulus = 97;
   double train_fraction = 0.3;
   bool double_loss = false, tf32 = false;
-  std::string when_full;  // "skip" or "wait"; empty: wait for sums, skip for tokens
+  std::string when_full;        // "skip" or "wait"; empty: wait for sums, skip for tokens
+  std::set<std::string> given;  // the long names of the flags that were
   bool help = false;
 };
 

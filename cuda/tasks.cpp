@@ -17,7 +17,7 @@ namespace strobe {
 namespace {
 
 constexpr std::int32_t kShardMagic = 20240520, kShardVersion = 1;
-constexpr std::int64_t kHeaderBytes = 256 * 4;
+constexpr std::int64_t kHeaderBytes = 256 * 4, kCheckedAtOnce = std::int64_t{1} << 27;
 constexpr std::uint64_t kBatchStream = 0x6261746368657331;
 
 std::vector<std::string> matching(const std::string& pattern) {
@@ -78,9 +78,11 @@ TokenShards::TokenShards(const std::string& pattern, int vocab_size) : vocab_siz
   if (paths.empty()) throw Failure(pattern + ": no such file; give a token shard or a pattern in quotes");
   for (const std::string& path : paths) {
     std::array<std::int32_t, 256> header{};
-    std::ifstream file(path, std::ios::binary);
     struct stat facts{};
-    if (!file || ::stat(path.c_str(), &facts) || !S_ISREG(facts.st_mode)) throw Failure(path + ": cannot be read");
+    // Before it is opened: a pipe would wait for its writer.
+    if (::stat(path.c_str(), &facts) || !S_ISREG(facts.st_mode)) throw Failure(path + ": is not a file");
+    std::ifstream file(path, std::ios::binary);
+    if (!file) throw Failure(path + ": cannot be read");
     if (!file.read(reinterpret_cast<char*>(header.data()), kHeaderBytes))
       throw Failure(path + ": is cut off inside its header (" + std::to_string(facts.st_size) + " bytes)");
     if (header[0] != kShardMagic)
@@ -94,6 +96,9 @@ TokenShards::TokenShards(const std::string& pattern, int vocab_size) : vocab_siz
                     ": truncated or damaged");
     shards_.push_back({path, header[2]});
   }
+  // A token that the model does not know is found here where that is quick, else when its batch comes.
+  if (tokens() <= kCheckedAtOnce)
+    for (const Shard& shard : shards_) read(shard, 0, shard.tokens);
 }
 
 std::int64_t TokenShards::tokens() const {

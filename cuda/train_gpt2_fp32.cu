@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "checkpoint.h"
+#include "files.h"
 #include "gpt2_record.h"
 #include "learning.h"
 
@@ -18,8 +19,11 @@ using Clock = std::chrono::steady_clock;
 volatile std::sig_atomic_t stop_signal = 0;
 
 extern "C" void ask_to_stop(int number) {
-  // The second one ends the program at once, as the system would have.
-  if (stop_signal) std::signal(number, SIG_DFL);
+  // The first ends the training after its step, the second the program at once.
+  if (stop_signal) {
+    std::signal(number, SIG_DFL);
+    std::raise(number);
+  }
   stop_signal = number;
 }
 
@@ -30,12 +34,21 @@ double milliseconds_since(Clock::time_point start) {
 // llm.c's main.log: "s:10 tel:3.2100" for validation, "s:10 trl:3.3000 lr:0.000600 norm:1.23" for training.
 class MainLog {
  public:
+  // Throws Failure where there is a log already: it may be all that is left of another run.
   explicit MainLog(const std::string& folder) {
     if (folder.empty()) return;
     std::error_code trouble;
     std::filesystem::create_directories(folder, trouble);
-    file_.open(folder + "/main.log");
-    if (!file_) throw Failure("-o: " + folder + "/main.log cannot be written");
+    path_ = folder + "/main.log";
+    if (std::filesystem::exists(path_, trouble))
+      throw Failure("-o: " + path_ + " is there already; give another folder");
+    file_.open(path_);
+    if (!file_) throw Failure("-o: " + path_ + " cannot be written");
+  }
+  // What was begun for a training that did not begin.
+  void discard() {
+    std::error_code trouble;
+    if (file_.is_open()) std::filesystem::remove(path_, trouble);
   }
   void val(std::int64_t step, double loss) { line("s:%ld tel:%.4f\n", step, loss); }
   void train(std::int64_t step, double loss, double rate, double norm) {
@@ -49,6 +62,7 @@ class MainLog {
     std::snprintf(text, sizeof text, format, static_cast<long>(step), numbers...);
     if (file_.is_open()) file_ << text << std::flush;
   }
+  std::string path_;
   std::ofstream file_;
 };
 
@@ -84,7 +98,9 @@ class Trainer {
     model_.record = std::make_shared<Record>(model_, learning.probe(), learning.entry(),
                                              training_entry(o_, facts_, tokens_per_step_, steps));
     model_.record->wait_when_full = o_.when_full == "wait";
-    if (!open_record(model_, o_.snapshots.c_str())) throw Failure("-d: " + model_.record->problem);
+    if (open_record(model_, o_.snapshots.c_str())) return;
+    log_.discard();
+    throw Failure("-d: " + model_.record->problem);
   }
 
   void describe() const {
@@ -103,7 +119,21 @@ class Trainer {
     std::fflush(stdout);
   }
 
+  // Trains to the last step; a failure on the way is written into the run's record and thrown on.
   void run() {
+    std::signal(SIGINT, ask_to_stop);
+    std::signal(SIGTERM, ask_to_stop);
+    try {
+      steps();
+    } catch (const std::exception& error) {
+      if (model_.record) close_record("failed", error.what());
+      throw;
+    }
+    finish();
+  }
+
+ private:
+  void steps() {
     began_ = Clock::now();
     for (step_ = 0;; ++step_) {
       const Clock::time_point start = Clock::now();
@@ -126,10 +156,8 @@ class Trainer {
       busy_ms_ += gradient_ms + milliseconds_since(again);
       ++timed_;
     }
-    finish();
   }
 
- private:
   double rate() const {
     return o_.learning_rate * (o_.warmup ? std::min(1.0, static_cast<double>(step_ + 1) / o_.warmup) : 1.0);
   }
@@ -255,15 +283,19 @@ class Trainer {
     std::printf("total: %ld steps in %.2f s, %.0f tok/s with everything\n", static_cast<long>(step_), seconds,
                 static_cast<double>(step_ * tokens_per_step_) / seconds);
     if (!model_.record) return;
-    strobe_recorder*& recorder = model_.record->recorder;
+    strobe_recorder* recorder = model_.record->recorder;
     strobe_flush(recorder);
     strobe_status status{};
     strobe_get_status(recorder, &status);
     std::printf("recorded %ld snapshots, %ld skipped, %ld missed\n", static_cast<long>(status.recorded),
                 static_cast<long>(status.skipped), static_cast<long>(status.missed));
     const bool finished = step_ == steps_;
-    strobe_close(recorder, finished ? "finished" : "interrupted", finished ? nullptr : strsignal(stop_signal));
-    recorder = nullptr;
+    close_record(finished ? "finished" : "interrupted", finished ? nullptr : strsignal(stop_signal));
+  }
+
+  void close_record(const char* end, const char* reason) {
+    strobe_close(model_.record->recorder, end, reason);
+    model_.record->recorder = nullptr;
   }
 
   Options o_;
@@ -296,7 +328,29 @@ Start starting_point(const Options& o) {
   return start;
 }
 
+// How many bytes training takes on the device, and while it begins on the host beside them.
+double bytes_needed(const Config& c, double B, double T) {
+  const double rows = B * T, C = c.n_embd, F = c.mlp_width, L = c.n_layer, H = c.n_head;
+  const double parameters = static_cast<double>(total_count(parameter_shapes(c)));
+  const double forward = rows * (C + L * (8 * C + 2 * F + H * T) + C + c.padded_vocab);
+  const double backward = rows * (6 * C + F + H * T);
+  return sizeof(float) * (4 * parameters + forward + backward);
+}
+
+// Said in one line instead of being found out by the system.
+void require_memory(const Config& c, int B, int T, double free_bytes) {
+  const double needed = bytes_needed(c, B, T);
+  if (free_bytes <= 0 || needed <= free_bytes) return;
+  char text[200];
+  std::snprintf(text, sizeof text,
+                "training needs about %.1f GB of memory and %.1f GB are free; try a smaller model, -b or -t",
+                needed / 1e9, free_bytes / 1e9);
+  throw Failure(text);
+}
+
 void train(const Options& options) {
+  if (!options.snapshots.empty() && exists(options.snapshots + "/manifest.json"))
+    throw Failure("-d: " + options.snapshots + ": holds a run already; record into another folder");
   Start start = starting_point(options);
   std::unique_ptr<Learning> learning;
   std::int64_t steps = options.steps;
@@ -309,11 +363,19 @@ void train(const Options& options) {
       steps = std::max<std::int64_t>(1, tokens->batches() * batch / std::max(batch, options.tokens_per_step));
     learning = std::move(tokens);
   }
-  if (start.parameters.empty()) start.parameters = initial_parameters(start.config, options.model_seed);
   Device device(options.tf32);
+  require_memory(start.config, learning->B(), options.T, device.free_bytes());
+  if (start.parameters.empty()) start.parameters = initial_parameters(start.config, options.model_seed);
   Trainer trainer(options, device, start.config, start.parameters, *learning, steps);
   trainer.describe();
   trainer.run();
+}
+
+// One line for a terminal, whatever a file said.
+std::string plain(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  return text;
 }
 
 }  // namespace
@@ -325,12 +387,10 @@ int main(int count, char** arguments) {
       std::fputs(help_text().c_str(), stdout);
       return 0;
     }
-    std::signal(SIGINT, ask_to_stop);
-    std::signal(SIGTERM, ask_to_stop);
     train(options);
-    return 0;
+    return stop_signal ? 128 + stop_signal : 0;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "train_gpt2_fp32: %s\n", error.what());
+    std::fprintf(stderr, "train_gpt2_fp32: %s\n", plain(error.what()).c_str());
     return 1;
   }
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -243,6 +245,13 @@ BAD = {
     "--preset grok -e {checkpoint}": "need 98",
     "--preset grok -n 1 -d {shard}": "-d: ",
     "--preset grok -n 1 -o {shard}/x": "cannot be written",
+    "-i {fifo}": "is not a file",
+    "-i {shard} -e {fifo}": "no such file",
+    "-i {shard} -e {checkpoint} --layers 2": "the model comes from -e",
+    "--preset grok --vocab-size 5": "as many tokens as --modulus",
+    "--preset grok --modulus 7 --width 30000 --heads 1 --layers 4 -n 1": "GB of memory",
+    "-i {shard} --layers 16777216 --width 1048576 --heads 1 -t 4 --fc1-band 0": "more than 64 billion parameters",
+    "--preset grok --beta1 1": "give 0 to 0.9999999",
 }
 
 
@@ -260,7 +269,9 @@ def test_a_bad_argument_gives_one_line_and_an_error(program: Program, tmp_path: 
         "checkpoint_layers": _checkpoint(tmp_path / "cl.bin", layers=2),
         "checkpoint_negative": _checkpoint(tmp_path / "cn.bin", layers=-1),
         "out": tmp_path / "out",
+        "fifo": tmp_path / "fifo",
     }
+    os.mkfifo(files["fifo"])
     done = program(*line.format(**files).split())
     assert done.returncode == 1
     assert done.stdout == ""
@@ -283,7 +294,7 @@ def test_an_interrupted_run_ends_cleanly(binary: Path, tmp_path: Path) -> None:
         time.sleep(0.05)
         assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
+    assert process.wait(60) == 128 + signal.SIGTERM
     last = json.loads((tmp_path / "run" / "attempts.jsonl").read_text().splitlines()[-1])
     assert last["end"] == "interrupted"
 
@@ -294,6 +305,88 @@ def test_a_second_run_into_the_same_folder_is_refused(program: Program, tmp_path
     done = program(*flags)
     assert done.returncode == 1
     assert "holds a run already" in done.stderr
+
+
+def test_a_refused_start_leaves_the_log_of_the_first_run(program: Program, tmp_path: Path) -> None:
+    flags = ["--preset", "grok", "--modulus", 11, "-n", 1, "-b", 4, "--width", 8, "-o", tmp_path / "out"]
+    assert program(*flags, "-d", tmp_path / "run").returncode == 0
+    log = (tmp_path / "out" / "main.log").read_text()
+    assert "is there already" in program(*flags, "-d", tmp_path / "other").stderr
+    assert not (tmp_path / "other" / "manifest.json").exists()
+    assert (tmp_path / "out" / "main.log").read_text() == log
+
+
+def _damage(start: Path, manifest: dict, kind: str) -> None:  # noqa: PLR0912  (one short branch each)
+    """One thing wrong with a snapshot that a training would start from; what is not meant is kept right."""
+    data = bytearray(start.read_bytes())
+    tensors, model = manifest["snapshot"]["tensors"], manifest["model"]
+    if kind == "cut":
+        data = data[: len(data) // 2]
+    elif kind == "payload":
+        data[-70] ^= 1
+    elif kind == "step":
+        data[8] = 3
+        agreement.sign(data)
+    elif kind == "format":
+        manifest["format"] = "zip"
+    elif kind == "version":
+        manifest["version"] = 99
+    elif kind == "bytes":
+        manifest["snapshot"]["bytes"] += 64
+    elif kind == "shape":
+        tensors[0]["shape"] = [str(size) for size in tensors[0]["shape"]]
+    elif kind == "offset":
+        tensors[0]["offset"] = 128
+    elif kind == "width":
+        model["mlp_width"] = 16777215
+    elif kind == "huge":
+        model.update(n_layer=2**23, n_embd=2**21, mlp_width=2**20, fc1_band=0)
+    elif kind == "activation":
+        model["activation"] = "\x1b[31mrelu"
+    elif kind == "eps":
+        model["layernorm_eps"] = -1
+    elif kind == "eps missing":
+        del model["layernorm_eps"]
+    else:
+        manifest["run"]["name"] = "another"
+    text = json.dumps(manifest).encode()
+    if kind != "another manifest":
+        data[40:48] = agreement.fnv1a64(text).to_bytes(8, "little")
+        if kind not in ("payload", "cut"):
+            agreement.sign(data)
+        else:
+            data[60:64] = zlib.crc32(data[:60]).to_bytes(4, "little")
+    (start.parent / "manifest.json").write_bytes(text)
+    start.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    {
+        "cut": "truncated", "payload": "payload crc", "step": "another step", "format": "format",
+        "version": "version", "bytes": "not as long", "shape": "not an integer", "offset": "lies where it must not", "width": "too short",
+        "huge": "more than 64 billion", "activation": "activation is not", "eps": "layernorm_eps",
+        "eps missing": "layernorm_eps", "another manifest": "another manifest",
+    }.items(),
+)  # fmt: skip
+def test_a_damaged_snapshot_is_no_start(program: Program, tmp_path: Path, kind: str, words: str) -> None:
+    case = agreement.small_cases(tmp_path)[0]
+    start = agreement.write_start(tmp_path / "start", agreement.GPT(case.config))
+    _damage(start, json.loads((tmp_path / "start" / "manifest.json").read_bytes()), kind)
+    done = program(*case.flags, "-e", start, "-n", 1)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "\x1b" not in done.stderr
+
+
+def test_the_epsilon_of_a_start_is_the_one_that_is_used(binary: Path, tmp_path: Path) -> None:
+    case = agreement.small_cases(tmp_path, steps=2)[1]
+    case.config = dataclasses.replace(case.config, layernorm_eps=0.25)
+    start = agreement.write_start(tmp_path / "start", agreement.GPT(case.config, case.training.model_seed))
+    agreement.train(binary, case, start, tmp_path / "run")
+    assert not agreement.judge(tmp_path / "run", case).failures
+    assert json.loads((tmp_path / "run" / "manifest.json").read_bytes())["model"]["layernorm_eps"] == 0.25
 
 
 def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(program: Program, tmp_path: Path) -> None:

@@ -364,7 +364,8 @@ def _damage(start: Path, manifest: dict, kind: str) -> None:  # noqa: PLR0912  (
     ("kind", "words"),
     {
         "cut": "truncated", "payload": "payload crc", "step": "another step", "format": "format",
-        "version": "version", "bytes": "not as long", "shape": "not an integer", "offset": "lies where it must not", "width": "too short",
+        "version": "version", "bytes": "not as long", "shape": "not an integer",
+        "offset": "lies where it must not", "width": "too short",
         "huge": "more than 64 billion", "activation": "activation is not", "eps": "layernorm_eps",
         "eps missing": "layernorm_eps", "another manifest": "another manifest",
     }.items(),

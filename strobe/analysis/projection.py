@@ -31,7 +31,7 @@ def pca(points: Array, count: int = 2) -> Projection:
     axes = _axes(rows, count)
     seen = rows @ axes
     with np.errstate(invalid="ignore"):
-        explained = (seen**2).sum(axis=0) / np.einsum("nd,nd->", rows, rows)
+        explained = (seen**2).sum(axis=0) / np.vdot(rows, rows)
     return Projection(seen, axes, explained)
 
 

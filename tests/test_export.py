@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from strobe.charts.movie_frames import Sheet, plain
 from strobe.charts.tensors_file import write_safetensors
 from strobe.charts.theme import CYCLIC, DIVERGING, LIGHT, SEQUENTIAL
 from strobe.cli import app
+from strobe.commands.target import alone
 from strobe.derive.movies import Movie, Wanted
 
 STEPS = ["--steps", "0-2000"]
@@ -123,6 +125,46 @@ def test_a_file_is_not_replaced_unasked(here: Path) -> None:
     with pytest.raises(StrobeError, match="--force"):
         CliRunner().invoke(app, ["export", "gif", "weights", "grok-p97"], catch_exceptions=False)
     assert (here / "grok-p97-weights.gif").read_text() == "mine"
+
+
+def refusal(*words: str) -> str:
+    with pytest.raises(StrobeError) as refused:
+        CliRunner().invoke(app, [*words], catch_exceptions=False)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+TO_A_FILE = [
+    ("export", "gif", "weights", "grok-p97"), ("export", "safetensors", "grok-p97", "--step", "0"),
+    ("export", "csv", "grok-p97"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", TO_A_FILE)
+def test_only_regular_files_are_replaced(here: Path, words: tuple[str, ...]) -> None:
+    os.mkfifo(here / "pipe")
+    assert "not a regular file" in refusal(*words, "--out", "pipe", "--force")
+    assert (here / "pipe").is_fifo()
+    assert "not a regular file" in refusal(*words, "--out", str(here), "--force")
+    assert [path.name for path in here.iterdir()] == ["pipe"]
+
+
+@pytest.mark.parametrize("words", TO_A_FILE)
+def test_a_place_that_cannot_be_written_is_one_line(here: Path, words: tuple[str, ...]) -> None:
+    (here / "file").write_text("mine")
+    assert "cannot be written" in refusal(*words, "--out", "file/x")
+    assert "cannot be written" in refusal(*words, "--out", "/proc/strobe-export")
+    assert (here / "file").read_text() == "mine"
+
+
+def test_a_second_export_of_the_same_file_is_told_so(here: Path) -> None:
+    words = ["export", "gif", "weights", "grok-p97", *STEPS, "--out", "two.gif"]
+    with alone(here / "two.gif"):
+        assert "another export of two.gif is under way" in refusal(*words)
+        export(*words[1:-1], "other.gif")
+    assert [path.name for path in here.iterdir()] == ["other.gif"]
+    export(*words[1:])
+    assert sorted(path.name for path in here.iterdir()) == ["other.gif", "two.gif"]
 
 
 def test_an_interrupted_movie_draws_only_what_is_missing(here: Path) -> None:

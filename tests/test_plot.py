@@ -89,7 +89,7 @@ def test_a_figure_replaces_whole_or_not_at_all(here: Path, monkeypatch: pytest.M
     plot("loss", "grok-p97")
     before = (here / "grok-p97-loss.png").read_bytes()
     monkeypatch.setattr("etl.local_files.write_all", _full_disk)
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(StrobeError, match="full"):
         plot("loss", "grok-p97", "--force")
     assert (here / "grok-p97-loss.png").read_bytes() == before
     assert [path.name for path in here.iterdir() if path.is_file()] == ["grok-p97-loss.png"]
@@ -133,3 +133,11 @@ def test_a_panel_of_one_run_does_not_pass_for_one_of_two(here: Path) -> None:
         plot("gradients", "grok-p97", "other")
     plot("compare", "grok-p97", "other", "--format", "svg")
     assert "other · test" in words_of(here / "grok-p97-other-compare.svg")
+
+
+def test_a_place_that_is_no_folder_is_one_line(here: Path) -> None:
+    (here / "file").write_text("mine")
+    for out, words in {"file": "not a folder", "file/x": "cannot be written", "/proc": "cannot be written"}.items():
+        with pytest.raises(StrobeError, match=words):
+            plot("loss", "grok-p97", "--format", "svg", "--out", out)
+    assert [path.name for path in here.iterdir()] == ["file"]

@@ -13,6 +13,7 @@ from etl.errors import StrobeError
 from strobe.commands.export_csv import csv
 from strobe.commands.output import visible
 from strobe.commands.runs import RunArgument, StoreOption, find_run
+from strobe.commands.target import alone, free, writing
 
 if TYPE_CHECKING:
     from strobe.charts.movie import Frame
@@ -97,16 +98,11 @@ def safetensors(
     names = [name for name in snapshot.names if name.startswith("params/")]
     if not names:
         raise StrobeError(f"run {visible(stored.id)} recorded no parameters (section params)")
-    path = _free(out or Path(f"{stored.id}-step-{step}.safetensors"), force)
+    path = free(out or Path(f"{stored.id}-step-{step}.safetensors"), force)
     tensors = {name.partition("/")[2]: snapshot.values(name) for name in names}
-    write_safetensors(path, tensors, {"run": stored.id, "step": str(step), "writer": "strobe"})
+    with writing(path):
+        write_safetensors(path, tensors, {"run": stored.id, "step": str(step), "writer": "strobe"})
     typer.echo(f"{path}: {len(tensors)} tensors of step {step:,}")
-
-
-def _free(path: Path, force: bool) -> Path:
-    if path.exists() and not force:
-        raise StrobeError(f"{path} is there already; give another --out, or --force to replace it")
-    return path
 
 
 def _movie(run: str, wanted: Wanted, steps: str | None, store: Path | None) -> Movie:
@@ -120,7 +116,7 @@ def _movie(run: str, wanted: Wanted, steps: str | None, store: Path | None) -> M
 
 def _target(movie: Movie, out: Path | None, kind: str, force: bool) -> Path:
     tensor = f"-{movie.wanted.tensor}.{movie.wanted.layer}" if movie.wanted.tensor else ""
-    return _free(out or Path(f"{movie.run_id}-{movie.wanted.subject}{tensor}.{kind}"), force)
+    return free(out or Path(f"{movie.run_id}-{movie.wanted.subject}{tensor}.{kind}"), force)
 
 
 def _write(movie: Movie, path: Path, write: Callable[[Path, Iterable[Frame]], int]) -> None:
@@ -135,10 +131,13 @@ def _write(movie: Movie, path: Path, write: Callable[[Path, Iterable[Frame]], in
     bar = iter(track(movie.steps, "frames", console=console, transient=True, disable=not console.is_terminal))
     next(bar, None)
     temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
-        count = write(temporary, drawn(movie.steps, movie.draw, kept, lambda: next(bar, None)))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    shutil.rmtree(kept)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with alone(path), writing(path):
+        try:
+            count = write(temporary, drawn(movie.steps, movie.draw, kept, lambda: next(bar, None)))
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        shutil.rmtree(kept)
     typer.echo(f"{path}: {count} frames, {path.stat().st_size / 1e6:.1f} MB")

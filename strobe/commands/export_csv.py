@@ -11,6 +11,7 @@ import typer
 
 from strobe.commands.output import visible
 from strobe.commands.runs import RunArgument, StoreOption, find_run
+from strobe.commands.target import free, writing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,22 +96,14 @@ def _pivoted(catalogue: Catalogue, run: str, names: list[str]) -> pa.Table:
 
 
 def _write(rows: pa.Table, path: Path, force: bool) -> None:
-    from etl.errors import StrobeError
     from etl.local_files import replacing, write_all
     from strobe.rows import csv_bytes, write_csv
 
     if path == _STDOUT:
         write_csv(rows, sys.stdout)
         return
-    if path.exists() and not force:
-        raise StrobeError(f"{path} is there already; give another --out, or --force to replace it")
-    try:
-        with replacing(path) as descriptor:
-            for start in range(0, max(1, rows.num_rows), _ROWS):
-                text = csv_bytes(rows.slice(start, _ROWS))
-                write_all(descriptor, text if not start else text.partition(b"\n")[2])
-    except OSError as error:
-        raise StrobeError(
-            f"{path}: cannot be written ({error.strerror}); name a file in a folder that exists"
-        ) from None
+    with writing(free(path, force)), replacing(path) as descriptor:
+        for start in range(0, max(1, rows.num_rows), _ROWS):
+            text = csv_bytes(rows.slice(start, _ROWS))
+            write_all(descriptor, text if not start else text.partition(b"\n")[2])
     typer.echo(f"{path}: {rows.num_rows:,} rows, {rows.num_columns:,} columns")

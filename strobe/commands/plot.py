@@ -9,6 +9,7 @@ import typer
 
 from strobe.commands.output import print_json, print_table, visible
 from strobe.commands.runs import JsonOption, StoreOption, find_run
+from strobe.commands.target import free, writing
 
 if TYPE_CHECKING:
     from strobe.charts.request import Request
@@ -58,13 +59,14 @@ def _draw(panel: str, request: Request, kind: str, out: Path, force: bool) -> No
     if kind not in ("png", "svg", "pdf"):
         raise StrobeError(f"no figure of kind {visible(kind)!r}; there are png, svg, pdf")
     made = make(panel, request)
-    path = out / f"{made.name}.{kind}"
-    if path.exists() and not force:
-        raise StrobeError(f"{path} is there already; give another --out, or --force to replace it")
+    if out.exists() and not out.is_dir():
+        raise StrobeError(f"{out} is not a folder; --out names the folder that the file goes to")
+    path = free(out / f"{made.name}.{kind}", force)
     data = image(made.figure, kind)
-    out.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as descriptor:
-        write_all(descriptor, data)
+    with writing(path):
+        out.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as descriptor:
+            write_all(descriptor, data)
     for reason in made.missing:
         typer.echo(f"strobe: not drawn: {visible(reason)}", err=True)
     typer.echo(f"{path}: {len(data) / 1e3:,.0f} kB")

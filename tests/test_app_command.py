@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +17,13 @@ from strobe.cli import app
 def test_it_binds_this_machine_and_turns_writing_on(monkeypatch: pytest.MonkeyPatch) -> None:
     started: dict[str, Any] = {}
 
-    def run(command: list[str], *, env: dict[str, str], check: bool) -> subprocess.CompletedProcess[bytes]:
-        started.update(command=command, env=env)
-        return subprocess.CompletedProcess(command, 0)
+    def execute(path: str, command: list[str], env: dict[str, str]) -> None:
+        started.update(path=path, command=command, env=env)
 
-    monkeypatch.setattr("strobe.commands.app.subprocess.run", run)
+    monkeypatch.setattr("strobe.commands.app.os.execve", execute)
     result = CliRunner().invoke(app, ["app", "--store", "elsewhere", "--port", "8600", "--no-browser"])
     assert result.exit_code == 0, result.output
+    assert started["path"] == sys.executable
     command = " ".join(started["command"])
     assert "--server.address 127.0.0.1 --server.port 8600 --server.headless true" in command
     assert started["env"]["STROBE_READ_ONLY"] == "0"
@@ -29,3 +32,20 @@ def test_it_binds_this_machine_and_turns_writing_on(monkeypatch: pytest.MonkeyPa
 
 def test_a_port_that_is_none_is_refused() -> None:
     assert CliRunner().invoke(app, ["app", "--port", "0"]).exit_code == 2
+
+
+def test_a_signal_reaches_the_server(tmp_path: Path) -> None:
+    server = tmp_path / "server.py"
+    server.write_text("import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)\n")
+    code = (
+        "import sys, strobe.commands.app as it\n"
+        f"it.arguments = lambda *_: [sys.executable, {str(server)!r}]\n"
+        "it.app(None, 8501, False)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        server_pid = int(started.stdout.readline())
+        started.terminate()
+        assert started.wait(20) != 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(server_pid, 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -39,8 +38,7 @@ def app(
     environment = os.environ | {"STROBE_READ_ONLY": "0"}
     if store is not None:
         environment["STROBE_STORE"] = str(store)
-    try:
-        code = subprocess.run(arguments(port, browser), env=environment, check=False).returncode
-    except KeyboardInterrupt:
-        code = 0
-    raise typer.Exit(code)
+    command = arguments(port, browser)
+    sys.stdout.flush()
+    # In our place, not below us: a signal to this process then ends the server, and frees its port.
+    os.execve(command[0], command, environment)

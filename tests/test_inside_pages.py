@@ -22,6 +22,7 @@ from strobe.charts.moment import bars
 from strobe.derive.work import Work
 from strobe.ui import moment_files
 from strobe.ui.registry import specs
+from strobe.ui.spectrum_panels import picked
 
 
 @pytest.mark.parametrize("page", [name for name, spec in specs().items() if spec.group == "Inside the model"])
@@ -221,6 +222,11 @@ def _plain(value: object) -> object:
     if isinstance(value, dict):
         return np.frombuffer(base64.b64decode(value["bdata"]), value["dtype"])
     return value
+
+
+@pytest.mark.parametrize(("many", "numbers"), [(1, [1]), (3, [1, 2, 3]), (98, [1, 4, 8, 16, 49, 64, 98])])
+def test_the_largest_singular_value_is_always_drawn(many: int, numbers: list[int]) -> None:
+    assert picked(many) == numbers
 
 
 def test_what_is_no_residue_has_no_place_among_the_colours() -> None:

@@ -148,16 +148,22 @@ def _computed(
     return made, time.perf_counter() - started
 
 
+def picked(many: int) -> list[int]:
+    """Numbers of the singular values that are drawn, of so many: the first, and then ever fewer, as many as there are
+    colours."""
+    first, *others = sorted({1, 2, 4, 8, 16, 64, many // 2, many} & set(range(1, many + 1)))
+    return [first, *others[-(len(SERIES) - 1) :]]
+
+
 def over_training(page: Frame, matrix: Matrix) -> None:
     """A few singular values by step: the first, and then ever fewer."""
     panels.title("Singular values over training")
     many = min(matrix.shape)
-    picked = sorted({1, 2, 4, 8, 16, 64, many // 2, many} & set(range(1, many + 1)))[-len(SERIES) :]
-    picked = sorted({1, *picked})[: len(SERIES)] if len(picked) < len(SERIES) else picked
+    drawn = picked(many)
     answer = page.reader.ask(f"""SELECT step, 's' || n AS series, singular_values[n] AS value
-FROM (SELECT step, singular_values, unnest([{", ".join(map(str, picked))}]) AS n {_rows(page, matrix)})
+FROM (SELECT step, singular_values, unnest([{", ".join(map(str, drawn))}]) AS n {_rows(page, matrix)})
 ORDER BY n, step""")
-    looks = {f"s{n}": Series(f"s{_small(n)}", SERIES[k]) for k, n in enumerate(picked)}
+    looks = {f"s{n}": Series(f"s{_small(n)}", SERIES[k]) for k, n in enumerate(drawn)}
     derived_panels.lines(
         page, "spectrum_lines", answer, looks, y_title="singular value", log=True, marks=step_marks(page),
         about=f"Some of {many:,}, numbered from the largest. What stands out above the rest is what was learned.",

@@ -66,7 +66,8 @@ class UnitStates(NamedTuple):
 def unit_states(unit_active: Array) -> UnitStates:
     """How many neurons never and always have a positive pre-activation, from the share of positions: (..., neurons).
 
-    0 is dead, 1 is always on, over the probe's positions alone: a unit dead there may live elsewhere.
+    0 is dead, 1 is always on, over the positions of the shares alone (our recorders take the step's training batch):
+    a unit dead there may live elsewhere.
     """
     active = np.asarray(unit_active)
     return UnitStates((active == 0).sum(axis=-1), (active == 1).sum(axis=-1), np.isnan(active).sum(axis=-1))

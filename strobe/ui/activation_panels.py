@@ -22,10 +22,10 @@ from strobe.ui.moments import step_marks
 QUANTITIES: Final = {
     "active": (
         "Active units",
-        "share of probe positions at which a unit's pre-activation is above 0, mean of the layer",
+        "share of the training batch's positions at which a unit's pre-activation is above 0, mean of the layer",
     ),
-    "dead": ("Dead units", "units that are never active on the probe"),
-    "always_on": ("Always-on units", "units that are active at every probe position"),
+    "dead": ("Dead units", "units that are active at no position of the step's training batch"),
+    "always_on": ("Always-on units", "units that are active at every position of the step's training batch"),
     "residual_rms": ("Residual", "root mean square of the residual stream after the layer"),
     "ln1_mean": ("LayerNorm 1 mean", "mean that the first LayerNorm subtracts"),
     "ln1_rstd": ("LayerNorm 1 scale", "one over the standard deviation that the first LayerNorm sees"),

@@ -26,8 +26,7 @@ Tables make_tables() {
     for (int bit = 0; bit < 8; ++bit) tables[0][i] = times_x(tables[0][i]);
   }
   for (std::size_t t = 1; t < 8; ++t)
-    for (std::size_t i = 0; i < 256; ++i)
-      tables[t][i] = (tables[t - 1][i] >> 8) ^ tables[0][tables[t - 1][i] & 255];
+    for (std::size_t i = 0; i < 256; ++i) tables[t][i] = (tables[t - 1][i] >> 8) ^ tables[0][tables[t - 1][i] & 255];
   return tables;
 }
 

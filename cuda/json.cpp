@@ -17,13 +17,27 @@ void append_escaped(std::string& out, std::string_view text) {
     const auto byte = static_cast<unsigned char>(raw);
     constexpr const char* hex = "0123456789abcdef";
     switch (raw) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
       default:
         if (byte < 0x20) {
           out += "\\u00";
@@ -39,10 +53,18 @@ void append_escaped(std::string& out, std::string_view text) {
 
 void append(std::string& out, const Json& value) {
   switch (value.kind) {
-    case Json::Kind::null: out += "null"; break;
-    case Json::Kind::boolean: out += value.boolean ? "true" : "false"; break;
-    case Json::Kind::integer: out += value.text; break;
-    case Json::Kind::text: append_escaped(out, value.text); break;
+    case Json::Kind::null:
+      out += "null";
+      break;
+    case Json::Kind::boolean:
+      out += value.boolean ? "true" : "false";
+      break;
+    case Json::Kind::integer:
+      out += value.text;
+      break;
+    case Json::Kind::text:
+      append_escaped(out, value.text);
+      break;
     case Json::Kind::real:
       if (std::isfinite(value.real)) {
         out += python_repr(value.real);
@@ -93,8 +115,8 @@ const Json* Json::find(std::string_view key) const {
 bool Json::operator==(const Json& other) const {
   // As in Python, 1 and 1.0 are equal.
   if (kind != other.kind) {
-    const bool numbers = (kind == Kind::integer && other.kind == Kind::real) ||
-                         (kind == Kind::real && other.kind == Kind::integer);
+    const bool numbers =
+        (kind == Kind::integer && other.kind == Kind::real) || (kind == Kind::real && other.kind == Kind::integer);
     const auto value = [](const Json& x) { return x.kind == Kind::real ? x.real : to_double(x.text.c_str()); };
     return numbers && value(*this) == value(other);
   }

@@ -69,13 +69,24 @@ class Parser {
     skip();
     if (at_ >= text_.size()) return fail("ends early");
     switch (text_[at_]) {
-      case '{': return read_object(value, depth);
-      case '[': return read_array(value, depth);
-      case '"': value.kind = Json::Kind::text; return read_text(value.text);
-      case 't': value = Json(true); return word("true");
-      case 'f': value = Json(false); return word("false");
-      case 'n': value = Json(); return word("null");
-      default: return read_number(value);
+      case '{':
+        return read_object(value, depth);
+      case '[':
+        return read_array(value, depth);
+      case '"':
+        value.kind = Json::Kind::text;
+        return read_text(value.text);
+      case 't':
+        value = Json(true);
+        return word("true");
+      case 'f':
+        value = Json(false);
+        return word("false");
+      case 'n':
+        value = Json();
+        return word("null");
+      default:
+        return read_number(value);
     }
   }
 

@@ -11,7 +11,7 @@ namespace strobe {
 
 namespace {
 
-constexpr std::size_t kMaxName = 16'384;        // characters
+constexpr std::size_t kMaxName = 16'384;          // characters
 constexpr std::ptrdiff_t kMaxValues = 2'500'000;  // commas and opening brackets
 constexpr std::int64_t kMaxLayers = 32'767;       // the tables' SMALLINT
 constexpr const char* kDtypes = "float32, float64, float16, bfloat16, int8, int32, int64, uint8";

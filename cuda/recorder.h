@@ -45,12 +45,12 @@ typedef struct strobe_memory {
   void* context;
   int (*allocate)(void* context, size_t bytes, void** out);  // host memory that copies are fast to
   void (*release)(void* context, void* memory);
-  int (*make_ticket)(void* context, void** out);               // once a slot
-  int (*begin)(void* context, void* stream, void* ticket);     // what `stream` was given so far precedes the copies
+  int (*make_ticket)(void* context, void** out);            // once a slot
+  int (*begin)(void* context, void* stream, void* ticket);  // what `stream` was given so far precedes the copies
   int (*copy)(void* context, void* to, const void* from, size_t bytes);
-  int (*end)(void* context, void* stream, void* ticket);       // what `stream` is given from here follows them
-  int (*wait)(void* context, void* ticket, double* copy_ms);   // on the writer thread, until they have arrived; gives
-                                                               // the time that they kept the device busy, or 0
+  int (*end)(void* context, void* stream, void* ticket);      // what `stream` is given from here follows them
+  int (*wait)(void* context, void* ticket, double* copy_ms);  // on the writer thread, until they have arrived; gives
+                                                              // the time that they kept the device busy, or 0
   void (*drop_ticket)(void* context, void* ticket);
   void (*close)(void* context);
   const char* (*describe)(int code);
@@ -61,15 +61,15 @@ typedef struct strobe_memory {
 int strobe_cuda_memory(strobe_memory* out);
 
 typedef struct strobe_options {
-  const char* folder;           // the run's; made when it is not there
-  const char* name;             // NULL: the folder's
-  const char* model;            // JSON objects for the manifest; NULL: {"family":"other"}, {} and {}
+  const char* folder;  // the run's; made when it is not there
+  const char* name;    // NULL: the folder's
+  const char* model;   // JSON objects for the manifest; NULL: {"family":"other"}, {} and {}
   const char* task;
   const char* training;
-  const char* writer;           // NULL: "strobe (c++)"
-  const char* const* scalars;   // names that stand in every snapshot; NULL: those of the snapshot format
+  const char* writer;          // NULL: "strobe (c++)"
+  const char* const* scalars;  // names that stand in every snapshot; NULL: those of the snapshot format
   int n_scalars;
-  int resume;                   // 1: go on with the run that is there, as its next attempt, from `step` on
+  int resume;  // 1: go on with the run that is there, as its next attempt, from `step` on
   int64_t step;
   int queue;                    // snapshots that may wait for the disk; 0 means 2
   int wait_when_full;           // 0: a snapshot that finds the queue full is skipped and counted; 1: training waits
@@ -97,8 +97,8 @@ void strobe_flush(strobe_recorder* recorder);
 
 typedef struct strobe_status {
   int64_t recorded, skipped, missed, lost_lines;
-  double copy_ms;   // of the last snapshot: what its call took
-  double write_ms;  // of the last snapshot: norms, checksum and file, on the writer thread
+  double copy_ms;        // of the last snapshot: what its call took
+  double write_ms;       // of the last snapshot: norms, checksum and file, on the writer thread
   char last_error[256];  // why the last one that was missed was missed, or ""
 } strobe_status;
 

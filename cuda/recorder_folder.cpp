@@ -78,8 +78,9 @@ std::string RunFolder::name() const { return path_.substr(path_.rfind('/') + 1);
 bool RunFolder::meet(const Json& manifest, bool resume, std::string& why) {
   is_new_ = !exists(path_ + "/" + kManifest);
   if (!is_new_ && !resume)
-    return refuse("holds a run already (" + std::to_string(files_) +
-                      " snapshots); resume it or record into another folder", why);
+    return refuse(
+        "holds a run already (" + std::to_string(files_) + " snapshots); resume it or record into another folder",
+        why);
   if (is_new_ && (files_ || exists(path_ + "/metrics.jsonl")))
     return refuse("holds a run without manifest.json; record into another folder", why);
   if (is_new_ && resume) return refuse("holds no run to resume; start it without resume", why);

@@ -6,10 +6,11 @@ namespace strobe {
 
 namespace {
 
-constexpr const char* kScalars[] = {
-    "train_loss",      "val_loss",    "train_accuracy", "val_accuracy",      "learning_rate",
-    "grad_norm",       "grad_clip_scale", "tokens_seen", "step_time_ms",     "tokens_per_second",
-    "mfu",             "memory_allocated_bytes",        "memory_peak_bytes", "recorder_ms"};
+constexpr const char* kScalars[] = {"train_loss",        "val_loss",      "train_accuracy",
+                                    "val_accuracy",      "learning_rate", "grad_norm",
+                                    "grad_clip_scale",   "tokens_seen",   "step_time_ms",
+                                    "tokens_per_second", "mfu",           "memory_allocated_bytes",
+                                    "memory_peak_bytes", "recorder_ms"};
 constexpr int kDefaultScalars = sizeof kScalars / sizeof *kScalars;
 
 std::string or_empty(const char* text) { return text ? text : ""; }

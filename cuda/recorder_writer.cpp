@@ -18,7 +18,6 @@ constexpr auto kFlushEvery = std::chrono::milliseconds(250);
 constexpr std::size_t kMaxLines = 200'000;
 constexpr std::size_t kMaxMessages = 5;
 
-
 // Until it goes, threads that are started take no signals: those are for the training's own threads. Faults stay.
 class NoSignals {
  public:

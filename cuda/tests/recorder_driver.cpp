@@ -148,7 +148,10 @@ class Driver {
     } else if (name == "gate") {
       set_gate(arguments.at(1));
     } else if (name == "gate_counts") {
-      return Json::object().set("slots", gate.live_slots).set("tickets", gate.live_tickets).set("closed", gate.closed);
+      return Json::object()
+          .set("slots", gate.live_slots)
+          .set("tickets", gate.live_tickets)
+          .set("closed", gate.closed);
     } else {
       return system(name, arguments);
     }
@@ -159,7 +162,8 @@ class Driver {
   // What has to do with this process, or with one function alone.
   Json system(const std::string& name, const std::vector<Json>& arguments) {
     if (name == "fork") return in_a_child();
-    if (name == "uid") return Json(::setgid(65534) != 0 || ::setuid(static_cast<uid_t>(whole(&arguments.at(1)))) != 0);
+    if (name == "uid")
+      return Json(::setgid(65534) != 0 || ::setuid(static_cast<uid_t>(whole(&arguments.at(1)))) != 0);
     if (name == "fail") return fail(arguments.at(1).text, whole(&arguments.at(2)), whole(&arguments.at(3)));
     if (name == "short_writes") return failing::most = static_cast<std::size_t>(whole(&arguments.at(1))), Json();
     if (name == "fsize") {
@@ -179,7 +183,8 @@ class Driver {
     if (name == "crc") {
       const std::vector<char> bytes = read_file(arguments.at(1).text);
       const auto cut = std::min(bytes.size(), static_cast<std::size_t>(whole(&arguments.at(2))));
-      return Json(std::uint64_t{strobe::crc32(bytes.data() + cut, bytes.size() - cut, strobe::crc32(bytes.data(), cut))});
+      return Json(
+          std::uint64_t{strobe::crc32(bytes.data() + cut, bytes.size() - cut, strobe::crc32(bytes.data(), cut))});
     }
     std::fprintf(stderr, "no command %s\n", name.c_str());
     std::abort();

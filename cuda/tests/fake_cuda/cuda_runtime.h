@@ -78,10 +78,10 @@ struct Event {
 // The one device, and what the test wants of it.
 struct Device {
   std::mutex mutex;
-  int calls = 0;         // that may fail
-  int fail_at = -1;      // the call that fails, counted from 0; -1: none
-  int live = 0;          // streams, events and host allocations that were not given back
-  int last_error = 0;    // what cudaGetLastError would say
+  int calls = 0;          // that may fail
+  int fail_at = -1;       // the call that fails, counted from 0; -1: none
+  int live = 0;           // streams, events and host allocations that were not given back
+  int last_error = 0;     // what cudaGetLastError would say
   std::size_t bytes = 0;  // copied
 };
 

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from make_run import make_run
 from typer.testing import CliRunner
 
+from etl.errors import StrobeError
 from etl.files import Files
 from etl.ingest import ingest
 from etl.load import read_pointer
@@ -21,6 +23,8 @@ from etl.run import Run
 from etl.snapshot import SnapshotWriter, place
 from etl.store import Store
 from strobe.analysis.definitions import DEFINITIONS
+from strobe.charts.figures import make
+from strobe.charts.request import Request
 from strobe.cli import app
 from strobe.derive.work import ANALYSES, Work, stale
 
@@ -273,3 +277,31 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(tmp_path: Path, kills: int
     for table in ANALYSES:
         sql = f"SELECT * FROM {table} ORDER BY ALL"
         assert Store(tmp_path / "store").sql(sql).equals(Store(tmp_path / "calm" / "store").sql(sql))
+
+
+def test_what_can_never_be_is_said_by_analyses_and_figures(tmp_path: Path) -> None:
+    bare = make_run(tmp_path / "bare")
+    for path in Run(bare).current().values():
+        (bare / path).unlink()
+    ingest([run_folder(tmp_path / "text", task={"kind": "text"}), bare], tmp_path / "store")
+    store = Store(tmp_path / "store")
+    for run, panel, reason in (
+        ("planted", "fourier", "not modular addition"), ("bare", "heads", "no snapshots"),
+        ("bare", "attention", "recorded no snapshots"),
+    ):  # fmt: skip
+        with pytest.raises(StrobeError, match=reason):
+            make(panel, Request(store, [run]))
+    report = Work(store, store.run("bare")).do()
+    assert not {"spectra", "heads", "fourier"} & set(report.computed)
+    assert report.skipped["spectra"] == "the run has no snapshots to analyse"
+    with pytest.raises(StrobeError, match="at those steps; the run has 3: from 0 to 200"):
+        work(store).do(steps=[7])
+
+
+def test_only_transitions_that_were_reached_are_counted(tmp_path: Path) -> None:
+    ingest([make_run(tmp_path / "text")], tmp_path / "store")
+    store = Store(tmp_path / "store")
+    found = Work(store, store.run("text")).do(["transitions"]).computed["transitions"]
+    steps = store.sql("SELECT step FROM transitions WHERE run = 'text'")["step"]
+    assert steps.null_count > 0
+    assert found == len(steps) - steps.null_count

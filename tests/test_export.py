@@ -108,6 +108,7 @@ def test_every_dtype_survives(here: Path) -> None:
         (["gif", "magic", "grok-p97"], "there are attention, embedding, weights"),
         (["gif", "weights", "grok-p97", "--tensor", "nope"], "no params/nope; there are attprojw"),
         (["gif", "weights", "grok-p97", "--layer", "7"], "has 1 layers"),
+        (["gif", "weights", "grok-p97", "--tensor", "wte", "--layer", "3"], "wte has no layers"),
         (["gif", "embedding", "grok-p97", "--tensor", "qkvw"], "cannot be drawn as embedding"),
         (["gif", "attention", "grok-p97", "--metric", "nope"], "has no metric 'nope'"),
         (["gif", "attention", "grok-p97", "--steps", "1"], "the run has 28"),

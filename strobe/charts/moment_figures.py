@@ -64,6 +64,8 @@ def weights(request: Request) -> moment.Matrix:
     stored = np.asarray(request.values(snapshot, f"params/{name}"), np.float32)
     if stored.ndim not in (2, 3) or (stored.ndim == 3 and request.layer >= len(stored)):
         raise StrobeError(f"{name} has shape {stored.shape}: it has no matrix of layer {request.layer}")
+    if stored.ndim == 2:
+        _no_layer(name, request.layer)
     whole = stored[request.layer] if stored.ndim == 3 else stored
     cells, bins = binned(whole)
     finite = np.abs(cells[np.isfinite(cells)])
@@ -76,6 +78,12 @@ def weights(request: Request) -> moment.Matrix:
     return moment.Matrix(cells, reach, f"{label}, weight", (dims[0], dims[1]), bins, caption=about)
 
 
+def _no_layer(name: str, layer: int) -> None:
+    """Raises StrobeError for a layer other than the 0 that stands for none."""
+    if layer:
+        raise StrobeError(f"{name} has no layers, so no layer {layer}; leave --layer out")
+
+
 def _first_matrix(names: list[str]) -> str:
     there = [name.partition("/")[2] for name in names if name.startswith("params/")]
     known = next((name for name in ("fcw", "qkvw", "wte") if name in there), None)
@@ -84,10 +92,25 @@ def _first_matrix(names: list[str]) -> str:
     return known
 
 
+def _asked_for(request: Request, tensor: str) -> None:
+    """Raises StrobeError where spectra are stored, but none of this matrix."""
+    there = request.rows("SELECT DISTINCT tensor, layer FROM spectra WHERE run = $1 AND part = 'whole'").to_pylist()
+    layers = [row["layer"] for row in there if row["tensor"] == tensor]
+    if there and not layers:
+        names = ", ".join(sorted({row["tensor"] for row in there})[:12])
+        raise StrobeError(f"there are no singular values of {tensor!r:.60}; there are those of {names}")
+    if layers == [None]:
+        _no_layer(tensor, request.layer)
+    elif layers and request.layer not in layers:
+        raise StrobeError(f"{tensor} has {len(layers)} layers; --layer counts from 0")
+
+
 def spectrum(request: Request) -> Curves:
     """Singular values of one weight matrix (--tensor, --layer), greatest first, on a log axis."""
     tensor = request.tensor or "fcw"
+    _asked_for(request, tensor)
     rows = request.found(
+        "spectra",
         """SELECT step, layer, singular_values FROM spectra WHERE run = $1 AND tensor = $2 AND part = 'whole'
 AND head IS NULL AND coalesce(layer, $3) = $3 AND ($4 IS NULL OR step <= $4) ORDER BY step DESC LIMIT 1""",
         tensor, request.layer, request.step,
@@ -103,6 +126,7 @@ AND head IS NULL AND coalesce(layer, $3) = $3 AND ($4 IS NULL OR step <= $4) ORD
 def frequencies(request: Request) -> moment.Bars:
     """The norm of each frequency of the embedding."""
     rows = request.found(
+        "fourier",
         """SELECT frequency, sqrt(sum(value * value)) AS value FROM fourier WHERE run = $1 AND site = 'embedding'
 AND frequency > 0 AND step = (SELECT max(step) FROM fourier WHERE run = $1 AND ($2 IS NULL OR step <= $2))
 GROUP BY frequency ORDER BY frequency""",

@@ -39,10 +39,15 @@ class Request:
         """The answer to trusted SQL with $1 = the first run."""
         return self.store.sql(sql, [self.run, *params])
 
-    def found(self, sql: str, *params: object) -> pa.Table:
-        """`rows` of a derived table. Raises StrobeError, naming the command that fills it, where there are none."""
+    def found(self, derived: str, sql: str, *params: object) -> pa.Table:
+        """`rows` of the table `derived`. Raises StrobeError where there are none: why the run can never have them, or
+        the command that fills the table."""
+        from strobe.derive.work import why_never
+
         table = self.rows(sql, *params)
         if not table.num_rows:
+            if reason := why_never(self.store.run(self.run), derived):
+                raise StrobeError(reason)
             raise StrobeError(f"nothing derived yet; `strobe analyze {self.run}` fills it where the run has it")
         return table
 
@@ -51,7 +56,8 @@ class Request:
         stored = self.store.run(self.run)
         steps = stored.steps()
         if not steps:
-            raise StrobeError("its snapshots are not on this machine")
+            ever = self.rows("SELECT count(*) AS n FROM snapshots WHERE run = $1")["n"][0].as_py()
+            raise StrobeError("its snapshots are not on this machine" if ever else "it recorded no snapshots")
         return stored.at(steps[-1] if self.step is None else self.step, nearest=True)
 
     def values(self, snapshot: Snapshot, name: str) -> Any:

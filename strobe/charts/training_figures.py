@@ -71,9 +71,13 @@ WHERE run = $1 AND section = 'grads' AND l2 > 0 AND isfinite(l2) ORDER BY tensor
 
 def fourier(request: Request) -> Heatmap:
     """The norm of each frequency of the embedding, by snapshot."""
-    table = request.found("""SELECT frequency::VARCHAR AS row, step, sqrt(sum(value * value)) AS value FROM fourier
+    table = request.found(
+        "fourier",
+        """SELECT frequency::VARCHAR AS row, step, sqrt(sum(value * value)) AS value
+FROM fourier
 WHERE run = $1 AND site = 'embedding' AND frequency > 0 GROUP BY frequency, step HAVING value > 0
-ORDER BY frequency, step""")
+ORDER BY frequency, step""",
+    )
     return _heat(table, "norm of the frequency", "frequency")
 
 
@@ -88,15 +92,22 @@ def progress(request: Request) -> Curves:
         "full_loss val": Series("test", TEST), "full_loss train": Series("train", TRAIN),
         "restricted_loss all": Series("restricted", SERIES[2]), "excluded_loss train": Series("excluded", SERIES[5]),
     }  # fmt: skip
-    table = request.found("""SELECT measure || ' ' || split AS series, step::DOUBLE AS x, value AS y FROM progress
-WHERE run = $1 AND frequency IS NULL AND split IS NOT NULL AND value > 0 ORDER BY series, step""")
+    table = request.found(
+        "progress",
+        """SELECT measure || ' ' || split AS series, step::DOUBLE AS x, value AS y
+FROM progress WHERE run = $1 AND frequency IS NULL AND split IS NOT NULL AND value > 0 ORDER BY series, step""",
+    )
     return _lines(request, table, looks, "loss (nats)", log=True)
 
 
 def heads(request: Request) -> Curves:
     """The weight of every attention head on the previous token, by snapshot."""
-    table = request.found("""SELECT 'L' || layer || ' H' || head AS series, step::DOUBLE AS x, previous_token AS y
-FROM heads WHERE run = $1 AND previous_token IS NOT NULL ORDER BY layer, head, step""")
+    table = request.found(
+        "heads",
+        """SELECT 'L' || layer || ' H' || head AS series, step::DOUBLE AS x,
+previous_token AS y
+FROM heads WHERE run = $1 AND previous_token IS NOT NULL ORDER BY layer, head, step""",
+    )
     names = list(dict.fromkeys(table["series"].to_pylist()))
     looks = {name: Series(name, SERIES[k % 7], dash=k >= 7) for k, name in enumerate(names)}
     return _lines(request, table, looks, "weight on the previous token", log=False)
@@ -104,9 +115,12 @@ FROM heads WHERE run = $1 AND previous_token IS NOT NULL ORDER BY layer, head, s
 
 def ranks(request: Request) -> Curves:
     """Participation ratio of the singular values of every whole matrix, by snapshot."""
-    table = request.found("""SELECT tensor || coalesce('.' || layer, '') AS series, step::DOUBLE AS x,
+    table = request.found(
+        "spectra",
+        """SELECT tensor || coalesce('.' || layer, '') AS series, step::DOUBLE AS x,
 participation_ratio::DOUBLE AS y FROM spectra WHERE run = $1 AND part = 'whole' AND head IS NULL
-AND participation_ratio IS NOT NULL ORDER BY tensor, layer, step""")
+AND participation_ratio IS NOT NULL ORDER BY tensor, layer, step""",
+    )
     names = list(dict.fromkeys(table["series"].to_pylist()))[:14]
     looks = {name: Series(name, SERIES[k % 7], dash=k >= 7) for k, name in enumerate(names)}
     return _lines(request, table, looks, "participation ratio", log=False)

@@ -86,7 +86,8 @@ class Movie:
     @property
     def title(self) -> str:
         """What the movie shows, in words."""
-        layer = f", layer {self.wanted.layer}" if self.wanted.subject == "weights" else ""
+        layered = self.wanted.subject == "weights" and len(self._shape) == 3
+        layer = f", layer {self.wanted.layer}" if layered else ""
         return f"{self.run_id}: {self.tensor.partition('/')[2]}{layer}"
 
     @property
@@ -115,6 +116,8 @@ class Movie:
             raise StrobeError(f"{self.tensor} has shape {shape}: it cannot be drawn as {self.wanted.subject}")
         if self.wanted.subject == "weights" and len(shape) == 3 and self.wanted.layer >= shape[0]:
             raise StrobeError(f"{self.tensor} has {shape[0]} layers; --layer counts from 0")
+        if self.wanted.subject == "weights" and len(shape) == 2 and self.wanted.layer:
+            raise StrobeError(f"{self.tensor} has no layers, so no layer {self.wanted.layer}; leave --layer out")
         return list(shape)
 
     def _at(self, step: int) -> Snapshot:

@@ -106,8 +106,7 @@ def _frequency_row(step: int, site: str, frequency: int, kind: str, value: float
 
 def heads(subject: Subject, step: int) -> list[Row]:
     """Six scores of every attention head."""
-    if "att" not in subject.names("attention"):
-        raise NotApplicableError("the snapshots hold no attention (section attention)")
+    subject.require("heads")
     snapshot = subject.at(step)
     tokens = np.asarray(snapshot["probe/tokens"]) if "tokens" in subject.names("probe") else None
     scores = attention.head_scores(np.asarray(snapshot.values("attention/att"), np.float64), tokens)

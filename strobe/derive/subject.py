@@ -51,6 +51,19 @@ class Subject:
         tensors = self.run.manifest.raw["snapshot"]["tensors"]
         return [tensor["name"].partition("/")[2] for tensor in tensors if tensor["section"] == section]
 
+    def require(self, table: str) -> None:
+        """Raises NotApplicableError where the manifest already tells that the run cannot have a derived table."""
+        if not self.steps:
+            raise NotApplicableError("the run has no snapshots to analyse")
+        if table == "spectra" and not self.names("params"):
+            raise NotApplicableError("the snapshots hold no weight matrices (section params)")
+        if table == "heads" and "att" not in self.names("attention"):
+            raise NotApplicableError("the snapshots hold no attention (section attention)")
+        if table in ("fourier", "neurons", "progress"):
+            _ = self.modular
+        if table in ("neurons", "progress"):
+            _ = self.architecture
+
     @cached_property
     def modular(self) -> ModularAddition:
         """Inputs and split of the modular addition. Raises NotApplicableError for any other task."""

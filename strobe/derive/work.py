@@ -91,6 +91,17 @@ def stale(stored: StoredRun, table: str) -> list[int]:
     return sorted(outdated | (there & subject.superseded))
 
 
+def why_never(stored: StoredRun, table: str) -> str:
+    """Why a run cannot have a derived table, as an analysis would say it; "" where nothing speaks against it."""
+    if stored.folder is None:
+        return ""
+    try:
+        Subject(Run(stored.folder)).require(table)
+    except StrobeError as error:
+        return str(error)
+    return ""
+
+
 class Work:
     """The analyses of one run, under its lock only while committing: an ingest may go on beside it."""
 
@@ -106,9 +117,14 @@ class Work:
         self.report = Report(stored.id)
 
     def do(self, only: Sequence[str] = ANALYSES, steps: Iterable[int] | None = None) -> Report:
-        """Bring the tables `only` up to date, for all snapshots or those of `steps`."""
+        """Bring the tables `only` up to date, for all snapshots or those of `steps`. Raises StrobeError where the run
+        has a snapshot at none of those."""
+        there = self.subject.steps
+        if steps is not None and not set(steps) & set(there):
+            around = f"from {there[0]:,} to {there[-1]:,}" if there else "none at all"
+            raise StrobeError(f"no snapshot to analyse at those steps; the run has {len(there):,}: {around}")
         self._drop_superseded([table for table in DERIVED if table in only])
-        chosen = self.subject.steps if steps is None else sorted(set(steps) & set(self.subject.steps))
+        chosen = there if steps is None else sorted(set(steps) & set(there))
         # Table by table inside a chunk, so that neurons and progress share one forward pass.
         todo = {table: missing for table in DERIVED if table in only and (missing := self._todo(table, chosen))}
         every = sorted({step for missing in todo.values() for step in missing})
@@ -138,6 +154,7 @@ class Work:
         """Step -> stamp of the snapshots to compute; a table that cannot be is remembered as skipped."""
         self.report.computed[table] = 0
         try:
+            self.subject.require(table)
             wanted = stamps(self.subject, table, chosen)
         except NotApplicableError as error:
             self._skip(table, error)
@@ -230,7 +247,8 @@ class Work:
             )
             new = commit(self.files, pointer, {"transitions": written}, pointer.state | {"derived": derived})
             remove_unnamed(self.files, new, keep=pointer)
-        self.report.computed["transitions"] = len(rows)
+        # A milestone that was never reached has a row as well, which says so.
+        self.report.computed["transitions"] = sum(row["step"] is not None for row in rows)
 
 
 def as_table(table: str, rows: Sequence[Row]) -> pa.Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -87,7 +88,7 @@ def test_a_run_not_analysed_yet_says_how_and_the_button_does_it(
     at.button(key="analyse").click().run()
     assert not at.exception
     assert not at.info
-    assert "6 of 6 neurons specialise (share at least 0.85) on 1 key frequencies: 3." in text_of(at)
+    assert "6 of 6 neurons specialise (share at least 0.85) on 1 key frequency: 3." in text_of(at)
     assert "analyse" not in [button.key for button in at.button]
 
 
@@ -239,3 +240,14 @@ def test_what_is_no_residue_has_no_place_among_the_colours() -> None:
     once, seven = token_colours(labels), token_colours(labels, 7)
     assert (seven[1] == once[7]).all()
     assert (seven[97] == once[97]).all()
+
+
+def test_what_rows_and_columns_are_and_where_snapshots_went(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    gone = make_run(tmp_path / "runs" / "gone")
+    ingest([gone, make_run(tmp_path / "runs" / "there")], tmp_path / "store")
+    at = opened("weights", monkeypatch, tmp_path / "store", run="there", matrix="wte")
+    assert "20 rows (tokens) by 16 columns (channels)." in text_of(at)
+    shutil.rmtree(gone)
+    at = opened("weights", monkeypatch, tmp_path / "store", run="gone")
+    assert "not where they were" in text_of(at)
+    assert "section “params”" not in text_of(at)

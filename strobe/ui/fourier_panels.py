@@ -56,7 +56,8 @@ WHERE run = {literal(page.run)} AND frequency IS NULL
     parts = [
         f"{count(neurons['special'])} of {count(neurons['n'])} neurons specialise (share at least {SPECIALISED})"
     ]
-    parts[0] += f" on {len(found)} key frequencies: {', '.join(map(str, found))}." if found else "; no key frequency."
+    name = "frequency" if len(found) == 1 else "frequencies"
+    parts[0] += f" on {len(found)} key {name}: {', '.join(map(str, found))}." if found else "; no key frequency."
     if found:
         parts.append(
             f"With those alone the loss is {number(losses.get(('restricted_loss', 'all')))} nats "

@@ -121,7 +121,7 @@ def offer(name: str, options: Sequence[str], default: str) -> None:
     if asked is not None and asked[0] in options:
         st.session_state[name] = asked[0]
     elif asked is not None:
-        note(f"The link asks for {name} {_short(asked[0])!r}; there is {', '.join(map(visible, options))}.")
+        note(f"The link asks for {name} {_short(asked[0])!r}; it can be {', '.join(map(visible, options))}.")
     if st.session_state.get(name) not in options:
         st.session_state[name] = default
 

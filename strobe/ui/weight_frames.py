@@ -38,6 +38,8 @@ class Matrix:
     name: str
     layer: int | None
     shape: tuple[int, int]
+    dims: tuple[str, str] = ("out", "in")
+    """Names of the rows' and the columns' dimension, as the manifest has them."""
 
     @property
     def label(self) -> str:
@@ -101,7 +103,8 @@ def _matrices(key: str, version: str, run: str, _page: Frame) -> list[Matrix]:
         name, shape, layered = tensor["name"].partition("/")[2], tensor["shape"], tensor["dims"][0] == "layer"
         if len(shape) - layered == 2:
             layers = range(shape[0]) if layered else [None]
-            found += [Matrix(name, layer, (shape[-2], shape[-1])) for layer in layers]
+            dims = (str(tensor["dims"][-2]), str(tensor["dims"][-1]))
+            found += [Matrix(name, layer, (shape[-2], shape[-1]), dims) for layer in layers]
     return found
 
 

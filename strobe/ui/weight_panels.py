@@ -5,7 +5,7 @@ The step under the cursor is read and shown first; the other snapshots follow on
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -27,21 +27,42 @@ from strobe.ui import (
 )
 from strobe.ui.at_once import Later, at_once, follow_server, settled
 from strobe.ui.frame import Frame
+from strobe.ui.frames import snapshots_of
 from strobe.ui.text import number, size
 from strobe.ui.weight_frames import Histograms, Matrix, WeightFrames, matrices
+
+_AXES: Final = {
+    "out": "outputs", "in": "inputs", "token": "tokens", "channel": "channels", "position": "positions",
+}  # fmt: skip
+"""What the dimensions of a matrix count; a name that is not here speaks for itself."""
+
+
+def _axes(matrix: Matrix) -> tuple[str, str]:
+    row, column = matrix.dims
+    return f"row ({row})", f"column ({column})"
 
 
 def pick(page: Frame) -> Matrix | None:
     """The matrix that was chosen, from a select box; None, with a reason on the page, where there is none."""
     found = {matrix.label: matrix for matrix in matrices(page)} if page.steps else {}
     if not found:
-        panels.caption("This run has no weight matrices to show: record snapshots with the section “params”.")
+        panels.caption(_why_none(page))
         return None
     first = next((name for name in found if name.startswith("fcw")), next(iter(found)))
     names = [first, *(name for name in found if name != first)]
     state.offer("matrix", names, first)
     st.selectbox("Matrix", sorted(names), key="matrix", persist_state="session", width=220)
     return found[state.remember("matrix", st.session_state["matrix"], first)]
+
+
+def _why_none(page: Frame) -> str:
+    files = snapshots_of(page, page.run)
+    if page.steps and (files is None or not files.current()):
+        return (
+            "The snapshots of this run are not where they were, so there is no weight matrix to show. Put its folder "
+            f"back, or ingest it from where it is now; `strobe show {page.run}` names the folder."
+        )
+    return "This run has no weight matrices to show: record snapshots with the section “params”."
 
 
 def matrix_at_once(page: Frame, matrix: Matrix, *, key: str = "weights", tallest: int = 420) -> Later:
@@ -93,14 +114,15 @@ def _tools(page: Frame, matrix: Matrix, found: WeightFrames, key: str, text: str
         })  # fmt: skip
 
     def figure(at: int) -> moment.Matrix:
-        return moment.Matrix(values(at), found.reach, matrix.label, ("row (output)", "column (input)"), found.bins)
+        return moment.Matrix(values(at), found.reach, matrix.label, _axes(matrix), found.bins)
 
     source = f"-- read from the snapshot under the cursor: params/{matrix.name}, to one part in 127"
     moment_files.draw(page, key, text, found.steps, source, table, figure)
 
 
 def _words(page: Frame, matrix: Matrix, found: WeightFrames, whole: bool) -> str:
-    text = f"{matrix.shape[0]:,} rows (outputs) by {matrix.shape[1]:,} columns (inputs)."
+    rows, columns = (_AXES.get(dim, dim) for dim in matrix.dims)
+    text = f"{matrix.shape[0]:,} rows ({rows}) by {matrix.shape[1]:,} columns ({columns})."
     if found.bins != (1, 1):
         text += f" Each cell is the mean of {found.bins[0]} by {found.bins[1]} weights."
     if not whole:

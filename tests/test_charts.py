@@ -23,7 +23,7 @@ from strobe.charts.curves import Mark, Series, curves, tensor_heatmap
 from strobe.ui import queries
 from strobe.ui.frames import window
 from strobe.ui.tensor_panel import shades
-from strobe.ui.text import age, inert, number, size, thinned, visible
+from strobe.ui.text import age, ends, inert, number, size, thinned, visible
 
 ROOT = Path(__file__).resolve().parents[1]
 NASTY = '<img src=x> "quoted" $x$ :red[y]'
@@ -310,3 +310,11 @@ def test_one_moment_is_data_and_a_figure() -> None:
                moment.bars(["1", "2"], [0.5, 2.0], x_title="frequency", y_title="norm")]  # fmt: skip
     for figure in figures:
         assert export.image(figure, "svg").startswith(b"<svg")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(0.05901, 0.05934, ("0.0590", "0.0593")), (1, 2, ("1.0", "2.0")), (3, 3, ("3.0", "3.0"))],
+)
+def test_the_ends_of_a_scale_are_told_apart(low: float, high: float, words: tuple[str, str]) -> None:
+    assert ends(low, high) == words

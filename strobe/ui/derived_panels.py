@@ -17,7 +17,7 @@ from strobe.ui import panels
 from strobe.ui.data import Answer, literal
 from strobe.ui.frame import Frame
 from strobe.ui.tensor_panel import shades
-from strobe.ui.text import inert, number
+from strobe.ui.text import ends, inert
 
 
 def ready(page: Frame, tables: Sequence[str]) -> bool:
@@ -140,13 +140,13 @@ def grid(
     column = np.searchsorted(steps, table["step"].to_numpy())
     exact[at[known], column[known]] = table["value"].cast("float32").fill_null(np.nan).to_numpy()[known]
     colours, low, high = (_signed if signed else shades)(exact.astype(np.float64))
+    least, most = ends(low, high)
     header = {
         "kind": "grid", "subject": f"{key} {page.run}", "run": page.run, "follows": False, "steps": page.steps,
         "alt": f"{quantity}: {len(rows)} rows by {len(steps)} snapshots", "rows": list(rows),
         "columns": steps.tolist(), "row_height": row_height, "picked": [],
         "map": "diverging" if signed else "sequential", "quantity": quantity,
-        "low": number(low, 2) if np.isfinite(low) else "no value above 0",
-        "high": number(high, 2) if np.isfinite(high) else "",
+        "low": least if np.isfinite(low) else "no value above 0", "high": most if np.isfinite(high) else "",
     }  # fmt: skip
     panels.show(key, header, {"values": colours, "exact": exact}, on_picked_change=lambda: None)
 

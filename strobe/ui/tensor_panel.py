@@ -15,7 +15,7 @@ from strobe.charts.theme import SERIES
 from strobe.ui import panels, queries, state
 from strobe.ui.data import Answer
 from strobe.ui.frame import Frame
-from strobe.ui.text import number
+from strobe.ui.text import ends
 
 _ORDER: Final = (
     "wte", "wpe", "ln1w", "ln1b", "qkvw", "qkvb", "attprojw", "attprojb", "ln2w", "ln2b", "fcw", "fcb", "fcprojw",
@@ -149,14 +149,14 @@ def _first_rows(matrix: Matrix) -> list[str]:
 def _heatmap(page: Frame, name: str, matrix: Matrix, picked: list[str]) -> None:
     quantity = queries.QUANTITIES[name]
     colours, low, high = shades(matrix.values)
+    least, most = ends(low, high)
     header = {
         "kind": "grid", "subject": f"{name} {page.run}", "run": page.run, "follows": False, "steps": page.steps,
         "alt": f"{quantity.explains}: {len(matrix.rows)} tensors by {len(matrix.steps)} snapshots",
         "rows": matrix.rows, "columns": matrix.steps, "row_height": 20 if len(matrix.rows) <= 24 else 12,
         "picked": [matrix.rows.index(row) for row in picked], "map": "sequential",
         "quantity": f"{quantity.label.lower()}, {quantity.unit}",
-        "low": number(low, 2) if np.isfinite(low) else "no value above 0",
-        "high": number(high, 2) if np.isfinite(high) else "",
+        "low": least if np.isfinite(low) else "no value above 0", "high": most if np.isfinite(high) else "",
     }  # fmt: skip
     arrays = {"values": colours, "exact": matrix.values.astype(np.float32)}
     panels.show("tensors_heatmap", header, arrays, on_picked_change=lambda: None)

@@ -57,6 +57,13 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{head}×10{str(int(power)).translate(_SUPERSCRIPTS)}"
 
 
+def ends(low: float, high: float) -> tuple[str, str]:
+    """Both ends of a scale in as few figures, from two to seven, as tell them apart."""
+    told = (digits for digits in range(2, 7) if number(low, digits) != number(high, digits))
+    digits = next(told, 7 if low < high else 2)
+    return number(low, digits), number(high, digits)
+
+
 def size(n_bytes: float | None) -> str:
     """Bytes in decimal units: 84 kB, 12.1 MB."""
     if n_bytes is None:

@@ -60,7 +60,6 @@ def panels() -> bool:
         weight_frames._kept.clear()
         weight_frames.frames(page, matrix, steps)
 
-
     def heads() -> None:
         attention("", "", RUN, tuple(page.steps), False, frames.MEAN, page)
 

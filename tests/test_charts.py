@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strobe.charts import export, moment, theme
+from strobe.charts import axes, export, moment, theme
 from strobe.charts.axes import Axis, decades
 from strobe.charts.curves import Mark, Series, curves, tensor_heatmap
 from strobe.ui import queries
@@ -318,3 +318,8 @@ def test_one_moment_is_data_and_a_figure() -> None:
 )
 def test_the_ends_of_a_scale_are_told_apart(low: float, high: float, words: tuple[str, str]) -> None:
     assert ends(low, high) == words
+
+
+def test_a_printed_scale_tells_its_ends_apart() -> None:
+    assert axes.ends(0.05901, 0.05934) == ("0.059", "0.0593")
+    assert axes.ends(3.0, 3.0) == ("3", "3")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -51,6 +52,13 @@ def number(value: float, digits: int = 3) -> str:
         return sign + (body.rstrip("0").rstrip(".") if "." in body else body)
     head = f"{size / 10.0**k:.{digits - 1}f}".rstrip("0").rstrip(".")
     return sign + ("" if head == "1" else head + "×") + power(k)
+
+
+def ends(low: float, high: float, words: Callable[[float, int], str] = number) -> tuple[str, str]:
+    """Both ends of a scale in as few figures, from two to seven, as tell them apart."""
+    told = (digits for digits in range(2, 7) if words(low, digits) != words(high, digits))
+    digits = next(told, 7 if low < high else 2)
+    return words(low, digits), words(high, digits)
 
 
 def ticks(low: float, high: float, count: float) -> list[float]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import streamlit as st
 
+from strobe.charts import axes
+
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -58,10 +60,8 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def ends(low: float, high: float) -> tuple[str, str]:
-    """Both ends of a scale in as few figures, from two to seven, as tell them apart."""
-    told = (digits for digits in range(2, 7) if number(low, digits) != number(high, digits))
-    digits = next(told, 7 if low < high else 2)
-    return number(low, digits), number(high, digits)
+    """Both ends of a scale in as few figures as tell them apart."""
+    return axes.ends(low, high, number)
 
 
 def size(n_bytes: float | None) -> str:

@@ -10,22 +10,13 @@ time from a key press to the redrawn cursor panel. Without --store a run of the 
 from __future__ import annotations
 
 import argparse
-import os
-import socket
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+from browser import APP, ROOT, chromium, median, opened, p95, said, served
 
 BARS = (("server healthy", 1.5), ("first chart, fresh server", 1.5), ("first chart, warm", 1.7))
 
@@ -59,43 +50,13 @@ KEYS = """async (count) => {
 }"""
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def start(entry: Path, port: int, store: Path) -> tuple[subprocess.Popen[bytes], float]:
-    """A server, and the seconds until it was healthy."""
-    command = [
-        sys.executable, "-m", "streamlit", "run", str(entry), "--server.address", "127.0.0.1",
-        "--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false",
-    ]  # fmt: skip
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=entry.parent, env=os.environ | {"STROBE_STORE": str(store)}, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    while True:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1):
-                return process, time.perf_counter() - began
-        except OSError:
-            if process.poll() is not None or time.perf_counter() - began > 60:
-                raise SystemExit(f"{entry} did not start") from None
-            time.sleep(0.005)
-
-
 def measure(
     browser: Any, entry: Path, store: Path, fresh: str, chart: str, other: str, back: str
 ) -> tuple[float, float, float]:
     """Seconds: healthy, first chart on a fresh server, first chart after going to page `other` and back."""
-    port = free_port()
-    process, healthy = start(entry, port, store)
-    try:
-        page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    with served(entry, store) as (address, healthy):
         began = time.perf_counter()
-        page.goto(f"http://127.0.0.1:{port}/{fresh}")
+        page = opened(browser, f"{address}/{fresh}")
         page.locator(chart).first.wait_for(timeout=60_000)
         first = time.perf_counter() - began
         for name in (other, back):
@@ -107,24 +68,15 @@ def measure(
             warm = time.perf_counter() - began
         page.context.close()
         return healthy, first, warm
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def key_presses(browser: Any, store: Path, count: int) -> list[float]:
     """Milliseconds from a key press to the frame after the attention panel was redrawn."""
-    port = free_port()
-    process, _ = start(ROOT / "streamlit_app.py", port, store)
-    try:
-        page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
-        page.goto(f"http://127.0.0.1:{port}/runs")
+    with served(APP, store) as (address, _):
+        page = opened(browser, f"{address}/runs")
         page.locator(".st-key-attention canvas").wait_for(timeout=60_000)
         page.wait_for_timeout(1500)
         return list(page.evaluate(KEYS, count))
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def made_store(folder: Path) -> Path:
@@ -139,7 +91,7 @@ def made_store(folder: Path) -> Path:
 
 
 def report(name: str, ours: list[float], bare: list[float], bar: float) -> None:
-    mine, theirs = statistics.median(ours), statistics.median(bare)
+    mine, theirs = median(ours), median(bare)
     ok = "within" if mine <= bar * theirs else "ABOVE"
     print(f"{name:<28} {mine:6.2f} s   bare {theirs:6.2f} s   ratio {mine / theirs:5.2f}   {ok} {bar}x")
 
@@ -150,30 +102,25 @@ def main() -> None:
     options.add_argument("--keys", type=int, default=200)
     options.add_argument("--store", type=Path)
     given = options.parse_args()
-    from playwright.sync_api import sync_playwright
 
-    with tempfile.TemporaryDirectory() as scratch, sync_playwright() as play:
+    with tempfile.TemporaryDirectory() as scratch, chromium() as browser:
         folder = Path(scratch)
         store = given.store.resolve() if given.store else made_store(folder)
         bare = folder / "bare" / "app.py"
         bare.parent.mkdir()
         bare.write_text(BARE)
-        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         rounds: list[tuple[tuple[float, ...], tuple[float, ...]]] = []
         for _ in range(given.rounds):
-            ours = measure(browser, ROOT / "streamlit_app.py", store, "curves", ".panel canvas", "Runs", "Curves")
+            ours = measure(browser, APP, store, "curves", ".panel canvas", "Runs", "Curves")
             theirs = measure(
                 browser, bare, store, "", "[data-testid=stVegaLiteChart] :is(canvas, svg.marks)", "Two", "One"
             )
             rounds.append((ours, theirs))
-        for k, (name, bar) in enumerate(
-            (("server healthy", 1.5), ("first chart, fresh server", 1.5), ("first chart, warm", 1.7))
-        ):
+        for k, (name, bar) in enumerate(BARS):
             report(name, [r[0][k] for r in rounds], [r[1][k] for r in rounds], bar)
-        times = sorted(key_presses(browser, store, given.keys))
-        median, p95 = times[len(times) // 2], times[int(len(times) * 0.95)]
-        print(f"key press to redrawn panel   median {median:.1f} ms (bar 50)   p95 {p95:.1f} ms (bar 100)")
-        browser.close()
+        times = key_presses(browser, store, given.keys)
+        said("key press to redrawn panel, median", median(times), 50, "ms")
+        said("key press to redrawn panel, p95", p95(times), 100, "ms")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from app import FLAGS, ROOT, free_port, start
+from browser import APP, ROOT, chromium, median, opened, p95, served
 from store import attempt_rows, prepare_store, run_row, scalar_rows, store_run
 
 from etl.files import Files
@@ -50,30 +50,22 @@ def made_store(folder: Path, points: int) -> Path:
 
 def first_drawn(browser: Any, entry: Path, store: Path, address: str, chart: str, visits: int = 3) -> float:
     """Seconds from opening the address to the chart, the best of some visits."""
-    port = free_port()
-    process, _ = start(entry, port, store)
-    try:
+    with served(entry, store) as (server, _):
         times = []
         for _ in range(visits):
-            page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
             began = time.perf_counter()
-            page.goto(f"http://127.0.0.1:{port}/{address}")
+            page = opened(browser, f"{server}/{address}")
             page.locator(chart).first.wait_for(timeout=180_000)
             times.append(time.perf_counter() - began)
             page.context.close()
         return min(times)
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def zooms(browser: Any, store: Path, count: int) -> list[float]:
     """Milliseconds from the end of a drag to the panel drawn with the points that the new query found."""
-    port, dice = free_port(), random.Random(0)
-    process, _ = start(ROOT / "streamlit_app.py", port, store)
-    try:
-        page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
-        page.goto(f"http://127.0.0.1:{port}/curves")
+    dice = random.Random(0)
+    with served(APP, store) as (server, _):
+        page = opened(browser, f"{server}/curves")
         canvas = page.locator(".st-key-loss canvas")
         canvas.wait_for(timeout=60_000)
         page.wait_for_timeout(2000)
@@ -91,10 +83,7 @@ def zooms(browser: Any, store: Path, count: int) -> list[float]:
             page.mouse.up()
             page.wait_for_function(CHANGED, arg=[canvas.element_handle(), before], polling="raf", timeout=20_000)
             times.append(1e3 * (time.perf_counter() - began))
-        return sorted(times)
-    finally:
-        process.terminate()
-        process.wait(10)
+        return times
 
 
 def main() -> int:
@@ -103,13 +92,11 @@ def main() -> int:
     options.add_argument("--zooms", type=int, default=25)
     options.add_argument("--without-raw", action="store_true", help="leave out the slow bare page")
     given = options.parse_args()
-    from playwright.sync_api import sync_playwright
 
-    with tempfile.TemporaryDirectory() as scratch, sync_playwright() as play:
+    with tempfile.TemporaryDirectory() as scratch, chromium() as browser:
         folder = Path(scratch)
         store = made_store(folder, given.points)
-        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        ours = first_drawn(browser, ROOT / "streamlit_app.py", store, "curves", ".st-key-loss canvas[data-token]")
+        ours = first_drawn(browser, APP, store, "curves", ".st-key-loss canvas[data-token]")
         print(f"{given.points:,} points on screen after {ours:.2f} s")
         good = True
         if not given.without_raw:
@@ -118,10 +105,8 @@ def main() -> int:
             raw = first_drawn(browser, bare, store, "", "[data-testid=stVegaLiteChart] :is(canvas, svg.marks)", 1)
             good = said("every point, bare page", f"{raw:.2f} s, {raw / ours:.1f}x", ">= 15x", raw >= 15 * ours)
         times = zooms(browser, store, given.zooms)
-        p95 = times[int(len(times) * 0.95)]
-        middle = f"median {times[len(times) // 2]:.0f} ms, p95 {p95:.0f} ms"
-        good = said("zoom drawn from a new query", middle, "<= 700 ms", p95 <= 700) and good
-        browser.close()
+        words = f"median {median(times):.0f} ms, p95 {p95(times):.0f} ms"
+        good = said("zoom drawn from a new query", words, "<= 700 ms", p95(times) <= 700) and good
         return 0 if good else 1
 
 

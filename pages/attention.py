@@ -5,28 +5,29 @@ import streamlit as st
 from strobe.derive.movies import Wanted
 from strobe.ui import attention_panels, model_panels, movie_button
 from strobe.ui.frame import frame
+from strobe.ui.parts import part
 
 page = frame("attention")
 
 
-@st.fragment
+@part("heads")
 def heads() -> None:
     model_panels.attention(page)
     if page.steps:
         movie_button.draw(page, Wanted("attention"))
 
 
-@st.fragment
+@part("one")
 def one() -> None:
     attention_panels.one(page)
 
 
-@st.fragment
+@part("compared")
 def compared() -> None:
     attention_panels.compared(page)
 
 
-@st.fragment
+@part("scores")
 def scores() -> None:
     attention_panels.scores(page)
 

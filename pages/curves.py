@@ -5,6 +5,7 @@ import streamlit as st
 from strobe.ui import curve_panel, curve_view, metric_catalogue, panels, state, tensor_panel
 from strobe.ui.curve_panel import Curve
 from strobe.ui.frame import frame
+from strobe.ui.parts import part
 
 page = frame("curves")
 
@@ -39,12 +40,12 @@ def panel(
     curve_panel.draw(page, key, wanted, view=view, y_title=y_title, log=bool(log), share=share, height=height)
 
 
-@st.fragment
+@part("loss")
 def loss() -> None:
     panel("loss", "Loss", {"val_loss": "test", "train_loss": "train"}, y_title="loss (nats)", log=True)
 
 
-@st.fragment
+@part("accuracy")
 def accuracy() -> None:
     panel(
         "accuracy",
@@ -55,17 +56,17 @@ def accuracy() -> None:
     )
 
 
-@st.fragment
+@part("tensors")
 def tensors() -> None:
     tensor_panel.draw(page)
 
 
-@st.fragment
+@part("learning_rate")
 def learning_rate() -> None:
     panel("lr", "Learning rate", {"learning_rate": "learning rate"}, y_title="learning rate", log=False, height=190)
 
 
-@st.fragment
+@part("metrics")
 def metrics() -> None:
     metric_catalogue.draw(page, view)
 

@@ -5,11 +5,12 @@ import streamlit as st
 from strobe.derive.movies import Wanted
 from strobe.ui import embedding_panels, frames, geometry_panel, movie_button, panels, solid_panel
 from strobe.ui.frame import frame
+from strobe.ui.parts import part
 
 page = frame("embeddings")
 
 
-@st.fragment
+@part("scatter")
 def scatter() -> None:
     name, view = embedding_panels.controls(page, present)
     found = embedding_panels.movie(page, name, view)
@@ -27,10 +28,15 @@ def scatter() -> None:
         movie_button.draw(page, Wanted("embedding", name), differs)
     with right:
         embedding_panels.roundness(page, view, found)
-        solid_panel.draw(page, name, view, found)
+
+        @part("solid")
+        def solid() -> None:
+            solid_panel.draw(page, name, view, found)
+
+        solid()
 
 
-@st.fragment
+@part("geometry")
 def geometry() -> None:
     geometry_panel.draw(page, frames.modulus(page))
 

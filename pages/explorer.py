@@ -4,16 +4,17 @@ import streamlit as st
 
 from strobe.ui import change_panel, explorer_panels, panels
 from strobe.ui.frame import frame
+from strobe.ui.parts import part
 
 page = frame("explorer")
 
 
-@st.fragment
+@part("timeline")
 def timeline() -> None:
     explorer_panels.timeline(page)
 
 
-@st.fragment
+@part("inside")
 def inside() -> None:
     layer, matrix = explorer_panels.pickers(page)
     other = explorer_panels.second(page)
@@ -35,7 +36,7 @@ def inside() -> None:
         later()
 
 
-@st.fragment
+@part("changes")
 def changes() -> None:
     change_panel.draw(page)
 

@@ -4,11 +4,12 @@ import streamlit as st
 
 from strobe.ui import change_panel, derived_panels, fourier_panels, neuron_panels
 from strobe.ui.frame import frame
+from strobe.ui.parts import part
 
 page = frame("fourier")
 
 
-@st.fragment
+@part("story")
 def story() -> None:
     left, right = st.columns(2, gap="medium")
     with left:
@@ -20,12 +21,12 @@ def story() -> None:
         fourier_panels.gini(page)
 
 
-@st.fragment
+@part("changes")
 def changes() -> None:
     change_panel.draw(page)
 
 
-@st.fragment
+@part("neurons")
 def neurons() -> None:
     neuron_panels.draw(page, *st.columns([5, 3], gap="medium"))
 

@@ -5,22 +5,23 @@ import streamlit as st
 from strobe.ui import curve_panel, model_panels, panels, run_card, run_table
 from strobe.ui.curve_panel import Curve
 from strobe.ui.frame import frame
+from strobe.ui.parts import part
 
 LOSSES = {"val_loss": "test", "train_loss": "train"}
 page = frame("runs")
 
 
-@st.fragment
+@part("attention")
 def attention() -> None:
     model_panels.attention(page)
 
 
-@st.fragment
+@part("embedding")
 def embedding() -> None:
     model_panels.embedding(page)
 
 
-@st.fragment
+@part("loss")
 def loss() -> None:
     panels.title("Loss")
     curves = [Curve(run, metric, split) for run in page.runs for metric, split in LOSSES.items()]

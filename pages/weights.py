@@ -1,19 +1,18 @@
 """Weights: matrices, their spectra, and units that died."""
 
-import streamlit as st
-
 from strobe.ui import activation_panels, weight_panels
 from strobe.ui.frame import frame
+from strobe.ui.parts import part
 
 page = frame("weights")
 
 
-@st.fragment
+@part("matrix")
 def matrix() -> None:
     weight_panels.matrix_row(page)
 
 
-@st.fragment
+@part("activations")
 def activations() -> None:
     activation_panels.draw(page)
 

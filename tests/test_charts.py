@@ -243,11 +243,20 @@ def test_shades_cover_the_scale_and_leave_zero_empty() -> None:
 def test_frames_beyond_eight_megabytes_become_a_window_round_the_cursor() -> None:
     steps = list(range(0, 10_000, 100))
     assert window(steps, 500, 1000) == (steps, False)
+    assert window(steps, 500, 80_000) == (steps, False)
     for step in (0, 5000, 9900, 5050):
-        chosen, windowed = window(steps, step, 800_000)
-        assert windowed
-        assert len(chosen) == 10
-        assert max(s for s in steps if s <= step) in chosen
+        for each, many in ((300_000, 10), (1_000_000, 3), (5_000_000, 1)):
+            chosen, windowed = window(steps, step, each)
+            assert windowed
+            assert len(chosen) == many
+            assert max(s for s in steps if s <= step) in chosen
+
+
+def test_a_window_of_frames_reaches_beyond_the_cursor_on_both_sides() -> None:
+    steps = list(range(100))
+    for step in range(1, 99):
+        chosen, _ = window(steps, step, 900_000)
+        assert {step - 1, step, step + 1} <= set(chosen)
 
 
 def test_words() -> None:

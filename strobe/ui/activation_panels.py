@@ -16,7 +16,7 @@ from strobe.charts.theme import SERIES
 from strobe.ui import derived_panels, panels, state
 from strobe.ui.data import Answer, literal
 from strobe.ui.frame import Frame
-from strobe.ui.frames import snapshots_of
+from strobe.ui.frames import evenly, snapshots_of
 from strobe.ui.moments import step_marks
 
 QUANTITIES: Final = {
@@ -101,10 +101,7 @@ def _read(key: str, version: str, run: str, _page: Frame) -> Answer:
     files = snapshots_of(_page, run)
     rows: list[dict[str, Any]] = []
     paths = files.current() if files is not None else {}
-    steps = _page.steps
-    if len(steps) > MOST_STEPS:
-        steps = [steps[k] for k in np.linspace(0, len(steps) - 1, MOST_STEPS).round().astype(int)]
-    for step in steps:
+    for step in evenly(_page.steps, MOST_STEPS):
         try:
             rows += _of(files.open(paths[step]), step) if files is not None else []
         except (StrobeError, OSError, KeyError):

@@ -18,8 +18,14 @@ FEW: Final = 3
 def settled(page: Frame) -> int:
     """The step that a panel made now shows: the session's, since a fragment's own frame is as old as the last whole
     rerun."""
-    asked = int(st.session_state.get("step") or page.step or 0) + page.shift
+    asked = cursor(page) + page.shift
     return max((step for step in page.steps if step <= asked), default=page.steps[0] if page.steps else asked)
+
+
+def cursor(page: Frame) -> int:
+    """Where the cursor came to rest, whether this run has a snapshot there or not; 0 before there is a cursor."""
+    step = st.session_state.get("step", page.step)
+    return int(step) if step is not None else 0
 
 
 def index(page: Frame, steps: Sequence[int]) -> int:
@@ -42,8 +48,3 @@ def at_once(missing: Sequence[int], draw: Callable[[bool], None]) -> Later:
     with place.container():
         draw(whole)
     return (lambda: None) if whole else all_of_it
-
-
-def follow_server() -> None:
-    """Makes the page again whenever the cursor comes to rest: for panels that lack some steps."""
-    st.session_state["_follows_server"] = True

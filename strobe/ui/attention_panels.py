@@ -18,6 +18,7 @@ from strobe.ui import derived_panels, frames, model_panels, panels, state
 from strobe.ui.data import Answer, literal
 from strobe.ui.frame import Frame
 from strobe.ui.moments import step_marks
+from strobe.ui.parts import follow_server
 from strobe.ui.text import size
 
 SCORES: Final = {
@@ -86,7 +87,11 @@ def many(page: Frame) -> bool:
 def one(page: Frame) -> None:
     """One head drawn large, at the cursor."""
     found = frames.attention(page, st.session_state.get("probe", frames.MEAN)) if page.steps else None
-    if found is None or not found.steps:
+    if found is None:
+        return
+    if not found.steps:
+        if found.windowed:
+            follow_server()
         return
     _, layers, heads, length, _ = found.values.shape
     options = ["none", *(f"{layer}.{head}" for layer in range(layers) for head in range(heads))]
@@ -191,9 +196,8 @@ def _computed(key: str, version: str, run: str, _page: Frame) -> _Computed:
     del key, version
     layers, of, heads, queries, keys = frames.attention_shape(_page)
     probes = max(1, min(of, MOST_EACH // (4 * layers * heads * queries * keys)))
-    each, chosen = 4 * layers * probes * heads * queries * keys, _page.steps
-    if len(chosen) > (most := max(2, MOST_READ // each)):
-        chosen = [chosen[k] for k in np.linspace(0, len(chosen) - 1, most).round().astype(int)]
+    each = 4 * layers * probes * heads * queries * keys
+    chosen = frames.evenly(_page.steps, max(2, MOST_READ // each))
     files, rows, done = frames.snapshots_of(_page, run), [], 0
     paths = files.current() if files is not None else {}
     for step in chosen:

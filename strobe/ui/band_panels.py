@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -9,10 +12,12 @@ import pyarrow as pa
 import streamlit as st
 
 from etl.errors import StrobeError
-from strobe.analysis.banding import band_profile
+from etl.run import Run
+from strobe.analysis.banding import BandProfile, band_profile
 from strobe.charts.curves import Curves, Series, curves
 from strobe.charts.theme import SERIES
 from strobe.ui import derived_panels, moment_files, panels, weight_frames
+from strobe.ui.at_once import FEW
 from strobe.ui.data import Answer
 from strobe.ui.frame import Frame
 from strobe.ui.frames import snapshots_of
@@ -28,7 +33,8 @@ Array = np.ndarray[Any, Any]
 
 def draw(page: Frame, matrix: Matrix, here: Any, there: Any) -> None:
     """The profile at the cursor in the container `here`, the shares near the diagonal over training in `there`."""
-    steps, energy, entries = _bands(page.reader.key, page.reader.version, page.run, matrix, page)
+    even = weight_frames.affordable(page.steps, matrix)
+    steps, energy, entries = _bands(page, matrix, weight_frames.wanted(page, matrix))
     with here:
         panels.title("Distance from the diagonal, at the cursor")
         if not steps:
@@ -39,7 +45,9 @@ def draw(page: Frame, matrix: Matrix, here: Any, there: Any) -> None:
         _profile(page, matrix, steps, energy, entries)
     with there:
         panels.title("Near the diagonal over training")
-        _over_training(page, matrix, steps, energy)
+        # Without the step of the cursor, so that the lines stay as they are while it moves.
+        own = [k for k, step in enumerate(steps) if step in set(even)]
+        _over_training(page, matrix, [steps[k] for k in own], energy[own])
 
 
 def _over_training(page: Frame, matrix: Matrix, steps: list[int], energy: Array) -> None:
@@ -70,10 +78,11 @@ def _profile(page: Frame, matrix: Matrix, steps: list[int], energy: Array, entri
     density = np.add.reduceat(energy, starts, axis=1) * entries.sum() / counts
     ends = np.append(starts[1:], energy.shape[1])
     x = ((starts + ends - 1) / 2).astype(np.float32)
+    some = len(weight_frames.wanted(page, matrix)) < len(page.steps)
     header = {
         "kind": "profile", "subject": f"bands {page.run} {matrix.label}", "follows": True, "run": page.run,
         "steps": steps, "count": len(x), "log": False, "height": 200, "windowed": False,
-        "sampled": len(steps) < len(page.steps),
+        "sampled": some,
         "lines": [{"label": "mean square", "colour": SERIES[0]}], "ghosts": [], "x_name": "distance",
         "alt": f"Mean square weight of {matrix.label} by distance from the diagonal at the step of the cursor",
     }  # fmt: skip
@@ -94,21 +103,32 @@ def _profile(page: Frame, matrix: Matrix, steps: list[int], energy: Array, entri
     moment_files.draw(page, "band_profile", text, steps, _source(matrix), table, figure)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Measuring bands …")
-def _bands(key: str, version: str, run: str, matrix: Matrix, _page: Frame) -> tuple[list[int], Array, Array]:
-    """Steps, the energy (steps, distances) at each, and the entries (distances,)."""
-    del key, version
-    files = snapshots_of(_page, run)
-    steps, energy = [], []
-    entries: Array = np.zeros(0)
-    paths = files.current() if files is not None else {}
-    for step in weight_frames.affordable(_page.steps, matrix):
-        try:
-            profile = band_profile(weight_frames.weights(files.open(paths[step]), matrix)) if files else None
-        except (StrobeError, OSError, KeyError):
-            continue
-        if profile is not None and np.isfinite(profile.energy).all():
-            steps.append(step)
-            energy.append(profile.energy)
-            entries = profile.entries
-    return steps, np.stack(energy) if energy else np.zeros((0, 0)), entries
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _kept(key: str, version: str, run: str, matrix: Matrix) -> dict[int, BandProfile | None]:
+    """Step -> its profile, None where it has none: filled as pages ask."""
+    del key, version, run, matrix
+    return {}
+
+
+def _bands(page: Frame, matrix: Matrix, wanted: Sequence[int]) -> tuple[list[int], Array, Array]:
+    """Those of the wanted steps that have a profile, the energy (steps, distances), and the entries (distances,)."""
+    kept = _kept(page.reader.key, page.reader.version, page.run, matrix)
+    missing = [step for step in wanted if step not in kept]
+    with st.spinner("Measuring bands …") if len(missing) > FEW else nullcontext():
+        files = snapshots_of(page, page.run) if missing else None
+        paths = files.current() if files is not None else {}
+        for step in missing:
+            kept[step] = _band(files, paths, step, matrix)
+    found = {step: profile for step in wanted if (profile := kept[step]) is not None}
+    if not found:
+        return [], np.zeros((0, 0)), np.zeros(0)
+    energy = np.stack([profile.energy for profile in found.values()])
+    return list(found), energy, next(iter(found.values())).entries
+
+
+def _band(files: Run | None, paths: Mapping[int, Path], step: int, matrix: Matrix) -> BandProfile | None:
+    try:
+        profile = band_profile(weight_frames.weights(files.open(paths[step]), matrix)) if files is not None else None
+    except (StrobeError, OSError, KeyError):
+        return None
+    return profile if profile is not None and np.isfinite(profile.energy).all() else None

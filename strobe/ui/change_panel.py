@@ -11,8 +11,10 @@ import streamlit as st
 
 from strobe.analysis.ranking import FLOOR, SAMPLES, ranked
 from strobe.ui import panels, state
+from strobe.ui.at_once import cursor
 from strobe.ui.data import Answer, literal
 from strobe.ui.frame import Frame
+from strobe.ui.parts import follow_server
 
 MOST_ROWS = 12
 CURSOR: Final = "cursor"
@@ -45,7 +47,7 @@ def _moments(page: Frame) -> dict[str, tuple[str, int]]:
     if peak is not None and peak.step is not None and peak.fallen is not None:
         found["peak"] = ("the test-loss peak", peak.step)
     # Asked of the session, since a fragment's own frame is as old as the last whole rerun.
-    return found | {CURSOR: ("the cursor", int(st.session_state.get("step") or page.step or 0))}
+    return found | {CURSOR: ("the cursor", cursor(page))}
 
 
 def draw(page: Frame) -> None:
@@ -70,7 +72,7 @@ def draw(page: Frame) -> None:
     moment = state.remember("moment", st.session_state["moment"], first)
     kind = state.remember("changed", st.session_state["changed"], "all")
     if moment == CURSOR:
-        st.session_state["_follows_server"] = True
+        follow_server()
     answer = page.reader.ask(_sql(page.run))
     table = _ranking(page.reader.key, page.reader.version, at, answer)
     if kind != "all":

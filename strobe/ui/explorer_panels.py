@@ -100,9 +100,8 @@ def attention(page: Frame, layer: int) -> None:
         panels.title("Attention" + (f", layer {layer}" if many else ""))
     found = frames.attention(page, frames.MEAN)
     if not found.steps:
-        panels.caption(found.reason)
+        model_panels.instead(found)
         return
-    st.session_state["_follows_server"] = st.session_state["_follows_server"] or found.windowed
     values = np.ascontiguousarray(found.values[:, layer : layer + 1])
     header = {
         "kind": "attention", "subject": f"{page.run} {layer}", "follows": True, "run": page.run,

@@ -16,8 +16,10 @@ router once.
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Final
 
 import streamlit as st
@@ -25,7 +27,7 @@ import streamlit as st
 from etl.errors import StrobeError
 from strobe.charts.theme import ACCENT, run_colours
 from strobe.settings import read_only, store_path
-from strobe.ui import components, registry, state
+from strobe.ui import components, parts, registry, state
 from strobe.ui.data import Reader, literal
 from strobe.ui.milestones import Milestones, milestones
 from strobe.ui.text import count, escaped, inert, markup, size
@@ -98,6 +100,15 @@ class Frame:
             '<p class="st-foot">Read {rows} rows ({read}) in {queries}; page made in {took} ms. Store {version}</p>',
             rows=count(rows), read=read, queries=queries, took=f"{took:,.0f}", version=self.reader.version[:8],
         )  # fmt: skip
+        _leave_imports_to_themselves()
+
+
+@cache
+def _leave_imports_to_themselves() -> None:
+    """Streamlit collects garbage after every rerun, and the next waits for it: 80 ms of looking at what was imported.
+    Once a page stands, what there is by then is not looked at any more."""
+    gc.collect()
+    gc.freeze()
 
 
 def route() -> None:
@@ -147,7 +158,7 @@ def _draw(name: str, cursor: bool) -> Frame:
     _sidebar(page)
     _header(page, spec)
     page.steps = _snapshot_steps(page) if cursor else []
-    st.session_state["_follows_server"] = False
+    parts.none_follow()
     if cursor:
         page.step = state.choose_step(page.steps)
         page.milestones = milestones(reader, page.run)
@@ -278,6 +289,9 @@ def _cursor(page: Frame) -> None:
         run, _, step = str(st.session_state["step_cursor"].get("at")).rpartition("@")
         if run == page.run and step.isdigit() and int(step) in page.steps:
             st.session_state["step"] = int(step)
+            state.hold_step(int(step))
+            state.write("step", step)
+            parts.remake_followers()
 
     components.cursor()(
         key="step_cursor",
@@ -288,8 +302,3 @@ def _cursor(page: Frame) -> None:
         },
         on_at_change=settled,
     )  # fmt: skip
-    if page.steps:
-        state.hold_step(st.session_state["step"])
-        state.write("step", str(st.session_state["step"]))
-        if st.session_state["step"] != page.step and st.session_state.get("_follows_server"):
-            st.rerun()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -12,15 +12,20 @@ import streamlit as st
 from etl.errors import StrobeError
 from etl.run import Run
 from etl.snapshot import Snapshot
+from strobe.ui.at_once import settled
 from strobe.ui.components import MOST_BYTES
 from strobe.ui.frame import Frame
 from strobe.ui.text import visible
 
 MOST_TOKENS: Final = 2048
 MEAN: Final = "mean of probes"
+MOST_MOVED: Final = 3_000_000
+"""Bytes of a window that moves with the cursor: of all that a panel may hold, what travels while somebody waits."""
 MOST_ATTENTION: Final = 100_000_000
 """Bytes of attention that one panel reads: beyond, fewer snapshots at a time, and of half as much in one snapshot the
 first probe sequences."""
+MOST_EMBEDDING: Final = 500_000_000
+"""The same of embeddings: beyond, evenly spaced snapshots."""
 LINEAR_UP_TO: Final = 8
 """Positions up to which attention is shaded linearly; beyond it weights are small and a square root shows them."""
 
@@ -75,14 +80,23 @@ def nothing(reason: str) -> Frames:
     return Frames([], np.zeros(0, np.uint8), [], reason=reason)
 
 
+def evenly(steps: Sequence[int], most: int) -> list[int]:
+    """All steps, or `most` >= 2 of them with both ends, evenly spaced by index."""
+    if len(steps) <= most:
+        return list(steps)
+    return [steps[k] for k in np.linspace(0, len(steps) - 1, most).round().astype(int)]
+
+
 def window(steps: Sequence[int], step: int, bytes_each: int) -> tuple[list[int], bool]:
-    """The steps whose frames fit into 8 MB, and whether that is fewer than all: those nearest to `step` by index."""
-    room = max(1, MOST_BYTES // max(1, bytes_each))
-    if len(steps) <= room:
+    """All steps where their frames fit into 8 MB, else those nearest to `step` by index that fit into 3 MB; and
+    whether these are fewer than all."""
+    if len(steps) * bytes_each <= MOST_BYTES:
         return list(steps), False
+    room = max(1, MOST_MOVED // bytes_each)
     at = sum(1 for other in steps if other <= step) - 1
     # Windows move by half their width, so that a short walk stays inside one and its cached frames.
-    start = max(0, at // max(1, room // 2) * max(1, room // 2) - room // 4)
+    half = max(1, room // 2)
+    start = max(0, at // half * half - (room - half) // 2)
     start = min(start, len(steps) - room)
     return list(steps[start : start + room]), True
 
@@ -91,7 +105,7 @@ def attention(page: Frame, probe: str) -> Frames:
     """Attention weights at each snapshot, or at those round the cursor: uint8 (frame, layer, head, query, key), 1 =
     weight 0, 255 = weight 1; 0 where the key comes after the query and is masked. Beyond 8 positions the square root
     of the weight."""
-    steps, windowed = window(page.steps, page.step or 0, _bytes_each(attention_shape(page)))
+    steps, windowed = window(page.steps, settled(page), _bytes_each(attention_shape(page)))
     return _attention(page.reader.key, page.reader.version, page.run, tuple(steps), windowed, probe, page)
 
 
@@ -148,7 +162,8 @@ def _attention(
             # A damaged snapshot costs its own frame; the panel says which step it shows instead.
             continue
     if not kept:
-        return nothing("No snapshot of this run can be read: `strobe verify` names what is damaged.")
+        which = "No snapshot around this step" if windowed else "No snapshot of this run"
+        return replace(nothing(f"{which} can be read: `strobe verify` names what is damaged."), windowed=windowed)
     return Frames(kept, np.stack(found), labels, windowed, remark=remark)
 
 
@@ -202,6 +217,13 @@ def embedding(page: Frame) -> Frames:
     return _embedding(page.reader.key, page.reader.version, page.run, page)
 
 
+def _projected(page: Frame) -> int:
+    """How many snapshots' embeddings are read and held: their points in float16, their rows in float32."""
+    shape = _shape(page.reader.key, page.reader.version, page.run, "params/wte", page) or (1, 1)
+    rows = min(shape[0], MOST_TOKENS)
+    return max(2, min(MOST_BYTES // (4 * rows), MOST_EMBEDDING // (4 * rows * shape[-1])))
+
+
 @st.cache_resource(max_entries=24, show_spinner="Projecting embeddings …")
 def _embedding(key: str, version: str, run: str, _page: Frame) -> Frames:
     from strobe.analysis.projection import principal_axes, project
@@ -213,8 +235,7 @@ def _embedding(key: str, version: str, run: str, _page: Frame) -> Frames:
     if files is None:
         return nothing("The snapshots of this run are not on this machine; its tables are.")
     axes, paths = None, files.current()
-    steps, _ = window(_page.steps, _page.steps[-1], 8 * MOST_TOKENS)
-    for at in reversed(steps):
+    for at in reversed(evenly(_page.steps, _projected(_page))):
         try:
             snapshot = files.open(paths[at])
             if "params/wte" not in snapshot:

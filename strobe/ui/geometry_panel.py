@@ -16,7 +16,7 @@ from strobe.derive.subject import NotApplicableError, Subject
 from strobe.ui import derived_panels, panels, state
 from strobe.ui.data import Answer
 from strobe.ui.frame import Frame
-from strobe.ui.frames import snapshots_of
+from strobe.ui.frames import evenly, snapshots_of
 from strobe.ui.moments import step_marks
 from strobe.ui.neuron_panels import MOST_INPUTS
 from strobe.ui.text import number
@@ -39,9 +39,7 @@ def draw(page: Frame, p: int | None) -> None:
     files = snapshots_of(page, page.run) if page.steps and p else None
     if files is None or p is None:
         return
-    subject, steps, inputs = Subject(files), page.steps, p * p
-    if len(steps) > MOST_STEPS:
-        steps = [steps[k] for k in np.linspace(0, len(steps) - 1, MOST_STEPS).round().astype(int)]
+    subject, steps, inputs = Subject(files), evenly(page.steps, MOST_STEPS), p * p
     with panels.head("geometry"):
         panels.title("Classes a + b mod p inside the model")
         if inputs <= MOST_INPUTS:

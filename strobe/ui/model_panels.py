@@ -13,6 +13,7 @@ from strobe.analysis.geometry import frequency_round
 from strobe.charts.theme import CYCLIC, SEQUENTIAL
 from strobe.ui import frames, moment_files, panels, state
 from strobe.ui.frame import Frame
+from strobe.ui.parts import follow_server
 
 
 def attention(page: Frame) -> None:
@@ -32,9 +33,8 @@ def attention(page: Frame) -> None:
         return
     probe = state.remember("probe", st.session_state["probe"], frames.MEAN)
     found = frames.attention(page, probe)
-    st.session_state["_follows_server"] = found.windowed
     if not found.steps:
-        panels.caption(found.reason)
+        instead(found)
         return
     _, layers, heads, length, _ = found.values.shape
     header = {
@@ -47,6 +47,13 @@ def attention(page: Frame) -> None:
     attention_tools(
         page, "attention", found, "Rows attend to columns; every row sums to 1. Tokens cannot look ahead."
     )
+
+
+def instead(found: frames.Frames) -> None:
+    """Says why there is nothing to show; where other steps may have something, until the cursor rests on one."""
+    panels.caption(found.reason)
+    if found.windowed:
+        follow_server()
 
 
 def attention_tools(page: Frame, key: str, found: frames.Frames, text: str) -> None:
@@ -82,7 +89,8 @@ def embedding(page: Frame, *, key: str = "embedding", height: int = 420) -> None
     turn = frequency_round(found.values[-1].astype(np.float64), p) if p else 1
     header = {
         "kind": "embedding", "subject": page.run, "follows": True, "run": page.run, "steps": found.steps,
-        "labels": found.labels, "label_every": max(10, tokens // 10), "height": height, "shift": page.shift,
+        "lack": "not projected", "labels": found.labels, "label_every": max(10, tokens // 10), "height": height,
+        "shift": page.shift,
         "colours": list(CYCLIC if p else SEQUENTIAL), "places": frames.colour_places(range(tokens), tokens, p, turn),
         "alt": f"{tokens} token embeddings on two principal axes, at the step of the cursor",
     }  # fmt: skip

@@ -15,11 +15,11 @@ from strobe.analysis.fourier import SPECIALISED
 from strobe.charts.tiles import Tiles
 from strobe.derive.subject import Subject
 from strobe.ui import moment_files, panels, state
-from strobe.ui.at_once import at_once, follow_server, settled
+from strobe.ui.at_once import at_once, settled
 from strobe.ui.components import MOST_BYTES
 from strobe.ui.data import literal
 from strobe.ui.frame import Frame
-from strobe.ui.frames import modulus, snapshots_of
+from strobe.ui.frames import evenly, modulus, snapshots_of
 from strobe.ui.text import number
 
 TILES: Final = 12
@@ -56,9 +56,7 @@ def draw(page: Frame, left: Any, right: Any) -> None:
 ) ORDER BY share < {SPECIALISED}, place, frequency LIMIT {TILES}""")
     with right:
         picked = _pick(every)
-    even, most = page.steps, max(2, min(MOST_FRAMES, MOST_BYTES // (len(clearest) * inputs)))
-    if len(even) > most:
-        even = [even[k] for k in np.linspace(0, len(even) - 1, most).round().astype(int)]
+    even = evenly(page.steps, max(2, min(MOST_FRAMES, MOST_BYTES // (len(clearest) * inputs))))
     steps, here = sorted({*even, settled(page)}), settled(page)
     together, alone = (_kept(page.reader.key, page.reader.version, page.run, which) for which in ("", _id(picked)))
     places = left.empty(), right.empty()
@@ -202,13 +200,12 @@ def _show(
 ) -> None:  # fmt: skip
     values = np.stack([kept[step].tiles for step in steps])
     p, some = values.shape[-1], len(steps) < len(page.steps)
-    if some and whole:
-        follow_server()
     header = {
         "kind": "tiles", "subject": f"{key} {page.run} {labels[0]}", "follows": True, "run": page.run, "steps": steps,
         "labels": labels, "rows": p, "columns": p, "across": across, "widest": side, "tallest": side,
         "map": "sequential", "low": "least", "high": "most active", "low_value": 0, "high_value": 1,
-        "row_bin": 1, "column_bin": 1, "axes": ["a", "b"], "windowed": False, "sampled": some, **more,
+        "row_bin": 1, "column_bin": 1, "axes": ["a", "b"], "windowed": False,
+        "sampled": some and whole, "partial": not whole, **more,
         "alt": f"Activation of {', '.join(labels)} over {p} by {p} inputs at the step of the cursor",
     }  # fmt: skip
     ranges = {end: np.stack([getattr(kept[step], end) for step in steps]) for end in ("low", "high")}

@@ -14,6 +14,7 @@ import streamlit as st
 
 from strobe.charts import export
 from strobe.ui import components
+from strobe.ui.parts import follow_server
 from strobe.ui.sql_link import open_in_sql
 from strobe.ui.text import escaped
 
@@ -51,7 +52,13 @@ def show(
     key: str, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]], **callbacks: Callable[[], None]
 ) -> Any:
     """Mounts a canvas panel. The header needs kind, subject, alt, steps, follows; its `token` is made here, so that
-    an unchanged panel is not redrawn."""
+    an unchanged panel is not redrawn.
+
+    A panel with `windowed` frames (only those round the cursor) or `sampled` ones (at some steps) is made again by
+    the server when the cursor rests; `partial` says that the rest of this very page is still coming.
+    """
+    if header.get("windowed") or header.get("sampled"):
+        follow_server()
     parts: list[Any] = [
         json.dumps(header, sort_keys=True).encode(),
         *(np.ascontiguousarray(array) for array in arrays.values()),

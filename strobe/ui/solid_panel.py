@@ -7,10 +7,11 @@ import streamlit as st
 
 from strobe.charts.theme import CYCLIC, SEQUENTIAL, SERIES
 from strobe.ui import panels
-from strobe.ui.at_once import follow_server, index
+from strobe.ui.at_once import index
 from strobe.ui.embedding_panels import Movie, turn_of_view
 from strobe.ui.frame import Frame
 from strobe.ui.frames import colour_places, modulus
+from strobe.ui.parts import follow_server
 
 
 def draw(page: Frame, name: str, view: str, found: Movie) -> None:

@@ -14,11 +14,12 @@ from strobe.analysis import spectrum
 from strobe.charts.curves import Curves, Series, curves
 from strobe.charts.theme import SERIES
 from strobe.ui import derived_panels, moment_files, panels, state, weight_frames
-from strobe.ui.at_once import follow_server, settled
+from strobe.ui.at_once import settled
 from strobe.ui.data import Answer, literal
 from strobe.ui.frame import Frame
 from strobe.ui.frames import snapshots_of
 from strobe.ui.moments import step_marks
+from strobe.ui.parts import follow_server
 from strobe.ui.text import number
 from strobe.ui.weight_frames import Matrix
 
@@ -69,15 +70,16 @@ def at_cursor(page: Frame, matrix: Matrix, *, key: str = "singular_values", heig
 
 
 def _draw(
-    page: Frame, matrix: Matrix, key: str, height: int, steps: list[int], values: Any, answer: Answer, text: str
-) -> None:
+    page: Frame, matrix: Matrix, key: str, height: int, steps: list[int], values: Any, answer: Answer, text: str,
+    *, on_demand: bool = False,
+) -> None:  # fmt: skip
     log, n = st.session_state["scale"] == "log", values.shape[1]
     ghosts = [steps[0], steps[-1]] if len(steps) > 2 else []
     header = {
         "kind": "profile", "subject": f"spectrum {page.run} {matrix.label}", "follows": True, "run": page.run,
         "steps": steps, "count": n, "log": log, "height": height, "windowed": False, "shift": page.shift,
         "lines": [{"label": "at the cursor" if ghosts else "value", "colour": SERIES[0]}], "ghosts": ghosts,
-        "x_name": "number", "sampled": len(steps) < len(page.steps),
+        "x_name": "number", "sampled": on_demand, "lack": "not analysed",
         "alt": f"Singular values of {matrix.label} at the step of the cursor",
     }  # fmt: skip
     x = np.arange(1, n + 1, dtype=np.float32)
@@ -113,6 +115,7 @@ def _on_demand(page: Frame, matrix: Matrix, key: str, height: int) -> None:
     if not st.session_state.get("spectrum_on"):
         panels.caption("This matrix is not analysed yet, so its singular values are not stored.")
         return
+    # Asked here too, since a snapshot that cannot be read draws no panel.
     follow_server()
     step = settled(page)
     found = _computed(page.reader.key, page.reader.version, page.run, matrix, step, page)
@@ -128,7 +131,7 @@ def _on_demand(page: Frame, matrix: Matrix, key: str, height: int) -> None:
         f"{number(float(made.error[-1]), 1)}."
     )
     values = made.values[None, :MOST_VALUES].astype(np.float32)
-    _draw(page, matrix, key, height, [step], values, Answer(sql, pa.table({}), 0.0), text)
+    _draw(page, matrix, key, height, [step], values, Answer(sql, pa.table({}), 0.0), text, on_demand=True)
 
 
 @st.cache_resource(max_entries=256, show_spinner="Computing singular values …")

@@ -21,7 +21,7 @@ from strobe.charts.binning import MOST_CELLS, bin_size, binned
 from strobe.ui.at_once import settled
 from strobe.ui.components import MOST_BYTES
 from strobe.ui.frame import Frame
-from strobe.ui.frames import snapshots_of
+from strobe.ui.frames import evenly, snapshots_of
 
 MOST_READ: Final = 500_000_000
 """Bytes of weights that one panel reads: of larger runs, evenly spaced snapshots and the one under the cursor."""
@@ -124,9 +124,7 @@ def affordable(steps: list[int], matrix: Matrix, bytes_each: int | None = None) 
     """All steps, or evenly spaced ones with both ends: what can be read, and what a panel may hold."""
     cells = min(matrix.shape[0], MOST_CELLS) * min(matrix.shape[1], MOST_CELLS)
     most = max(2, min(MOST_READ // (bytes_each or matrix.bytes), MOST_BYTES // cells))
-    if len(steps) <= most:
-        return steps
-    return [steps[k] for k in np.linspace(0, len(steps) - 1, most).round().astype(int)]
+    return evenly(steps, most)
 
 
 def wanted(page: Frame, matrix: Matrix) -> list[int]:

@@ -25,7 +25,7 @@ from strobe.ui import (
     state,
     weight_frames,
 )
-from strobe.ui.at_once import Later, at_once, follow_server, settled
+from strobe.ui.at_once import Later, at_once, settled
 from strobe.ui.frame import Frame
 from strobe.ui.frames import snapshots_of
 from strobe.ui.text import number, size
@@ -82,15 +82,13 @@ def heatmap(page: Frame, matrix: Matrix, found: WeightFrames, whole: bool, *, ke
         return
     rows, columns = found.values.shape[1:]
     some = len(weight_frames.wanted(page, matrix)) < len(page.steps)
-    if some:
-        follow_server()
     header = {
         "kind": "tiles", "subject": f"{page.run} {matrix.label}", "follows": True, "run": page.run,
         "steps": found.steps, "labels": [matrix.label], "rows": rows, "columns": columns, "across": 1,
         "widest": 2 * tallest, "tallest": tallest, "map": "diverging", "low": f"−{number(found.reach, 2)}",
         "high": number(found.reach, 2), "low_value": -found.reach, "high_value": found.reach,
         "row_bin": found.bins[0], "column_bin": found.bins[1], "axes": ["row", "column"],
-        "windowed": False, "sampled": some or not whole, "shift": page.shift,
+        "windowed": False, "sampled": some and whole, "partial": not whole, "shift": page.shift,
         "alt": f"Weights of {matrix.label}, {matrix.shape[0]} by {matrix.shape[1]}, at the step of the cursor",
     }  # fmt: skip
     panels.show(key if whole else f"{key}_first", header, {"values": found.values})
@@ -161,12 +159,11 @@ def _spread(page: Frame, matrix: Matrix, found: Histograms, whole: bool) -> None
         panels.caption("No histogram: the weights are all equal, not finite, or cannot be read.")
         return
     some, log = whole and len(found.steps) < len(page.steps), st.session_state["counts"] == "log"
-    if some:
-        follow_server()
     header = {
         "kind": "profile", "subject": f"histogram {page.run} {matrix.name}", "follows": True, "run": page.run,
         "steps": found.steps, "count": found.density.shape[2], "log": log, "height": 230, "windowed": False,
-        "sampled": some or not whole, "lines": _looks(found.layers), "ghosts": [], "x_name": "weight", "shift": 0,
+        "sampled": some, "partial": not whole, "lines": _looks(found.layers), "ghosts": [],
+        "x_name": "weight", "shift": 0,
         "alt": f"Density of the weights of {matrix.name} in {len(found.layers)} layers at the step of the cursor",
     }  # fmt: skip
     panels.show(

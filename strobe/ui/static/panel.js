@@ -83,14 +83,14 @@ class Panel {
   }
 
   say(shown) {
-    const { steps, windowed, sampled, follows, shift } = this.header, asked = clock.step === null ? null : clock.step + (shift || 0);
+    const { steps, windowed, sampled, partial, follows, shift, lack } = this.header, asked = clock.step === null ? null : clock.step + (shift || 0);
     let text = "";
     if (follows && shown !== null && asked !== null && shown !== asked) {
-      text = shown > asked ? `no snapshot before step ${asked.toLocaleString("en")}: showing step ${shown.toLocaleString("en")}`
-        : `no snapshot at step ${asked.toLocaleString("en")}: showing step ${shown.toLocaleString("en")}`;
+      const where = shown > asked ? "before" : "at";
+      text = `${lack || "no snapshot"} ${where} step ${asked.toLocaleString("en")}: showing step ${shown.toLocaleString("en")}`;
       if (windowed && (asked > steps[steps.length - 1] || asked < steps[0])) text = "loading the frames around this step";
       // Frames at some of the snapshots: the server adds the one under the cursor once it rests.
-      if (sampled) text = `showing step ${shown.toLocaleString("en")} until step ${asked.toLocaleString("en")} is read`;
+      if (sampled || partial) text = `showing step ${shown.toLocaleString("en")} until step ${asked.toLocaleString("en")} is read`;
     }
     this.note.textContent = text;
   }

@@ -1,0 +1,73 @@
+"""Parts of a page that are made again alone: by their own widgets, and some whenever the cursor comes to rest."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Final
+
+import streamlit as st
+from streamlit.errors import StreamlitAPIException
+
+_FOLLOWERS: Final = "_followers"
+_inside: ContextVar[str] = ContextVar("part", default="")
+
+
+def part(name: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """A fragment that `follow_server` can be called in. `name` is unlike that of any other part of the page; parts
+    may stand inside each other."""
+    path = f"{_inside.get()}/{name}" if _inside.get() else name
+
+    def decorated(body: Callable[[], None]) -> Callable[[], None]:
+        @st.fragment(key=path)
+        @functools.wraps(body)
+        def run() -> None:
+            _forget(path)
+            outer = _inside.set(path)
+            try:
+                body()
+            finally:
+                _inside.reset(outer)
+
+        return run
+
+    return decorated
+
+
+def follow_server() -> None:
+    """Makes the part that this is called in again whenever the cursor comes to rest: for panels that lack some
+    steps. Raises LookupError outside of a part."""
+    if not _inside.get():
+        raise LookupError("only a part of a page can follow the cursor: decorate the caller with `part`")
+    _followers().add(_inside.get())
+
+
+def none_follow() -> None:
+    """At the beginning of a page."""
+    st.session_state[_FOLLOWERS] = set()
+
+
+def remake_followers() -> None:
+    """In the callback of the cursor: nothing of the page is made again but the parts that follow it."""
+    followers = _followers()
+    # A part is made again by the one round it.
+    outermost = [path for path in sorted(followers) if not any(path.startswith(f"{other}/") for other in followers)]
+    if not outermost:
+        return
+    try:
+        st.rerun(outermost)
+    except StreamlitAPIException:
+        # A part is gone that was there when the page was made.
+        st.rerun()
+
+
+def _followers() -> set[str]:
+    found: set[str] = st.session_state.setdefault(_FOLLOWERS, set())
+    return found
+
+
+def _forget(path: str) -> None:
+    """A part that is made anew tells anew whether it and those in it follow the cursor."""
+    followers = _followers()
+    followers -= {other for other in followers if other == path or other.startswith(f"{path}/")}

@@ -88,5 +88,5 @@ def p95(times: Sequence[float]) -> float:
 
 def said(what: str, value: float, bar: float, unit: str) -> bool:
     """Prints a figure beside the most it may be, and whether it is within."""
-    print(f"{what:58} {value:8.1f} {unit:2}   bar <= {bar:g}   {'ok' if value <= bar else 'MISSED'}", flush=True)
+    print(f"{what:58} {value:8.1f} {unit:2}   bar <= {bar:.4g}   {'ok' if value <= bar else 'MISSED'}", flush=True)
     return value <= bar

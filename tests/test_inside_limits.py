@@ -57,17 +57,30 @@ def test_singular_values_on_demand_state_their_cost_and_error(
 ) -> None:
     ingest([make_run(tmp_path / "runs" / "deep", steps=(0, 100))], tmp_path / "store")
     at = opened("weights", monkeypatch, tmp_path / "store", run="deep", matrix="fcw.1")
-    toggle = at.toggle(key="spectrum_on")
-    assert toggle.label == "Compute at the cursor (less than 0.1 s a step)"
     assert "Step 100, by an SVD in float64 in" in text_of(at)
-    toggle.set_value(False).run()
+    assert not [button for button in at.button if "Compute" in button.label]
+
+
+def test_what_would_take_long_is_computed_when_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("strobe.ui.spectrum_at_cursor.CHEAP_SECONDS", 0)
+    ingest([make_run(tmp_path / "runs" / "deep", steps=(0, 100))], tmp_path / "store")
+    at = opened("weights", monkeypatch, tmp_path / "store", run="deep", matrix="fcw.1", step="0")
+    assert "Not analysed: compute one step here, or all with `strobe analyze deep`." in text_of(at)
+    at.button(key="singular_values_compute").click().run()
     assert not at.exception
-    assert "by an SVD" not in text_of(at)
+    assert "Step 0, by an SVD in float64 in" in text_of(at)
+    at.query_params["step"] = "100"
+    at.run()
+    assert "Step 0, by an SVD" in text_of(at)
+    at.button(key="singular_values_compute").click().run()
+    assert "Step 100, by an SVD" in text_of(at)
 
 
 @pytest.mark.parametrize(("shape", "low", "high"), [((3072, 768), 0.01, 0.3), ((9216, 2304), 0.3, 5)])
 def test_the_stated_cost_is_of_the_right_size(shape: tuple[int, int], low: float, high: float) -> None:
-    from strobe.ui.spectrum_panels import seconds
+    from strobe.ui.spectrum_at_cursor import seconds
     from strobe.ui.weight_frames import Matrix
 
     assert low < seconds(Matrix("fcw", None, shape)) < high

@@ -13,7 +13,7 @@ from strobe.ui import (
     frames,
     model_panels,
     panels,
-    spectrum_panels,
+    spectrum_at_cursor,
     state,
     weight_frames,
     weight_panels,
@@ -132,4 +132,4 @@ def frequencies(page: Frame, matrix: Matrix | None) -> None:
     if rows[0]["n"]:
         fourier_panels.at_cursor(page)
     elif matrix is not None:
-        spectrum_panels.at_cursor(page, matrix, key=f"explorer_spectrum{page.suffix}", height=250)
+        spectrum_at_cursor.draw(page, matrix, key=f"explorer_spectrum{page.suffix}", height=250)

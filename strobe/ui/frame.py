@@ -16,6 +16,7 @@ router once.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import time
 from dataclasses import dataclass, field, replace
@@ -109,6 +110,8 @@ def _leave_imports_to_themselves() -> None:
     Once a page stands, what there is by then is not looked at any more."""
     gc.collect()
     gc.freeze()
+    # DuckDB's binding calls whatever is still frozen at the end of the process a leak.
+    atexit.register(gc.unfreeze)
 
 
 def route() -> None:

@@ -21,7 +21,7 @@ from strobe.charts.binning import MOST_CELLS, bin_size, binned
 from strobe.ui.at_once import settled
 from strobe.ui.components import MOST_BYTES
 from strobe.ui.frame import Frame
-from strobe.ui.frames import evenly, snapshots_of
+from strobe.ui.frames import MOST_MOVED, evenly, snapshots_of
 
 MOST_READ: Final = 500_000_000
 """Bytes of weights that one panel reads: of larger runs, evenly spaced snapshots and the one under the cursor."""
@@ -121,10 +121,13 @@ def _of(page: Frame, what: str, matrix: Matrix) -> dict[int, Any]:
 
 
 def affordable(steps: list[int], matrix: Matrix, bytes_each: int | None = None) -> list[int]:
-    """All steps, or evenly spaced ones with both ends: what can be read, and what a panel may hold."""
+    """All steps, or evenly spaced ones with both ends: what can be read, and what a panel may hold, or where a step
+    is added whenever the cursor rests, what may travel while somebody waits."""
     cells = min(matrix.shape[0], MOST_CELLS) * min(matrix.shape[1], MOST_CELLS)
-    most = max(2, min(MOST_READ // (bytes_each or matrix.bytes), MOST_BYTES // cells))
-    return evenly(steps, most)
+    read = max(2, MOST_READ // (bytes_each or matrix.bytes))
+    if len(steps) <= min(read, MOST_BYTES // cells):
+        return steps
+    return evenly(steps, max(2, min(read, MOST_MOVED // cells)))
 
 
 def wanted(page: Frame, matrix: Matrix) -> list[int]:

@@ -21,6 +21,7 @@ from strobe.ui import (
     moment_files,
     movie_button,
     panels,
+    spectrum_at_cursor,
     spectrum_panels,
     state,
     weight_frames,
@@ -213,7 +214,7 @@ def matrix_row(page: Frame) -> None:
         movie_button.draw(page, Wanted("weights", matrix.name, matrix.layer or 0))
         spread_later = histogram(page, matrix)
     with right:
-        spectrum_panels.at_cursor(page, matrix)
+        spectrum_at_cursor.draw(page, matrix)
         analysed = derived_panels.ready(page, ("spectra",))
         if analysed:
             spectrum_panels.over_training(page, matrix)

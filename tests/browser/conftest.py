@@ -63,7 +63,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("browser")
     grokking(root)
     hostile = make_run(root / "runs" / "second", steps=range(0, 601, 100))
-    ingest([hostile], root / "store")
+    # Attention over 256 positions at 20 snapshots does not fit into a panel.
+    long = make_run(root / "runs" / "long", steps=range(0, 2000, 100), probe=(1, 256), metrics_every=100)
+    ingest([hostile, long], root / "store")
     return root / "store"
 
 

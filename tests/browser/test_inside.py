@@ -69,3 +69,21 @@ def test_phases_are_named_and_a_neuron_follows_the_cursor(page: Any, server: str
     expect(one).to_have_attribute("aria-label", re.compile(r"k = \d+ holds 9\d%, activation .* to "), timeout=20_000)
     page.keyboard.press("Home")
     expect(one).to_have_attribute("aria-label", re.compile(r"k = \d+ holds \d%"), timeout=5_000)
+
+
+@pytest.mark.parametrize("address", ["attention?head=1.2", "explorer"])
+def test_frames_that_do_not_fit_come_when_the_cursor_rests(page: Any, server: str, address: str) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(f"{server}/{address}{'&' if '?' in address else '?'}run=long")
+    heads = canvas(page, "explorer_attention" if address == "explorer" else "attention")
+    foot = page.get_by_text("page made in")
+    foot.wait_for(timeout=30_000)
+    made, notes = foot.inner_text(), page.locator(".note")
+    page.wait_for_function(f"([canvas]) => ({COLOURS})(canvas) >= 4", arg=[heads.element_handle()], timeout=10_000)
+    for key, step in (("Home", 0), ("End", 1900)):
+        page.keyboard.press(key)
+        page.wait_for_url(f"**step={step}**", timeout=10_000)
+        # A canvas that shows another step says so, until the server has sent the one that was asked for.
+        expect(notes.filter(has_text=re.compile("."))).to_have_count(0, timeout=10_000)
+    assert foot.inner_text() == made, "the rest of the page stays"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -28,4 +29,6 @@ def text_of(at: AppTest) -> str:
     shown = [
         element.value for kind in ("markdown", "caption", "warning", "info", "error") for element in getattr(at, kind)
     ]
-    return "\n".join([*map(str, shown), *(element.proto.body for element in at.get("html"))])
+    # Commands are set as code; tests name them as a sentence has them.
+    html = [re.sub("</?code>", "`", element.proto.body) for element in at.get("html")]
+    return "\n".join([*map(str, shown), *html])

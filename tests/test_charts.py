@@ -23,7 +23,7 @@ from strobe.charts.curves import Mark, Series, curves, tensor_heatmap
 from strobe.ui import queries
 from strobe.ui.frames import window
 from strobe.ui.tensor_panel import shades
-from strobe.ui.text import age, ends, inert, number, size, thinned, visible
+from strobe.ui.text import age, ends, inert, number, sentence, size, thinned, visible
 
 ROOT = Path(__file__).resolve().parents[1]
 NASTY = '<img src=x> "quoted" $x$ :red[y]'
@@ -332,3 +332,8 @@ def test_the_ends_of_a_scale_are_told_apart(low: float, high: float, words: tupl
 def test_a_printed_scale_tells_its_ends_apart() -> None:
     assert axes.ends(0.05901, 0.05934) == ("0.059", "0.0593")
     assert axes.ends(3.0, 3.0) == ("3", "3")
+
+
+def test_commands_in_a_sentence_are_code_and_nothing_in_it_is_markup() -> None:
+    assert sentence("run `strobe verify a`.") == "run <code>strobe verify a</code>."
+    assert sentence("`<b>` and ` alone") == "<code>&lt;b&gt;</code> and ` alone"

@@ -16,7 +16,7 @@ from strobe.charts import export
 from strobe.ui import components
 from strobe.ui.parts import follow_server
 from strobe.ui.sql_link import open_in_sql
-from strobe.ui.text import escaped
+from strobe.ui.text import escaped, sentence
 
 MOST_WORDS: Final = 1_200
 """Characters of a caption: remarks on eight runs fit."""
@@ -40,12 +40,12 @@ def head(key: str) -> Any:
 
 def caption(text: str) -> None:
     """One line under a chart: what, unit, sample or bins."""
-    st.html(f'<p class="st-caption">{escaped(text, MOST_WORDS)}</p>')
+    st.html(f'<p class="st-caption">{sentence(text, MOST_WORDS)}</p>')
 
 
 def say(text: str) -> None:
     """What a page found, in a sentence or two that are read before its charts."""
-    st.html(f'<p class="st-say">{escaped(text, MOST_WORDS)}</p>')
+    st.html(f'<p class="st-say">{sentence(text, MOST_WORDS)}</p>')
 
 
 def show(

@@ -27,6 +27,11 @@ def escaped(name: object, most: int = 200) -> str:
     return html.escape(visible(name, most), quote=True)
 
 
+def sentence(text: object, most: int = 200) -> str:
+    """A sentence ready for HTML, `commands` in it set as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped(text, most))
+
+
 def markup(template: str, **names: object) -> None:
     """Shows our own HTML with `{names}` escaped into it: nothing in a name becomes a tag, a link or a formula."""
     st.html(template.format(**{key: escaped(value) for key, value in names.items()}))

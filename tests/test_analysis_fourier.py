@@ -86,11 +86,38 @@ def test_shares_refuse_another_shape():
         fourier.neuron_shares(np.zeros((2, 5, 6)), 5)
 
 
+def test_frequencies_of_neurons_by_hand():
+    shares = np.array([
+        [0.86, 0.4, np.nan, 0.1, 0.85],
+        [0.10, 0.4, np.nan, 0.2, 0.00],
+        [0.01, 0.1, np.nan, 0.3, 0.00],
+        [0.02, 0.0, np.nan, 0.4, 0.15],
+    ])  # fmt: skip
+    best = fourier.best_frequency(shares)
+    assert best.frequency.tolist() == [1, 1, 0, 4, 1]
+    assert best.share == pytest.approx([0.86, 0.4, np.nan, 0.4, 0.85], nan_ok=True)
+    assert [found.tolist() for found in fourier.key_frequencies(shares)] == [[1], [2]]
+    assert [found.tolist() for found in fourier.key_frequencies(shares, 0.4)] == [[1, 4], [3, 1]]
+    assert fourier.coarseness(shares) == pytest.approx([0.97, 0.9, np.nan, 0.6, 0.85], nan_ok=True)
+
+
+def test_a_basis_is_shared_and_so_read_only_and_needs_two_residues():
+    assert not any(array.flags.writeable for array in fourier.basis(5))
+    with pytest.raises(ValueError, match="modulus 1 is too small"):
+        fourier.frequencies(1)
+    with pytest.raises(ValueError, match="no 5 rows"):
+        fourier.component_norms(np.zeros((4, 3)), 5)
+
+
 def test_gini():
     assert fourier.gini(np.ones(10)) == 0
     assert fourier.gini(np.eye(10)[3]) == pytest.approx(0.9)
     assert fourier.gini(np.array([1.0, 3.0])) == pytest.approx(0.25)
     assert np.isnan(fourier.gini(np.zeros(4)))
+    for unknown in (np.inf, np.nan):
+        assert np.isnan(fourier.gini(np.array([1.0, unknown])))
+    with pytest.raises(ValueError, match="at least one norm"):
+        fourier.gini(np.array([]))
     with pytest.raises(ValueError, match="none below 0"):
         fourier.gini(np.array([1.0, -1.0]))
 
@@ -103,6 +130,18 @@ def test_qk_energy_finds_the_frequency_that_a_head_compares():
     energy = fourier.qk_energy(W_E, np.eye(6)[:2], np.eye(6)[:2], p)
     assert energy[3] == pytest.approx(1)
     assert energy.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("p", [13, 14])
+def test_qk_energy_follows_the_definition(p):
+    """Frobenius norms of the {cos k, sin k}^2 blocks of B Q K^T B^T, with queries and keys of their own."""
+    rng = np.random.default_rng(p)
+    W_E, W_Q, W_K = rng.standard_normal((p + 1, 6)), rng.standard_normal((3, 6)), rng.standard_normal((3, 6))
+    matrix, frequency, _ = fourier.basis(p)
+    form = matrix @ (W_E[:p] @ W_Q.T) @ (W_E[:p] @ W_K.T).T @ matrix.T
+    blocks = [form[np.ix_(frequency == k, frequency == k)] for k in range(1, p // 2 + 1)]
+    norms = np.array([np.sqrt((block**2).sum()) for block in blocks])
+    assert fourier.qk_energy(W_E, W_Q, W_K, p) == pytest.approx(norms / norms.sum(), rel=1e-9)
 
 
 def planted_logits(p, amplitudes, seed=0, noise=0.0):

@@ -48,6 +48,27 @@ def test_a_movie_stands_still_when_nothing_moves():
         assert movie.frames[0] == pytest.approx(projection.pca(x).points)
 
 
+def test_the_basis_of_a_movie_is_the_frame_that_was_chosen():
+    rng = np.random.default_rng(3)
+    frames = rng.standard_normal((3, 20, 4)) * np.array([[4, 3, 1, 1], [1, 5, 1, 6], [1, 2, 9, 7]])[:, None]
+    frames += np.arange(3)[:, None, None] * 40
+    centred = frames - frames.mean(axis=1, keepdims=True)
+    joint = np.linalg.svd(centred.reshape(-1, 4), full_matrices=False).Vh[:2].T
+    for basis in (0, 1, -1):
+        movie = projection.pca_movie(frames, 2, basis)
+        assert movie.frames == pytest.approx(centred @ projection.principal_axes(frames[basis]))
+    movie = projection.pca_movie(frames)
+    assert np.abs(movie.frames) == pytest.approx(np.abs(centred @ joint))
+    assert movie.explained == pytest.approx(((centred @ joint) ** 2).sum(axis=(1, 2)) / (centred**2).sum(axis=(1, 2)))
+
+
+def test_each_frame_is_aligned_with_the_one_before_it_as_it_is_shown():
+    frames = np.random.default_rng(4).standard_normal((4, 6, 2))
+    aligned = projection.align(frames)
+    for i in range(1, 4):
+        assert aligned[i] == pytest.approx(projection.procrustes(frames[i], aligned[i - 1]))
+
+
 def test_rotated_copies_align():
     x = np.random.default_rng(2).standard_normal((30, 3))
     copies = np.stack([x @ rotation(3, seed) + seed for seed in range(6)])

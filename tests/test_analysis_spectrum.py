@@ -26,7 +26,9 @@ def test_planted_singular_values(m, n):
 def test_extreme_scales_and_zeros():
     W = with_spectrum(200, 300, np.linspace(2, 1, 200))
     for scale in (1e-250, 1e250):
-        assert spectrum.singular_values(W * scale).values[0] == pytest.approx(2 * scale, rel=1e-12)
+        found = spectrum.singular_values(W * scale)
+        assert found.values[0] == pytest.approx(2 * scale, rel=1e-12)
+        assert found.error[0] == pytest.approx(spectrum.singular_values(W).error[0] * scale, rel=1e-6)
     assert not spectrum.singular_values(np.zeros((3, 4))).values.any()
     assert np.isnan(spectrum.singular_values(np.array([[1.0, np.nan]])).values).all()
     with pytest.raises(ValueError, match="not shape"):
@@ -40,6 +42,9 @@ def test_ranks():
         assert rank(one) == pytest.approx(1)
         assert rank(three) == pytest.approx(3)
         assert rank(three * 1e-200) == pytest.approx(3)
+        assert rank(np.append(three, 0)) == pytest.approx(3)
+        assert np.isnan(rank(np.array([1, np.nan])))
+        assert np.isnan(rank(np.array([1, np.inf])))
         assert np.isnan(rank(np.zeros(3)))
     s = np.array([2.0, 1.0])
     assert spectrum.participation_ratio(s) == pytest.approx(9 / 5)
@@ -64,6 +69,21 @@ def test_a_tail_above_a_body():
     fit = spectrum.heavy_tail(np.sqrt(np.concatenate([rng.random(2000), tail])))
     assert fit.alpha == pytest.approx(2.5, rel=0.1)
     assert fit.xmin == pytest.approx(1, rel=0.3)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_tail_follows_the_definition(seed):
+    """Every value with ten at or above it tried as xmin, by loops; rounded, so that many values are equal."""
+    x = np.sort(np.round(np.random.default_rng(seed).pareto((0.3, 2)[seed % 2], 60) + 1, 1))
+    tried = []
+    for xmin in (value for value in np.unique(x) if (x >= value).sum() >= 10):
+        tail = x[x >= xmin]
+        exponent = len(tail) / np.log(tail / xmin).sum()
+        fitted = 1 - (tail / xmin) ** -exponent
+        ks = max(max((i + 1) / len(tail) - F, F - i / len(tail)) for i, F in enumerate(fitted))
+        tried.append((ks, 1 + exponent, xmin, len(tail)))
+    fit = spectrum.heavy_tail(np.sqrt(x))
+    assert (fit.ks, fit.alpha, fit.xmin, fit.n) == pytest.approx(min(tried), rel=1e-9)
 
 
 def test_tails_that_are_not_fitted():

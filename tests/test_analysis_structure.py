@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from strobe.analysis import attention, banding, geometry, neurons
+from strobe.analysis import attention, banding, geometry, neurons, projection
 
 
 def uniform(T):
@@ -48,6 +48,38 @@ def test_induction():
     assert stacked.entropy.shape == (2, 2)
 
 
+def test_scores_follow_their_definitions():
+    """By loops over probes and queries, where no two heads or probes are alike."""
+    rng = np.random.default_rng(0)
+    att = np.tril(rng.random((3, 2, 5, 5)))
+    att /= att.sum(axis=-1, keepdims=True)
+    tokens = np.array([[0, 1, 0, 1, 1], [2, 2, 2, 0, 2], [0, 1, 2, 3, 4]])
+    scores = attention.head_scores(att, tokens)
+    for head in range(2):
+        rows = [(tokens[n], i, att[n, head, i]) for n in range(3) for i in range(1, 5)]
+        induction = []
+        for text, i, row in rows:
+            after = [j + 1 for j in range(i - 1) if text[j] == text[i]]
+            induction += [row[after].sum()] if after else []
+        expected = (
+            np.mean([-sum(w * np.log(w) for w in row if w > 0) for _, _, row in rows]),
+            np.mean([row[i - 1] for _, i, row in rows]),
+            np.mean([row[0] for _, _, row in rows]),
+            np.mean([row[i] for _, i, row in rows]),
+            np.mean(induction),
+            np.mean([row.max() for _, _, row in rows]),
+        )
+        assert [score[head] for score in scores] == pytest.approx(expected)
+    assert np.isnan(attention.head_scores(att, np.tile(np.arange(5), (3, 1))).induction).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_entropy_of_a_nearly_certain_row(dtype):
+    for w in (1e-6, 1e-30):
+        expected = -w * np.log(w) - (1 - w) * np.log1p(-w)
+        assert attention.entropy(np.array([w, 1 - w, 0], dtype)) == pytest.approx(expected, rel=1e-2, abs=1e-7 * w)
+
+
 def test_induction_counts_no_token_that_follows_itself_at_once():
     assert not attention.induction_mask(np.array([[3, 3]])).any()
     mask = attention.induction_mask(np.array([[3, 3, 3, 1]]))
@@ -58,6 +90,8 @@ def test_heads_without_queries_and_wrong_shapes():
     assert np.isnan(attention.head_scores(np.ones((2, 3, 1, 1))).entropy).tolist() == [True] * 3
     with pytest.raises(ValueError, match="tokens of shape"):
         attention.head_scores(np.ones((2, 3, 4, 4)), np.zeros((2, 5), int))
+    with pytest.raises(ValueError, match="tokens of shape"):
+        attention.head_scores(np.ones((2, 3, 4, 4)), np.zeros((1, 4), int))
     with pytest.raises(ValueError, match="probe, head, query, key"):
         attention.head_scores(np.ones((3, 4, 4)))
 
@@ -73,6 +107,31 @@ def test_band_profile_by_brute_force(shape):
         assert profile.entries[d] == at.size
         assert profile.energy[d] == pytest.approx(at.sum() / squares.sum())
         assert profile.density[d] == pytest.approx(at.mean() / squares.mean())
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_band_profile_is_summed_in_float64(dtype):
+    """Squares of these leave the range of their own dtype."""
+    plain = banding.band_profile(np.eye(4) + 1)
+    for scale in (1e-5, 1e4) if dtype == np.float16 else (1e-30, 1e30):
+        found = banding.band_profile(((np.eye(4) + 1) * scale).astype(dtype))
+        assert found.energy == pytest.approx(plain.energy, rel=0.05)
+
+
+@pytest.mark.parametrize("value", [0.0, np.inf, np.nan])
+def test_no_profile_of_a_zero_or_nonfinite_matrix(value):
+    found = banding.band_profile(np.eye(3) * 0 + [[value, 0, 0]] * 3)
+    assert np.isnan([found.energy, found.density]).all()
+    assert found.entries.tolist() == [3, 4, 2]
+
+
+def test_bandwidth_by_hand():
+    profile = banding.BandProfile(np.array([0.5, 0.25, 0.125, 0.125]), np.ones(4), np.ones(4, int))
+    for share, width in ((0.1, 0), (0.5, 0), (0.505, 1), (0.75, 1), (0.755, 2), (0.88, 3), (1, 3)):
+        assert banding.bandwidth(profile, share) == width
+    assert banding.bandwidth(profile._replace(energy=np.array([0.5, 0.35, 0.1, 0.05]))) == 2
+    with pytest.raises(ValueError, match="share of 1.1"):
+        banding.bandwidth(profile, 1.1)
 
 
 def test_bandwidth():
@@ -100,6 +159,15 @@ def test_switches_and_commitment():
         neurons.commitment_step(steps[:2], frequency, share)
 
 
+def test_what_lies_between_specialised_snapshots_is_no_switch():
+    frequency = np.array([[2, 2, 4, 1], [3, 3, 0, 1], [2, 3, 4, 2]])
+    share = np.array([[0.9, 0.9, 0.9, 0.85], [0.1, 0.1, 0.9, 0.2], [0.9, 0.9, 0.9, 0.85]])
+    assert neurons.switches(frequency, share).tolist() == [0, 1, 0, 1]
+    committed = neurons.commitment_step([0, 5, 9], frequency[:, ::3], share[:, ::3])
+    assert committed.tolist() == [9, 9]
+    assert np.isnan(neurons.commitment_step([0], np.array([[0]]), np.array([[0.9]]))).all()
+
+
 def test_unit_states():
     states = neurons.unit_states(np.array([[0, 0.5, 1, 1], [0, 0, np.nan, 0.999]]))
     assert states.dead.tolist() == [1, 2]
@@ -114,11 +182,22 @@ def test_class_geometry():
     assert found.centroids[[0, 2]].tolist() == [[0, 0], [10, 0]]
     assert np.isnan(found.centroids[1]).all()
     assert (found.radius, found.spread, found.snr) == (1, 5, 25)
+    assert found.variances == pytest.approx([1, np.nan, 1], nan_ok=True)
     J = geometry.fisher(found.centroids, found.variances)
     assert J[0, 2] == 50
     assert np.isnan(J[1]).all()
     with pytest.raises(ValueError, match=r"not all in 0\.\.1"):
         geometry.class_geometry(points, np.array([0, 0, 2, 2]), 2)
+
+
+def test_classes_of_unequal_size():
+    """Points count once each in the radius, classes once each in the spread."""
+    found = geometry.class_geometry(np.array([[-1.0, 0], [0, 0], [1, 0], [4, 0]]), np.array([0, 0, 0, 1]), 2)
+    assert found.variances == pytest.approx([2 / 3, 0])
+    assert (found.radius, found.spread, found.snr) == pytest.approx((np.sqrt(1 / 2), 2, 8))
+    assert geometry.fisher(found.centroids, found.variances) == pytest.approx(
+        np.array([[0, 24], [24, np.nan]]), nan_ok=True
+    )
 
 
 @pytest.mark.parametrize("sense", [1, -1])
@@ -131,6 +210,46 @@ def test_fourier_alignment(sense):
     points[4] = np.nan
     assert geometry.fourier_alignment(points)[1] == 6
     assert geometry.fourier_alignment(np.random.default_rng(0).standard_normal((p, 2)))[0] < 0.5
+
+
+@pytest.mark.parametrize("p", [7, 8])
+def test_fourier_alignment_follows_the_definition(p):
+    x = np.random.default_rng(p).standard_normal((p, 2))
+    x[2] = np.nan
+    r = np.delete(np.arange(p), 2)
+    theta = np.arctan2(*(x[r] - x[r].mean(axis=0)).T[::-1])
+    scores = [
+        max(abs(np.mean(np.exp(1j * (sense * theta - 2 * np.pi * k * r / p)))) ** 2 for sense in (1, -1))
+        for k in range(1, p // 2 + 1)
+    ]
+    assert geometry.fourier_alignment(x) == (pytest.approx(max(scores)), int(np.argmax(scores)) + 1)
+
+
+def test_fourier_alignment_without_some_classes_and_at_the_nyquist_frequency():
+    angle = 2 * np.pi * np.arange(12) / 12
+    points = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    points[::4] = np.nan
+    assert geometry.fourier_alignment(points) == (pytest.approx(1), 1)
+    assert geometry.fourier_alignment(np.outer((-1.0) ** np.arange(8), [1, 0])) == (pytest.approx(1), 4)
+    points[2:] = np.nan
+    with pytest.raises(ValueError, match="at least three points"):
+        geometry.fourier_alignment(points)
+    with pytest.raises(ValueError, match="not 2 of"):
+        geometry.fourier_alignment(np.array([[1.0, 0], [0, 1], [np.nan, 0]]))
+
+
+def test_sum_classes_are_those_of_the_sums():
+    p = 5
+    points = np.random.default_rng(0).standard_normal((p * p, 3)) * [1, 2, 0.5]
+    found = geometry.sum_classes(points, p)
+    members = [points[[a * p + b for a in range(p) for b in range(p) if (a + b) % p == s]] for s in range(p)]
+    mu = np.array([each.mean(axis=0) for each in members])
+    var = [((each - m) ** 2).sum(axis=1).mean() for each, m in zip(members, mu, strict=True)]
+    pairs = [((mu[r] - mu[s]) ** 2).sum() / (var[r] + var[s]) for r in range(p) for s in range(r)]
+    assert found.radius == pytest.approx(np.sqrt(np.mean(var)))
+    assert found.fisher == pytest.approx(np.median(pairs))
+    assert found.circularity == pytest.approx(projection.circularity(mu))
+    assert found.alignment == pytest.approx(geometry.fourier_alignment(projection.pca(mu).points)[0])
 
 
 def test_sum_classes_of_a_planted_circle():
@@ -163,7 +282,7 @@ def test_sum_classes_of_one_point_a_class_have_no_ratio():
 def test_the_frequency_in_whose_order_residues_lie_round_a_plane():
     turn = 2 * np.pi * 5 * np.arange(97) / 97
     circle = np.stack([np.cos(turn), np.sin(turn), turn], axis=1)
-    assert geometry.frequency_round(np.concatenate([circle, [[0, 0, 0]]]), 97) == 5
+    assert geometry.frequency_round(np.concatenate([circle, [[50, 0, 0]] * 4]), 97) == 5
     assert geometry.frequency_round(np.random.default_rng(0).normal(size=(98, 2)), 97) == 1
     assert geometry.frequency_round(circle[:90], 97) == 1
     assert geometry.frequency_round(np.full((97, 2), np.nan), 97) == 1

@@ -87,3 +87,19 @@ def test_frames_that_do_not_fit_come_when_the_cursor_rests(page: Any, server: st
         # A canvas that shows another step says so, until the server has sent the one that was asked for.
         expect(notes.filter(has_text=re.compile("."))).to_have_count(0, timeout=10_000)
     assert foot.inner_text() == made, "the rest of the page stays"
+
+
+SEEN = """([note]) => { window.__whole = new Set(); window.addEventListener("strobe:drawn", (e) => {
+  if (e.detail.panel === "attention" && !note.textContent) window.__whole.add(e.detail.step);
+}); }"""
+
+
+def test_play_waits_for_the_frames_that_do_not_fit(page: Any, server: str) -> None:
+    page.goto(f"{server}/runs?run=long&step=0")
+    canvas(page, "attention")
+    page.get_by_text("page made in").wait_for(timeout=30_000)
+    page.evaluate(SEEN, [page.locator(".st-key-attention .note").element_handle()])
+    page.keyboard.press("Space")
+    # Every snapshot was on screen, the first one before anybody listened.
+    page.wait_for_function("() => window.__whole.size >= 19", timeout=30_000)
+    page.wait_for_url("**step=1900**", timeout=10_000)

@@ -1,6 +1,6 @@
 // The one clock of a browser window: the step that every panel shows.
 
-export const clock = (window.__strobe ??= { run: null, step: null });
+export const clock = (window.__strobe ??= { run: null, step: null, lacking: new Set() });
 
 /** Tell every panel, at once and without the server. */
 export function announce(run, step) {
@@ -17,6 +17,12 @@ export function follow(draw) {
   };
   window.addEventListener("strobe:step", heard);
   return () => { window.removeEventListener("strobe:step", heard); cancelAnimationFrame(pending); };
+}
+
+/** Says whether a panel waits for frames that the server still has to send. */
+export function lacks(panel, waiting) {
+  if (waiting) clock.lacking.add(panel);
+  else clock.lacking.delete(panel);
 }
 
 /** For tests and benchmarks: what is on screen now. */

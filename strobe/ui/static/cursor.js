@@ -5,6 +5,7 @@ import { atOrBefore, words } from "./scales.js";
 
 const SETTLE_MS = 250;
 const PLAY_MS = 150;
+const WAIT_MS = 2000;
 const ICONS = {
   first: "M5 4v12M16 4 8 10l8 6z", prev: "M14 4 6 10l8 6z", next: "M6 4l8 6-8 6z", last: "M15 4v12M4 4l8 6-8 6z",
   play: "M6 3l11 7-11 7z", pause: "M6 3v14M14 3v14",
@@ -91,7 +92,11 @@ class Cursor {
   }
 
   settle() {
-    if (!this.timer) this.send(`${this.data.run}@${this.data.steps[this.index]}`);
+    if (!this.timer) this.tell();
+  }
+
+  tell() {
+    this.send(`${this.data.run}@${this.data.steps[this.index]}`);
   }
 
   press(name) {
@@ -107,7 +112,22 @@ class Cursor {
     if (this.index >= last) this.move(0);
     this.icon("play", "pause");
     this.at("play").title = "Pause (space)";
-    this.timer = setInterval(() => (this.index >= last ? this.stop() : this.move(this.index + 1)), PLAY_MS);
+    this.asked = 0;
+    this.timer = setInterval(() => this.tick(last), PLAY_MS);
+  }
+
+  /** On to the next step. Where a panel has no frame of this one, the film waits a while for the server. */
+  tick(last) {
+    if (clock.lacking.size) {
+      if (!this.asked) {
+        this.asked = performance.now();
+        this.tell();
+      }
+      if (performance.now() - this.asked < WAIT_MS) return;
+    }
+    this.asked = 0;
+    if (this.index >= last) this.stop();
+    else this.move(this.index + 1);
   }
 
   stop() {

@@ -1,4 +1,4 @@
-import { clock, drawn, follow } from "./clock.js";
+import { clock, drawn, follow, lacks } from "./clock.js";
 import { prepare } from "./draw.js";
 import { atOrBefore, unpack } from "./scales.js";
 import { kinds } from "./kinds.js";
@@ -84,15 +84,17 @@ class Panel {
 
   say(shown) {
     const { steps, windowed, sampled, partial, follows, shift, lack } = this.header, asked = clock.step === null ? null : clock.step + (shift || 0);
+    const outside = windowed && asked !== null && (asked > steps[steps.length - 1] || asked < steps[0]);
     let text = "";
     if (follows && shown !== null && asked !== null && shown !== asked) {
       const where = shown > asked ? "before" : "at";
       text = `${lack || "no snapshot"} ${where} step ${asked.toLocaleString("en")}: showing step ${shown.toLocaleString("en")}`;
-      if (windowed && (asked > steps[steps.length - 1] || asked < steps[0])) text = "loading the frames around this step";
+      if (outside) text = "loading the frames around this step";
       // Frames at some of the snapshots: the server adds the one under the cursor once it rests.
       if (sampled || partial) text = `showing step ${shown.toLocaleString("en")} until step ${asked.toLocaleString("en")} is read`;
     }
     this.note.textContent = text;
+    lacks(this.header.name, Boolean(outside));
   }
 
   showTip(lines, x, y) {
@@ -117,6 +119,7 @@ class Panel {
 
   dispose() {
     this.stopFollowing();
+    lacks(this.header?.name, false);
     this.resizing.disconnect();
     this.themed.disconnect();
     this.dark.removeEventListener("change", this.onTheme);

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from browser import APP, ROOT, chromium, median, opened, p95, said, served
+from browser import APP, ROOT, chromium, key_presses, median, opened, p95, said, served
 
 BARS = (("server healthy", 1.5), ("first chart, fresh server", 1.5), ("first chart, warm", 1.7))
 
@@ -31,23 +31,6 @@ def one(): st.title("One"); chart()
 def two(): st.title("Two"); chart()
 st.navigation([st.Page(one, title="One", url_path="one"), st.Page(two, title="Two", url_path="two")]).run()
 """
-
-KEYS = """async (count) => {
-  const times = [], sleep = (ms) => new Promise((done) => setTimeout(done, ms));
-  for (let k = 0; k < count; k++) {
-    const shown = new Promise((done) => window.addEventListener("strobe:drawn", function heard(e) {
-      if (e.detail.panel !== "attention") return;
-      window.removeEventListener("strobe:drawn", heard);
-      requestAnimationFrame(() => done(performance.now()));
-    }));
-    const began = performance.now();
-    const key = k % 40 < 20 ? "ArrowLeft" : "ArrowRight";
-    window.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
-    times.push((await shown) - began);
-    await sleep(30);
-  }
-  return times;
-}"""
 
 
 def measure(
@@ -68,15 +51,6 @@ def measure(
             warm = time.perf_counter() - began
         page.context.close()
         return healthy, first, warm
-
-
-def key_presses(browser: Any, store: Path, count: int) -> list[float]:
-    """Milliseconds from a key press to the frame after the attention panel was redrawn."""
-    with served(APP, store) as (address, _):
-        page = opened(browser, f"{address}/runs")
-        page.locator(".st-key-attention canvas").wait_for(timeout=60_000)
-        page.wait_for_timeout(1500)
-        return list(page.evaluate(KEYS, count))
 
 
 def made_store(folder: Path) -> Path:
@@ -118,7 +92,8 @@ def main() -> None:
             rounds.append((ours, theirs))
         for k, (name, bar) in enumerate(BARS):
             report(name, [r[0][k] for r in rounds], [r[1][k] for r in rounds], bar)
-        times = key_presses(browser, store, given.keys)
+        with served(APP, store) as (address, _):
+            times = key_presses(opened(browser, f"{address}/runs"), ["attention"], given.keys)
         said("key press to redrawn panel, median", median(times), 50, "ms")
         said("key press to redrawn panel, p95", p95(times), 100, "ms")
 

@@ -21,6 +21,25 @@ FLAGS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 
+_KEYS = """async ([count, panels]) => {
+  const times = [], sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+  for (let k = 0; k < count; k++) {
+    const left = new Set(panels);
+    const shown = new Promise((done) => window.addEventListener("strobe:drawn", function heard(e) {
+      left.delete(e.detail.panel);
+      if (left.size) return;
+      window.removeEventListener("strobe:drawn", heard);
+      requestAnimationFrame(() => done(performance.now()));
+    }));
+    const began = performance.now();
+    const key = k % 40 < 20 ? "ArrowLeft" : "ArrowRight";
+    window.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+    times.push((await shown) - began);
+    await sleep(40);
+  }
+  return times;
+}"""
+
 
 @contextmanager
 def chromium() -> Iterator[Any]:
@@ -76,6 +95,14 @@ def opened(browser: Any, url: str, height: int = 900) -> Any:
     page = browser.new_context(viewport={"width": 1440, "height": height}).new_page()
     page.goto(url)
     return page
+
+
+def key_presses(page: Any, panels: Sequence[str], count: int) -> list[float]:
+    """Milliseconds from each of some arrow keys to the frame after the last of the panels was redrawn."""
+    for panel in panels:
+        page.locator(f".st-key-{panel} canvas[data-token]").wait_for(timeout=60_000)
+    page.wait_for_timeout(1500)
+    return list(page.evaluate(_KEYS, [count, panels]))
 
 
 def median(times: Sequence[float]) -> float:

@@ -11,37 +11,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from browser import APP, chromium, median, opened, p95, said, served
+from browser import APP, chromium, key_presses, median, opened, p95, said, served
 
 PANELS = ["explorer_loss", "explorer_attention", "explorer_embedding", "explorer_weights", "fourier_bars"]
-
-KEYS = """async ([count, panels]) => {
-  const times = [], sleep = (ms) => new Promise((done) => setTimeout(done, ms));
-  for (let k = 0; k < count; k++) {
-    const left = new Set(panels);
-    const shown = new Promise((done) => window.addEventListener("strobe:drawn", function heard(e) {
-      left.delete(e.detail.panel);
-      if (left.size) return;
-      window.removeEventListener("strobe:drawn", heard);
-      requestAnimationFrame(() => done(performance.now()));
-    }));
-    const began = performance.now();
-    const key = k % 40 < 20 ? "ArrowLeft" : "ArrowRight";
-    window.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
-    times.push((await shown) - began);
-    await sleep(40);
-  }
-  return times;
-}"""
 
 
 def keys(browser: Any, store: Path, count: int) -> list[float]:
     with served(APP, store) as (address, _):
-        page = opened(browser, f"{address}/explorer?run=grok-p97", height=1600)
-        for panel in PANELS:
-            page.locator(f".st-key-{panel} canvas[data-token]").wait_for(timeout=60_000)
-        page.wait_for_timeout(1500)
-        return list(page.evaluate(KEYS, [count, PANELS]))
+        return key_presses(opened(browser, f"{address}/explorer?run=grok-p97", height=1600), PANELS, count)
 
 
 def main() -> int:

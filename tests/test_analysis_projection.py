@@ -1,5 +1,8 @@
 """Projections, alignment and circularity against figures whose shape is known."""
 
+import sys
+import types
+
 import numpy as np
 import pytest
 
@@ -90,6 +93,39 @@ def test_circularity_of_a_circle(d, k):
     assert projection.circularity(circle(n, k, d), (k + 1) * np.arange(n) % n) < 1e-9
 
 
+def test_circularity_in_an_order_follows_its_definition():
+    """The variance that the fitted circle explains times (s_2 / s_1)^2, for an order that goes round unevenly."""
+    rng = np.random.default_rng(5)
+    order = rng.integers(0, 30, 40)
+    phi = 2 * np.pi * order / 40
+    waves = np.stack([np.cos(phi), np.sin(phi), np.ones(40)], axis=1)
+    x = waves @ rng.standard_normal((3, 4)) + 0.3 * rng.standard_normal((40, 4))
+    fit = np.linalg.pinv(waves) @ x
+    explained = 1 - ((x - waves @ fit) ** 2).sum() / ((x - x.mean(axis=0)) ** 2).sum()
+    s = np.linalg.svd(fit[:2], compute_uv=False)
+    assert projection.circularity(x, order) == pytest.approx(explained * (s[1] / s[0]) ** 2)
+
+
+def test_circularity_of_half_a_circle_at_two_heights():
+    """All points are on the circle, so that what is left is the shares of the variance, known in closed form."""
+    angle = np.pi * (np.arange(20) + 0.5) / 20
+    arc = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    points = np.concatenate([np.column_stack([arc, np.full(20, height)]) for height in (-0.2, 0.2)])
+    along, across = arc.var(axis=0)
+    expected = (along + across) / (along + across + 0.2**2) * across / along
+    assert projection.circularity(points + 7) == pytest.approx(expected)
+
+
+def test_circularity_at_its_limits():
+    triangle = np.stack([np.cos(a := 2 * np.pi * np.arange(3) / 3), np.sin(a)], axis=1)
+    assert projection.circularity(triangle) == pytest.approx(1)
+    assert projection.circularity(triangle, np.arange(3)) == pytest.approx(1)
+    cross = np.concatenate([np.zeros((96, 2)), [[1, 0], [-1, 0], [0, 1], [0, -1]]])
+    assert projection.circularity(cross) == 0
+    cross[3, 1] = np.nan
+    assert np.isnan(projection.circularity(cross))
+
+
 def test_circularity_of_what_is_no_circle():
     n = 97
     line = np.outer(np.arange(n), [1.0, 2, 3])
@@ -126,6 +162,58 @@ def test_tsne_keeps_clusters_apart_and_repeats():
     assert np.corrcoef(movie.reshape(2, -1))[0, 1] > 0.9
     with pytest.raises(ValueError, match="too few"):
         projection.tsne(x[:3])
+
+
+def test_how_tsne_starts(monkeypatch):
+    """From the PCA, and a movie's next frame from the one before it as shown, both made small."""
+    given = []
+
+    class Recorded:
+        def __init__(self, **options):
+            given.append(options)
+
+        def fit_transform(self, rows):
+            return rows[:, 1::-1] * 7 + 3
+
+    monkeypatch.setattr("sklearn.manifold.TSNE", Recorded)
+    frames = np.random.default_rng(6).standard_normal((2, 13, 4)) * [1, 2, 5, 3]
+    shown = projection.tsne_movie(frames, seed=9)
+    assert shown[1] == pytest.approx(projection.procrustes(frames[1][:, 1::-1] * 7, shown[0]), abs=1e-4)
+    for options, start in zip(given, (projection.pca(frames[0]).points, shown[0] - shown[0].mean(axis=0)), strict=True):
+        assert options["init"] == pytest.approx(1e-4 * start / start[:, 0].std(), rel=1e-3, abs=1e-9)
+        assert (options["perplexity"], options["random_state"], options["n_components"]) == (4, 9, 2)
+    projection.tsne(np.random.default_rng(7).standard_normal((200, 4)), perplexity=20)
+    assert given[-1]["perplexity"] == 20
+
+
+def test_what_umap_is_given(monkeypatch):
+    """At most all other points as neighbours, and every point tied to itself from frame to frame."""
+    given = []
+
+    class Recorded:
+        def __init__(self, **options):
+            given.append(options)
+
+        def fit_transform(self, rows):
+            return rows[:, :2]
+
+        def fit(self, frames, relations):
+            given.append(relations)
+            self.embeddings_ = [rows[:, :2] for rows in frames]
+
+    monkeypatch.setitem(sys.modules, "umap", types.SimpleNamespace(UMAP=Recorded, AlignedUMAP=Recorded))
+    frames = np.random.default_rng(6).standard_normal((3, 9, 4))
+    assert projection.umap(frames[0], seed=4) == pytest.approx(frames[0][:, :2], abs=1e-6)
+    assert (given[0]["n_neighbors"], given[0]["random_state"], given[0]["min_dist"]) == (8, 4, 0.1)
+    projection.umap(np.zeros((40, 3)))
+    assert given[1]["n_neighbors"] == 15
+    assert projection.aligned_umap(frames, neighbours=3) == pytest.approx(frames[:, :, :2], abs=1e-6)
+    assert given[2]["n_neighbors"] == 3
+    assert given[3] == [{i: i for i in range(9)}] * 2
+    with pytest.raises(ValueError, match="4 points are too few for UMAP"):
+        projection.umap(np.zeros((4, 3)))
+    with pytest.raises(ValueError, match="at least two frames"):
+        projection.aligned_umap(frames[:1])
 
 
 @pytest.mark.slow

@@ -179,7 +179,8 @@ def test_how_tsne_starts(monkeypatch):
     frames = np.random.default_rng(6).standard_normal((2, 13, 4)) * [1, 2, 5, 3]
     shown = projection.tsne_movie(frames, seed=9)
     assert shown[1] == pytest.approx(projection.procrustes(frames[1][:, 1::-1] * 7, shown[0]), abs=1e-4)
-    for options, start in zip(given, (projection.pca(frames[0]).points, shown[0] - shown[0].mean(axis=0)), strict=True):
+    starts = (projection.pca(frames[0]).points, shown[0] - shown[0].mean(axis=0))
+    for options, start in zip(given, starts, strict=True):
         assert options["init"] == pytest.approx(1e-4 * start / start[:, 0].std(), rel=1e-3, abs=1e-9)
         assert (options["perplexity"], options["random_state"], options["n_components"]) == (4, 9, 2)
     projection.tsne(np.random.default_rng(7).standard_normal((200, 4)), perplexity=20)

@@ -3,6 +3,48 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from cuda_recorder import Driver
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a store of its own, for tests of commands."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STROBE_STORE", str(tmp_path / "store"))
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def recorder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The C++ recorder's driver, built once."""
+    from cuda_recorder import build, shared_folder
+
+    return build(shared_folder(tmp_path_factory))
+
+
+@pytest.fixture
+def driver(recorder: Path, tmp_path: Path) -> Iterator[Driver]:
+    """A running driver of the recorder."""
+    from cuda_recorder import Driver
+
+    with Driver(recorder, tmp_path / "driver") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def long_lived(recorder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    """The same for tests that ask one question many times."""
+    from cuda_recorder import Driver
+
+    with Driver(recorder, tmp_path_factory.mktemp("long") / "driver") as running:
+        yield running
 
 
 def pytest_sessionfinish() -> None:

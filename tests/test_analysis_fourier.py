@@ -204,6 +204,27 @@ def test_a_model_made_of_its_keys():
     assert np.abs(coefficients - expected).max() < 1e-6
 
 
+@pytest.mark.parametrize("p", [11, 12])
+def test_cosine_coefficients_follow_the_definition(p):
+    logits = planted_logits(p, {2: -3.0, p // 2: 2.0}, noise=1.0)
+    a, b, c = np.unravel_index(np.arange(p**3), (p, p, p))
+    found = progress.cosine_coefficients(logits, p)
+    for k in range(1, p // 2 + 1):
+        w = np.cos(2 * np.pi * k * (a + b - c) / p)
+        assert found[k - 1] == pytest.approx(logits[:, :p].ravel() @ w / np.linalg.norm(w), rel=1e-9)
+    assert found[1] < 0
+
+
+def test_keys_come_in_any_order_and_count_once():
+    p = 11
+    logits = planted_logits(p, {2: 3.0, 4: 1.0}, noise=1.0)
+    one, other = (progress.excluded_loss(logits, p, keys) for keys in ([2, 4], [4, 2, 4]))
+    assert other.all_keys == pytest.approx(one.all_keys, rel=1e-12)
+    assert other.each == pytest.approx(one.each[[1, 0, 1]], rel=1e-12)
+    with pytest.raises(ValueError, match=r"\[0, 4\] are not all in 1\.\.5"):
+        progress.restricted_loss(logits, p, [4, 0])
+
+
 def test_no_keys_and_no_rows():
     p = 7
     logits = planted_logits(p, {2: 1.0}, noise=0.3)

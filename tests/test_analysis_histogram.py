@@ -41,6 +41,11 @@ def test_what_has_no_spread_has_no_bins(values: list[float]) -> None:
     assert len(histogram(np.array(values)).density) == 0
 
 
+def test_quarters_that_coincide_give_the_most_bins() -> None:
+    x = np.concatenate([np.zeros(800), np.linspace(-1, 1, 200)])
+    assert len(histogram(x).density) == MOST
+
+
 def test_mostly_equal_values_still_have_a_picture() -> None:
     x = np.zeros(10_000)
     x[:3] = [-1, 1, 2]

@@ -32,6 +32,31 @@ def test_the_thresholds_move_the_borders() -> None:
     assert [phase.end for phase in phases(STEPS, **losses(), fall=0.2, done=0.001).found] == [500, 1500, 1900]
 
 
+def test_every_border_is_the_first_step_that_holds_it() -> None:
+    """Limits are reached exactly, and the least excluded loss of all lies after the test loss has fallen."""
+    test = [8.0, 8.0, 10.0, 6.0, 5.0, 5.0, 0.15, 0.1, 0.1]
+    train = [4.0, 3.0, 2.5, 2.0, 2.0, 0.1, 0.0, 0.0, 0.0]
+    excluded = [4.0, 3.0, 2.5, 2.0, 3.0, 4.0, 1.0, 0.5, 0.5]
+    restricted = [1.0, 2.0, 3.0, 4.0, 3.5, 2.0, 1.0, 1.0, 1.0]
+    steps = np.arange(9) * 10
+    found = phases(steps, train, test, excluded, restricted)
+    assert [phase.end for phase in found.found] == [30, 40, 70]
+    train[3] = 2.1
+    assert "memorized first" in phases(steps, train, test, excluded, restricted).reason
+
+
+def test_the_excluded_loss_that_belongs_to_cleanup_is_not_looked_at() -> None:
+    made = losses()
+    made["excluded"][10] = 0.5
+    assert "do not come to carry" in phases(STEPS, **made).reason
+
+
+def test_four_snapshots_are_enough() -> None:
+    columns = ([1.0, 0.1, 0.1, 0.1], [9.0, 10.0, 5.0, 0.1], [2.0, 1.0, 2.0, 3.0], [4.0, 3.0, 2.0, 1.0])
+    assert [phase.end for phase in phases([0, 1, 2, 3], *columns).found] == [1, 2, 3]
+    assert "3 snapshots" in phases([0, 1, 2], *(column[:3] for column in columns)).reason
+
+
 def test_steps_where_a_loss_is_not_known_do_not_count() -> None:
     made = losses()
     made["excluded"][5] = np.nan

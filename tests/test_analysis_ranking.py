@@ -28,6 +28,38 @@ def test_the_size_is_cohens_d() -> None:
     assert shift.standardised == pytest.approx(5 / math.sqrt(8 / 6))
 
 
+def test_only_the_samples_next_to_the_step_are_compared() -> None:
+    y = np.array([9, 3, 1, 2, 3, 5, 9, 4, -9, 0.0])
+    (shift,) = ranked({"x": (np.arange(10) * 10, y)}, 50, samples=3)
+    assert (shift.before, shift.after, shift.effect) == (2, 6, 4)
+    assert shift.standardised == pytest.approx(4 / math.sqrt((2 + 14) / 4))
+    assert not shift.floored
+    (wide,) = ranked({"x": (np.arange(10) * 10, y)}, 50)
+    assert (wide.before, wide.after) == (pytest.approx(18 / 5), pytest.approx(9 / 5))
+
+
+def test_two_samples_a_side_are_enough_and_infinite_ones_are_none() -> None:
+    steps, y = np.arange(6), np.array([np.inf, 0, 2, 5, 7, -np.inf])
+    (shift,) = ranked({"x": (steps, y)}, 3)
+    assert (shift.before, shift.after, shift.standardised) == (1, 6, pytest.approx(5 / math.sqrt(2)))
+    assert ranked({"few before": (steps, y)}, 2) == []
+    assert ranked({"few after": (steps, y)}, 4) == []
+
+
+def test_sides_of_unequal_size_pool_their_squares() -> None:
+    (shift,) = ranked({"x": (np.arange(6), np.array([0, 2, 4, 6, 10, 12.0]))}, 4)
+    assert shift.standardised == pytest.approx(8 / math.sqrt((20 + 2) / 4))
+
+
+def test_the_largest_shift_comes_first_whatever_its_sign_and_unit() -> None:
+    wave = np.tile([0.0, 1.0], 10)
+    series = {
+        "small": (STEPS, 1000 * (wave + (STEPS >= 1000))), "down": (STEPS, wave - 3.0 * (STEPS >= 1000)),
+        "up": (STEPS, wave + 2.0 * (STEPS >= 1000)),
+    }  # fmt: skip
+    assert [shift.name for shift in ranked(series, 1000)] == ["down", "up", "small"]
+
+
 def test_a_clean_step_is_measured_in_the_range_and_a_constant_is_left_out() -> None:
     rounded = np.float32(0.1) * (1 + 1e-8 * np.arange(20))
     series = {

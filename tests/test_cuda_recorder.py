@@ -6,14 +6,13 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
-from cuda_recorder import CUDA, DIMS, GPT2, Driver, Given, build, build_with, shared_folder, sound
+from cuda_recorder import CUDA, DIMS, GPT2, Driver, Given, build_with, sound
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -29,24 +28,6 @@ from strobe.record import SCALARS, LockedError, Recorder, TensorSpec
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not here to build the recorder with")
 
 VECTOR = Given("params/x", np.arange(3, dtype=np.float32))
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(shared_folder(tmp_path_factory))
-
-
-@pytest.fixture
-def driver(program: Path, tmp_path: Path) -> Iterator[Driver]:
-    with Driver(program, tmp_path / "driver") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def long_lived(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
-    """For tests that ask one question many times."""
-    with Driver(program, tmp_path_factory.mktemp("long") / "driver") as running:
-        yield running
 
 
 def sample(dtype: str, *shape: int) -> np.ndarray[Any, Any]:
@@ -332,9 +313,9 @@ def test_the_header_is_plain_c() -> None:
     subprocess.run([*command, str(CUDA / "recorder.h")], check=True)
 
 
-def test_the_documented_example_runs(program: Path, tmp_path: Path) -> None:
+def test_the_documented_example_runs(recorder: Path, tmp_path: Path) -> None:
     page = (CUDA.parent / "docs" / "recorder-cpp.md").read_text()
     (tmp_path / "example.cpp").write_text(page.partition("```cpp\n")[2].partition("```")[0])
-    example = build_with(program.parent, "example", [tmp_path / "example.cpp"], CUDA)
+    example = build_with(recorder.parent, "example", [tmp_path / "example.cpp"], CUDA)
     assert subprocess.run([example], cwd=tmp_path, check=True, capture_output=True).stderr == b""
     assert Run(tmp_path / "runs" / "mine").steps() == list(range(0, 1001, 100))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda_recorder import Driver, Given, build, leftovers, shared_folder, sound, warnings
+from cuda_recorder import Driver, Given, leftovers, sound, warnings
 
 from etl.journal import read_attempts, read_lines, read_metrics
 from etl.run import Run
@@ -23,17 +23,6 @@ from strobe.record import run_id
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not here to build the recorder with")
 
 VECTOR = Given("params/x", np.zeros(1000, np.float32))
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(shared_folder(tmp_path_factory))
-
-
-@pytest.fixture
-def driver(program: Path, tmp_path: Path) -> Iterator[Driver]:
-    with Driver(program, tmp_path / "driver") as running:
-        yield running
 
 
 @pytest.fixture
@@ -91,8 +80,8 @@ def test_writes_that_take_little_at_a_time_are_gone_on_with(driver: Driver, tmp_
     assert whole["params/x"].tobytes() == short["params/x"].tobytes()
 
 
-def test_of_two_that_begin_at_once_one_records(program: Path, tmp_path: Path) -> None:
-    with Driver(program, tmp_path / "one") as one, Driver(program, tmp_path / "two") as two:
+def test_of_two_that_begin_at_once_one_records(recorder: Path, tmp_path: Path) -> None:
+    with Driver(recorder, tmp_path / "one") as one, Driver(recorder, tmp_path / "two") as two:
         tensor = VECTOR.entry(tmp_path, 0)
         for turn in range(50):
             folder = tmp_path / f"r{turn}"
@@ -178,8 +167,8 @@ def test_a_metric_log_that_vanishes_takes_no_line_along(driver: Driver, tmp_path
     assert [row["step"] for row in read_metrics(folder / "metrics.jsonl").rows] == [2, 3, 4]
 
 
-def test_a_lost_permission_is_survived(program: Path, tmp_path: Path) -> None:
-    with tempfile.TemporaryDirectory() as name, Driver(program, tmp_path / "driver") as driver:
+def test_a_lost_permission_is_survived(recorder: Path, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as name, Driver(recorder, tmp_path / "driver") as driver:
         top = Path(name)
         if os.getuid() == 0:
             # Root may write anywhere, so the driver becomes nobody.
@@ -350,10 +339,10 @@ def test_what_was_flushed_survives_a_kill(driver: Driver, tmp_path: Path) -> Non
     assert [row["step"] for row in read_metrics(tmp_path / "r" / "metrics.jsonl").rows] == list(range(8))
 
 
-def test_stderr_that_is_gone_ends_nothing(program: Path, tmp_path: Path) -> None:
+def test_stderr_that_is_gone_ends_nothing(recorder: Path, tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    with Driver(program, tmp_path / "driver", stderr=writer) as driver:
+    with Driver(recorder, tmp_path / "driver", stderr=writer) as driver:
         os.close(writer)
         assert driver.open(tmp_path / "r", [VECTOR], wait=1) is None
         for step in (0, 0, 1):

@@ -5,12 +5,11 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from cuda_recorder import Driver, Given, build, leftovers, shared_folder, sound
+from cuda_recorder import Driver, Given, build, leftovers, sound
 
 from etl.run import Run
 from etl.verify import verify_run
@@ -23,25 +22,14 @@ pytestmark = [
 VECTOR = Given("params/x", np.zeros(1000, np.float32))
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(shared_folder(tmp_path_factory))
-
-
-@pytest.fixture
-def driver(program: Path, tmp_path: Path) -> Iterator[Driver]:
-    with Driver(program, tmp_path / "driver") as running:
-        yield running
-
-
 @pytest.mark.timeout(1800)
-def test_two_hundred_kills_leave_only_whole_snapshots(program: Path, tmp_path: Path) -> None:
+def test_two_hundred_kills_leave_only_whole_snapshots(recorder: Path, tmp_path: Path) -> None:
     """Killed at random instants, each attempt goes on where the last one was; nothing that stood is ever lost."""
     folder, random = tmp_path / "r", np.random.default_rng(1)
     seen: dict[str, int] = {}
     step = 0
     for kill in range(200):
-        with Driver(program, tmp_path / "driver") as driver:
+        with Driver(recorder, tmp_path / "driver") as driver:
             assert driver.open(folder, [VECTOR], wait=1, resume=int(kill > 0), step=step, no_fsync=1) is None
             driver.send("loop", step, step + 10**9, 0)
             time.sleep(random.uniform(0, 0.03))

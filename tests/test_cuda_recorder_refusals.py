@@ -6,13 +6,12 @@ import json
 import re
 import shutil
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from cuda_recorder import GPT2, Driver, build, shared_folder
+from cuda_recorder import GPT2, Driver
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,18 +20,6 @@ from etl.snapshot import manifest_bytes
 from strobe.record import run_id
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not here to build the recorder with")
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(shared_folder(tmp_path_factory))
-
-
-@pytest.fixture(scope="module")
-def long_lived(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
-    """For tests that ask one question many times."""
-    with Driver(program, tmp_path_factory.mktemp("long") / "driver") as running:
-        yield running
 
 
 def entry(**changes: Any) -> dict[str, Any]:

@@ -18,12 +18,7 @@ from etl.errors import StrobeError
 from etl.ingest import ingest
 from strobe.cli import app
 
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("STROBE_STORE", str(tmp_path / "store"))
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def export(*words: str) -> str:

@@ -17,12 +17,7 @@ from strobe.cli import app
 
 MAGIC = {"png": b"\x89PNG", "svg": b"<svg", "pdf": b"%PDF"}
 
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("STROBE_STORE", str(tmp_path / "store"))
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def plot(*words: str) -> str:

@@ -74,6 +74,22 @@ def test_what_makes_no_sense_is_refused(bad) -> None:
         bad()
 
 
+def test_stretches_are_equal_in_x_not_in_number() -> None:
+    """Sixteen points crowd into the first of two stretches of 1000..1100; four lie in the second."""
+    x = np.concatenate([np.linspace(1000, 1049, 16), [1050, 1060, 1070, 1100]])
+    y = np.concatenate([np.zeros(16), [5.0, 9, 2, 6]])
+    y[[3, 11]] = -1, 1
+    assert extremes(x, y, 8).tolist() == [0, 3, 11, 15, 16, 17, 18, 19]
+    assert extremes(np.full(9, 7.0), y[2:11], 8).tolist() == [0, 1, 8]
+
+
+def test_no_more_points_than_asked_for_are_all_kept() -> None:
+    flat = np.zeros(8)
+    assert extremes(np.arange(8), flat, 8).tolist() == list(range(8))
+    assert extremes(np.arange(7), flat[:7], 8).tolist() == list(range(7))
+    assert extremes(np.arange(9), np.zeros(9), 8).tolist() == [0, 3, 4, 8]
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, MILLION - 1), st.sampled_from([-1.0, 1.0]), st.integers(1, MILLION), st.floats(0, 1))
 def test_one_spike_in_a_million_points_is_seen_at_every_zoom(at: int, sign: float, width: int, where: float) -> None:

@@ -58,6 +58,14 @@ def test_golden_split() -> None:
     assert int(task.train_index.sum()) == GOLDEN_SUM
 
 
+@pytest.mark.parametrize(("fraction", "count"), [(0.7, 70), (0.29, 28), (0.999, 99), (0.01, 1)])
+def test_the_split_is_the_floor_of_a_product_of_doubles(fraction: float, count: int) -> None:
+    """0.29 * 100 lies just below 29 in doubles; 0.7 in single precision lies below 0.7."""
+    task = modular_addition(10, fraction, 3)
+    assert (len(task.train_index), len(task.val_index)) == (count, 100 - count)
+    assert task.vocab_size == task.inputs.max() + 1 == 11
+
+
 def test_golden_batches() -> None:
     task = modular_addition(97, 0.3, 598)
     assert task.batch(598, 0, 6).tolist() == GOLDEN_BATCH_0

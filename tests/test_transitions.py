@@ -64,6 +64,27 @@ def test_columns_of_two_lengths_are_refused() -> None:
         grokking_onset([1, 2], [1.0], [1.0, 1.0])
 
 
+def test_what_reaches_a_limit_exactly_counts() -> None:
+    steps = np.arange(16)
+    train, val = np.full(16, 0.99), np.full(16, 0.99)
+    train[0] = val[2] = np.nextafter(0.99, 0)
+    found = grokking_onset(steps, train, val)
+    assert (found.fitted, found.step) == (1, 3)
+    val[13] = 0.5
+    assert grokking_onset(steps, train, val).step is None
+    train[4], val[14:] = 0.5, 0.5
+    val[13] = 0.99
+    found = grokking_onset(steps, train, val)
+    assert (found.fitted, found.step, found.relapses) == (1, 3, (14,))
+
+
+def test_what_is_not_finite_is_no_peak() -> None:
+    peak = loss_peak([5, 1, 3, 2, 4], [0.4, 1.0, 8.0, math.inf, math.nan])
+    assert (peak.step, peak.value, peak.fallen) == (3, 8.0, 5)
+    assert loss_peak([0, 1, 2], [0.0, -1.0, -2.0]).fallen is None
+    assert loss_peak([0, 1, 2], [1.0, 10.0, 3.0]).fallen is None
+
+
 def test_the_peak_and_the_first_step_80_percent_below_it() -> None:
     peak = loss_peak([0, 1, 2, 3, 4], [5.0, math.nan, 10.0, 2.1, 2.0])
     assert (peak.step, peak.value, peak.fallen) == (2, 10.0, 4)

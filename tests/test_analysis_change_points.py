@@ -53,6 +53,50 @@ def test_a_noiseless_step_and_two_of_them():
     assert first.p < 0.01
 
 
+@pytest.mark.parametrize(("seed", "correlation"), [(9, 0.0), (6, 0.3), (10, 0.6)])
+def test_what_a_change_point_says_follows_its_definition(seed, correlation):
+    """Sums of squares about two means for every place of the break, by loops."""
+    n = 60
+    x = noise(np.random.default_rng(seed), n, correlation)
+    x[25:] -= 1.5 / (1 - correlation)
+    (found,) = change_points(3 * np.arange(n) + 100, x)
+    at = (int(found.step) - 100) // 3
+    rss = {k: ((x[:k] - x[:k].mean()) ** 2).sum() + ((x[k:] - x[k:].mean()) ** 2).sum() for k in range(1, n)}
+    assert min(rss, key=rss.get) == at
+    residual = np.concatenate([x[:at] - x[:at].mean(), x[at:] - x[at:].mean()])
+    lagged = (residual[1:] * residual[:-1]).sum() / rss[at]
+    mended = np.clip(lagged + (2 + 4 * max(lagged, 0)) / n, 0, 0.98)
+    variance = rss[at] / (n - 2)
+    close = [k for k in rss if rss[k] - rss[at] <= 7.352 * variance * (1 + mended) / (1 - mended)]
+    assert (found.step_low, found.step_high) == (100 + 3 * close[0], 100 + 3 * close[-1])
+    assert len(close) > 2
+    assert found.effect == pytest.approx(x[at:].mean() - x[:at].mean())
+    assert found.standardised == pytest.approx(found.effect / np.sqrt(variance))
+
+
+def test_effects_reach_to_the_neighbouring_change_points():
+    x = noise(np.random.default_rng(1), 120)
+    x[30:] += 8
+    x[70:] += 8
+    first, second = change_points(np.arange(120), x)
+    a, b = int(first.step), int(second.step)
+    for found, before, after in ((first, x[:a], x[a:b]), (second, x[a:b], x[b:])):
+        assert found.effect == pytest.approx(after.mean() - before.mean())
+        rss = before.var() * len(before) + after.var() * len(after)
+        assert found.standardised == pytest.approx(found.effect / np.sqrt(rss / (len(before) + len(after) - 2)))
+
+
+def test_four_samples_on_either_side_are_the_fewest():
+    step = np.repeat([0.0, 1.0], [4, 4])
+    (found,) = change_points(np.arange(8), step)
+    assert (found.step, found.p) == (4, 1 / 1001)
+    assert change_points(np.arange(7), step[1:]) == []
+    for before in (4, 36):
+        (found,) = change_points(np.arange(40), np.repeat([0.0, 1.0], [before, 40 - before]))
+        assert found.step == before
+    assert all(found.step >= 4 for found in change_points(np.arange(40), np.repeat([0.0, 1.0], [3, 37])))
+
+
 def test_scale_does_not_matter():
     x = noise(np.random.default_rng(0), 80)
     x[50:] += 5
@@ -71,6 +115,7 @@ def test_series_without_a_change():
     assert change_points(steps, 0.1 * steps) == []
     assert change_points(steps[:5], np.array([0, 0, 1, 1, 1.0])) == []
     assert change_points([], []) == []
+    assert change_points(np.arange(2000), np.zeros(2000)) == []
 
 
 def test_gaps_are_left_out():

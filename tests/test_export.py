@@ -18,7 +18,7 @@ from strobe.charts.axes import number
 from strobe.charts.binning import binned
 from strobe.charts.colours import colour_table, heatmap, named_tokens, rgb, token_colours, token_range
 from strobe.charts.movie import Frame, drawn
-from strobe.charts.movie_frames import Sheet, plain
+from strobe.charts.movie_frames import Sheet, Words, attention_frame, plain
 from strobe.charts.tensors_file import write_safetensors
 from strobe.charts.theme import CYCLIC, DIVERGING, LIGHT, SEQUENTIAL
 from strobe.cli import app
@@ -273,3 +273,18 @@ def test_colours_are_centred_on_zero() -> None:
     table = colour_table(DIVERGING)
     assert np.abs(table[127].astype(int) - table[128]).max() < 12
     assert (heatmap(np.array([[np.nan]]), DIVERGING) == 255).all()
+
+
+def test_positions_are_named_beside_the_cells_of_attention_where_they_fit() -> None:
+    def ink(length: int, *positions: str) -> tuple[int, int]:
+        """Height, and pixels that are not the ground left of the heads."""
+        att = np.tril(np.full((1, 2, length, length), 0.5))
+        frame = np.asarray(attention_frame(att, Words("r"), 480, positions).convert("RGB"))
+        return len(frame), int((frame[100:, :12] < 200).any(axis=-1).sum())
+
+    bare, named = ink(3), ink(3, "a", "b", "=")
+    assert bare[1] == 0
+    assert named[0] == bare[0] + 12
+    assert 20 < named[1] < 300
+    assert ink(3, "a", "a name that has no room", "=")[1] < named[1]
+    assert ink(9, *"abcdefghi") == ink(9)

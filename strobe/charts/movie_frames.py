@@ -87,6 +87,12 @@ class Sheet:
         self._draw.text((x * self.unit, y * self.unit), words, fill=colour, font=font)
         return x + float(font.getlength(words)) / self.unit
 
+    def centred(self, x: float, y: float, words: str, room: float) -> None:
+        """Small words with their middle at (x, y), left out where they are wider than `room`."""
+        font, words = _font(max(7, round(11 * self.unit))), plain(words)
+        if font.getlength(words) <= room * self.unit:
+            self._draw.text((x * self.unit, y * self.unit), words, fill=LIGHT.muted, font=font, anchor="mm")
+
     def line(self, x1: float, y1: float, x2: float, y2: float) -> None:
         ends = [(x1 * self.unit, y1 * self.unit), (x2 * self.unit, y2 * self.unit)]
         self._draw.line(ends, fill=LIGHT.border, width=max(1, round(self.unit)))
@@ -130,8 +136,9 @@ def _dot(size: int) -> Image:
     return large.resize((size, size), Image.Resampling.BOX)
 
 
-def attention_frame(att: Array, words: Words, size: int = 480) -> Image:
-    """Heads across, layers down, from `att` (layer, head, query, key) in 0..1; later keys stay white.
+def attention_frame(att: Array, words: Words, size: int = 480, positions: Sequence[str] = ()) -> Image:
+    """Heads across, layers down, from `att` (layer, head, query, key) in 0..1; later keys stay white. Up to 8
+    `positions` are named beside the first head's rows and under the columns of the last layer.
 
     The colour is linear up to 8 positions and the square root of the weight beyond, as in the app.
     """
@@ -142,13 +149,20 @@ def attention_frame(att: Array, words: Words, size: int = 480) -> Image:
     cell = max((480 - Sheet.PAD) / heads - Sheet.PAD, 6.0)
     named = cell >= 34
     down = cell + Sheet.PAD + (14 if named else 0)
-    sheet = Sheet(size, layers * down + 6, words, SEQUENTIAL)
+    positions = positions if named and not root else ()
+    sheet = Sheet(size, layers * down + (18 if positions else 6), words, SEQUENTIAL)
     sheet.scale("weight (square-root scale)" if root else "weight", "0", "1")
     for layer, head in np.ndindex(layers, heads):
         x, y = Sheet.PAD + head * (cell + Sheet.PAD), Sheet.HEAD + layer * down + (14 if named else 0)
         sheet.paste(heatmap(shares[layer, head], SEQUENTIAL), x, y, cell, cell)
         if named:
             sheet.text(x, y - 15, f"L{layer}  H{head}" if layers > 1 else f"head {head}", LIGHT.muted, 11)
+        for k, name in enumerate(positions):
+            middle = (k + 0.5) * cell / length
+            if head == 0:
+                sheet.centred(x - Sheet.PAD / 2, y + middle, name, Sheet.PAD)
+            if layer == layers - 1:
+                sheet.centred(x + middle, y + cell + 9, name, cell / length)
     return sheet.done()
 
 

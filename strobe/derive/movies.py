@@ -19,7 +19,7 @@ from strobe.charts import movie_frames
 from strobe.charts.axes import number
 from strobe.charts.binning import bin_size, bin_words, binned
 from strobe.charts.movie_frames import Words
-from strobe.charts.tokens import token_name
+from strobe.charts.tokens import position_names, token_name
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SUBJECTS: Final = ("attention", "embedding", "weights")
 MOST_ROWS: Final = 2048
-FRAMES: Final = 3
+FRAMES: Final = 4
 """Version of what a frame looks like: frames kept by another are not taken."""
 
 Array = np.ndarray[Any, Any]
@@ -165,7 +165,8 @@ class Movie:
         """The picture of one step."""
         words, size, values = Words(self._heading(step), self.about), self.wanted.size, self._values(step)
         if self.wanted.subject == "attention":
-            return movie_frames.attention_frame(values, words, size)
+            names = position_names(self._run.manifest.task, self._shape[-1])
+            return movie_frames.attention_frame(values, words, size, names)
         if self._axes is None:
             rows, columns = self._shape[-2:]
             return movie_frames.matrix_frame(values, self._reach, words, size, (rows, columns))

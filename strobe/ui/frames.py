@@ -12,6 +12,8 @@ import streamlit as st
 from etl.errors import StrobeError
 from etl.run import Run
 from etl.snapshot import Snapshot
+from strobe.charts import tokens
+from strobe.charts.tokens import position_names
 from strobe.ui.at_once import settled
 from strobe.ui.components import MOST_BYTES
 from strobe.ui.frame import Frame
@@ -199,17 +201,12 @@ def probes(page: Frame) -> list[str]:
 def _labels(files: Run, snapshot: Snapshot, probe: str, length: int) -> list[str]:
     if probe != MEAN and "probe/tokens" in snapshot:
         return [token_name(files, int(token)) for token in snapshot["probe/tokens"][int(probe)][:length]]
-    modular = length == 3 and files.manifest.task.get("kind") == "modular_addition"
-    return ["a", "b", "="] if modular else [str(position) for position in range(length)]
+    return position_names(files.manifest.task, length)
 
 
 def token_name(files: Run, token: int) -> str:
-    """The display name of a token: the task's own where it has names, else its number."""
-    task = files.manifest.task
-    names = task.get("token_names")
-    if isinstance(names, list) and token < len(names):
-        return visible(names[token])
-    return "=" if task.get("kind") == "modular_addition" and token == task.get("modulus") else str(token)
+    """The display name of a token, safe to print."""
+    return visible(tokens.token_name(files.manifest.task, token))
 
 
 def embedding(page: Frame) -> Frames:

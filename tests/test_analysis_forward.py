@@ -54,6 +54,34 @@ def test_everything_equals_pytorch(activation, layernorm, bias, tied_embeddings)
         assert not found.attention[..., ~np.tri(6, dtype=bool)].any()
 
 
+@pytest.mark.parametrize("activation", ["gelu_tanh", "gelu", "relu"])
+def test_in_double_precision_it_equals_pytorch_to_rounding(activation):
+    gpt, params, architecture = built(activation=activation, layernorm_eps=1e-6)
+    taps = model.Taps()
+    with torch.no_grad():
+        logits = gpt.double()(torch.from_numpy(TOKENS), taps=taps).numpy()
+    found = forward(params, architecture, TOKENS, dtype=np.float64)
+    before = torch.stack(taps.preactivation)
+    approximate = "tanh" if activation == "gelu_tanh" else "none"
+    after = before.relu() if activation == "relu" else torch.nn.functional.gelu(before, approximate=approximate)
+    for ours, theirs in (
+        (found.logits, logits), (found.preactivation, before.numpy()), (found.activation, after.numpy()),
+        (found.residual, torch.stack(taps.residual).numpy()), (found.attention, torch.stack(taps.attention).numpy()),
+    ):  # fmt: skip
+        assert np.abs(ours - theirs).max() <= 1e-12 * np.abs(theirs).max()
+
+
+def test_a_row_that_does_not_vary_is_normed_to_its_bias():
+    """LayerNorm's epsilon keeps 0 / 0 away, and large scores do not overflow."""
+    _, params, architecture = built()
+    params = params | {name: np.zeros_like(params[name]) for name in ("wte", "wpe", "attprojw", "attprojb")}
+    params["qkvb"] = np.full_like(params["qkvb"], 1e3)
+    found = forward(params, architecture, TOKENS[:1])
+    expected = params["ln2b"][0] @ params["fcw"][0].T + params["fcb"][0]
+    assert found.preactivation[0, 0, 3] == pytest.approx(expected, abs=1e-5)
+    assert found.attention[0, 0, 0, 3] == pytest.approx([0.25] * 4 + [0] * 2)
+
+
 def test_logits_of_ordinary_size_agree_absolutely():
     gpt, params, architecture = built()
     params = {name: value * np.float32(0.4) for name, value in params.items()}
@@ -95,11 +123,16 @@ def test_what_does_not_fit_is_refused():
         (np.full((1, 8), 1), "8 positions are more than the model's 7"),
         (np.full((1, 3), 11), r"not all in 0\.\.10"),
         (np.full((1, 3), 1.0), "not integers"),
+        (np.array([[0, -1]]), r"tokens -1\.\.0 are not all"),
     ):
         with pytest.raises(ValueError, match=message):
             forward(params, architecture, tokens)
     with pytest.raises(ValueError, match="position 6"):
         forward(params, architecture, TOKENS, position=6)
+    with pytest.raises(ValueError, match="position -7"):
+        forward(params, architecture, TOKENS, position=-7)
+    with pytest.raises(ValueError, match="layernorm 'post' is known"):
+        Architecture(1, 1, "gelu", "post", 1e-5, True)
     with pytest.raises(KeyError, match="fcw"):
         forward({name: value for name, value in params.items() if name != "fcw"}, architecture, TOKENS)
     with pytest.raises(ValueError, match="'llama' has no forward pass"):

@@ -76,7 +76,7 @@ def test_the_list_says_what_there_is_and_why_the_rest_is_not(here: Path) -> None
 def test_a_matrix_and_a_moment_are_named_in_the_file(here: Path) -> None:
     plot("weights", "grok-p97", "--tensor", "wte", "--step", "5000", "--format", "svg")
     (path,) = here.glob("*.svg")
-    assert path.name == "grok-p97-weights-wte.0-step-4700.svg"
+    assert path.name == "grok-p97-weights-wte-step-4700.svg"
     assert "Weights · step 4,700" in " ".join(words_of(path))
 
 

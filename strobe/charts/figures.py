@@ -110,9 +110,17 @@ def _titled(panel: str, request: Request, *, on_sheet: bool = False) -> Figure:
     return replace(figure, plot_height=_ON_SHEET) if on_sheet else figure
 
 
+def _matrix(request: Request) -> str:
+    """The asked tensor, with its layer where the tensor has layers."""
+    rows = request.rows(
+        "SELECT count(layer) AS n FROM tensors WHERE run = $1 AND section = 'params' AND tensor = $2", request.tensor
+    )
+    return f"{request.tensor}.{request.layer}" if rows["n"][0].as_py() else str(request.tensor)
+
+
 def _name(panel: str, request: Request) -> str:
     step = step_of(panel, request)
-    which = f"-{request.tensor}.{request.layer}" if panel in MATRICES and request.tensor else ""
+    which = f"-{_matrix(request)}" if panel in MATRICES and request.tensor else ""
     which += f"-{request.metric}" if panel == "metric" else ""
     moment = f"-step-{step}" if step is not None else ""
     safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in which)

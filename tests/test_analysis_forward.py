@@ -117,6 +117,12 @@ def test_more_sequences_than_tokens_give_the_same(position, layernorm):
         assert np.abs(one - other).max() < 1e-11
 
 
+def test_an_architecture_is_the_one_of_the_manifest():
+    model = {"family": "gpt2", "n_layer": 3, "n_head": 2, "n_embd": 8, "activation": "relu", "layernorm": "none",
+             "layernorm_eps": 1e-6, "tied_embeddings": False}  # fmt: skip
+    assert Architecture.of(model) == Architecture(3, 2, "relu", "none", 1e-6, False)
+
+
 def test_what_does_not_fit_is_refused():
     _, params, architecture = built()
     for tokens, message in (

@@ -247,7 +247,10 @@ def test_what_rows_and_columns_are_and_where_snapshots_went(monkeypatch: pytest.
     ingest([gone, make_run(tmp_path / "runs" / "there")], tmp_path / "store")
     at = opened("weights", monkeypatch, tmp_path / "store", run="there", matrix="wte")
     assert "20 rows (tokens) by 16 columns (channels)." in text_of(at)
-    shutil.rmtree(gone)
     at = opened("weights", monkeypatch, tmp_path / "store", run="gone")
+    assert "64 rows" in text_of(at)
+    shutil.rmtree(gone)
+    at.run()
+    assert not at.exception
     assert "not where they were" in text_of(at)
     assert "section “params”" not in text_of(at)

@@ -89,6 +89,9 @@ class Histograms:
 
 def matrices(page: Frame) -> list[Matrix]:
     """Every weight matrix of the run, layer by layer; none where there are no snapshots at hand."""
+    # Asked each time, since a folder can go while the server runs.
+    if page.reader.run(page.run).folder is None:
+        return []
     return _matrices(page.reader.key, page.reader.version, page.run, page)
 
 

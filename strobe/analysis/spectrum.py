@@ -87,8 +87,8 @@ def effective_rank(s: Array) -> float:
 def _scaled(s: Array) -> Floats:
     """s over its largest value; empty where no value is positive or one is not finite."""
     x = np.asarray(s, np.float64).ravel()
-    top = x.max(initial=0.0)
-    return x / top if 0 < top < np.inf and not np.isnan(x).any() else x[:0]
+    top = x.max(initial=0.0)  # NaN where one is
+    return x / top if 0 < top < np.inf else x[:0]
 
 
 class HeavyTail(NamedTuple):

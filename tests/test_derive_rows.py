@@ -1,0 +1,149 @@
+"""Every derived row belongs to its own layer, head, neuron, split and frequency: a model where no two are alike."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from strobe.analysis import fourier, progress
+from strobe.derive.snapshots import fourier_rows, heads, neurons, progress_rows, spectra
+from strobe.derive.subject import Subject
+
+P, LAYERS, HEADS, WIDTH, NEURONS, PROBES, STEP = 7, 2, 2, 6, 5, 3, 40
+SHAPES = {
+    "wte": (P + 1, WIDTH), "wpe": (3, WIDTH), "unembed": (P + 1, WIDTH),
+    "qkvw": (LAYERS, 3 * WIDTH, WIDTH), "attprojw": (LAYERS, WIDTH, WIDTH),
+    "fcw": (LAYERS, NEURONS, WIDTH), "fcprojw": (LAYERS, WIDTH, NEURONS), "ln1w": (LAYERS, WIDTH),
+}  # fmt: skip
+
+
+class Made(Subject):
+    """One snapshot of random tensors in memory, with frequencies 1 and 3 as its keys."""
+
+    def __init__(self) -> None:
+        random = np.random.default_rng(0)
+        self.arrays = {f"params/{name}": random.standard_normal(shape) for name, shape in SHAPES.items()}
+        att = np.tril(random.random((LAYERS, PROBES, HEADS, 3, 3)))
+        self.arrays["attention/att"] = att / att.sum(axis=-1, keepdims=True)
+        self.arrays["probe/tokens"] = np.array([[1, 1, 1], [0, 1, 2], [3, 4, 3]])
+        model = {"family": "gpt2", "n_layer": LAYERS, "n_head": HEADS, "activation": "gelu", "layernorm": "none",
+                 "layernorm_eps": 1e-5, "tied_embeddings": False}  # fmt: skip
+        tensors = [{"name": name, "section": name.partition("/")[0]} for name in self.arrays]
+        task = {"kind": "modular_addition", "modulus": P, "train_fraction": 0.3, "data_seed": 5}
+        manifest = SimpleNamespace(raw={"model": model, "snapshot": {"tensors": tensors}}, task=task)
+        self.run: Any = SimpleNamespace(manifest=manifest)
+        self.paths, self._last = {STEP: None}, None
+        self.keys = fourier.KeyFrequencies(np.array([1, 3]), np.array([4, 1]))
+
+    def at(self, step: int) -> Any:
+        return self
+
+    def values(self, name: str) -> np.ndarray:
+        return self.arrays[name]
+
+    __getitem__ = values
+
+    def spec(self, name: str) -> dict[str, list[str]]:
+        return {"dims": ["layer", "out", "in"] if len(self.arrays[name]) == LAYERS else ["token", "channel"]}
+
+
+@pytest.fixture(scope="module")
+def made() -> Made:
+    return Made()
+
+
+def by(rows: list[dict], *names: str) -> dict[tuple, dict]:
+    found = {tuple(row[name] for name in names): row for row in rows}
+    assert len(found) == len(rows)
+    assert {row["step"] for row in rows} == {STEP}
+    return found
+
+
+def test_losses_are_those_of_their_split_and_key(made: Made) -> None:
+    found = {key: row["value"] for key, row in by(progress_rows(made, STEP), "measure", "split", "frequency").items()}
+    logits, task = made.forward(STEP).logits, made.modular
+    each = progress.losses(logits[:, :P], task.labels)
+    splits = {"train": task.train_index, "val": task.val_index, "all": np.arange(P * P)}
+    expected = {("full_loss", split, None): each[rows].mean() for split, rows in splits.items()}
+    expected |= {
+        ("restricted_loss", split, None): progress.restricted_loss(logits, P, [1, 3], rows)
+        for split, rows in splits.items()
+    }
+    for key in (None, 1, 3):
+        keys = [1, 3] if key is None else [key]
+        loss = progress.excluded_loss(logits, P, keys, splits["train"]).all_keys
+        expected["excluded_loss", "train", key] = loss
+    cosines = progress.cosine_coefficients(logits, P)
+    expected |= {("cosine_coefficient", None, k): cosines[k - 1] for k in (1, 2, 3)}
+    for name, site in (("wte", "embedding"), ("unembed", "unembedding")):
+        norms = np.linalg.norm(fourier.basis(P).matrix @ made.arrays[f"params/{name}"][:P], axis=1)
+        expected[f"gini_{site}", None, None] = fourier.gini(norms)
+    assert found == pytest.approx(expected)
+    assert len(set(found.values())) == len(found)
+
+
+def test_neurons_are_those_of_their_layer(made: Made) -> None:
+    found = by(neurons(made, STEP), "layer", "neuron")
+    assert len(found) == LAYERS * NEURONS
+    activation = made.forward(STEP).activation
+    for (layer, neuron), row in found.items():
+        grid = np.array([[activation[layer, a * P + b, neuron] for b in range(P)] for a in range(P)])
+        shares = fourier.neuron_shares(grid[None], P)[:, 0]
+        assert (row["frequency"], row["share"]) == (shares.argmax() + 1, pytest.approx(shares.max(), abs=1e-5))
+
+
+def test_components_and_query_key_energies_are_those_of_their_site(made: Made) -> None:
+    found = fourier_rows(made, STEP)
+    basis = fourier.basis(P)
+    sites = by([row for row in found if "head" not in row], "site", "frequency", "kind")
+    for name, site in (("wte", "embedding"), ("unembed", "unembedding")):
+        norms = np.linalg.norm(basis.matrix @ made.arrays[f"params/{name}"][:P], axis=1)
+        for frequency, kind, norm in zip(basis.frequency, basis.kind, norms, strict=True):
+            assert sites[site, frequency, kind]["value"] == pytest.approx(norm)
+    energies = by([row for row in found if "head" in row], "layer", "head", "frequency")
+    assert len(energies) == LAYERS * HEADS * 3
+    size, W_E = WIDTH // HEADS, made.arrays["params/wte"]
+    for (layer, head, frequency), row in energies.items():
+        qkv = made.arrays["params/qkvw"][layer]
+        W_Q, W_K = (qkv[start + head * size :][:size] for start in (0, WIDTH))
+        assert row["value"] == pytest.approx(fourier.qk_energy(W_E, W_Q, W_K, P)[frequency - 1])
+
+
+def test_scores_are_those_of_their_head(made: Made) -> None:
+    found = by(heads(made, STEP), "layer", "head")
+    assert len(found) == LAYERS * HEADS
+    for (layer, head), row in found.items():
+        att = made.arrays["attention/att"][layer, :, head]
+        assert row["first_token"] == pytest.approx(att[:, 1:, 0].mean())
+        assert row["previous_token"] == pytest.approx((att[:, 1, 0] + att[:, 2, 1]).mean() / 2)
+        assert row["diagonal"] == pytest.approx((att[:, 1, 1] + att[:, 2, 2]).mean() / 2)
+        assert row["max_weight"] == pytest.approx(att[:, 1:].max(axis=-1).mean())
+        # Token 1 of the first probe and token 3 of the last stand two places before their last query.
+        assert row["induction"] == pytest.approx((att[0, 2, 1] + att[2, 2, 1]) / 2)
+
+
+def test_spectra_are_those_of_their_part(made: Made) -> None:
+    found = by(spectra(made, STEP), "tensor", "layer", "part", "head")
+    size = WIDTH // HEADS
+    expected = {}
+    for name in SHAPES:
+        array = made.arrays[f"params/{name}"]
+        if name in ("wte", "wpe", "unembed"):
+            expected[name, None, "whole", None] = array
+        elif name != "ln1w":
+            expected |= {(name, layer, "whole", None): array[layer] for layer in range(LAYERS)}
+    for layer, qkv in enumerate(made.arrays["params/qkvw"]):
+        for i, part in enumerate("qkv"):
+            expected["qkvw", layer, part, None] = block = qkv[i * WIDTH : (i + 1) * WIDTH]
+            expected |= {("qkvw", layer, part, h): block[h * size : (h + 1) * size] for h in range(HEADS)}
+    assert set(found) == set(expected)
+    for key, matrix in expected.items():
+        s = np.linalg.svd(matrix, compute_uv=False)
+        assert found[key]["singular_values"] == pytest.approx(s)
+        assert found[key]["stable_rank"] == pytest.approx((s**2).sum() / s[0] ** 2)
+        assert found[key]["participation_ratio"] == pytest.approx(s.sum() ** 2 / (s**2).sum())
+        share = s / s.sum()
+        assert found[key]["effective_rank"] == pytest.approx(np.exp(-(share * np.log(share)).sum()))

@@ -156,6 +156,7 @@ def test_kills_leave_only_whole_snapshots(binary: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_host_trainer_groks(tmp_path: Path) -> None:
     """Modulo 31 the small model generalises within a few hundred steps, on the optimised host build."""
     subprocess.run(["make", "-s", "-C", str(CUDA), f"BUILD={tmp_path}", "host"], check=True)

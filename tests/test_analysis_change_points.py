@@ -74,6 +74,19 @@ def test_what_a_change_point_says_follows_its_definition(seed, correlation):
     assert found.standardised == pytest.approx(found.effect / np.sqrt(variance))
 
 
+def test_a_change_near_the_end_lies_where_two_means_fit_best():
+    alone = 0
+    for seed in range(20):
+        x = noise(np.random.default_rng(seed), 60)
+        x[54:] += 3
+        found = change_points(np.arange(60), x)
+        if len(found) == 1:
+            rss = [x[:k].var() * k + x[k:].var() * (60 - k) for k in range(4, 57)]
+            assert found[0].step == 4 + int(np.argmin(rss))
+            alone += 1
+    assert alone > 10
+
+
 def test_effects_reach_to_the_neighbouring_change_points():
     x = noise(np.random.default_rng(1), 120)
     x[30:] += 8

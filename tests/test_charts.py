@@ -157,6 +157,13 @@ def test_a_figure_becomes_a_file(kind: str, magic: bytes) -> None:
     assert export.image(figure(), kind).startswith(magic)
 
 
+def test_a_png_is_twice_as_large_as_on_screen() -> None:
+    svg = ElementTree.fromstring(figure().svg())
+    head = export.image(figure(), "png")[16:24]
+    sides = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:], "big")
+    assert sides == pytest.approx((2 * float(svg.attrib["width"]), 2 * float(svg.attrib["height"])), abs=2)
+
+
 def test_an_unknown_kind_of_image_is_refused() -> None:
     with pytest.raises(ValueError, match="there is png, svg, pdf"):
         export.image(figure(), "gif")
@@ -185,6 +192,7 @@ def test_csv_disarms_formulas_and_parquet_keeps_types() -> None:
     import pyarrow.parquet as pq
 
     assert pq.read_table(io.BytesIO(export.parquet(rows))).equals(rows)
+    assert pq.ParquetFile(io.BytesIO(export.parquet(rows))).metadata.row_group(0).column(0).compression == "ZSTD"
 
 
 def ask(values: list[float], **options: Any) -> list[dict[str, Any]]:

@@ -125,6 +125,7 @@ def test_scale_does_not_matter():
 def test_series_without_a_change():
     steps = np.arange(40)
     assert change_points(steps, np.full(40, 0.1)) == []
+    assert change_points(steps, np.repeat([1, np.nextafter(1, 2)], 20)) == []
     assert change_points(steps, 0.1 * steps) == []
     assert change_points(steps[:5], np.array([0, 0, 1, 1, 1.0])) == []
     assert change_points([], []) == []

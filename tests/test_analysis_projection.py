@@ -80,6 +80,8 @@ def test_rotated_copies_align():
     assert np.array_equal(aligned[0], copies[0])
     mirrored = x * [1, 1, -1]
     assert np.abs(projection.procrustes(mirrored, x) - x).max() < 1e-9
+    with pytest.raises(ValueError, match="alike"):
+        projection.procrustes(x[:, :2], x)
     assert projection.procrustes(2 * x, x) == pytest.approx(2 * (x - x.mean(axis=0)) + x.mean(axis=0))
 
 
@@ -114,6 +116,10 @@ def test_circularity_of_half_a_circle_at_two_heights():
     along, across = arc.var(axis=0)
     expected = (along + across) / (along + across + 0.2**2) * across / along
     assert projection.circularity(points + 7) == pytest.approx(expected)
+    short = np.stack([np.cos(angle / 6), np.sin(angle / 6)], axis=1)
+    s = np.linalg.svd(short - short.mean(axis=0), compute_uv=False)
+    assert projection.circularity(short) == pytest.approx((s[1] / s[0]) ** 2)
+    assert (s[1] / s[0]) ** 2 < 0.05
 
 
 def test_circularity_at_its_limits():

@@ -29,16 +29,29 @@ def test_bins_move_and_scale_with_the_values() -> None:
 
 
 def test_their_number_is_bounded_and_a_far_outlier_does_not_widen_them() -> None:
-    assert len(histogram(np.arange(10.0)).density) == FEWEST
+    assert len(histogram(np.arange(10.0)).density) == FEWEST == 16
     heavy = np.random.default_rng(2).standard_cauchy(100_000)
-    assert len(histogram(heavy).density) == MOST
+    assert len(histogram(heavy).density) == MOST == 96
     x = np.append(np.random.default_rng(3).normal(size=10_000), 1e9)
     assert histogram(x).edges[-1] < 10
 
 
-@pytest.mark.parametrize("values", [[], [np.nan, np.inf], [3.0] * 50])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        [np.nan, np.inf],
+        [3.0] * 50,
+        [1.0, np.nextafter(1, 2)] * 50,
+        [1e308, 0, -1e308] * 50,
+        [0, 5e-324] * 50,
+        [0, 1e-310, 3e-311] * 50,
+    ],
+)
 def test_what_has_no_spread_has_no_bins(values: list[float]) -> None:
-    assert len(histogram(np.array(values)).density) == 0
+    found = histogram(np.array(values))
+    assert len(found.density) == len(found.edges) == 0
+    assert np.isnan(found.outside)
 
 
 def test_quarters_that_coincide_give_the_most_bins() -> None:

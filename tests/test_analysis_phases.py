@@ -81,3 +81,6 @@ def test_what_is_not_grokking_has_no_phases(change: dict[str, np.ndarray], reaso
 def test_thresholds_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="done below fall"):
         phases(STEPS, **losses(), fall=0.01, done=0.5)
+    for fall, done in ((1.0, 0.01), (0.5, 0.0), (0.5, 0.5)):
+        with pytest.raises(ValueError, match="done below fall"):
+            phases(STEPS, **losses(), fall=fall, done=done)

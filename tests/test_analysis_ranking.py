@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from strobe.analysis.ranking import FLOOR, ranked
+from strobe.analysis.ranking import ranked
 
 STEPS = np.arange(0, 2000, 100)
 
@@ -34,8 +34,8 @@ def test_only_the_samples_next_to_the_step_are_compared() -> None:
     assert (shift.before, shift.after, shift.effect) == (2, 6, 4)
     assert shift.standardised == pytest.approx(4 / math.sqrt((2 + 14) / 4))
     assert not shift.floored
-    (wide,) = ranked({"x": (np.arange(10) * 10, y)}, 50)
-    assert (wide.before, wide.after) == (pytest.approx(18 / 5), pytest.approx(9 / 5))
+    (wide,) = ranked({"x": (np.arange(16), np.r_[50, 50, 0:6, 10:16, 50, 50])}, 8)
+    assert (wide.before, wide.after) == (2.5, 12.5)
 
 
 def test_two_samples_a_side_are_enough_and_infinite_ones_are_none() -> None:
@@ -68,7 +68,7 @@ def test_a_clean_step_is_measured_in_the_range_and_a_constant_is_left_out() -> N
     (shift,) = ranked(series, 500)
     assert shift.name == "step"
     assert shift.floored
-    assert shift.standardised == pytest.approx(-1 / FLOOR)
+    assert shift.standardised == pytest.approx(-20)
 
 
 def test_a_tiny_move_between_still_sides_ranks_below_a_clear_one() -> None:
@@ -78,7 +78,7 @@ def test_a_tiny_move_between_still_sides_ranks_below_a_clear_one() -> None:
     still[-1] = 1.0
     first, second = ranked({"still": (STEPS, still), "clear": (STEPS, clear)}, 1000)
     assert (first.name, second.name) == ("clear", "still")
-    assert second.standardised == pytest.approx(0.001 / (FLOOR * 0.5))
+    assert second.standardised == pytest.approx(0.001 / (0.05 * 0.5))
 
 
 def test_too_few_or_unknown_samples_are_left_out() -> None:

@@ -75,9 +75,10 @@ SPECTRA = [np.round(np.random.default_rng(seed).pareto((0.3, 2)[seed % 2], 60) +
 """Rounded, so that many eigenvalues are equal."""
 NINE = np.append(np.linspace(1, 1.5, 51), 5 * (1 - (np.arange(9) + 0.3) / 9) ** (-1 / 1.5))
 """Only the nine largest are a power law, and nine are too few to be a tail."""
+TEN = np.append(np.linspace(1, 1.5, 51), 5 * (1 - (np.arange(10) + 0.3) / 10) ** (-1 / 1.5))
 
 
-@pytest.mark.parametrize("x", [*SPECTRA, NINE])
+@pytest.mark.parametrize("x", [*SPECTRA, NINE, TEN])
 def test_a_tail_follows_the_definition(x):
     """Every value with ten at or above it tried as xmin, by loops."""
     x = np.sort(x)

@@ -276,6 +276,9 @@ def test_sum_classes_of_one_point_a_class_have_no_ratio():
     found = geometry.sum_classes(points[(a + b) % 5], 5)
     assert found.radius == 0
     assert np.isnan([found.snr, found.fisher]).all()
+    same = geometry.sum_classes(np.zeros((25, 2)), 5)
+    assert same.spread == 0
+    assert np.isnan([same.alignment, same.circularity]).all()
     with pytest.raises(ValueError, match="are not"):
         geometry.sum_classes(points, 5)
 

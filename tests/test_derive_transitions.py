@@ -76,4 +76,5 @@ def test_long_series_are_thinned_evenly_to_their_end() -> None:
     values = np.where(steps < 1700, 0.0, 1.0) + 0.1 * np.random.default_rng(1).standard_normal(2000)
     (found,) = transitions(logged(grad_norm=(steps, values)), "r")
     assert found["step"] == pytest.approx(1700, abs=8)
+    assert {found[name] for name in ("step", "step_low", "step_high")} <= set(np.linspace(0, 1999, 500).round())
     assert found["step_low"] <= found["step"] <= found["step_high"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -206,3 +207,28 @@ def test_attention_too_large_for_a_panel_is_read_round_the_cursor_and_compared_a
     assert "Mean of the first 2 of 4 probe sequences." in text
     assert "Step 0" in text
     assert "Step 300" in text
+
+
+def test_a_window_reaches_over_a_snapshot_that_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Else the panel would wait for it without end."""
+    from strobe.ui import panels
+
+    run = make_run(tmp_path / "runs" / "two", steps=range(0, 600, 100))
+    ingest([run], tmp_path / "store")
+    (run / "step_000000.bin").write_bytes(b"damaged")
+    monkeypatch.setattr("strobe.ui.frames.MOST_BYTES", 100)
+    monkeypatch.setattr("strobe.ui.frames.MOST_MOVED", 4 * 2 * 4 * 3 * 3)
+    shown: dict[str, Any] = {}
+    show = panels.show
+
+    def told(key: str, header: Any, arrays: Any, **callbacks: Any) -> Any:
+        shown[key] = header
+        return show(key, header, arrays, **callbacks)
+
+    monkeypatch.setattr(panels, "show", told)
+    opened("attention", monkeypatch, tmp_path / "store", run="two", step="0", head="0.1")
+    for key in ("attention", "attention_one"):
+        assert shown[key]["windowed"]
+        assert shown[key]["span"][0] == 0 < shown[key]["steps"][0]

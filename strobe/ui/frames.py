@@ -41,6 +41,8 @@ class Frames:
     values: np.ndarray[Any, Any]
     labels: list[str]
     windowed: bool = False
+    span: tuple[int, int] = (0, 0)
+    """Of a window the first and the last step, also where these cannot be read."""
     reason: str = ""
     remark: str = ""
     """What was left out, as a sentence that ends with a space; empty where nothing was."""
@@ -87,6 +89,11 @@ def evenly(steps: Sequence[int], most: int) -> list[int]:
     if len(steps) <= most:
         return list(steps)
     return [steps[k] for k in np.linspace(0, len(steps) - 1, most).round().astype(int)]
+
+
+def lack(page: Frame, steps: Sequence[int], words: str) -> str:
+    """What a panel with frames at `steps` says of another snapshot of the run; empty where there is none."""
+    return words if len(steps) < len(page.steps) else ""
 
 
 def window(steps: Sequence[int], step: int, bytes_each: int) -> tuple[list[int], bool]:
@@ -166,7 +173,7 @@ def _attention(
     if not kept:
         which = "No snapshot around this step" if windowed else "No snapshot of this run"
         return replace(nothing(f"{which} can be read: `strobe verify` names what is damaged."), windowed=windowed)
-    return Frames(kept, np.stack(found), labels, windowed, remark=remark)
+    return Frames(kept, np.stack(found), labels, windowed, (steps[0], steps[-1]), remark=remark)
 
 
 def _one_probe(att: np.ndarray[Any, Any], probe: str) -> np.ndarray[Any, Any]:

@@ -40,6 +40,7 @@ def attention(page: Frame) -> None:
     header = {
         "kind": "attention", "subject": f"{page.run} {probe}", "follows": True, "run": page.run, "steps": found.steps,
         "layers": layers, "heads": heads, "tokens": found.labels, "windowed": found.windowed,
+        "span": found.span,
         "root": length > frames.LINEAR_UP_TO, "tallest": 720,
         "alt": f"Attention weights, {layers} layers by {heads} heads, {length} positions, at the step of the cursor",
     }  # fmt: skip
@@ -89,7 +90,8 @@ def embedding(page: Frame, *, key: str = "embedding", height: int = 420) -> None
     turn = frequency_round(found.values[-1].astype(np.float64), p) if p else 1
     header = {
         "kind": "embedding", "subject": page.run, "follows": True, "run": page.run, "steps": found.steps,
-        "lack": "not projected", "labels": found.labels, "label_every": max(10, tokens // 10), "height": height,
+        "lack": frames.lack(page, found.steps, "not projected"),
+        "labels": found.labels, "label_every": max(10, tokens // 10), "height": height,
         "shift": page.shift,
         "colours": list(CYCLIC if p else SEQUENTIAL), "places": frames.colour_places(range(tokens), tokens, p, turn),
         "alt": f"{tokens} token embeddings on two principal axes, at the step of the cursor",

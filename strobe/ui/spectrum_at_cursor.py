@@ -17,7 +17,7 @@ from strobe.charts.theme import SERIES
 from strobe.ui import moment_files, panels, state, weight_frames
 from strobe.ui.at_once import settled
 from strobe.ui.frame import Frame
-from strobe.ui.frames import snapshots_of
+from strobe.ui.frames import lack, snapshots_of
 from strobe.ui.parts import follow_server
 from strobe.ui.spectrum_panels import analysed, rows_of
 from strobe.ui.text import number
@@ -60,7 +60,7 @@ def draw(page: Frame, matrix: Matrix, *, key: str = "singular_values", height: i
 
 def _draw(
     page: Frame, matrix: Matrix, key: str, height: int, steps: list[int], values: Any, sql: str, text: str,
-    *, sampled: bool = False, lack: str = "not analysed",
+    *, sampled: bool = False, missing: str = "not analysed",
 ) -> None:  # fmt: skip
     log, n = st.session_state["scale"] == "log", values.shape[1]
     ghosts = [steps[0], steps[-1]] if len(steps) > 2 else []
@@ -68,7 +68,7 @@ def _draw(
         "kind": "profile", "subject": f"spectrum {page.run} {matrix.label}", "follows": True, "run": page.run,
         "steps": steps, "count": n, "log": log, "height": height, "windowed": False, "shift": page.shift,
         "lines": [{"label": "at the cursor" if ghosts else "value", "colour": SERIES[0]}], "ghosts": ghosts,
-        "x_name": "number", "sampled": sampled, "lack": lack,
+        "x_name": "number", "sampled": sampled, "lack": lack(page, steps, missing),
         "alt": f"Singular values of {matrix.label} at the step of the cursor",
     }  # fmt: skip
     x = np.arange(1, n + 1, dtype=np.float32)
@@ -127,7 +127,7 @@ def _on_demand(page: Frame, matrix: Matrix, key: str, height: int) -> None:
     sql = f"-- computed from the snapshot under the cursor: params/{matrix.name}"
     _draw(
         page, matrix, key, height, list(found), np.stack(list(found.values())), sql, last.words,
-        sampled=cost < CHEAP_SECONDS and len(kept) < len(page.steps), lack="not computed",
+        sampled=cost < CHEAP_SECONDS and len(kept) < len(page.steps), missing="not computed",
     )  # fmt: skip
 
 

@@ -83,8 +83,8 @@ class Panel {
   }
 
   say(shown) {
-    const { steps, windowed, sampled, partial, follows, shift, lack } = this.header, asked = clock.step === null ? null : clock.step + (shift || 0);
-    const outside = windowed && asked !== null && (asked > steps[steps.length - 1] || asked < steps[0]);
+    const { steps, windowed, sampled, partial, follows, shift, lack, span } = this.header, asked = clock.step === null ? null : clock.step + (shift || 0);
+    const outside = windowed && asked !== null && (asked < span[0] || asked > span[1]);
     let text = "";
     if (follows && shown !== null && asked !== null && shown !== asked) {
       const where = shown > asked ? "before" : "at";

@@ -232,3 +232,10 @@ def test_a_window_reaches_over_a_snapshot_that_cannot_be_read(
     for key in ("attention", "attention_one"):
         assert shown[key]["windowed"]
         assert shown[key]["span"][0] == 0 < shown[key]["steps"][0]
+
+
+def test_two_runs_without_spectra_stand_beside_each_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / "runs" / name, steps=(0, 100)) for name in ("one", "two")]
+    ingest(runs, tmp_path / "store")
+    at = opened("explorer", monkeypatch, tmp_path / "store", run=["one", "two"], beside="step")
+    assert text_of(at).count("by an SVD in float64") == 2

@@ -110,7 +110,7 @@ def one(page: Frame) -> None:
     header = {
         "kind": "attention", "subject": f"{page.run} {chosen}", "follows": True, "run": page.run,
         "steps": found.steps, "layers": 1, "heads": 1, "tokens": found.labels, "windowed": found.windowed,
-        "span": found.span,
+        **frames.attention_presence(page, found),
         "root": length > frames.LINEAR_UP_TO, "widest": 460, "label": f"layer {layer}, head {head}",
         "alt": f"Attention of head {head} of layer {layer} at the step of the cursor",
     }  # fmt: skip

@@ -20,7 +20,7 @@ from strobe.ui import derived_panels, moment_files, panels, weight_frames
 from strobe.ui.at_once import FEW
 from strobe.ui.data import Answer
 from strobe.ui.frame import Frame
-from strobe.ui.frames import snapshots_of
+from strobe.ui.frames import presence, snapshots_of
 from strobe.ui.moments import step_marks
 from strobe.ui.weight_frames import Matrix
 
@@ -82,7 +82,7 @@ def _profile(page: Frame, matrix: Matrix, steps: list[int], energy: Array, entri
     header = {
         "kind": "profile", "subject": f"bands {page.run} {matrix.label}", "follows": True, "run": page.run,
         "steps": steps, "count": len(x), "log": False, "height": 200, "windowed": False,
-        "sampled": some,
+        "sampled": some, **presence(page, weight_frames.wanted(page, matrix), steps),
         "lines": [{"label": "mean square", "colour": SERIES[0]}], "ghosts": [], "x_name": "distance",
         "alt": f"Mean square weight of {matrix.label} by distance from the diagonal at the step of the cursor",
     }  # fmt: skip

@@ -20,7 +20,7 @@ from strobe.ui.components import MOST_BYTES
 from strobe.ui.data import Answer
 from strobe.ui.fourier_panels import keys
 from strobe.ui.frame import Frame
-from strobe.ui.frames import colour_places, colour_words, evenly, lack, modulus, snapshots_of, token_name
+from strobe.ui.frames import colour_places, colour_words, evenly, modulus, presence, snapshots_of, token_name
 from strobe.ui.moments import step_marks
 
 MOST_TOKENS: Final = 2048
@@ -246,7 +246,7 @@ def scatter(page: Frame, name: str, view: str, found: Movie) -> None:
         "kind": "embedding", "subject": f"{page.run} {name} {view}", "follows": True, "run": page.run,
         "steps": found.steps, "labels": found.labels, "label_every": max(10, n // 10) if n > 16 else 1,
         "colours": list(CYCLIC if cyclic else SEQUENTIAL), "height": 560,
-        "windowed": False, "lack": lack(page, found.steps, "not projected"), "places": places,
+        "windowed": False, "lack": "not projected", **presence(page, [], []), "places": places,
         "alt": f"{n} rows of {name} on two axes, at the step of the cursor",
     }  # fmt: skip
     panels.show("embeddings", header, {"points": np.ascontiguousarray(found.points[:, :, :2]).astype(np.float16)})

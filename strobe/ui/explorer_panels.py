@@ -106,7 +106,7 @@ def attention(page: Frame, layer: int) -> None:
     header = {
         "kind": "attention", "subject": f"{page.run} {layer}", "follows": True, "run": page.run,
         "steps": found.steps, "layers": 1, "heads": values.shape[2], "tokens": found.labels,
-        "windowed": found.windowed, "span": found.span, "shift": page.shift,
+        "windowed": found.windowed, **frames.attention_presence(page, found), "shift": page.shift,
         "root": values.shape[3] > frames.LINEAR_UP_TO,
         "alt": f"Attention of {values.shape[2]} heads of layer {layer} at the step of the cursor",
     }  # fmt: skip

@@ -300,7 +300,7 @@ def _cursor(page: Frame) -> None:
         key="step_cursor",
         data={
             "run": page.run, "steps": page.steps, "step": st.session_state.get("step") if page.steps else 0,
-            "ticks": page.milestones.ticks(),
+            "arrived": state.arrivals(), "ticks": page.milestones.ticks(),
             "empty": "no snapshots: curves only",
         },
         on_at_change=settled,

@@ -42,7 +42,7 @@ class Frames:
     labels: list[str]
     windowed: bool = False
     span: tuple[int, int] = (0, 0)
-    """Of a window the first and the last step, also where these cannot be read."""
+    """The first and the last of the steps that were tried, also where these cannot be read."""
     reason: str = ""
     remark: str = ""
     """What was left out, as a sentence that ends with a space; empty where nothing was."""
@@ -84,6 +84,12 @@ def nothing(reason: str) -> Frames:
     return Frames([], np.zeros(0, np.uint8), [], reason=reason)
 
 
+def attention_presence(page: Frame, found: Frames) -> dict[str, Any]:
+    """`presence`, and the span of the frames."""
+    tried = [step for step in page.steps if found.span[0] <= step <= found.span[1]]
+    return {"span": found.span, **presence(page, tried, found.steps)}
+
+
 def evenly(steps: Sequence[int], most: int) -> list[int]:
     """All steps, or `most` >= 2 of them with both ends, evenly spaced by index."""
     if len(steps) <= most:
@@ -91,9 +97,9 @@ def evenly(steps: Sequence[int], most: int) -> list[int]:
     return [steps[k] for k in np.linspace(0, len(steps) - 1, most).round().astype(int)]
 
 
-def lack(page: Frame, steps: Sequence[int], words: str) -> str:
-    """What a panel with frames at `steps` says of another snapshot of the run; empty where there is none."""
-    return words if len(steps) < len(page.steps) else ""
+def presence(page: Frame, tried: Sequence[int], shown: Sequence[int]) -> dict[str, Any]:
+    """For the header of a panel that follows the cursor: the run's snapshots, and those that were tried in vain."""
+    return {"there": page.steps, "unreadable": sorted(set(tried) - set(shown))}
 
 
 def window(steps: Sequence[int], step: int, bytes_each: int) -> tuple[list[int], bool]:
@@ -156,7 +162,9 @@ def _attention(
     found: list[np.ndarray[Any, Any]] = []
     labels: list[str] = []
     shape = attention_shape(_page)
-    if not shape[0] or files is None:
+    if files is None:
+        return nothing("The snapshots of this run are not on this machine.")
+    if not shape[0]:
         return nothing("This run recorded no attention: the section “attention” holds it.")
     read = _probes_read(shape) if probe == MEAN else shape[1]
     remark = f"Mean of the first {read} of {shape[1]} probe sequences. " if read < shape[1] else ""

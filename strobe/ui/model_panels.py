@@ -40,7 +40,7 @@ def attention(page: Frame) -> None:
     header = {
         "kind": "attention", "subject": f"{page.run} {probe}", "follows": True, "run": page.run, "steps": found.steps,
         "layers": layers, "heads": heads, "tokens": found.labels, "windowed": found.windowed,
-        "span": found.span,
+        **frames.attention_presence(page, found),
         "root": length > frames.LINEAR_UP_TO, "tallest": 720,
         "alt": f"Attention weights, {layers} layers by {heads} heads, {length} positions, at the step of the cursor",
     }  # fmt: skip
@@ -90,7 +90,7 @@ def embedding(page: Frame, *, key: str = "embedding", height: int = 420) -> None
     turn = frequency_round(found.values[-1].astype(np.float64), p) if p else 1
     header = {
         "kind": "embedding", "subject": page.run, "follows": True, "run": page.run, "steps": found.steps,
-        "lack": frames.lack(page, found.steps, "not projected"),
+        "lack": "not projected", **frames.presence(page, [], []),
         "labels": found.labels, "label_every": max(10, tokens // 10), "height": height,
         "shift": page.shift,
         "colours": list(CYCLIC if p else SEQUENTIAL), "places": frames.colour_places(range(tokens), tokens, p, turn),

@@ -19,7 +19,7 @@ from strobe.ui.at_once import at_once, settled
 from strobe.ui.components import MOST_BYTES
 from strobe.ui.data import literal
 from strobe.ui.frame import Frame
-from strobe.ui.frames import evenly, modulus, snapshots_of
+from strobe.ui.frames import evenly, modulus, presence, snapshots_of
 from strobe.ui.text import number
 
 TILES: Final = 12
@@ -206,6 +206,7 @@ def _show(
         "map": "sequential", "low": "least", "high": "most active", "low_value": 0, "high_value": 1,
         "row_bin": 1, "column_bin": 1, "axes": ["a", "b"], "windowed": False,
         "sampled": some and whole, "partial": not whole, **more,
+        **presence(page, list(kept) if whole else [], steps if whole else []),
         "alt": f"Activation of {', '.join(labels)} over {p} by {p} inputs at the step of the cursor",
     }  # fmt: skip
     ranges = {end: np.stack([getattr(kept[step], end) for step in steps]) for end in ("low", "high")}

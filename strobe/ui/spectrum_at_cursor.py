@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from strobe.charts.theme import SERIES
 from strobe.ui import moment_files, panels, state, weight_frames
 from strobe.ui.at_once import settled
 from strobe.ui.frame import Frame
-from strobe.ui.frames import lack, snapshots_of
+from strobe.ui.frames import presence, snapshots_of
 from strobe.ui.parts import follow_server
 from strobe.ui.spectrum_panels import analysed, rows_of
 from strobe.ui.text import number
@@ -38,10 +39,12 @@ def draw(page: Frame, matrix: Matrix, *, key: str = "singular_values", height: i
     with panels.head(key):
         panels.title("Singular values at the cursor")
         state.offer("scale", list(_SCALES), "log")
-        st.segmented_control(
-            "Scale", list(_SCALES), key="scale", required=True, persist_state="session",
-            label_visibility="collapsed", format_func=lambda name: _SCALES[name],
-        )  # fmt: skip
+        # Beside another run the one control serves both.
+        if not page.suffix:
+            st.segmented_control(
+                "Scale", list(_SCALES), key="scale", required=True, persist_state="session",
+                label_visibility="collapsed", format_func=lambda name: _SCALES[name],
+            )  # fmt: skip
     state.remember("scale", st.session_state["scale"], "log")
     if not analysed(page, matrix):
         _on_demand(page, matrix, key, height)
@@ -60,7 +63,7 @@ def draw(page: Frame, matrix: Matrix, *, key: str = "singular_values", height: i
 
 def _draw(
     page: Frame, matrix: Matrix, key: str, height: int, steps: list[int], values: Any, sql: str, text: str,
-    *, sampled: bool = False, missing: str = "not analysed",
+    *, sampled: bool = False, tried: Sequence[int] = (), lack: str = "not analysed",
 ) -> None:  # fmt: skip
     log, n = st.session_state["scale"] == "log", values.shape[1]
     ghosts = [steps[0], steps[-1]] if len(steps) > 2 else []
@@ -68,7 +71,7 @@ def _draw(
         "kind": "profile", "subject": f"spectrum {page.run} {matrix.label}", "follows": True, "run": page.run,
         "steps": steps, "count": n, "log": log, "height": height, "windowed": False, "shift": page.shift,
         "lines": [{"label": "at the cursor" if ghosts else "value", "colour": SERIES[0]}], "ghosts": ghosts,
-        "x_name": "number", "sampled": sampled, "lack": lack(page, steps, missing),
+        "x_name": "number", "sampled": sampled, "lack": lack, **presence(page, tried, steps),
         "alt": f"Singular values of {matrix.label} at the step of the cursor",
     }  # fmt: skip
     x = np.arange(1, n + 1, dtype=np.float32)
@@ -121,13 +124,17 @@ def _on_demand(page: Frame, matrix: Matrix, key: str, height: int) -> None:
         return
     last = kept[step] if step in kept else next(reversed(kept.values()))
     found = {at: made.values for at, made in sorted(kept.items()) if made.values is not None}
-    if last.values is None or not found:
+    if last.values is None:
         panels.caption(last.words)
+    if not found:
         return
+    # A panel that is not made again when the cursor moves on says what was computed, not what it shows.
+    follows = cost < CHEAP_SECONDS
+    text = last.words if follows else f"Computed at {len(found)} of {len(page.steps):,} snapshots. Last: {last.words}"
     sql = f"-- computed from the snapshot under the cursor: params/{matrix.name}"
     _draw(
-        page, matrix, key, height, list(found), np.stack(list(found.values())), sql, last.words,
-        sampled=cost < CHEAP_SECONDS and len(kept) < len(page.steps), missing="not computed",
+        page, matrix, key, height, list(found), np.stack(list(found.values())), sql, text,
+        sampled=follows and len(kept) < len(page.steps), tried=list(kept), lack="not computed",
     )  # fmt: skip
 
 
@@ -144,8 +151,8 @@ def _compute(page: Frame, matrix: Matrix, step: int) -> _Computed:
         if files is None:
             return _Computed(None, "The snapshots of this run are not on this machine.")
         made = spectrum.singular_values(weight_frames.weights(files.open(files.current()[step]), matrix))
-    except (StrobeError, OSError, KeyError) as error:
-        return _Computed(None, f"The snapshot of step {step:,} cannot be read ({error}).")
+    except (StrobeError, OSError, KeyError):
+        return _Computed(None, f"The snapshot of step {step:,} cannot be read: `strobe verify` says why.")
     if not np.isfinite(made.values).all():
         return _Computed(None, f"A weight is not finite at step {step:,}, so there are no singular values.")
     method = "the Gram matrix in float64" if made.method == "gram" else "an SVD in float64"

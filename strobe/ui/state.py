@@ -14,6 +14,7 @@ MOST_RUNS: Final = 8
 MOST_CHARACTERS: Final = 200
 _WRITTEN = "_url_written"
 _NOTES = "_url_notes"
+_ARRIVALS = "_step_arrivals"
 
 
 def note(text: str) -> None:
@@ -79,6 +80,7 @@ def choose_step(steps: Sequence[int]) -> int | None:
     asked = arrived("step")
     step: Any = st.session_state.get("step")
     if asked is not None:
+        st.session_state[_ARRIVALS] = arrivals() + 1
         step = _whole_number(asked[0])
         if step is None:
             note(f"The link asks for step {_short(asked[0])!r}, which is not a step.")
@@ -93,6 +95,11 @@ def choose_step(steps: Sequence[int]) -> int | None:
     hold_step(chosen)
     write("step", str(chosen))
     return chosen
+
+
+def arrivals() -> int:
+    """How often a step came with the address, by a link or the way back: it then wins over where the cursor is."""
+    return int(st.session_state.get(_ARRIVALS, 0))
 
 
 def held() -> dict[str, int]:

@@ -28,7 +28,7 @@ from strobe.ui import (
 )
 from strobe.ui.at_once import Later, at_once, settled
 from strobe.ui.frame import Frame
-from strobe.ui.frames import snapshots_of
+from strobe.ui.frames import presence, snapshots_of
 from strobe.ui.text import number, size
 from strobe.ui.weight_frames import Histograms, Matrix, WeightFrames, matrices
 
@@ -90,6 +90,7 @@ def heatmap(page: Frame, matrix: Matrix, found: WeightFrames, whole: bool, *, ke
         "high": number(found.reach, 2), "low_value": -found.reach, "high_value": found.reach,
         "row_bin": found.bins[0], "column_bin": found.bins[1], "axes": ["row", "column"],
         "windowed": False, "sampled": some and whole, "partial": not whole, "shift": page.shift,
+        **presence(page, weight_frames.wanted(page, matrix) if whole else [], found.steps if whole else []),
         "alt": f"Weights of {matrix.label}, {matrix.shape[0]} by {matrix.shape[1]}, at the step of the cursor",
     }  # fmt: skip
     panels.show(key if whole else f"{key}_first", header, {"values": found.values})
@@ -163,7 +164,9 @@ def _spread(page: Frame, matrix: Matrix, found: Histograms, whole: bool) -> None
     header = {
         "kind": "profile", "subject": f"histogram {page.run} {matrix.name}", "follows": True, "run": page.run,
         "steps": found.steps, "count": found.density.shape[2], "log": log, "height": 230, "windowed": False,
-        "sampled": some, "partial": not whole, "lines": _looks(found.layers), "ghosts": [],
+        "sampled": some, "partial": not whole,
+        **presence(page, weight_frames.histogram_steps(page, matrix) if whole else [], found.steps if whole else []),
+        "lines": _looks(found.layers), "ghosts": [],
         "x_name": "weight", "shift": 0,
         "alt": f"Density of the weights of {matrix.name} in {len(found.layers)} layers at the step of the cursor",
     }  # fmt: skip

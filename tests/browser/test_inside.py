@@ -71,21 +71,25 @@ def test_phases_are_named_and_a_neuron_follows_the_cursor(page: Any, server: str
     expect(one).to_have_attribute("aria-label", re.compile(r"k = \d+ holds \d%"), timeout=5_000)
 
 
-@pytest.mark.parametrize("address", ["attention?head=1.2", "explorer"])
-def test_frames_that_do_not_fit_come_when_the_cursor_rests(page: Any, server: str, address: str) -> None:
+def no_note(page: Any) -> None:
+    """A canvas that shows another step says so, until the server has sent the one that was asked for."""
     from playwright.sync_api import expect
 
+    expect(page.locator(".note").filter(has_text=re.compile("."))).to_have_count(0, timeout=10_000)
+
+
+@pytest.mark.parametrize("address", ["attention?head=1.2", "explorer"])
+def test_frames_that_do_not_fit_come_when_the_cursor_rests(page: Any, server: str, address: str) -> None:
     page.goto(f"{server}/{address}{'&' if '?' in address else '?'}run=long")
     heads = canvas(page, "explorer_attention" if address == "explorer" else "attention")
     foot = page.get_by_text("page made in")
     foot.wait_for(timeout=30_000)
-    made, notes = foot.inner_text(), page.locator(".note")
+    made = foot.inner_text()
     page.wait_for_function(f"([canvas]) => ({COLOURS})(canvas) >= 4", arg=[heads.element_handle()], timeout=10_000)
     for key, step in (("Home", 0), ("End", 1900)):
         page.keyboard.press(key)
         page.wait_for_url(f"**step={step}**", timeout=10_000)
-        # A canvas that shows another step says so, until the server has sent the one that was asked for.
-        expect(notes.filter(has_text=re.compile("."))).to_have_count(0, timeout=10_000)
+        no_note(page)
     assert foot.inner_text() == made, "the rest of the page stays"
 
 
@@ -103,3 +107,27 @@ def test_play_waits_for_the_frames_that_do_not_fit(page: Any, server: str) -> No
     # Every snapshot was on screen, the first one before anybody listened.
     page.wait_for_function("() => window.__whole.size >= 19", timeout=30_000)
     page.wait_for_url("**step=1900**", timeout=10_000)
+
+
+def test_a_page_left_in_the_middle_of_a_move_shows_where_it_ended(page: Any, server: str) -> None:
+    page.goto(f"{server}/attention?run=long")
+    canvas(page, "attention")
+    page.get_by_text("page made in").wait_for(timeout=30_000)
+    page.keyboard.press("Home")
+    page.get_by_role("link", name="Explorer", exact=True).click()
+    canvas(page, "explorer_attention")
+    page.wait_for_url("**/explorer**step=0**", timeout=10_000)
+    no_note(page)
+
+
+def test_the_way_back_moves_the_cursor(page: Any, server: str) -> None:
+    page.goto(f"{server}/runs?run=grok-a&step=500")
+    canvas(page, "attention")
+    page.get_by_text("page made in").wait_for(timeout=30_000)
+    for key, step in (("ArrowRight", 600), ("Home", 0)):
+        page.keyboard.press(key)
+        page.wait_for_url(f"**step={step}**", timeout=10_000)
+    page.wait_for_timeout(500)
+    page.go_back()
+    page.locator("[data-at=step]").filter(has_text="step 600").wait_for(timeout=10_000)
+    page.wait_for_url("**step=600**", timeout=10_000)

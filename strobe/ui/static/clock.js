@@ -1,6 +1,6 @@
 // The one clock of a browser window: the step that every panel shows.
 
-export const clock = (window.__strobe ??= { run: null, step: null, lacking: new Set() });
+export const clock = (window.__strobe ??= { run: null, step: null, arrived: null, lacking: new Set() });
 
 /** Tell every panel, at once and without the server. */
 export function announce(run, step) {
@@ -45,6 +45,8 @@ export function busy(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return true;
   const at = event.composedPath()[0];
   if (!(at instanceof Element)) return false;
+  // A closed list that was just used keeps the focus, and has no use for these.
+  if (at.matches("[role=combobox][aria-expanded=false]") && !at.value) return !/^(Arrow(Left|Right)|Home|End)$/.test(event.key);
   if (at.matches("input:not([type=checkbox]):not([data-cursor]), textarea, select, [contenteditable=true]")) return true;
   if (at.closest("[data-testid=stDataFrame], [role=listbox], [role=dialog], [role=slider], [role=separator]")) return true;
   return event.key === " " && at.matches("button, a, input, summary, [role=button]");

@@ -41,8 +41,11 @@ class Cursor {
     this.send = send;
     const same = this.data && JSON.stringify(this.data.steps) === JSON.stringify(data.steps) && this.data.run === data.run;
     this.data = data;
-    // Within one run the window is ahead of the server: what the visitor sees wins over what the server last heard.
-    const step = clock.run === data.run && clock.step !== null ? clock.step : data.step;
+    // Within one run the window is ahead of the server: what the visitor sees wins over what the server last heard,
+    // but for a step that came with the address, by a link or the way back.
+    const arrived = clock.arrived !== data.arrived;
+    clock.arrived = data.arrived;
+    const step = clock.run === data.run && clock.step !== null && !arrived ? clock.step : data.step;
     this.index = data.steps.length ? atOrBefore(data.steps, step) : 0;
     this.slider.max = Math.max(0, data.steps.length - 1);
     const off = data.steps.length < 2;
@@ -52,6 +55,8 @@ class Cursor {
     if (data.steps.length && (clock.run !== data.run || clock.step !== data.steps[this.index])) {
       announce(data.run, data.steps[this.index]);
     }
+    // The page was left in the middle of a move, so that the server never heard where it ended.
+    if (data.steps.length && data.steps[this.index] !== data.step) this.rest();
   }
 
   icon(button, name) {
@@ -87,6 +92,11 @@ class Cursor {
     this.index = index;
     this.show();
     announce(this.data.run, this.data.steps[index]);
+    this.rest();
+  }
+
+  /** Tells the server where the cursor is once it has not moved for a while. */
+  rest() {
     clearTimeout(this.settling);
     this.settling = setTimeout(() => this.settle(), SETTLE_MS);
   }

@@ -17,6 +17,17 @@ export function lookOf(element) {
   };
 }
 
+/** What a panel says where it shows another step than the one that is asked for. */
+function noteOf({ follows, sampled, partial, lack }, { shown, asked, due, failed, outside }) {
+  if (!follows || shown === asked) return "";
+  const at = (step) => `step ${step.toLocaleString("en")}`;
+  if (failed) return `${at(due)} cannot be shown: showing ${at(shown)}`;
+  if (outside) return "loading the frames around this step";
+  // Frames at some of the snapshots: the server adds the one under the cursor once it rests.
+  if ((sampled || partial) && shown !== due) return `showing ${at(shown)} until ${at(due)} is read`;
+  return `${(due === asked && lack) || "no snapshot"} ${shown > asked ? "before" : "at"} ${at(asked)}: showing ${at(shown)}`;
+}
+
 class Panel {
   constructor(root) {
     this.root = root;
@@ -83,17 +94,13 @@ class Panel {
   }
 
   say(shown) {
-    const { steps, windowed, sampled, partial, follows, shift, lack, span } = this.header, asked = clock.step === null ? null : clock.step + (shift || 0);
-    const outside = windowed && asked !== null && (asked < span[0] || asked > span[1]);
-    let text = "";
-    if (follows && shown !== null && asked !== null && shown !== asked) {
-      const where = shown > asked ? "before" : "at";
-      text = `${lack || "no snapshot"} ${where} step ${asked.toLocaleString("en")}: showing step ${shown.toLocaleString("en")}`;
-      if (outside) text = "loading the frames around this step";
-      // Frames at some of the snapshots: the server adds the one under the cursor once it rests.
-      if (sampled || partial) text = `showing step ${shown.toLocaleString("en")} until step ${asked.toLocaleString("en")} is read`;
-    }
-    this.note.textContent = text;
+    const { steps, there, shift, span, windowed, unreadable } = this.header;
+    const asked = clock.step === null ? null : clock.step + (shift || 0);
+    // The snapshot of this run that belongs there, whether its frame is here or not.
+    const due = there?.length && asked !== null ? there[atOrBefore(there, asked)] : asked;
+    const failed = Boolean(unreadable?.includes(due));
+    const outside = windowed && !failed && due !== null && (due < span[0] || due > span[1]);
+    this.note.textContent = steps.length && asked !== null ? noteOf(this.header, { shown, asked, due, failed, outside }) : "";
     lacks(this.header.name, Boolean(outside));
   }
 

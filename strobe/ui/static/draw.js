@@ -158,6 +158,8 @@ export function scatter(g, box, points, colours, labels, labelled, sx, sy, look)
     if (!Number.isFinite(x + y)) continue;
     g.fillStyle = colours[i];
     g.beginPath(); g.arc(x, y, small ? 2 : 4, 0, 7); g.fill();
+    // The darkest and the palest of a map of colours would vanish on one of the two grounds.
+    if (!small) { g.strokeStyle = look.muted; g.lineWidth = 0.75; g.stroke(); }
     if (labelled(i)) { g.fillStyle = look.text; g.fillText(labels[i], x + 7, y); }
   }
 }

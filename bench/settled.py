@@ -135,7 +135,9 @@ def presses(browser: Any, address: str, case: Case, count: int) -> list[float]:
     page.locator("canvas[data-token]").first.wait_for(timeout=60_000)
     if case.prepare is not None:
         case.prepare(page)
-    page.wait_for_timeout(4000)
+    # The page stands when nothing is computed any more, such as neurons at the other snapshots.
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=120_000)
+    page.wait_for_timeout(2000)
     times: list[float] = []
     for turn in range(2 * count):
         began = time.perf_counter()

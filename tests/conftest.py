@@ -11,6 +11,7 @@ import pytest
 
 if TYPE_CHECKING:
     from cuda_recorder import Driver
+    from cuda_trainer import Program
 
 
 @pytest.fixture
@@ -45,6 +46,22 @@ def long_lived(recorder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
     with Driver(recorder, tmp_path_factory.mktemp("long") / "driver") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def binary() -> Path:
+    """The host build of the C++ trainer."""
+    from cuda_trainer import build
+
+    return build()
+
+
+@pytest.fixture
+def program(binary: Path) -> Program:
+    """Runs it with flags."""
+    from cuda_trainer import runner
+
+    return runner(binary)
 
 
 def pytest_sessionfinish() -> None:

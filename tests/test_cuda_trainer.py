@@ -13,22 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cuda_trainer import CUDA, NEEDS_A_COMPILER, Program, agreement, build, read, runner
+from cuda_trainer import CUDA, NEEDS_A_COMPILER, Program, agreement, read
 
 from etl.manifest import parse
 from etl.snapshot import Snapshot, list_files
 
 pytestmark = NEEDS_A_COMPILER
-
-
-@pytest.fixture(scope="module")
-def binary() -> Path:
-    return build()
-
-
-@pytest.fixture
-def program(binary: Path) -> Program:
-    return runner(binary)
 
 
 @pytest.fixture(autouse=True)

@@ -8,19 +8,9 @@ import zlib
 from pathlib import Path
 
 import pytest
-from cuda_trainer import NEEDS_A_COMPILER, Program, agreement, build, checkpoint, runner, shard
+from cuda_trainer import NEEDS_A_COMPILER, Program, agreement, checkpoint, shard
 
 pytestmark = NEEDS_A_COMPILER
-
-
-@pytest.fixture(scope="module")
-def binary() -> Path:
-    return build()
-
-
-@pytest.fixture
-def program(binary: Path) -> Program:
-    return runner(binary)
 
 
 BAD = {

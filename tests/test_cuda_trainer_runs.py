@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from app_store import EVERY_PAGE, ROOT
-from cuda_trainer import CUDA, NEEDS_A_COMPILER, Program, build, read, runner, shard
+from cuda_trainer import CUDA, NEEDS_A_COMPILER, Program, read, shard
 from streamlit.testing.v1 import AppTest
 
 import strobe
@@ -23,16 +23,6 @@ from etl.ingest import ingest
 from etl.snapshot import list_files
 
 pytestmark = NEEDS_A_COMPILER
-
-
-@pytest.fixture(scope="module")
-def binary() -> Path:
-    return build()
-
-
-@pytest.fixture
-def program(binary: Path) -> Program:
-    return runner(binary)
 
 
 def test_a_recorded_run_ingests_and_shows_its_curves(program: Program, tmp_path: Path) -> None:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import streamlit as st
 
-from etl.errors import StrobeError
-from etl.run import Run
-from strobe.analysis.banding import BandProfile, band_profile
+from strobe.analysis.banding import band_profile
 from strobe.charts.curves import Curves, Series, curves
 from strobe.charts.theme import SERIES
 from strobe.ui import derived_panels, moment_files, panels, weight_frames
 from strobe.ui.at_once import FEW
 from strobe.ui.data import Answer
 from strobe.ui.frame import Frame
-from strobe.ui.frames import presence, snapshots_of
+from strobe.ui.frames import presence
 from strobe.ui.moments import step_marks
 from strobe.ui.weight_frames import Matrix
 
@@ -103,32 +100,16 @@ def _profile(page: Frame, matrix: Matrix, steps: list[int], energy: Array, entri
     moment_files.draw(page, "band_profile", text, steps, _source(matrix), table, figure)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _kept(key: str, version: str, run: str, matrix: Matrix) -> dict[int, BandProfile | None]:
-    """Step -> its profile, None where it has none: filled as pages ask."""
-    del key, version, run, matrix
-    return {}
-
-
 def _bands(page: Frame, matrix: Matrix, wanted: Sequence[int]) -> tuple[list[int], Array, Array]:
     """Those of the wanted steps that have a profile, the energy (steps, distances), and the entries (distances,)."""
-    kept = _kept(page.reader.key, page.reader.version, page.run, matrix)
+    kept = weight_frames.kept_of(page, "bands", matrix)
     missing = [step for step in wanted if step not in kept]
     with st.spinner("Measuring bands …") if len(missing) > FEW else nullcontext():
-        files = snapshots_of(page, page.run) if missing else None
-        paths = files.current() if files is not None else {}
-        for step in missing:
-            kept[step] = _band(files, paths, step, matrix)
-    found = {step: profile for step in wanted if (profile := kept[step]) is not None}
+        weight_frames.fill(
+            page, kept, missing, lambda snapshot: band_profile(weight_frames.weights(snapshot, matrix))
+        )
+    found = {step: kept[step] for step in wanted if kept[step] is not None and np.isfinite(kept[step].energy).all()}
     if not found:
         return [], np.zeros((0, 0)), np.zeros(0)
     energy = np.stack([profile.energy for profile in found.values()])
     return list(found), energy, next(iter(found.values())).entries
-
-
-def _band(files: Run | None, paths: Mapping[int, Path], step: int, matrix: Matrix) -> BandProfile | None:
-    try:
-        profile = band_profile(weight_frames.weights(files.open(paths[step]), matrix)) if files is not None else None
-    except (StrobeError, OSError, KeyError):
-        return None
-    return profile if profile is not None and np.isfinite(profile.energy).all() else None

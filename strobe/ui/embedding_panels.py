@@ -246,7 +246,7 @@ def scatter(page: Frame, name: str, view: str, found: Movie) -> None:
         "kind": "embedding", "subject": f"{page.run} {name} {view}", "follows": True, "run": page.run,
         "steps": found.steps, "labels": found.labels, "label_every": max(10, n // 10) if n > 16 else 1,
         "colours": list(CYCLIC if cyclic else SEQUENTIAL), "height": 560,
-        "windowed": False, "lack": "not projected", **presence(page, [], []), "places": places,
+        "windowed": False, "lack": "not projected", **presence(page), "places": places,
         "alt": f"{n} rows of {name} on two axes, at the step of the cursor",
     }  # fmt: skip
     panels.show("embeddings", header, {"points": np.ascontiguousarray(found.points[:, :, :2]).astype(np.float16)})

@@ -89,7 +89,7 @@ def at_cursor(page: Frame) -> None:
         "kind": "bars", "subject": f"bars {page.run}", "follows": True, "run": page.run, "steps": steps.tolist(),
         "labels": [str(k + 1) for k in range(values.shape[1])], "marked": [k - 1 for k in found], "height": 250,
         "colour": SERIES[2], "what": "frequency", "quantity": "norm", "windowed": False, "shift": page.shift,
-        "lack": "not analysed", **presence(page, [], []),
+        "lack": "not analysed", **presence(page),
         "alt": f"Norm of {values.shape[1]} frequencies of the embedding at the step of the cursor",
     }  # fmt: skip
     panels.show(f"fourier_bars{page.suffix}", header, {"values": np.ascontiguousarray(values)})

@@ -13,7 +13,6 @@ from etl.errors import StrobeError
 from etl.run import Run
 from etl.snapshot import Snapshot
 from strobe.charts import tokens
-from strobe.charts.tokens import position_names
 from strobe.ui.at_once import settled
 from strobe.ui.components import MOST_BYTES
 from strobe.ui.frame import Frame
@@ -97,7 +96,7 @@ def evenly(steps: Sequence[int], most: int) -> list[int]:
     return [steps[k] for k in np.linspace(0, len(steps) - 1, most).round().astype(int)]
 
 
-def presence(page: Frame, tried: Sequence[int], shown: Sequence[int]) -> dict[str, Any]:
+def presence(page: Frame, tried: Sequence[int] = (), shown: Sequence[int] = ()) -> dict[str, Any]:
     """For the header of a panel that follows the cursor: the run's snapshots, and those that were tried in vain."""
     return {"there": page.steps, "unreadable": sorted(set(tried) - set(shown))}
 
@@ -216,7 +215,7 @@ def probes(page: Frame) -> list[str]:
 def _labels(files: Run, snapshot: Snapshot, probe: str, length: int) -> list[str]:
     if probe != MEAN and "probe/tokens" in snapshot:
         return [token_name(files, int(token)) for token in snapshot["probe/tokens"][int(probe)][:length]]
-    return position_names(files.manifest.task, length)
+    return tokens.position_names(files.manifest.task, length)
 
 
 def token_name(files: Run, token: int) -> str:

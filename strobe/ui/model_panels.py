@@ -90,7 +90,7 @@ def embedding(page: Frame, *, key: str = "embedding", height: int = 420) -> None
     turn = frequency_round(found.values[-1].astype(np.float64), p) if p else 1
     header = {
         "kind": "embedding", "subject": page.run, "follows": True, "run": page.run, "steps": found.steps,
-        "lack": "not projected", **frames.presence(page, [], []),
+        "lack": "not projected", **frames.presence(page),
         "labels": found.labels, "label_every": max(10, tokens // 10), "height": height,
         "shift": page.shift,
         "colours": list(CYCLIC if p else SEQUENTIAL), "places": frames.colour_places(range(tokens), tokens, p, turn),

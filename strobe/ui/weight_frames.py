@@ -6,7 +6,7 @@ later; a page asks `missing` which those are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -111,14 +111,15 @@ def _matrices(key: str, version: str, run: str, _page: Frame) -> list[Matrix]:
     return found
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@st.cache_resource(max_entries=24, show_spinner=False)
 def _kept(key: str, version: str, run: str, what: str, name: str, layer: int | None) -> dict[int, Any]:
     """Step -> what was read of it, None where it cannot be: filled as pages ask."""
     del key, version, run, what, name, layer
     return {}
 
 
-def _of(page: Frame, what: str, matrix: Matrix) -> dict[int, Any]:
+def kept_of(page: Frame, what: str, matrix: Matrix) -> dict[int, Any]:
+    """Step -> `what` was read of the matrix, None where it cannot be."""
     layer = None if what == "histogram" else matrix.layer
     return _kept(page.reader.key, page.reader.version, page.run, what, matrix.name, layer)
 
@@ -140,15 +141,15 @@ def wanted(page: Frame, matrix: Matrix) -> list[int]:
 
 def missing(page: Frame, matrix: Matrix, *, histograms: bool = False) -> list[int]:
     """The steps that the matrix, or its histograms, will be shown at and that were not read yet."""
-    kept = _of(page, "histogram" if histograms else "still", matrix)
+    kept = kept_of(page, "histogram" if histograms else "still", matrix)
     steps = histogram_steps(page, matrix) if histograms else wanted(page, matrix)
     return [step for step in steps if step not in kept]
 
 
 def frames(page: Frame, matrix: Matrix, steps: Sequence[int]) -> WeightFrames:
     """The matrix at these steps, on one scale; a snapshot that cannot be read costs its own frame."""
-    kept = _of(page, "still", matrix)
-    _fill(page, kept, [step for step in steps if step not in kept], lambda snapshot: _still(snapshot, matrix))
+    kept = kept_of(page, "still", matrix)
+    fill(page, kept, [step for step in steps if step not in kept], lambda snapshot: _still(snapshot, matrix))
     found = {step: kept[step] for step in steps if kept[step] is not None}
     if not found:
         return _nothing("No snapshot of this matrix can be read.")
@@ -164,7 +165,8 @@ def _nothing(reason: str) -> WeightFrames:
     return WeightFrames([], np.zeros(0, np.uint8), 0.0, (1, 1), 0, reason)
 
 
-def _fill(page: Frame, kept: dict[int, Any], steps: Sequence[int], make: Any) -> None:
+def fill(page: Frame, kept: dict[int, Any], steps: Sequence[int], make: Callable[[Snapshot], Any]) -> None:
+    """Makes what is kept of these steps; None where a snapshot cannot be read."""
     files = snapshots_of(page, page.run) if steps else None
     paths = files.current() if files is not None else {}
     for step in steps:
@@ -214,8 +216,8 @@ def histogram_steps(page: Frame, matrix: Matrix) -> list[int]:
 
 def histograms(page: Frame, matrix: Matrix, steps: Sequence[int]) -> Histograms:
     """How the weights are spread, layer by layer."""
-    layers, kept = layers_of(page, matrix), _of(page, "histogram", matrix)
-    _fill(page, kept, [step for step in steps if step not in kept], lambda snapshot: _spread(snapshot, layers))
+    layers, kept = layers_of(page, matrix), kept_of(page, "histogram", matrix)
+    fill(page, kept, [step for step in steps if step not in kept], lambda snapshot: _spread(snapshot, layers))
     found = {step: kept[step] for step in steps if kept[step] is not None}
     both = np.stack(list(found.values())) if found else np.zeros((0, 2, len(layers), MOST_BINS), np.float32)
     labels = [f"layer {layer.layer}" if layer.layer is not None else layer.name for layer in layers]

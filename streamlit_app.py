@@ -1,5 +1,5 @@
 """The router: `streamlit run streamlit_app.py`."""
 
-from strobe.ui.frame import route
+from strobe.ui.shell.page import route
 
 route()

@@ -55,9 +55,8 @@ def measure(
 
 def made_store(folder: Path) -> Path:
     sys.path.insert(0, str(ROOT / "tests"))
-    from make_run import make_run
-
-    from etl.ingest import ingest
+    from etl.ingest.load import ingest
+    from tests.support.make_run import make_run
 
     run = make_run(folder / "runs" / "bench", steps=range(0, 14_001, 450), layers=1, vocab=98, width=64)
     ingest([run], folder / "store")

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from etl.run import Run
-from etl.snapshot import HEADER_BYTES, Snapshot, SnapshotWriter, place
-from etl.statistics import Statistics, statistics, statistics_rows
+from etl.ingest.statistics import Statistics, statistics, statistics_rows
+from etl.run.folder import Run
+from etl.run.snapshot import HEADER_BYTES, Snapshot, SnapshotWriter, place
 
 THREADS = 2
 LAYERS, WIDTH, POSITIONS = 6, 384, 256

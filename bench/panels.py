@@ -20,11 +20,12 @@ import numpy as np
 import strobe
 from strobe.charts import movie
 from strobe.charts.export import image
-from strobe.charts.figures import make
 from strobe.charts.movie_frames import Words, embedding_frame, matrix_frame
-from strobe.charts.request import Request
-from strobe.ui import frames, weight_frames
-from strobe.ui.weight_frames import Matrix
+from strobe.plot.figures import make
+from strobe.plot.request import Request
+from strobe.ui.panel import frames
+from strobe.ui.weights import frames as weight_frames
+from strobe.ui.weights.frames import Matrix
 
 RUN = "grok-p97"
 FRAMES = 50

@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from browser import APP, ROOT, chromium, median, opened, p95, said, served
 
-from etl.ingest import ingest
-from etl.snapshot import SnapshotWriter, place
+from etl.ingest.load import ingest
+from etl.run.snapshot import SnapshotWriter, place
 
 sys.path.insert(0, str(ROOT / "tests"))
 
@@ -113,7 +113,7 @@ def write(folder: Path, steps: range, tensors: dict[str, tuple[list[str], list[i
 
 def made_store(folder: Path) -> Path:
     """Runs that are too large for the browser; the app shows the embedded run beside them."""
-    from make_run import make_run
+    from tests.support.make_run import make_run
 
     layers, dims = ["layer", "out", "in"], ["layer", "probe", "head", "query", "key"]
     runs = [

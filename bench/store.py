@@ -22,11 +22,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from etl.files import Files
-from etl.load import PartFile, commit, prepare_store, read_pointer, write_part
-from etl.schema import TABLES
-from etl.store import Store
-from etl.summaries import metrics_table
+from etl.ingest.summaries import metrics_table
+from etl.store.catalogue import Store
+from etl.store.files import Files
+from etl.store.pointer import PartFile, commit, prepare_store, read_pointer, write_part
+from etl.store.schema import TABLES
 
 LAYERED = (
     "ln1w", "ln1b", "qkvw", "qkvb", "attprojw", "attprojb", "ln2w", "ln2b", "fcw", "fcb", "fcprojw", "fcprojb",

@@ -2,37 +2,38 @@
 
 import streamlit as st
 
-from strobe.derive.movies import Wanted
-from strobe.ui import attention_panels, model_panels, movie_button
-from strobe.ui.frame import frame
-from strobe.ui.parts import part
+from strobe.plot.movies import Wanted
+from strobe.ui.attention import panels
+from strobe.ui.panel import model, movie
+from strobe.ui.shell.page import frame
+from strobe.ui.shell.parts import part
 
 page = frame("attention")
 
 
 @part("heads")
 def heads() -> None:
-    model_panels.attention(page)
+    model.attention(page)
     if page.steps:
-        movie_button.draw(page, Wanted("attention"))
+        movie.draw(page, Wanted("attention"))
 
 
 @part("one")
 def one() -> None:
-    attention_panels.one(page)
+    panels.one(page)
 
 
 @part("compared")
 def compared() -> None:
-    attention_panels.compared(page)
+    panels.compared(page)
 
 
 @part("scores")
 def scores() -> None:
-    attention_panels.scores(page)
+    panels.scores(page)
 
 
-if attention_panels.many(page):
+if panels.many(page):
     # Small multiples leave room beside them for one that is large.
     left, right = st.columns([3, 2], gap="medium")
     with left:

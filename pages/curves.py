@@ -2,10 +2,15 @@
 
 import streamlit as st
 
-from strobe.ui import curve_panel, curve_view, metric_catalogue, panels, state, tensor_panel
-from strobe.ui.curve_panel import Curve
-from strobe.ui.frame import frame
-from strobe.ui.parts import part
+from strobe.ui.curves import catalogue
+from strobe.ui.curves import panel as curve_panel
+from strobe.ui.curves import tensors as tensor_panel
+from strobe.ui.curves import view as curve_view
+from strobe.ui.curves.panel import Curve
+from strobe.ui.panel import panel as panels
+from strobe.ui.shell import address
+from strobe.ui.shell.page import frame
+from strobe.ui.shell.parts import part
 
 page = frame("curves")
 
@@ -26,7 +31,7 @@ def panel(
         panels.title(title)
         if log is not None:
             default = "log" if log else "linear"
-            state.offer(f"{key}_axis", scales, default)
+            address.offer(f"{key}_axis", scales, default)
             st.segmented_control(
                 f"{title} axis",
                 scales,
@@ -35,7 +40,7 @@ def panel(
                 required=True,
                 persist_state="session",
             )
-            log = state.remember(f"{key}_axis", st.session_state[f"{key}_axis"], default) == "log"
+            log = address.remember(f"{key}_axis", st.session_state[f"{key}_axis"], default) == "log"
     wanted = [Curve(run, metric, split) for run in view.runs(page) for metric, split in metrics.items()]
     curve_panel.draw(page, key, wanted, view=view, y_title=y_title, log=bool(log), share=share, height=height)
 
@@ -68,7 +73,7 @@ def learning_rate() -> None:
 
 @part("metrics")
 def metrics() -> None:
-    metric_catalogue.draw(page, view)
+    catalogue.draw(page, view)
 
 
 view = curve_view.controls(page)

@@ -2,10 +2,13 @@
 
 import streamlit as st
 
-from strobe.derive.movies import Wanted
-from strobe.ui import embedding_panels, frames, geometry_panel, movie_button, panels, solid_panel
-from strobe.ui.frame import frame
-from strobe.ui.parts import part
+from strobe.plot.movies import Wanted
+from strobe.ui.embeddings import geometry as geometry_panel
+from strobe.ui.embeddings import panels as embedding_panels
+from strobe.ui.embeddings import solid as solid_panel
+from strobe.ui.panel import frames, movie, panel
+from strobe.ui.shell.page import frame
+from strobe.ui.shell.parts import part
 
 page = frame("embeddings")
 
@@ -17,7 +20,7 @@ def scatter() -> None:
     if found is None:
         return
     if not found.steps:
-        panels.caption(found.reason)
+        panel.caption(found.reason)
         return
     left, right = st.columns([3, 2], gap="medium")
     with left:
@@ -25,7 +28,7 @@ def scatter() -> None:
         differs = (
             "" if view == embedding_panels.LAST else "The movie is along the principal axes of the last snapshot."
         )
-        movie_button.draw(page, Wanted("embedding", name), differs)
+        movie.draw(page, Wanted("embedding", name), differs)
     with right:
         embedding_panels.roundness(page, view, found)
 
@@ -46,5 +49,5 @@ if present:
     scatter()
     geometry()
 else:
-    panels.caption("This run has no embedding to show: record snapshots with params/wte.")
+    panel.caption("This run has no embedding to show: record snapshots with params/wte.")
 page.footer()

@@ -2,9 +2,11 @@
 
 import streamlit as st
 
-from strobe.ui import change_panel, explorer_panels, panels
-from strobe.ui.frame import frame
-from strobe.ui.parts import part
+from strobe.ui.explorer import changes as change_panel
+from strobe.ui.explorer import panels as explorer_panels
+from strobe.ui.panel import panel
+from strobe.ui.shell.page import frame
+from strobe.ui.shell.parts import part
 
 page = frame("explorer")
 
@@ -46,5 +48,5 @@ if page.steps:
     inside()
     changes()
 else:
-    panels.caption("This run has no snapshots, so there is no inside to look at.")
+    panel.caption("This run has no snapshots, so there is no inside to look at.")
 page.footer()

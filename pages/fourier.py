@@ -2,9 +2,12 @@
 
 import streamlit as st
 
-from strobe.ui import change_panel, derived_panels, fourier_panels, neuron_panels
-from strobe.ui.frame import frame
-from strobe.ui.parts import part
+from strobe.ui.explorer import changes as change_panel
+from strobe.ui.fourier import neurons as neuron_panels
+from strobe.ui.fourier import panels
+from strobe.ui.panel import derived
+from strobe.ui.shell.page import frame
+from strobe.ui.shell.parts import part
 
 page = frame("fourier")
 
@@ -13,12 +16,12 @@ page = frame("fourier")
 def story() -> None:
     left, right = st.columns(2, gap="medium")
     with left:
-        fourier_panels.losses(page)
-        fourier_panels.spectrum(page)
+        panels.losses(page)
+        panels.spectrum(page)
     with right:
-        fourier_panels.clusters(page)
-        fourier_panels.at_cursor(page)
-        fourier_panels.gini(page)
+        panels.clusters(page)
+        panels.at_cursor(page)
+        panels.gini(page)
 
 
 @part("changes")
@@ -31,8 +34,8 @@ def neurons() -> None:
     neuron_panels.draw(page, *st.columns([5, 3], gap="medium"))
 
 
-if derived_panels.ready(page, ("fourier", "neurons", "progress")):
-    fourier_panels.story(page)
+if derived.ready(page, ("fourier", "neurons", "progress")):
+    panels.story(page)
     story()
     changes()
     neurons()

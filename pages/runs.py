@@ -2,10 +2,13 @@
 
 import streamlit as st
 
-from strobe.ui import curve_panel, model_panels, panels, run_card, run_table
-from strobe.ui.curve_panel import Curve
-from strobe.ui.frame import frame
-from strobe.ui.parts import part
+from strobe.ui.curves import panel
+from strobe.ui.curves.panel import Curve
+from strobe.ui.panel import model
+from strobe.ui.panel import panel as panels
+from strobe.ui.runs import card, table
+from strobe.ui.shell.page import frame
+from strobe.ui.shell.parts import part
 
 LOSSES = {"val_loss": "test", "train_loss": "train"}
 page = frame("runs")
@@ -13,23 +16,23 @@ page = frame("runs")
 
 @part("attention")
 def attention() -> None:
-    model_panels.attention(page)
+    model.attention(page)
 
 
 @part("embedding")
 def embedding() -> None:
-    model_panels.embedding(page)
+    model.embedding(page)
 
 
 @part("loss")
 def loss() -> None:
     panels.title("Loss")
     curves = [Curve(run, metric, split) for run in page.runs for metric, split in LOSSES.items()]
-    curve_panel.draw(page, "timeline", curves, y_title="loss (nats)", log=True, height=190)
+    panel.draw(page, "timeline", curves, y_title="loss (nats)", log=True, height=190)
 
 
-run_table.draw(page)
-run_card.draw(page)
+table.draw(page)
+card.draw(page)
 left, right = st.columns([3, 2], gap="medium")
 with left:
     attention()

@@ -1,7 +1,7 @@
 """SQL: a visitor's own questions to the tables, run where they can do no harm."""
 
-from strobe.ui.frame import frame
-from strobe.ui.sql_panel import sql_panel
+from strobe.ui.shell.page import frame
+from strobe.ui.sql.panel import sql_panel
 
 page = frame("sql", cursor=False)
 sql_panel(page)

@@ -1,15 +1,16 @@
 """Weights: matrices, their spectra, and units that died."""
 
-from strobe.ui import activation_panels, weight_panels
-from strobe.ui.frame import frame
-from strobe.ui.parts import part
+from strobe.ui.shell.page import frame
+from strobe.ui.shell.parts import part
+from strobe.ui.weights import activations as activation_panels
+from strobe.ui.weights import panels
 
 page = frame("weights")
 
 
 @part("matrix")
 def matrix() -> None:
-    weight_panels.matrix_row(page)
+    panels.matrix_row(page)
 
 
 @part("activations")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from etl.store import Store
+    from etl.store.catalogue import Store
 
 __version__ = "0.1.0"
 __all__ = ["Recorder", "__version__", "open"]

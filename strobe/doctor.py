@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from etl.errors import StrobeError
-from etl.manage import check_parts
+from etl.store.manage import check_parts
 from strobe.settings import example_path, query_timeout_s, store_path
 
 _NEEDED = ("numpy", "pyarrow", "duckdb", "streamlit", "altair", "plotly", "numba", "pydantic", "vl-convert-python")

@@ -11,12 +11,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from etl.errors import StrobeError
-from etl.files import Files
-from etl.ingest import ingest
-from etl.load import commit, read_pointer, read_rows, remove_unnamed, write_part
-from etl.run import Run
-from etl.store import Store
-from etl.thin import choose_steps, thin
+from etl.ingest.load import ingest
+from etl.run.folder import Run
+from etl.run.thin import choose_steps, thin
+from etl.store.catalogue import Store
+from etl.store.files import Files
+from etl.store.pointer import commit, read_pointer, read_rows, remove_unnamed, write_part
 from strobe.derive.work import Work
 
 SNAPSHOTS = 28

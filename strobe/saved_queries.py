@@ -68,9 +68,9 @@ def remove(store: Path, name: str) -> None:
 @contextmanager
 def _editing(store: Path) -> Iterator[dict[str, str]]:
     """The queries as name -> SQL, written back at the end; one editor at a time, across processes."""
-    from etl.files import Files
-    from etl.load import prepare_store
     from etl.local_files import replacing, write_all
+    from etl.store.files import Files
+    from etl.store.pointer import prepare_store
 
     if read_only():
         raise StrobeError("this app is read-only; run `strobe app` to save queries")

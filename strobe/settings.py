@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from etl.store import Store
+    from etl.store.catalogue import Store
 
 
 def store_path() -> Path:
@@ -53,7 +53,7 @@ def memory_limit() -> str:
 
 def open_store(path: str | Path | None = None) -> Store:
     """The store at `path` (default `store_path()`) with the example attached until it is hidden."""
-    from etl.store import Store, hides_example
+    from etl.store.catalogue import Store, hides_example
 
     own = Path(path) if path is not None else store_path()
     example = example_path()

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from etl.verify import verify_run
+from etl.run.verify import verify_run
 
 CUDA = Path(__file__).parent.parent / "cuda"
 STRICT = ["-std=c++17", "-g1", "-Wall", "-Wextra", "-Werror", "-pthread"]

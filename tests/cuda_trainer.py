@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from etl.manifest import parse
-from etl.snapshot import Snapshot, list_files
+from etl.run.manifest import parse
+from etl.run.snapshot import Snapshot, list_files
 
 CUDA = Path(__file__).parent.parent / "cuda"
 sys.path.insert(0, str(CUDA))

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from etl.ingest import ingest
-from etl.journal import read_attempts, read_lines, read_metrics
-from etl.manifest import parse
-from etl.run import Run
-from etl.snapshot import Snapshot, SnapshotWriter, fnv1a64, manifest_bytes
+from etl.ingest.load import ingest
+from etl.run.folder import Run
+from etl.run.journal import read_attempts, read_lines, read_metrics
+from etl.run.manifest import parse
+from etl.run.snapshot import Snapshot, SnapshotWriter, fnv1a64, manifest_bytes
 from strobe.cli import app
 from strobe.record import SCALARS, LockedError, Recorder, TensorSpec
 

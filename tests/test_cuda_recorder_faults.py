@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from cuda_recorder import Driver, Given, leftovers, sound, warnings
 
-from etl.journal import read_attempts, read_lines, read_metrics
-from etl.run import Run
+from etl.run.folder import Run
+from etl.run.journal import read_attempts, read_lines, read_metrics
 from strobe.record import run_id
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not here to build the recorder with")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from cuda_recorder import Driver, Given, build, leftovers, sound
 
-from etl.run import Run
-from etl.verify import verify_run
+from etl.run.folder import Run
+from etl.run.verify import verify_run
 
 pytestmark = [
     pytest.mark.slow,

@@ -15,8 +15,8 @@ from cuda_recorder import GPT2, Driver
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etl.manifest import ManifestError, parse
-from etl.snapshot import manifest_bytes
+from etl.run.manifest import ManifestError, parse
+from etl.run.snapshot import manifest_bytes
 from strobe.record import run_id
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not here to build the recorder with")

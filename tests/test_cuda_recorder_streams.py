@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cuda_recorder import CUDA, build, build_with, shared_folder, sound, warnings
 
-from etl.run import Run
+from etl.run.folder import Run
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not here to build the recorder with")
 

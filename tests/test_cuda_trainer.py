@@ -15,8 +15,8 @@ import pytest
 import torch
 from cuda_trainer import CUDA, NEEDS_A_COMPILER, Program, agreement, read
 
-from etl.manifest import parse
-from etl.snapshot import Snapshot, list_files
+from etl.run.manifest import parse
+from etl.run.snapshot import Snapshot, list_files
 
 pytestmark = NEEDS_A_COMPILER
 

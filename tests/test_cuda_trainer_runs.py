@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from app_store import EVERY_PAGE, ROOT
 from cuda_trainer import CUDA, NEEDS_A_COMPILER, Program, read, shard
 from streamlit.testing.v1 import AppTest
 
 import strobe
-from etl.ingest import ingest
-from etl.snapshot import list_files
+from etl.ingest.load import ingest
+from etl.run.snapshot import list_files
+from tests.support.app_store import EVERY_PAGE
+from tests.support.places import ROOT
 
 pytestmark = NEEDS_A_COMPILER
 

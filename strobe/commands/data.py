@@ -13,7 +13,7 @@ from strobe.commands.output import print_json, visible
 from strobe.commands.runs import JsonOption, StoreOption
 
 if TYPE_CHECKING:
-    from etl.ingest import IngestReport
+    from etl.ingest.load import IngestReport
 
 _SHOWN = 20
 
@@ -47,7 +47,7 @@ def _ingest_once(paths: list[Path], store: Path, jobs: int) -> list[IngestReport
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from etl.ingest import ingest as ingest_runs
+    from etl.ingest.load import ingest as ingest_runs
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
@@ -80,9 +80,9 @@ def compact(
     store: StoreOption = None,
 ) -> None:
     """Merge the many small files of runs that were ingested in small steps. No row changes."""
-    from etl.compact import compact as compact_run
-    from etl.files import Files
-    from etl.load import check_store
+    from etl.store.compact import compact as compact_run
+    from etl.store.files import Files
+    from etl.store.pointer import check_store
     from strobe.commands.runs import find_run
     from strobe.settings import open_store, store_path
 

@@ -27,7 +27,7 @@ def example(
     from strobe.settings import store_path
 
     if hide or show:
-        from etl.manage import hide_example
+        from etl.store.manage import hide_example
 
         if hide and show:
             raise StrobeError("give --hide or --show, not both")

@@ -17,7 +17,7 @@ from strobe.commands.target import alone, free, writing
 
 if TYPE_CHECKING:
     from strobe.charts.movie import Frame
-    from strobe.derive.movies import Movie, Wanted
+    from strobe.plot.movies import Movie, Wanted
 
 app = typer.Typer(
     help="Movies of a run's inside, and its numbers and parameters for other tools.", no_args_is_help=True
@@ -43,7 +43,7 @@ def gif(
 ) -> None:  # fmt: skip
     """A GIF that plays on its own."""
     from strobe.charts.movie import write_gif
-    from strobe.derive.movies import Wanted
+    from strobe.plot.movies import Wanted
 
     movie = _movie(run, Wanted(subject, tensor, layer, metric, size), steps, store)
     _write(movie, _target(movie, out, "gif", force), lambda path, frames: write_gif(path, frames, fps))
@@ -57,7 +57,7 @@ def mp4(
 ) -> None:  # fmt: skip
     """An MP4 (H.264); needs `pip install 'strobe[movie]'`."""
     from strobe.charts.movie import write_mp4
-    from strobe.derive.movies import Wanted
+    from strobe.plot.movies import Wanted
 
     try:
         import imageio_ffmpeg  # noqa: F401 (told before anything is drawn)
@@ -75,7 +75,7 @@ def html_page(
 ) -> None:  # fmt: skip
     """One self-contained page with play and scrub."""
     from strobe.charts.movie import write_html
-    from strobe.derive.movies import Wanted
+    from strobe.plot.movies import Wanted
 
     movie = _movie(run, Wanted(subject, tensor, layer, metric, size), steps, store)
     _write(movie, _target(movie, out, "html", force), lambda path, frames: write_html(path, frames, fps, movie.title))
@@ -106,7 +106,7 @@ def safetensors(
 
 
 def _movie(run: str, wanted: Wanted, steps: str | None, store: Path | None) -> Movie:
-    from strobe.derive.movies import Movie
+    from strobe.plot.movies import Movie
     from strobe.settings import open_store
     from strobe.train.schedule import parse_schedule
 

@@ -16,7 +16,7 @@ from strobe.commands.target import free, writing
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from etl.store import Catalogue
+    from etl.store.catalogue import Catalogue
 
 _STDOUT: Final = Path("-")
 _ROWS: Final = 100_000

@@ -12,7 +12,7 @@ from strobe.commands.runs import JsonOption, StoreOption, find_run
 from strobe.commands.target import free, writing
 
 if TYPE_CHECKING:
-    from strobe.charts.request import Request
+    from strobe.plot.request import Request
 
 
 def plot(
@@ -35,7 +35,7 @@ def plot(
 ) -> None:
     """Draw a panel, or a sheet of six, with legend, labels and units."""
     from etl.errors import StrobeError
-    from strobe.charts.request import Request
+    from strobe.plot.request import Request
     from strobe.settings import open_store
 
     opened = open_store(store)
@@ -54,7 +54,7 @@ def _draw(panel: str, request: Request, kind: str, out: Path, force: bool) -> No
     from etl.errors import StrobeError
     from etl.local_files import replacing, write_all
     from strobe.charts.export import image
-    from strobe.charts.figures import make
+    from strobe.plot.figures import make
 
     if kind not in ("png", "svg", "pdf"):
         raise StrobeError(f"no figure of kind {visible(kind)!r}; there are png, svg, pdf")
@@ -73,7 +73,7 @@ def _draw(panel: str, request: Request, kind: str, out: Path, force: bool) -> No
 
 
 def _list(request: Request, as_json: bool) -> None:
-    from strobe.charts.figures import SHEETS, available
+    from strobe.plot.figures import SHEETS, available
 
     rows = [
         {"panel": panel, "shows": shows, "drawable": not reason, "reason": reason or None}

@@ -11,8 +11,8 @@ import typer
 from strobe.commands.output import age, number, print_json, print_table, visible
 
 if TYPE_CHECKING:
-    from etl.files import Files
-    from etl.store import Store, StoredRun
+    from etl.store.catalogue import Store, StoredRun
+    from etl.store.files import Files
 
 StoreOption = Annotated[
     Path | None, typer.Option("--store", help="The store; default $STROBE_STORE, else ./store.", show_default=False)
@@ -125,7 +125,7 @@ def rm(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Remove a run's tables from the store. The folder that it was recorded to stays."""
-    from etl.manage import hide_example, remove_run
+    from etl.store.manage import hide_example, remove_run
     from strobe.settings import example_path, store_path
 
     files, found = _own_run(store, run)
@@ -148,7 +148,7 @@ def rename(
 ) -> None:
     """Give a run another name."""
     from etl.errors import StrobeError
-    from etl.manage import rename_run
+    from etl.store.manage import rename_run
     from strobe.settings import example_path
 
     files, found = _own_run(store, run)

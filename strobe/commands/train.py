@@ -210,7 +210,7 @@ def modadd(
 
 
 def _manifest_task(folder: Path) -> dict[str, Any]:
-    from etl.manifest import read
+    from etl.run.manifest import read
 
     return read(folder).task
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from etl.verify import Finding
+    from etl.run.verify import Finding
 
 
 def _folder(run: str, store: Path | None) -> Path:
@@ -55,8 +55,8 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array of findings.")] = False,
 ) -> None:
     """Check every snapshot of a run against its CRC; exit 1 when one is bad, and name it."""
-    from etl.snapshot import list_files
-    from etl.verify import verify_run
+    from etl.run.snapshot import list_files
+    from etl.run.verify import verify_run
 
     folder = _folder(run, store)
     findings = _with_progress(verify_run(folder), len(list_files(folder)), as_json)

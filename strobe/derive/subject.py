@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from etl.errors import StrobeError
-from etl.run import Run
-from etl.snapshot import Snapshot, SnapshotError
+from etl.run.folder import Run
+from etl.run.snapshot import Snapshot, SnapshotError
 from strobe.analysis.forward import Architecture, Pass, forward
 from strobe.analysis.fourier import KeyFrequencies, key_frequencies, neuron_shares
 from strobe.analysis.tasks import ModularAddition, modular_addition

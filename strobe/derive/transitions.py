@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from etl.store import Catalogue
+from etl.store.catalogue import Catalogue
 from strobe.analysis.change_points import change_points
 from strobe.analysis.transitions import grokking_onset, loss_peak
 from strobe.derive.snapshots import Row

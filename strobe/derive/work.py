@@ -10,14 +10,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from etl.compact import MANY_PARTS, merged_part
 from etl.errors import StrobeError
-from etl.files import Files
-from etl.load import PartFile, Pointer, commit, read_pointer, read_rows, remove_unnamed, write_part
-from etl.run import Run
-from etl.schema import TABLES
-from etl.snapshot import SnapshotError
-from etl.store import Store, StoredRun
+from etl.run.folder import Run
+from etl.run.snapshot import SnapshotError
+from etl.store.catalogue import Store, StoredRun
+from etl.store.compact import MANY_PARTS, merged_part
+from etl.store.files import Files
+from etl.store.pointer import PartFile, Pointer, commit, read_pointer, read_rows, remove_unnamed, write_part
+from etl.store.schema import TABLES
 from strobe.analysis.definitions import DEFINITIONS
 from strobe.derive.snapshots import DERIVED, Row
 from strobe.derive.subject import NotApplicableError, Subject

@@ -27,8 +27,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Literal, Self
 
-from etl.journal import ATTEMPTS, METRICS, Journal, number, read_attempts
-from etl.snapshot import MANIFEST, SnapshotError, SnapshotWriter, list_files, manifest_bytes, place
+from etl.run.journal import ATTEMPTS, METRICS, Journal, number, read_attempts
+from etl.run.snapshot import MANIFEST, SnapshotError, SnapshotWriter, list_files, manifest_bytes, place
 from strobe import __version__
 from strobe.record.lock import FolderLock
 from strobe.record.tensors import (
@@ -309,7 +309,7 @@ def known(values: Mapping[str, Any]) -> dict[str, Any]:
 def _validate(manifest: Mapping[str, Any], where: Path) -> None:
     """Refuse before training what no reader would open; a machine without pydantic goes without this check."""
     try:
-        from etl.manifest import ManifestError, parse
+        from etl.run.manifest import ManifestError, parse
     except ImportError:
         return
     try:

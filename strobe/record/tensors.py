@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from etl.errors import StrobeError
-from etl.snapshot import DTYPES, numpy_dtype
+from etl.run.snapshot import DTYPES, numpy_dtype
 
 Array = npt.NDArray[Any]
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl.journal import METRICS, Journal
-from etl.snapshot import SnapshotWriter
+from etl.run.journal import METRICS, Journal
+from etl.run.snapshot import SnapshotWriter
 from strobe.record.tensors import Array
 
 log = logging.getLogger("strobe.record")

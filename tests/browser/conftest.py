@@ -15,12 +15,10 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from app_store import ROOT, grokking
-from make_run import make_run
-
-from etl.ingest import ingest
+from etl.ingest.load import ingest
+from tests.support.app_store import grokking
+from tests.support.make_run import make_run
+from tests.support.places import ROOT
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from strobe.ui.components import pack, script
+from strobe.ui.shell.components import pack, script
 
 pytestmark = pytest.mark.browser
 

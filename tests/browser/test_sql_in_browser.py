@@ -12,16 +12,14 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import real_store
+from tests.support import real_store
+from tests.support.places import ROOT
 
 CHROMIUM = shutil.which("chromium")
-ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
 BOMB = "select count(*) from range(1000000000000) t(i) where hash(i) = 1"

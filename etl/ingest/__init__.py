@@ -1,0 +1,1 @@
+"""From what a training left behind to the tables of a store."""

@@ -1,0 +1,261 @@
+"""One pass over a tensor: norm, moments, extremes, zeros and non-finite values, summed in float64.
+
+The compiled loops live in `etl.kernels`, which is imported at the first call and not before: it brings numba.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Convert = Callable[[Array], Array]
+Tile = tuple[slice, slice]
+
+_TILE = 1 << 20
+"""Values that are converted, or given to a thread, at a time; a multiple of the block."""
+_LEAST, _MOST = 2.0**-400, 2.0**500
+"""Between these the squares of float64 values neither underflow nor overflow."""
+
+
+class Statistics(NamedTuple):
+    """Of one tensor, or of one layer of it; everything but `n` and `nonfinite` is over the finite values.
+
+    `n` counts all values and `nonfinite` those of them that are NaN or infinite. Where no value is finite the seven
+    others are NaN. `std` divides by the number of finite values. -0.0 is a zero.
+    """
+
+    n: int
+    l2: float
+    mean: float
+    std: float
+    min: float
+    max: float
+    abs_max: float
+    zero_fraction: float
+    nonfinite: int
+
+
+def statistics(array: Array, *, threads: int = 1) -> Statistics:
+    """The statistics of all values of `array`, of any shape: float16, bfloat16, float32, float64 or integers.
+
+    The result is the same bit for bit however many threads compute it. float64 values of any magnitude are summed
+    without overflow; only an l2 that is itself beyond float64 is infinite. Integers are taken as float64, so int64
+    beyond 2^53 is rounded first. An array that is not C-contiguous is copied. Raises TypeError for other dtypes.
+    """
+    return _statistics(array.reshape(1, -1), threads)[0]
+
+
+def statistics_rows(array: Array, *, threads: int = 1) -> list[Statistics]:
+    """`statistics` of each `array[i]`, for tensors whose layers are stacked on the first axis.
+
+    Raises TypeError as `statistics` does, and ValueError for an array without axes.
+    """
+    return _statistics(_as_rows(array), threads)
+
+
+def delta_l2(a: Array, b: Array, *, threads: int = 1) -> float:
+    """||a - b||_2 of two arrays of one shape, in float64; NaN where either holds a NaN or an infinity.
+
+    Raises ValueError when the shapes differ and TypeError as `statistics` does.
+    """
+    _require_same_shape(a, b)
+    return float(_deltas(a.reshape(1, -1), b.reshape(1, -1), threads)[0])
+
+
+def delta_l2_rows(a: Array, b: Array, *, threads: int = 1) -> npt.NDArray[np.float64]:
+    """`delta_l2` of each `a[i]` and `b[i]`: shape (len(a),)."""
+    _require_same_shape(a, b)
+    return _deltas(_as_rows(a), _as_rows(b), threads)
+
+
+def _as_rows(array: Array) -> Array:
+    if array.ndim == 0:
+        raise ValueError("an array without axes has no rows")
+    return array.reshape(len(array), math.prod(array.shape[1:]))
+
+
+def _require_same_shape(a: Array, b: Array) -> None:
+    if a.shape != b.shape:
+        raise ValueError(f"shapes {a.shape} and {b.shape} differ")
+
+
+@functools.cache
+def _kernels() -> ModuleType:
+    from etl.ingest import kernels
+
+    return kernels
+
+
+def _as_is(tile: Array) -> Array:
+    return tile
+
+
+def _from_bfloat16(tile: Array) -> Array:
+    return (tile.view(np.uint16).astype(np.uint32) << np.uint32(16)).view(np.float32)
+
+
+def _to_float32(tile: Array) -> Array:
+    return tile.astype(np.float32)
+
+
+def _to_float64(tile: Array) -> Array:
+    return tile.astype(np.float64)
+
+
+def _converter(dtype: np.dtype[Any]) -> Convert:
+    """What makes a tile native float32, where that loses nothing, or float64."""
+    if dtype.name == "bfloat16":
+        return _from_bfloat16
+    if dtype.kind == "f" and dtype.itemsize <= 8:
+        plain = dtype.isnative and dtype.itemsize >= 4
+        return _as_is if plain else _to_float64 if dtype.itemsize == 8 else _to_float32
+    if dtype.kind in "iu":
+        return _to_float64
+    raise TypeError(f"no statistics of dtype {dtype}; known are float16, bfloat16, float32, float64 and integers")
+
+
+def _common(a: np.dtype[Any], b: np.dtype[Any]) -> tuple[Convert, Convert]:
+    first, second = _converter(a), _converter(b)
+    if a == b:
+        return first, second
+    return (lambda tile: _to_float64(first(tile))), (lambda tile: _to_float64(second(tile)))
+
+
+def _tiles(rows: int, size: int) -> list[Tile]:
+    """Parts of (rows, size) of about _TILE values each: several whole rows, or a stretch of one."""
+    if size <= _TILE:
+        step = _TILE // size
+        return [(slice(start, start + step), slice(None)) for start in range(0, rows, step)]
+    return [(slice(r, r + 1), slice(c, c + _TILE)) for r in range(rows) for c in range(0, size, _TILE)]
+
+
+def _for_each(work: Callable[[Tile], None], tiles: list[Tile], threads: int) -> None:
+    if threads <= 1 or len(tiles) == 1:
+        for tile in tiles:
+            work(tile)
+        return
+    with ThreadPoolExecutor(min(threads, len(tiles))) as pool:
+        list(pool.map(work, tiles))
+
+
+def _blocks(columns: slice, block: int) -> slice:
+    """The blocks of `columns`, which starts at a block's edge."""
+    return slice(columns.start and columns.start // block, columns.stop and -(-columns.stop // block))
+
+
+def _readonly(array: Array) -> Array:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _summaries(rows: Array, convert: Convert, threads: int) -> tuple[Array, Array]:
+    """(l2, mean, std, zeros, nonfinite) and (min, max) of each row of a non-empty (rows, size) array."""
+    kernels = _kernels()
+    count, size = rows.shape
+    rows = np.require(rows, requirements=["C", "A"])
+    sample = _readonly(convert(rows if convert is _as_is else rows[:, :: -(-size // kernels.SAMPLES)]))
+    real = sample.dtype
+    word = np.dtype(f"i{real.itemsize}")
+    infinity = np.array([np.inf], real).view(word)
+    pivots = np.empty(count)
+    kernels.pivots(np.require(sample, requirements="C"), pivots)
+    sums = np.empty((count, -(-size // kernels.BLOCK), kernels.SUM_FIELDS))
+    keys = np.empty((*sums.shape[:2], 2), word)
+
+    def add(tile: Tile) -> None:
+        part = _readonly(convert(rows[tile]))
+        at = (tile[0], _blocks(tile[1], kernels.BLOCK))
+        kernels.partials(part, part.view(word), infinity, pivots[tile[0]], sums[at], keys[at])
+
+    _for_each(add, _tiles(count, size), threads)
+    result, extremes = np.empty((count, kernels.RESULT_FIELDS)), np.empty((count, 2), word)
+    kernels.combined(size, pivots, sums, keys, result, extremes)
+    return result, extremes.view(real)
+
+
+def _record(size: int, summary: list[float], low: float, high: float) -> Statistics:
+    l2, mean, std, zeros, nonfinite = summary
+    if nonfinite == size:
+        unknown = math.nan
+        return Statistics(size, unknown, unknown, unknown, unknown, unknown, unknown, unknown, size)
+    fraction = zeros / (size - nonfinite)
+    return Statistics(size, l2, mean, std, low, high, max(abs(low), abs(high)), fraction, int(nonfinite))
+
+
+def _statistics(rows: Array, threads: int) -> list[Statistics]:
+    convert = _converter(rows.dtype)
+    size = rows.shape[1]
+    if rows.size == 0:
+        return [_record(0, [math.nan] * 3 + [0.0, 0.0], math.nan, math.nan) for _ in rows]
+    result, extremes = _summaries(rows, convert, threads)
+    records = [
+        _record(size, summary, *ends)
+        for summary, ends in zip(result.tolist(), (extremes + extremes.dtype.type(0)).tolist(), strict=True)
+    ]
+    if extremes.dtype == np.float64:
+        for i, record in enumerate(records):
+            if record.abs_max > _MOST or 0 < record.abs_max < _LEAST:
+                records[i] = _rescaled(rows[i : i + 1], convert, record, threads)
+    return records
+
+
+def _rescaled(row: Array, convert: Convert, record: Statistics, threads: int) -> Statistics:
+    """`record` with the sums taken of values scaled to about 1 by a power of two, whose squares are in range."""
+    exponent = math.frexp(record.abs_max)[1]
+    scaled, _ = _summaries(row, lambda tile: np.ldexp(convert(tile), -exponent), threads)
+    with np.errstate(over="ignore", under="ignore"):
+        l2, mean, std = np.ldexp(scaled[0, :3], exponent).tolist()
+    return record._replace(l2=l2, mean=mean, std=std)
+
+
+def _deltas(a: Array, b: Array, threads: int) -> npt.NDArray[np.float64]:
+    kernels = _kernels()
+    convert_a, convert_b = _common(a.dtype, b.dtype)
+    count, size = a.shape
+    if a.size == 0:
+        return np.zeros(count)
+    a, b = (np.require(rows, requirements=["C", "A"]) for rows in (a, b))
+    sums = np.empty((count, -(-size // kernels.BLOCK)))
+
+    def add(tile: Tile) -> None:
+        at = (tile[0], _blocks(tile[1], kernels.BLOCK))
+        kernels.difference_partials(_readonly(convert_a(a[tile])), _readonly(convert_b(b[tile])), sums[at])
+
+    _for_each(add, _tiles(count, size), threads)
+    totals = sums.sum(axis=1)
+    norms: npt.NDArray[np.float64] = np.sqrt(totals)
+    norms[~np.isfinite(norms)] = math.nan
+    if convert_a(a[:1, :1]).dtype == np.float64:
+        for i in np.flatnonzero(~((totals > _LEAST) & np.isfinite(totals))):
+            norms[i] = _careful_delta(a[i], b[i], totals[i])
+    return norms
+
+
+def _careful_delta(a: Array, b: Array, total: float) -> float:
+    """||a - b||_2 where the plain sum of squares, `total`, left the range of float64 or met a NaN or an infinity."""
+    convert_a, convert_b = _common(a.dtype, b.dtype)
+    down = 0 if math.isfinite(total) else 2
+
+    def distance(start: int) -> Array:
+        part = slice(start, start + _TILE)
+        with np.errstate(invalid="ignore"):
+            apart: Array = np.ldexp(convert_a(a[part]), -down) - np.ldexp(convert_b(b[part]), -down)
+        return np.absolute(apart, out=apart)
+
+    starts = range(0, a.size, _TILE)
+    peak = float(np.max([np.max(distance(start)) for start in starts]))
+    if not math.isfinite(peak):
+        return math.nan
+    exponent = math.frexp(peak)[1]
+    squares = math.fsum(float(np.sum(np.square(np.ldexp(distance(start), -exponent)))) for start in starts)
+    with np.errstate(over="ignore"):
+        return float(np.ldexp(math.sqrt(squares), exponent + down))

@@ -1,0 +1,253 @@
+"""SQL that strangers may type: one statement, one locked child process, one bounded reply.
+
+The statement is never parsed here. The parent looks at its length and for NUL bytes, then hands it to a child
+(etl/sql/child.py) that has an empty environment, hard limits and a DuckDB with nothing within reach but the
+store's tables, and kills that child at the time limit. What was cut, and why, comes back beside the rows.
+"""
+
+import base64
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from etl.errors import StrobeError
+from etl.sql.pool import BusyError, pool
+from etl.sql.process import ChildDiedError, Frame, LateError
+
+MAX_SQL_CHARACTERS = 20_000
+_START_S = 0.35
+"""How much later than its limit a query may end when its child had to be started first."""
+_OVERHEAD_BYTES = 4_000_000
+"""Beyond the rows, a reply holds its schema, its types and the framing."""
+
+_log = logging.getLogger(__name__)
+
+
+class QueryError(StrobeError):
+    """A query that gave no result, in words for the one who typed it.
+
+    kind: "refused" (not a single SELECT, too long, or a locked door), "syntax", "name" (no such table or column),
+    "query" (the statement failed), "timeout", "memory", "busy", "crash" or "internal". line, column: from 1, where
+    the mistake is, when known. hint: the nearest name that exists, when there is one.
+    """
+
+    def __init__(
+        self, kind: str, message: str, line: int | None = None, column: int | None = None, hint: str | None = None
+    ) -> None:
+        where = f" (line {line}, column {column})" if line is not None else ""
+        super().__init__(f"{message}{where}{' ' + hint if hint else ''}")
+        self.kind, self.message, self.line, self.column, self.hint = kind, message, line, column, hint
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one query may use, and how much of its result comes back. Seconds, counts, characters, bytes."""
+
+    timeout_s: float = 10.0
+    memory: str = "256MB"
+    max_rows: int = 1_000
+    max_columns: int = 1_000
+    max_cell: int = 2_000
+    max_bytes: int = 5_000_000
+    wait_s: float = 60.0
+    """How long to wait for a place while other queries run."""
+
+    def for_rows(self, rows: int) -> "Limits":
+        """These limits for a reply of `rows` rows: 5 MB for each thousand rows begun, at most 1 GB, and cells of up
+        to a million characters. For a reader that is a file or a pipe, not a page."""
+        thousands = -(-max(rows, 1) // 1_000)
+        size = min(self.max_bytes * thousands, 1_000_000_000)
+        return replace(self, max_rows=rows, max_bytes=size, max_cell=1_000_000, max_columns=100_000)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The rows of a query within its limits, and what was left out of them."""
+
+    table: pa.Table
+    types: list[str]
+    """DuckDB's name of each column's type, as long as the columns."""
+    seconds: float
+    rows_cut: str | None
+    """"rows" or "bytes": the limit that ended the rows early; None when they are all here."""
+    cells_cut: int
+    columns_of: int
+    """How many columns the result has, when that is more than are here; else 0."""
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self.table.column_names)
+
+    def notices(self, limits: Limits) -> list[str]:
+        """What was cut, one sentence each; empty when nothing was."""
+        said = []
+        if self.rows_cut:
+            why = "" if self.rows_cut == "rows" else f": the reply is limited to {limits.max_bytes / 1e6:,.0f} MB"
+            said.append(f"First {self.table.num_rows:,} rows (there are more{why}).")
+        if self.columns_of:
+            said.append(f"First {self.table.num_columns:,} of {self.columns_of:,} columns.")
+        if self.cells_cut:
+            cells = "1 cell was" if self.cells_cut == 1 else f"{self.cells_cut:,} cells were"
+            said.append(f"{cells} cut at {limits.max_cell:,} characters.")
+        return said
+
+
+class Part(Protocol):
+    """One Parquet file of a table: of which run, and its absolute path."""
+
+    @property
+    def run(self) -> str: ...
+    @property
+    def path(self) -> Any: ...
+
+
+class Tables(Protocol):
+    """What the sandbox needs of a store's catalogue (etl.store.Catalogue has it)."""
+
+    def tables(self) -> Mapping[str, pa.Schema]: ...
+    def parts(self, table: str) -> Sequence[Part]: ...
+    def query(self, sql: str) -> pa.Table: ...
+
+
+class Sandbox:
+    """Runs typed statements over one version of a store. Threads may share it."""
+
+    def __init__(
+        self, catalogue: Tables, *, hidden: Mapping[str, Iterable[str]] | None = None, spare: bool = True
+    ) -> None:
+        """hidden: table -> columns that the statement must not see. spare: keep a child ready for the next query."""
+        self._spare = spare
+        left_out = {table: set(columns) for table, columns in (hidden or {}).items()}
+        schemas = {
+            name: pa.schema([field for field in schema if field.name not in left_out.get(name, ())])
+            for name, schema in catalogue.tables().items()
+        }
+        parts = {name: [[part.run, str(part.path)] for part in catalogue.parts(name)] for name in schemas}
+        self.names = {name: list(schema.names) for name, schema in schemas.items()}
+        cuts = catalogue.query("SELECT run, attempt, cut_step FROM attempts WHERE cut_step IS NOT NULL")
+        job = {
+            "tables": {
+                name: {"schema": _encoded(schema.serialize()), "parts": parts[name]}
+                for name, schema in schemas.items()
+            },
+            "cuts": _encoded(_stream(cuts)),
+            "names": {**self.names, **{f"{name}_all": columns for name, columns in self.names.items()}},
+            "roots": _roots([path for rows in parts.values() for _, path in rows]),
+        }
+        # Encoded once: with a thousand runs this is the larger half of starting a query.
+        self._job = json.dumps(job)[:-1].encode()
+        if spare:
+            pool().warm()
+
+    def run(self, sql: str, limits: Limits | None = None, on_wait: Callable[[int], None] | None = None) -> Reply:
+        """The reply to one statement; QueryError when there is none.
+
+        on_wait: called once, with the number of queries waiting before this one, if all places are taken.
+        """
+        limits = limits or Limits()
+        _check_text(sql)
+        asked = {"sql": sql, "memory_limit": limits.memory, "timeout_s": limits.timeout_s} | {
+            name: getattr(limits, name) for name in ("max_rows", "max_columns", "max_cell", "max_bytes")
+        }
+        job = self._job + b", " + json.dumps(asked).encode()[1:]
+        try:
+            with pool().child(limits.wait_s, on_wait, spare=self._spare) as child:
+                room = limits.max_bytes + _OVERHEAD_BYTES
+                frames = list(child.converse(job, limits.timeout_s, _START_S, room))
+        except BusyError:
+            raise QueryError("busy", "Other queries are running: try again in a moment.") from None
+        except LateError:
+            raise QueryError("timeout", f"Stopped after {limits.timeout_s:g} s, the time limit.") from None
+        except ChildDiedError as death:
+            raise _death(death.signal, limits) from None
+        return _reply(frames, limits)
+
+
+def _check_text(sql: str) -> None:
+    if len(sql) > MAX_SQL_CHARACTERS:
+        raise QueryError(
+            "refused", f"The statement has {len(sql):,} characters; at most {MAX_SQL_CHARACTERS:,} are taken."
+        )
+    if "\0" in sql:
+        raise QueryError("refused", "The statement has a NUL character in it; remove it.")
+    try:
+        sql.encode()
+    except UnicodeEncodeError:
+        raise QueryError("refused", "The statement has half of a surrogate pair in it; remove it.") from None
+
+
+def _reply(frames: list[Frame], limits: Limits) -> Reply:
+    letter, last = frames[-1]
+    if letter == "X":
+        raise _query_error(json.loads(last), limits)
+    end = json.loads(last)
+    try:
+        schema = pa.ipc.read_schema(pa.py_buffer(frames[0][1]))
+        batches = [pa.ipc.read_record_batch(pa.py_buffer(data), schema) for _, data in frames[1:-1]]
+        table = pa.Table.from_batches(batches, schema)
+        # The child may have been taken over: nothing that it sends is believed unseen.
+        table.validate(full=True)
+    except pa.ArrowException as error:
+        _log.warning("the reply to a query is not valid: %s", error)
+        raise QueryError("crash", "The query engine sent no valid reply.") from None
+    return Reply(table, end["types"], end["seconds"], end["rows"], end["cells"], end["columns"])
+
+
+def _query_error(facts: dict[str, Any], limits: Limits) -> QueryError:
+    kind, message = facts["kind"], facts["message"]
+    if kind == "memory":
+        message = _memory_message(limits)
+    if kind == "internal":
+        _log.warning("a query could not be answered: %s", message)
+        message = "The query could not be answered."
+    return QueryError(kind, message, facts.get("line"), facts.get("column"), facts.get("hint"))
+
+
+def _memory_message(limits: Limits) -> str:
+    return f"The query needs more than its memory limit ({limits.memory}): ask for fewer rows, or aggregate first."
+
+
+def _death(signal_number: int, limits: Limits) -> QueryError:
+    """What the signal that ended the child means for the one who asked."""
+    if signal_number == _number("SIGXCPU"):
+        return QueryError("timeout", f"Stopped after {limits.timeout_s:g} s, the time limit.")
+    if signal_number in (_number("SIGABRT"), _number("SIGKILL")):
+        # An allocation that fails where nothing can catch it aborts; a kill that is not ours is the machine's own
+        # memory guard.
+        return QueryError("memory", _memory_message(limits))
+    return QueryError("crash", "The query engine stopped on this statement: try a simpler one.")
+
+
+def _number(name: str) -> int:
+    return int(getattr(signal, name, -1))
+
+
+def _encoded(buffer: pa.Buffer) -> str:
+    return base64.b64encode(buffer).decode("ascii")
+
+
+def _stream(table: pa.Table) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def _roots(paths: list[str]) -> list[str]:
+    """Folders whose names no message may hold."""
+    roots = {sys.prefix, str(Path(__file__).resolve().parents[2])}
+    for place in (Path.home, Path.cwd):
+        with contextlib.suppress(OSError, RuntimeError):  # an account without a home, a folder that was removed
+            roots.add(str(place()))
+    if paths:
+        roots.add(os.path.commonpath([str(Path(path).parent.parent) for path in paths]))
+    return sorted(root for root in roots if len(root) > 1)

@@ -1,0 +1,152 @@
+"""Parquet parts and the pointer that makes them count.
+
+A run's tables change by one replacement of `runs/<run>/_parts.json`: parts are written first, under names that
+nothing refers to, then the pointer is replaced. A reader sees the old or the new state. What no pointer names does
+not exist, and the next ingest removes it.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from etl.errors import StrobeError
+from etl.store.files import Files
+from etl.store.schema import SORT, TABLES
+
+STORE_FORMAT = {"format": "strobe-store", "version": 1}
+STORE_FILE = "store.json"
+
+
+class StoreError(StrobeError):
+    """A store that cannot be read or written, or a run that is not in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartFile:
+    """One Parquet file of a table; `crc32` is of the file's bytes."""
+
+    file: str
+    rows: int
+    bytes: int
+    crc32: int
+
+
+@dataclass
+class Pointer:
+    """What a run consists of. `state` is the ingest's own memory of what it has read."""
+
+    run: str
+    version: int = 0
+    tables: dict[str, list[PartFile]] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        return json.dumps(asdict(self), separators=(",", ":")).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, where: str) -> Pointer:
+        """Raises StoreError when the pointer is damaged."""
+        try:
+            raw = json.loads(data)
+            tables = {name: [PartFile(**part) for part in parts] for name, parts in raw["tables"].items()}
+            return cls(str(raw["run"]), int(raw["version"]), tables, dict(raw["state"]))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreError(f"{where}: the pointer is damaged ({error}); `strobe ingest` the run again") from None
+
+
+def pointer_name(run: str) -> str:
+    return f"runs/{run}/_parts.json"
+
+
+def table_folder(table: str, run: str) -> str:
+    return f"tables/{table}/run={run}"
+
+
+def read_pointer(files: Files, run: str) -> Pointer:
+    """The run's pointer, or an empty one for a run that is not there yet."""
+    try:
+        data = files.read(pointer_name(run))
+    except FileNotFoundError:
+        return Pointer(run)
+    return Pointer.from_bytes(data, files.path(pointer_name(run)))
+
+
+def prepare_store(files: Files) -> None:
+    """Make the store's own file unless it is there. Raises StoreError for another format or a later version."""
+    if files.local is not None and files.local.exists() and not files.local.is_dir():
+        raise StoreError(f"{files.local}: is a file; a store is a folder")
+    if not files.exists(STORE_FILE):
+        files.put(STORE_FILE, json.dumps(STORE_FORMAT).encode())
+    check_store(files)
+
+
+def check_store(files: Files) -> dict[str, Any]:
+    """store.json; an empty dict for a folder without one. Raises StoreError when it is none of ours."""
+    where = files.path(STORE_FILE)
+    try:
+        raw = json.loads(files.read(STORE_FILE))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        raise StoreError(f"{where}: is damaged; it should read {json.dumps(STORE_FORMAT)}") from None
+    if not isinstance(raw, dict) or raw.get("format") != STORE_FORMAT["format"]:
+        raise StoreError(f"{where}: is not a Strobe store")
+    if raw.get("version") != STORE_FORMAT["version"]:
+        raise StoreError(f"{where}: has version {raw.get('version')!r}, this Strobe reads 1; update Strobe")
+    return raw
+
+
+def sorted_rows(table: str, rows: pa.Table) -> pa.Table:
+    """The rows in the order that parts of this table have."""
+    keys = SORT.get(table)
+    return rows.sort_by([(key, "ascending") for key in keys]) if keys and rows.num_rows else rows
+
+
+def write_part(files: Files, run: str, table: str, rows: pa.Table) -> PartFile:
+    """Write one part that nothing refers to yet."""
+    name = f"{table_folder(table, run)}/part-{uuid.uuid4().hex[:16]}.parquet"
+    columns = [column for column in TABLES[table].names if column != "run"]
+    files.put_table(name, sorted_rows(table, rows.select(columns)))
+    data = files.read(name)
+    return PartFile(name, rows.num_rows, len(data), zlib.crc32(data))
+
+
+def commit(files: Files, old: Pointer, tables: Mapping[str, Sequence[PartFile]], state: dict[str, Any]) -> Pointer:
+    """Replace the pointer; `tables` gives the whole list of parts of each table that changed."""
+    merged = {name: list(parts) for name, parts in {**old.tables, **tables}.items() if parts}
+    new = Pointer(old.run, old.version + 1, merged, state)
+    files.put(pointer_name(old.run), new.to_bytes())
+    return new
+
+
+def remove_unnamed(files: Files, pointer: Pointer, *, keep: Pointer | None = None) -> int:
+    """Remove the run's files that neither `pointer` nor `keep` names; returns how many.
+
+    `keep` is the state before the last commit: a reader that resolved it a moment ago may still be reading.
+    """
+    named = {part.file for p in (pointer, keep) if p for parts in p.tables.values() for part in parts}
+    count = 0
+    for table in TABLES:
+        folder = table_folder(table, pointer.run)
+        for name in files.names(folder):
+            if f"{folder}/{name}" not in named:
+                files.remove(f"{folder}/{name}")
+                count += 1
+    for name in files.names(f"runs/{pointer.run}"):
+        if name.startswith("._parts.json."):
+            files.remove(f"runs/{pointer.run}/{name}")
+    return count
+
+
+def read_rows(files: Files, pointer: Pointer, table: str) -> pa.Table:
+    """All rows of one run's table, with the schema that the table has, less `run`."""
+    schema = pa.schema([column for column in TABLES[table] if column.name != "run"])
+    parts = [files.read_table(part.file).select(schema.names).cast(schema) for part in pointer.tables.get(table, [])]
+    return pa.concat_tables(parts) if parts else schema.empty_table()

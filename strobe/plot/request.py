@@ -1,0 +1,76 @@
+"""What a printed figure is asked to show, and of which runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from etl.errors import StrobeError
+from strobe.charts.curves import Mark
+from strobe.charts.theme import SERIES
+
+if TYPE_CHECKING:
+    from etl.run.snapshot import Snapshot
+    from etl.store.catalogue import Store
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a figure is to show: runs (the first where a panel shows one), and a step where it shows a moment.
+
+    `tensor` (without its section) and `layer` name a matrix, `metric` a metric, for the panels that take one.
+    """
+
+    store: Store
+    runs: Sequence[str]
+    step: int | None = None
+    tensor: str | None = None
+    layer: int = 0
+    metric: str | None = None
+
+    @property
+    def run(self) -> str:
+        return self.runs[0]
+
+    def rows(self, sql: str, *params: object) -> pa.Table:
+        """The answer to trusted SQL with $1 = the first run."""
+        return self.store.sql(sql, [self.run, *params])
+
+    def found(self, derived: str, sql: str, *params: object) -> pa.Table:
+        """`rows` of the table `derived`. Raises StrobeError where there are none: why the run can never have them, or
+        the command that fills the table."""
+        from strobe.derive.work import why_never
+
+        table = self.rows(sql, *params)
+        if not table.num_rows:
+            if reason := why_never(self.store.run(self.run), derived):
+                raise StrobeError(reason)
+            raise StrobeError(f"nothing derived yet; `strobe analyze {self.run}` fills it where the run has it")
+        return table
+
+    def snapshot(self) -> Snapshot:
+        """The snapshot of `step`, or of the nearest earlier one; the last where no step is given."""
+        stored = self.store.run(self.run)
+        steps = stored.steps()
+        if not steps:
+            ever = self.rows("SELECT count(*) AS n FROM snapshots WHERE run = $1")["n"][0].as_py()
+            raise StrobeError("its snapshots are not on this machine" if ever else "it recorded no snapshots")
+        return stored.at(steps[-1] if self.step is None else self.step, nearest=True)
+
+    def values(self, snapshot: Snapshot, name: str) -> Any:
+        """A tensor of a snapshot. Raises StrobeError where the run does not record it."""
+        if name not in snapshot:
+            raise StrobeError(f"its snapshots have no {name}")
+        return snapshot.values(name)
+
+    def onset(self) -> list[Mark]:
+        """The onset of grokking as a mark, where one run is drawn and has one."""
+        if len(self.runs) > 1:
+            return []
+        rows = self.rows(
+            "SELECT step FROM transitions WHERE run = $1 AND rule = 'grokking onset' AND step IS NOT NULL"
+        )
+        return [Mark(float(step), f"onset {step:,}", SERIES[2]) for step in rows["step"].to_pylist()]

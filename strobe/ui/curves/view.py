@@ -1,0 +1,216 @@
+"""How curves are looked at: the x axis, smoothing, colours by a setting, a baseline, and where runs are aligned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import streamlit as st
+
+from strobe.analysis.smoothing import Floats, exponential, running_mean
+from strobe.charts.theme import run_colours
+from strobe.ui.curves import queries
+from strobe.ui.panel import panel
+from strobe.ui.runs.milestones import milestones
+from strobe.ui.shell import address
+from strobe.ui.shell.page import Frame
+from strobe.ui.shell.words import visible
+
+X_AXES: Final = {
+    "step": ("Steps", "step"), "tokens": ("Tokens", "tokens seen"), "epoch": ("Epochs", "epoch"),
+    "time": ("Time", "time since the start"), "clock": ("Clock", "wall time"),
+}  # fmt: skip
+"""Axis -> the word on its button, and the words beside the axis."""
+
+WEIGHTS: Final = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999)
+POINTS: Final = (3, 5, 11, 21, 51, 101, 501, 1001)
+NONE: Final = "none"
+SMOOTHINGS: Final = (NONE, *(f"ema-{w}" for w in WEIGHTS), *(f"mean-{n}" for n in POINTS))
+BASELINE: Final = "#98A2B3"
+"""The neutral grey that reads on light and on dark: a baseline is what the colours are compared with."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What a visitor chose; the defaults are what a first visit shows."""
+
+    axis: str = "step"
+    smoothing: str = NONE
+    every_point: bool = False
+    baseline: str | None = None
+    align: str = NONE
+    """"none", "onset", or "step"."""
+    align_step: int = 0
+    group: str = NONE
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Run -> its value of the setting that colours it, in words."""
+    colours: Mapping[str, str] = field(default_factory=dict)
+
+    def runs(self, page: Frame) -> list[str]:
+        """The runs that are drawn: the selected ones, and the baseline behind them."""
+        others = [run for run in page.runs if run != self.baseline]
+        return [*others, self.baseline] if self.baseline else others
+
+    def x_title(self) -> str:
+        """The words of the x axis, with its unit and with where it is 0."""
+        words = X_AXES[self.axis][1] + (" (s)" if self.axis == "time" else "")
+        if self.align == NONE:
+            return words
+        return f"{words}, from {'the onset' if self.align == 'onset' else f'step {self.align_step:,}'} on"
+
+    def smooth_words(self) -> str:
+        """The smoothing in words; empty where there is none."""
+        kind, _, strength = self.smoothing.partition("-")
+        if kind == "ema":
+            return f"exponential mean, weight {strength}"
+        return f"mean of {int(strength):,} points" if kind == "mean" else ""
+
+    def smooth(self, values: Floats) -> Floats:
+        """`values` (n,) in order of x, smoothed as chosen."""
+        kind, _, strength = self.smoothing.partition("-")
+        if kind == "ema":
+            return exponential(values, float(strength))
+        return running_mean(values, int(strength)) if kind == "mean" else values
+
+    def origin(self, page: Frame, run: str) -> float | None:
+        """Where x is 0 for this run, in units of the axis; None where it has no such place."""
+        if self.align == NONE:
+            return 0.0
+        step: int | None = self.align_step
+        if self.align == "onset":
+            onset = milestones(page.reader, run).onset
+            step = None if onset is None else onset.step
+        if step is None:
+            return None
+        at = float(place_steps(page, run, self.axis, [step])[0])
+        return at if np.isfinite(at) else None
+
+
+def place_steps(page: Frame, run: str, axis: str, steps: Sequence[int]) -> Floats:
+    """Where steps stand on the x axis (float64): themselves, or what the logged rows say, linear between them."""
+    wanted = np.asarray(steps, dtype=np.float64)
+    if axis == "step" or not len(wanted):
+        return wanted
+    names = page.reader.rows(queries.fullest_metric(run))
+    table = page.reader.ask(queries.curve(run, names[0]["name"] if names else "", axis)).table
+    if not table.num_rows:
+        return np.full(len(wanted), np.nan)
+    return np.asarray(np.interp(wanted, table["step"].to_numpy(), table["x"].to_numpy()))
+
+
+def available_axes(page: Frame) -> list[str]:
+    """Which x axes the first run can be drawn on: step always, the others where they were logged."""
+    rows = page.reader.rows(queries.axes(page.run))
+    logged = rows[0] if rows else {}
+    column = {"tokens": "tokens", "epoch": "epoch", "time": "time", "clock": "time"}
+    return ["step", *(name for name, source in column.items() if logged.get(source))]
+
+
+def settings(config: str | None) -> dict[str, str]:
+    """`runs.config` (JSON) as flat names and words: training.weight_decay -> "1.0". Empty where it is damaged."""
+    try:
+        found = json.loads(config or "{}")
+    except ValueError:
+        return {}
+    flat: dict[str, str] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                walk(f"{prefix}.{key}" if prefix else str(key), inner)
+        elif not isinstance(value, list):
+            flat[prefix] = str(value)
+
+    walk("", found)
+    return flat
+
+
+def groupings(page: Frame, runs: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Setting -> run -> value, for the settings in which the runs differ."""
+    each = {run: settings(page.rows[run].get("config")) for run in runs}
+    names = sorted({name for values in each.values() for name in values})
+    table = {name: {run: each[run].get(name, "not set") for run in runs} for name in names}
+    return {name: values for name, values in table.items() if len(set(values.values())) > 1}
+
+
+def controls(page: Frame) -> View:
+    """One row: the run's moments in words, the x axis, and a popover with the rest."""
+    axes = available_axes(page)
+    address.offer("x", axes, "step")
+    with panel.head("curves"):
+        panel.caption(page.milestones.sentence())
+        with st.container(horizontal=True, width="content", gap="small", wrap=False, vertical_alignment="center"):
+            st.segmented_control(
+                "X axis", axes, key="x", label_visibility="collapsed", required=True, persist_state="session",
+                format_func=lambda name: X_AXES[name][0],
+            )  # fmt: skip
+            with st.popover("View", icon=":material/tune:", key="curves_view"):
+                chosen = _popover(page)
+    axis = address.remember("x", st.session_state["x"], "step")
+    return View(axis=axis, **chosen)
+
+
+def _popover(page: Frame) -> dict[str, Any]:
+    smoothing = _select("Smoothing", "smooth", SMOOTHINGS, _smoothing_words)
+    chosen: dict[str, Any] = {"smoothing": smoothing, "every_point": _every_point()}
+    others = [run for run in page.rows if page.rows[run].get("name")]
+    baseline = _select("Baseline", "baseline", [NONE, *others], lambda run: _run_words(page, run))
+    chosen["baseline"] = None if baseline == NONE else baseline
+    runs = list(dict.fromkeys([*page.runs, *([baseline] if baseline != NONE else [])]))
+    found = groupings(page, runs)
+    group = _select("Colour by", "group", [NONE, *found], lambda name: "run" if name == NONE else visible(name))
+    if group != NONE:
+        values = found[group]
+        colours = run_colours(list(dict.fromkeys(values.values())))
+        short = group.rpartition(".")[2]
+        chosen |= {"group": group, "colours": {run: colours[values[run]] for run in runs},
+                   "labels": {run: f"{short} {values[run]}" for run in runs}}  # fmt: skip
+    align = _select("Align runs at", "align", (NONE, "onset", "step"), _align_words)
+    chosen["align"] = align
+    if align == "step":
+        chosen["align_step"] = _align_step(page)
+    return chosen
+
+
+def _every_point() -> bool:
+    asked = address.arrived("raw")
+    if asked is not None:
+        st.session_state["every_point"] = asked[0] == "1"
+    st.session_state.setdefault("every_point", False)
+    words = "Draw every point, up to 200,000 a curve, rather than the 2,000 that show every spike."
+    st.toggle("Every point", key="every_point", persist_state="session", help=words)
+    address.write("raw", "1" if st.session_state["every_point"] else None)
+    return bool(st.session_state["every_point"])
+
+
+def _select(label: str, name: str, options: Sequence[str], words: Any) -> str:
+    """A select box whose choice lives in the address under `name`; the first option is the default."""
+    address.offer(name, list(options), options[0])
+    st.selectbox(label, list(options), key=name, format_func=words, persist_state="session")
+    return address.remember(name, st.session_state[name], options[0])
+
+
+def _align_step(page: Frame) -> int:
+    asked = address.arrived("align_step")
+    if asked is not None and asked[0].isdigit() and len(asked[0]) < 16:
+        st.session_state["align_step"] = int(asked[0])
+    st.session_state.setdefault("align_step", page.step or 0)
+    st.number_input("Step", min_value=0, step=1, key="align_step", persist_state="session")
+    address.write("align_step", str(st.session_state["align_step"]))
+    return int(st.session_state["align_step"])
+
+
+def _smoothing_words(name: str) -> str:
+    words = View(smoothing=name).smooth_words()
+    return words[0].upper() + words[1:] if words else "None"
+
+
+def _run_words(page: Frame, run: str) -> str:
+    return "none" if run == NONE else visible(page.title_of(run))
+
+
+def _align_words(name: str) -> str:
+    return {NONE: "where they began", "onset": "their grokking onset", "step": "a step"}[name]

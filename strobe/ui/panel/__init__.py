@@ -1,0 +1,1 @@
+"""What every panel shares: canvas, choices, series, files, movies, marks."""

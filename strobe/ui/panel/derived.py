@@ -1,0 +1,165 @@
+"""Panels over derived tables: what is missing in words, lines over training, and heatmaps of rows by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import streamlit as st
+
+from etl.errors import StrobeError
+from strobe.charts.curves import Mark, Series, Span, curves, tensor_heatmap
+from strobe.settings import open_store, read_only
+from strobe.ui.curves.tensors import shades
+from strobe.ui.panel import panel
+from strobe.ui.shell.page import Frame
+from strobe.ui.shell.reader import Answer, literal
+from strobe.ui.shell.words import ends, inert
+
+
+def ready(page: Frame, tables: Sequence[str]) -> bool:
+    """Whether the run has rows in all of these derived tables; where not, says why and what to do."""
+    counts = {table: _rows(page, table) for table in tables}
+    reason = _reason(page.reader.key, page.reader.version, page.run, tuple(tables), page)
+    there = all(counts.values())
+    if reason.startswith("Nothing"):
+        st.info(inert(reason))
+        return False
+    if there and not reason:
+        return True
+    words = f"{inert(reason or 'Not analysed yet.')} Run `strobe analyze {page.run}`, then reload."
+    if there:
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            st.caption(words, width="content")
+            _button(page, tables)
+        return True
+    st.info(words)
+    _button(page, tables)
+    return False
+
+
+def _button(page: Frame, tables: Sequence[str]) -> None:
+    if not read_only() and st.button("Analyse now", icon=":material/play_arrow:", key="analyse"):
+        _analyse(page, tables)
+
+
+def _rows(page: Frame, table: str) -> int:
+    return int(page.reader.rows(f"SELECT count(*) AS n FROM {table} WHERE run = {literal(page.run)}")[0]["n"])
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _reason(key: str, version: str, run: str, tables: tuple[str, ...], _page: Frame) -> str:
+    """A sentence on what is missing or out of date; empty where all is well. "Nothing ..." where it can never be."""
+    from strobe.derive.subject import NotApplicableError
+    from strobe.derive.work import stale
+
+    del key, version
+    try:
+        missing = {table: len(stale(_page.reader.run(run), table)) for table in tables}
+    except NotApplicableError as error:
+        return f"Nothing to show for this run: {error}."
+    except (StrobeError, OSError) as error:
+        return f"The snapshots cannot be read ({error})."
+    if not any(missing.values()):
+        return ""
+    table, count = max(missing.items(), key=lambda item: item[1])
+    return (
+        f"{count:,} of {len(_page.steps):,} snapshots are not analysed yet, or their rows are out of date ({table})."
+    )
+
+
+def _analyse(page: Frame, tables: Sequence[str]) -> None:
+    from strobe.derive.work import Work
+
+    bar = st.progress(0.0, "Analysing …")
+    store = open_store()
+
+    def show(_: str, done: int, total: int) -> None:
+        bar.progress(done / total, f"{done:,} of {total:,} snapshots")
+
+    work = Work(store, store.run(page.run), show)
+    try:
+        work.do([*tables, "transitions"])
+    except (StrobeError, OSError) as error:
+        st.error(inert(str(error)))
+        return
+    st.rerun()
+
+
+def lines(
+    page: Frame, key: str, answer: Answer, looks: dict[str, Series], *, y_title: str, log: bool = False,
+    height: int = 220, marks: Sequence[Mark] = (), about: str = "", share: bool = False, spans: Sequence[Span] = (),
+) -> None:  # fmt: skip
+    """Lines over steps from rows (series, step, value), for the series in `looks`; what is NULL leaves a gap."""
+    table = answer.table.filter(pc.is_valid(answer.table["value"]))
+    names, values = table["series"].to_numpy(zero_copy_only=False), table["value"].cast("float64").to_numpy()
+    steps = table["step"].cast("float64").to_numpy()
+    drawn = [name for name in looks if (names == name).any()]
+    if not drawn:
+        panel.caption(f"No {y_title} to draw.")
+        return
+    good = np.isfinite(values) & ((values > 0) if log else True)
+    arrays = {}
+    for k, name in enumerate(drawn):
+        own = good & (names == name)
+        arrays[f"x{k}"], arrays[f"y{k}"] = steps[own], values[own]
+    series = [looks[name] for name in drawn]
+    placed = [{"x": m.x, "label": m.label, "colour": m.colour, "of": m.of, "row": k} for k, m in enumerate(marks)]
+    header = {
+        "kind": "curves", "subject": f"{key} {page.run}", "run": page.run, "follows": False, "steps": page.steps,
+        "alt": f"{y_title} against step: {', '.join(s.label for s in series)}",
+        "cursor_x": [float(step) for step in page.steps], "marks": placed, "unit": "", "x_name": "step",
+        "series": [{"label": s.label, "colour": s.colour, "dash": s.dash, "of": "", "run": page.run} for s in series],
+        "log": log, "share": share, "height": height, "spans": [vars(span) for span in spans],
+    }  # fmt: skip
+    panel.show(key, header, arrays, on_window_change=lambda: None, on_chosen_change=lambda: None)
+
+    def figure() -> Any:
+        labels = pa.array([looks[n].label if n in looks else "" for n in names[good].tolist()], pa.string())
+        points = pa.table({"series": labels, "x": steps[good], "y": values[good]})
+        return curves(points, series, x_title="step", y_title=y_title, log=log, marks=marks, spans=spans)
+
+    panel.tools(key, about, [answer.sql], lambda: answer.table, figure)
+
+
+def grid(
+    page: Frame, key: str, answer: Answer, rows: Sequence[str], *,
+    quantity: str, row_height: int = 8, about: str = "", signed: bool = False,
+) -> None:  # fmt: skip
+    """Rows by steps as a heatmap, from rows (row, step, value); every column is a snapshot. On a log scale, or where
+    values may be `signed` on a linear one centred on 0."""
+    table = answer.table
+    steps = np.unique(table["step"].to_numpy())
+    place = {name: i for i, name in enumerate(rows)}
+    exact = np.full((len(rows), len(steps)), np.nan, np.float32)
+    at = np.array([place.get(name, -1) for name in table["row"].to_pylist()])
+    known = at >= 0
+    column = np.searchsorted(steps, table["step"].to_numpy())
+    exact[at[known], column[known]] = table["value"].cast("float32").fill_null(np.nan).to_numpy()[known]
+    colours, low, high = (_signed if signed else shades)(exact.astype(np.float64))
+    least, most = ends(low, high)
+    header = {
+        "kind": "grid", "subject": f"{key} {page.run}", "run": page.run, "follows": False, "steps": page.steps,
+        "alt": f"{quantity}: {len(rows)} rows by {len(steps)} snapshots", "rows": list(rows),
+        "columns": steps.tolist(), "row_height": row_height, "picked": [],
+        "map": "diverging" if signed else "sequential", "quantity": quantity,
+        "low": least if np.isfinite(low) else "no value above 0", "high": most if np.isfinite(high) else "",
+    }  # fmt: skip
+    panel.show(key, header, {"values": colours, "exact": exact}, on_picked_change=lambda: None)
+
+    def figure() -> Any:
+        kept = pc.is_valid(table["value"]) if signed else pc.greater(table["value"], 0)
+        return tensor_heatmap(table.filter(kept), rows, quantity=quantity, log=not signed)
+
+    panel.tools(key, about, [answer.sql], lambda: table, figure)
+
+
+def _signed(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], float, float]:
+    """Bytes 1..255, 128 = 0, 0 where there is no value; and the two ends of the scale."""
+    good = np.isfinite(values)
+    reach = float(np.abs(values[good]).max(initial=0.0)) or 1.0
+    place = 128 + 127 * np.where(good, values, 0) / reach
+    return np.where(good, np.round(place), 0).astype(np.uint8), -reach, reach

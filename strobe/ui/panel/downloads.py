@@ -1,0 +1,41 @@
+"""The files of a panel that follows the cursor: made for the step at which the cursor rests when they are asked for,
+since the cursor moves in the browser and the page may not have been made again since."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from strobe.charts.figure import Figure
+from strobe.ui.panel import panel
+from strobe.ui.shell import address
+from strobe.ui.shell.page import Frame
+from strobe.ui.shell.words import visible
+
+
+def draw(
+    page: Frame, key: str, text: str, steps: Sequence[int], query: str,
+    table: Callable[[int], pa.Table], figure: Callable[[int], Figure],
+) -> None:  # fmt: skip
+    """The caption line of a panel with frames at `steps`: `table` and `figure` make the data and the image of one of
+    them, by its index. The data gets a column `step`, the image a title with run and step."""
+    held, title, shift = address.held(), visible(page.title_of(page.run)), page.shift
+
+    def at() -> int:
+        asked = held.get("step", steps[-1]) + shift
+        return max((k for k, step in enumerate(steps) if step <= asked), default=0)
+
+    def data() -> pa.Table:
+        k = at()
+        made = table(k)
+        return made.add_column(0, "step", pa.array(np.full(made.num_rows, steps[k], np.int64)))
+
+    def image() -> Any:
+        k = at()
+        return replace(figure(k), title=f"{title}, step {steps[k]:,}")
+
+    panel.tools(key, text, [query], data, image)

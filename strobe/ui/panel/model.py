@@ -1,0 +1,123 @@
+"""The panels that look inside the model and follow the cursor in the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import streamlit as st
+
+from strobe.analysis.geometry import frequency_round
+from strobe.charts.theme import CYCLIC, SEQUENTIAL
+from strobe.ui.panel import downloads, frames, panel
+from strobe.ui.shell import address
+from strobe.ui.shell.page import Frame
+from strobe.ui.shell.parts import follow_server
+
+
+def attention(page: Frame) -> None:
+    """Attention of one probe sequence, or their mean: layers by heads."""
+    choices = frames.probes(page)
+    with panel.head("attention"):
+        panel.title("Attention at the cursor")
+        if choices:
+            address.offer("probe", choices, frames.MEAN)
+            st.selectbox(
+                "Probe sequence", choices, key="probe", label_visibility="collapsed", width=170,
+                persist_state="session",
+                format_func=lambda name: name if name == frames.MEAN else f"probe {name}",
+            )  # fmt: skip
+    if not choices:
+        panel.caption("This run has no attention to show: record snapshots with the section “attention”.")
+        return
+    probe = address.remember("probe", st.session_state["probe"], frames.MEAN)
+    found = frames.attention(page, probe)
+    if not found.steps:
+        instead(found)
+        return
+    _, layers, heads, length, _ = found.values.shape
+    header = {
+        "kind": "attention", "subject": f"{page.run} {probe}", "follows": True, "run": page.run, "steps": found.steps,
+        "layers": layers, "heads": heads, "tokens": found.labels, "windowed": found.windowed,
+        **frames.attention_presence(page, found),
+        "root": length > frames.LINEAR_UP_TO, "tallest": 720,
+        "alt": f"Attention weights, {layers} layers by {heads} heads, {length} positions, at the step of the cursor",
+    }  # fmt: skip
+    panel.show("attention", header, {"values": found.values})
+    attention_tools(
+        page, "attention", found, "Rows attend to columns; every row sums to 1. Tokens cannot look ahead."
+    )
+
+
+def instead(found: frames.Frames) -> None:
+    """Says why there is nothing to show; where other steps may have something, until the cursor rests on one."""
+    panel.caption(found.reason)
+    if found.windowed:
+        follow_server()
+
+
+def attention_tools(page: Frame, key: str, found: frames.Frames, text: str) -> None:
+    """The caption of an attention panel, with the weights of the settled step as data and as an image."""
+    from strobe.charts import moment
+
+    root = found.values.shape[-1] > frames.LINEAR_UP_TO
+
+    def table(at: int) -> pa.Table:
+        weights = (np.maximum(found.values[at].astype(np.float64) - 1, 0) / 254) ** (2 if root else 1)
+        return moment.attention_table(weights, found.labels)
+
+    downloads.draw(
+        page, key, found.remark + text, found.steps,
+        "-- read from the snapshot under the cursor: attention/att, to one part in 254",
+        table, lambda at: moment.attention(table(at), found.labels),
+    )  # fmt: skip
+
+
+def embedding(page: Frame, *, key: str = "embedding", height: int = 420) -> None:
+    """Where the tokens are: two principal axes of the last snapshot, the same for every step."""
+    with panel.head(key):
+        panel.title("Token embedding at the cursor")
+    found = (
+        frames.embedding(page)
+        if page.steps
+        else frames.nothing("This run has no snapshots, so no embedding to show.")
+    )
+    if not found.steps:
+        panel.caption(found.reason)
+        return
+    tokens, p = len(found.labels), frames.modulus(page)
+    turn = frequency_round(found.values[-1].astype(np.float64), p) if p else 1
+    header = {
+        "kind": "embedding", "subject": page.run, "follows": True, "run": page.run, "steps": found.steps,
+        "lack": "not projected", **frames.presence(page),
+        "labels": found.labels, "label_every": max(10, tokens // 10), "height": height,
+        "shift": page.shift,
+        "colours": list(CYCLIC if p else SEQUENTIAL), "places": frames.colour_places(range(tokens), tokens, p, turn),
+        "alt": f"{tokens} token embeddings on two principal axes, at the step of the cursor",
+    }  # fmt: skip
+    panel.show(key, header, {"points": found.values})
+    cut = f"The first {tokens:,} tokens. " if tokens == frames.MOST_TOKENS else ""
+    colour = frames.colour_words(p, turn)
+    text = f"{cut}Principal axes of the last snapshot, kept for all steps. Colour: {colour}."
+    points_tools(page, key, found.steps, found.values, found.labels, text, turn=turn)
+
+
+def points_tools(
+    page: Frame, key: str, steps: Sequence[int], values: np.ndarray[Any, Any], labels: Sequence[str], text: str,
+    *, turn: int = 1,
+) -> None:  # fmt: skip
+    """The caption of a scatter, with the points (step, row, axis) of the settled step as data and as an image;
+    residues are coloured by `turn` times their number."""
+    from strobe.charts import moment
+
+    reach = float(np.nanmax(np.abs(values.astype(np.float64)), initial=0)) * 1.05 or 1.0
+
+    def table(at: int) -> pa.Table:
+        return moment.points_table(np.asarray(values[at], np.float64)[:, :2], labels)
+
+    downloads.draw(
+        page, key, text, steps, "-- read from the snapshot under the cursor: the embedding, projected",
+        table, lambda at: moment.points(table(at), reach, turn),
+    )  # fmt: skip

@@ -1,0 +1,53 @@
+"""The selected run in a few words: what it is, how it went, what was thinned, where to look next."""
+
+from __future__ import annotations
+
+import contextlib
+
+import streamlit as st
+from streamlit.errors import StreamlitPageNotFoundError
+
+from strobe.ui.shell import registry
+from strobe.ui.shell.page import Frame
+from strobe.ui.shell.words import count, escaped, inert, markup, parameters, thinned
+
+
+def draw(page: Frame) -> None:
+    """A heading, one line of facts, one line of milestones, and what is missing."""
+    row = page.rows[page.run]
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        facts = _facts(page)
+        st.html(
+            f'<p class="st-title"><span class="st-dot" style="background:{page.colours[page.run]}"></span> '
+            f'{escaped(page.title_of(page.run))} <span class="st-facts">{escaped(facts)}</span></p>'
+        )
+        _link("curves", "Open its curves")
+    markup('<p class="st-caption">{text}</p>', text=page.milestones.sentence())
+    what = thinned(row.get("reduced"))
+    if what:
+        markup('<p class="st-caption">Thinned to travel: {what}.</p>', what=what)
+    if not page.steps:
+        st.info(inert("This run has no snapshots, so the cursor and the model panels rest. Its curves and SQL work."))
+
+
+def _facts(page: Frame) -> str:
+    row = page.rows[page.run]
+    facts = []
+    if row.get("n_layer"):
+        facts.append(
+            f"{row['n_layer']} layer{'s' if row['n_layer'] > 1 else ''}, {row['n_head']} heads, width {row['n_embd']}"
+        )
+    if row.get("n_params"):
+        facts.append(f"{parameters(row['n_params'])} parameters")
+    facts.append(f"{count(row.get('steps'))} steps")
+    facts.append(f"{len(page.steps)} snapshots")
+    return " · ".join(facts)
+
+
+def _link(name: str, label: str) -> None:
+    """A link to another page; none where the page runs without the router, as in a test of its file alone."""
+    if name in registry.specs():
+        with contextlib.suppress(StreamlitPageNotFoundError):
+            st.page_link(
+                registry.specs()[name].file, label=label, icon=":material/arrow_forward:", icon_position="right"
+            )

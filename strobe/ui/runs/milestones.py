@@ -1,0 +1,84 @@
+"""The moments of a run that every page marks: the grokking onset and the peak of the test loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from strobe.analysis.transitions import Onset, Peak, grokking_onset, loss_peak
+from strobe.ui.shell.reader import Reader, literal
+from strobe.ui.shell.words import number
+
+
+@dataclass(frozen=True)
+class Milestones:
+    """Of one run; None where the metrics that they need were not recorded at all."""
+
+    onset: Onset | None = None
+    peak: Peak | None = None
+
+    def ticks(self) -> list[dict[str, Any]]:
+        """For the step cursor: step, words, kind."""
+        ticks: list[dict[str, Any]] = []
+        if self.peak is not None and self.peak.step is not None and self.peak.fallen is not None:
+            ticks.append({"step": self.peak.step, "label": "test-loss peak", "kind": "peak"})
+        if self.onset is not None and self.onset.step is not None:
+            ticks.append({"step": self.onset.step, "label": "grokking onset", "kind": "onset"})
+        return ticks
+
+    def sentence(self) -> str:
+        """Both in words; none is an answer, with its reason."""
+        if self.onset is None and self.peak is None:
+            return "Onset and peak: none, since no test metric was recorded."
+        parts = []
+        if self.onset is not None:
+            parts.append(_onset_words(self.onset))
+        if self.peak is not None:
+            parts.append(_peak_words(self.peak))
+        return " ".join(parts)
+
+
+def _onset_words(onset: Onset) -> str:
+    if onset.step is None:
+        return f"Grokking onset: none ({onset.reason})."
+    text = f"Grokking onset at step {onset.step:,}; the training set was known from step {onset.fitted:,}"
+    if onset.relapses:
+        many = f"{len(onset.relapses)} relapse{'s' if len(onset.relapses) > 1 else ''}"
+        text += f", with {many} (first at {onset.relapses[0]:,})"
+    return text + "."
+
+
+def _peak_words(peak: Peak) -> str:
+    if peak.step is None:
+        return f"Test-loss peak: none ({peak.reason})."
+    fallen = f"80% below it from step {peak.fallen:,}" if peak.fallen is not None else "never 80% below it afterwards"
+    return f"Test loss peaks at {number(peak.value)} at step {peak.step:,}, {fallen}."
+
+
+def accuracy_sql(run: str) -> str:
+    """Train and validation accuracy side by side at every step that has either."""
+    return f"""SELECT step,
+  max(value) FILTER (name = 'train_accuracy') AS train,
+  max(value) FILTER (name = 'val_accuracy') AS val
+FROM scalars
+WHERE run = {literal(run)} AND name IN ('train_accuracy', 'val_accuracy')
+GROUP BY step ORDER BY step"""
+
+
+def loss_sql(run: str) -> str:
+    return f"SELECT step, value FROM scalars WHERE run = {literal(run)} AND name = 'val_loss' ORDER BY step"
+
+
+def milestones(reader: Reader, run: str) -> Milestones:
+    """Computed from what the metrics tables hold now."""
+    accuracy, loss = reader.ask(accuracy_sql(run)).table, reader.ask(loss_sql(run)).table
+
+    def floats(table: Any, name: str) -> Any:
+        return table[name].cast("float64").to_numpy()
+
+    onset = peak = None
+    if accuracy.num_rows:
+        onset = grokking_onset(*(floats(accuracy, name) for name in ("step", "train", "val")))
+    if loss.num_rows:
+        peak = loss_peak(floats(loss, "step"), floats(loss, "value"))
+    return Milestones(onset, peak)

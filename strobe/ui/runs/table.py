@@ -1,0 +1,122 @@
+"""The table of all runs: one row a run, a click selects it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+import streamlit as st
+
+from strobe.analysis.transitions import grokking_onset
+from strobe.ui.curves import queries
+from strobe.ui.panel import panel
+from strobe.ui.shell import address
+from strobe.ui.shell.page import Frame
+from strobe.ui.shell.reader import Reader
+from strobe.ui.shell.words import age, parameters, size, visible
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _onsets(key: str, version: str, _reader: Reader) -> dict[str, int | None]:
+    """Run -> step of its grokking onset, for the runs that recorded accuracies."""
+    del key, version
+    table = _reader.ask(queries.ACCURACIES).table
+    if not table.num_rows:
+        return {}
+    runs = table["run"].combine_chunks().dictionary_encode()
+    starts = np.flatnonzero(np.diff(runs.indices.to_numpy(), prepend=-1))
+    step, train, val = (table[name].cast("float64").to_numpy() for name in ("step", "train", "val"))
+    found = {}
+    for first, last in zip(starts, [*starts[1:], len(step)], strict=True):
+        run = runs.dictionary[runs.indices[int(first)].as_py()].as_py()
+        found[run] = grokking_onset(step[first:last], train[first:last], val[first:last]).step
+    return found
+
+
+def _dot(colour: str) -> str:
+    body = (
+        f'<circle cx="8" cy="8" r="3.6" fill="{colour}"/>'
+        if colour
+        else '<circle cx="8" cy="8" r="3.2" fill="none" stroke="#98A2B3"/>'
+    )
+    return "data:image/svg+xml," + quote(
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16">{body}</svg>'
+    )
+
+
+def rows(page: Frame) -> list[dict[str, Any]]:
+    """What the table shows, one dictionary a run."""
+    reader, now = page.reader, time.time()
+    onsets = _onsets(reader.key, reader.version, reader)
+    # From their own minimum upwards: a line at log(loss) = 0 would mean nothing to a reader.
+    sparks = {row["run"]: [v - min(row["spark"]) for v in row["spark"]] for row in reader.rows(queries.SPARKS)}
+    return [
+        {
+            "": _dot(page.colours.get(row["run"], "")),
+            "name": visible(row["name"] or row["run"]),
+            "status": row["status"],
+            "test loss": sparks.get(row["run"]),
+            "final test": row["val_loss"],
+            "final train": row["train_loss"],
+            "accuracy": row["val_accuracy"],
+            "onset": onsets.get(row["run"]),
+            "steps": row["steps"],
+            "task": None if row["task"] is None else visible(row["task"]),
+            "parameters": parameters(row["n_params"]),
+            "MFU": row["mfu"],
+            "snapshots": size(row["bytes"]),
+            "age": age(None if row["created_at"] is None else now - row["created_at"]),
+        }
+        for row in reader.rows(queries.RUNS)
+    ]
+
+
+def _columns() -> dict[str, Any]:
+    c = st.column_config
+    return {
+        "": c.ImageColumn("", width=36),
+        "name": c.TextColumn("Name", width=140),
+        "status": c.TextColumn("Status", width=84),
+        "test loss": c.LineChartColumn("Test loss (log)", width=116, help="Test loss over all steps, on a log scale"),
+        "final test": c.NumberColumn("Final test", format="%.3g", help="Last test loss (nats)"),
+        "final train": c.NumberColumn("Final train", format="%.3g", help="Last train loss (nats)"),
+        "accuracy": c.NumberColumn("Test acc.", format="percent", help="Last test accuracy"),
+        "onset": c.NumberColumn("Onset", format="localized", help="Grokking onset (step); empty: none"),
+        "steps": c.NumberColumn("Steps", format="localized"),
+        "task": c.TextColumn("Task", width=120),
+        "parameters": c.TextColumn("Params", width=66),
+        "MFU": c.NumberColumn(
+            "MFU", format="percent", help="Model FLOP/s utilisation; empty: the device's peak is unknown"
+        ),
+        "snapshots": c.TextColumn("Snapshots", width=84, help="Size of the snapshots that can be opened"),
+        "age": c.TextColumn("Age", width=70),
+    }
+
+
+def draw(page: Frame) -> None:
+    """The table; a click on a row selects that run, ticking boxes in the sidebar adds more."""
+    listed = [row["run"] for row in page.reader.rows(queries.RUNS)]
+    shown = rows(page)
+    names = list(shown[0])
+    # Columns that no run has anything in would only push the others off the screen.
+    kept = [name for name in names if name in ("", "name") or any(row[name] not in (None, "–") for row in shown)]
+    table = pa.table({name: [row[name] for row in shown] for name in kept})
+
+    def clicked() -> None:
+        cells = st.session_state["runs_table"]["selection"]["cells"]
+        if cells:
+            st.session_state["runs"] = [listed[cells[0][0]]]
+            address.write("run", None)
+
+    st.dataframe(
+        table, key="runs_table", hide_index=True, column_config={k: v for k, v in _columns().items() if k in kept},
+        on_select=clicked, selection_mode="single-cell", row_height=36, height="auto" if len(listed) < 8 else 306,
+        placeholder="",
+        alt=f"{len(listed)} runs: name, status, losses, onset, steps, size",
+    )  # fmt: skip
+    several = f"{len(listed):,} runs. " if len(listed) > 1 else ""
+    panel.tools("runs", several + "Click a row to look at that run; tick others in the sidebar to compare.",
+                 [queries.RUNS, queries.SPARKS], lambda: page.reader.ask(queries.RUNS).table, None)  # fmt: skip

@@ -1,0 +1,158 @@
+"""What the address bar knows. A link restores what its sender saw; a value that means nothing is replaced by a
+default, said so on the page, and mended in the URL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+import streamlit as st
+
+from strobe.ui.shell.words import visible
+
+MOST_RUNS: Final = 8
+MOST_CHARACTERS: Final = 200
+_WRITTEN = "_url_written"
+_NOTES = "_url_notes"
+_ARRIVALS = "_step_arrivals"
+
+
+def note(text: str) -> None:
+    """Queues a sentence for the top of the page."""
+    st.session_state.setdefault(_NOTES, [])
+    if text not in st.session_state[_NOTES]:
+        st.session_state[_NOTES].append(text)
+
+
+def take_notes() -> list[str]:
+    """The sentences queued so far, once."""
+    notes: list[str] = st.session_state.pop(_NOTES, [])
+    return notes
+
+
+def _short(value: str) -> str:
+    return visible(value if len(value) <= 40 else value[:39] + "…")
+
+
+def arrived(name: str) -> list[str] | None:
+    """The values of a parameter that came with a link, or None where the URL says what this page last wrote."""
+    values = st.query_params.get_all(name)
+    if not values or values == st.session_state.get(_WRITTEN, {}).get(name):
+        return None
+    return [value[: MOST_CHARACTERS + 1] for value in values]
+
+
+def write(name: str, values: str | Sequence[str] | None) -> None:
+    """Puts values into the URL; None removes the parameter. Nothing is sent where nothing changed."""
+    wanted = [] if values is None else [values] if isinstance(values, str) else list(values)
+    st.session_state.setdefault(_WRITTEN, {})[name] = wanted
+    if st.query_params.get_all(name) == wanted:
+        return
+    if wanted:
+        st.query_params[name] = wanted
+    elif name in st.query_params:
+        del st.query_params[name]
+
+
+def choose_runs(known: Sequence[str], default: str) -> list[str]:
+    """The selected runs: those of a link, else those selected before, else `default`; at most 8, never none."""
+    asked = arrived("run")
+    if asked is None:
+        before: list[str] = st.session_state.get("runs", [])
+        chosen = [run for run in before if run in known]
+        for gone in (run for run in before if run not in known):
+            note(f"The run {_short(gone)} is gone from the store: it was removed or renamed since.")
+    else:
+        wanted = list(dict.fromkeys(asked))
+        chosen = [run for run in wanted if run in known]
+        for bad in [run for run in wanted if run not in known][:3]:
+            note(f"The link asks for a run {_short(bad)!r} that is not in this store.")
+    if len(chosen) > MOST_RUNS:
+        note(f"At most {MOST_RUNS} runs are drawn at once: the first {MOST_RUNS} of {len(chosen)} are.")
+    st.session_state["runs"] = chosen[:MOST_RUNS] or [default]
+    write("run", st.session_state["runs"])
+    return list(st.session_state["runs"])
+
+
+def choose_step(steps: Sequence[int]) -> int | None:
+    """The step of the cursor among the snapshots that exist (ascending); the nearest earlier one where a link asks
+    for another; the last where nothing was asked. None where there are no snapshots."""
+    asked = arrived("step")
+    step: Any = st.session_state.get("step")
+    if asked is not None:
+        st.session_state[_ARRIVALS] = arrivals() + 1
+        step = _whole_number(asked[0])
+        if step is None:
+            note(f"The link asks for step {_short(asked[0])!r}, which is not a step.")
+    if not steps:
+        write("step", None)
+        return None
+    chosen = steps[-1] if step is None else max((s for s in steps if s <= step), default=steps[0])
+    if asked is not None and step is not None and chosen != step:
+        side = "at" if step > steps[0] else "before"
+        note(f"There is no snapshot {side} step {step:,}: showing step {chosen:,}.")
+    st.session_state["step"] = chosen
+    hold_step(chosen)
+    write("step", str(chosen))
+    return chosen
+
+
+def arrivals() -> int:
+    """How often a step came with the address, by a link or the way back: it then wins over where the cursor is."""
+    return int(st.session_state.get(_ARRIVALS, 0))
+
+
+def held() -> dict[str, int]:
+    """Where the cursor of this session rests, under "step": one dictionary for the session's life, which also what
+    runs outside of a rerun, such as a download, may read."""
+    kept: dict[str, int] = st.session_state.setdefault("_held", {})
+    return kept
+
+
+def hold_step(step: int) -> None:
+    """Tells `held` where the cursor came to rest."""
+    held()["step"] = step
+
+
+def _whole_number(text: str) -> int | None:
+    """0 <= number < 2^63, or None."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+        return None
+    value = int(text)
+    return value if value < 2**63 else None
+
+
+def offer(name: str, options: Sequence[str], default: str) -> None:
+    """Before a widget with key `name` is made: takes the value of a link, or says that it means nothing."""
+    asked = arrived(name)
+    if asked is not None and asked[0] in options:
+        st.session_state[name] = asked[0]
+    elif asked is not None:
+        note(f"The link asks for {name} {_short(asked[0])!r}; it can be {', '.join(map(visible, options))}.")
+    if st.session_state.get(name) not in options:
+        st.session_state[name] = default
+
+
+def offer_several(name: str, options: Collection[str], default: Sequence[str], most: int = MOST_RUNS) -> list[str]:
+    """The chosen names among `options`, at most so many: of a link, else of before, else `default`; written back to
+    the URL."""
+    asked = arrived(name)
+    before: list[str] = st.session_state.get(name, list(default))
+    if asked is not None:
+        for bad in [value for value in asked if value not in options][:1]:
+            note(f"The link asks for {name} {_short(bad)!r}, which this run does not have.")
+        if len(asked) > most:
+            note(f"The link asks for {len(asked)} of {name}; {most} fit.")
+    chosen = [value for value in dict.fromkeys(before if asked is None else asked) if value in options]
+    if before and not chosen and asked is None:
+        # They were another run's.
+        chosen = [value for value in default if value in options]
+    st.session_state[name] = chosen[:most]
+    write(name, st.session_state[name] or None)
+    return list(st.session_state[name])
+
+
+def remember(name: str, value: str, default: str) -> str:
+    """After the widget: its value goes into the URL unless it is the default."""
+    write(name, None if value == default else value)
+    return value

@@ -1,0 +1,76 @@
+"""The browser's part: three small components made of the modules in `static/`, and how frames travel to them.
+
+Streamlit takes a component's JavaScript as one module, so the files are joined here in the order of their imports;
+each stays an ordinary ES module that tests can load.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import streamlit as st
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STATIC: Final = Path(__file__).parents[1] / "static"
+MOST_BYTES: Final = 8_000_000
+"""Frames that one panel may hold; beyond it a window of frames round the cursor."""
+
+_KINDS: Final = {"|u1": "u1", "<f2": "f2", "<f4": "f4", "<f8": "f8", "<u4": "u4"}
+
+
+def script(*modules: str, default: str) -> str:
+    """One ES module of several of ours, in that order, with `default` (a function of the last) as its default."""
+    text = "\n".join((STATIC / f"{name}.js").read_text(encoding="utf-8") for name in modules)
+    text = re.sub(r'^import [^;]*? from "\./[a-z]+\.js";\n', "", text, flags=re.MULTILINE)
+    return f"{text}\nexport default {default};\n"
+
+
+def _component(name: str, js: str) -> Callable[..., Any]:
+    markup, style = ((STATIC / f"{name}.{kind}").read_text(encoding="utf-8") for kind in ("html", "css"))
+    made: Callable[..., Any] = st.components.v2.component(f"strobe_{name}", html=markup, css=style, js=js)
+    return made
+
+
+@cache
+def cursor() -> Callable[..., Any]:
+    """The step cursor; state `at` is "run@step", where it last came to rest."""
+    return _component("cursor", script("scales", "clock", "cursor", default="mountCursor"))
+
+
+@cache
+def picker() -> Callable[..., Any]:
+    """The run picker; state `selected` is a list of run ids."""
+    return _component("picker", script("picker", default="mountPicker"))
+
+
+@cache
+def panel() -> Callable[..., Any]:
+    """A canvas panel for bytes of `pack`; states `window` (zoom) and `picked` (a clicked row)."""
+    return _component("panel", script("scales", "clock", "draw", "frames", "kinds", "panel", default="mountPanel"))
+
+
+def pack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> bytes:
+    """Header and arrays as one message: uint32 length, JSON header, zeros to a multiple of 8, then the arrays, each
+    at a multiple of 8 (`header["arrays"][name]` = dtype, offset, length). Flattened in C order, little-endian;
+    dtypes uint8, uint32, float16, float32, float64. Raises ValueError on another dtype."""
+    places: dict[str, dict[str, Any]] = {}
+    chunks: list[bytes] = []
+    offset = 0
+    for name, array in arrays.items():
+        kind = _KINDS.get(array.dtype.str)
+        if kind is None:
+            raise ValueError(f"array {name!r}: dtype {array.dtype} does not travel; try {', '.join(_KINDS.values())}")
+        data = np.ascontiguousarray(array).tobytes()
+        places[name] = {"dtype": kind, "offset": offset, "length": array.size}
+        chunks += [data, bytes(-len(data) % 8)]
+        offset += len(data) + (-len(data) % 8)
+    head = json.dumps({**header, "arrays": places}, allow_nan=False).encode()
+    return len(head).to_bytes(4, "little") + head + bytes(-(4 + len(head)) % 8) + b"".join(chunks)

@@ -1,0 +1,313 @@
+"""The frame that all pages share: title, run picker, step cursor, notes, footer.
+
+A page is a thin script that begins with it:
+
+    from strobe.ui.frame import frame
+
+    page = frame("sql", cursor=False)     # stops the script where there is nothing to show yet
+    answer = page.reader.ask("SELECT ...")  # cached by store version; answer.table is an Arrow table
+    ...
+    page.footer()
+
+`frame` is safe to call twice in one script run: the second call returns the first one's frame. A page that is opened
+cold (a deep link to a fresh server, where Streamlit runs the page's file without the router) is sent through the
+router once.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import time
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, Final
+
+import streamlit as st
+
+from etl.errors import StrobeError
+from strobe.charts.theme import ACCENT, run_colours
+from strobe.settings import read_only, store_path
+from strobe.ui.runs.milestones import Milestones, milestones
+from strobe.ui.shell import address, components, parts, registry
+from strobe.ui.shell.reader import Reader, literal
+from strobe.ui.shell.words import count, escaped, inert, markup, size
+
+WATCH_SECONDS: Final = 5.0
+"""Between two looks at the store while a shown run is training."""
+
+_ROUTED = "_routed"
+_TRAIN = "strobe train modadd --preset grok\nstrobe ingest runs/grok"
+_STYLE = f"<style>{(components.STATIC / 'frame.css').read_text(encoding='utf-8')}</style>"
+
+
+@dataclass
+class Frame:
+    """What a page knows about this rerun: one store version, the selected runs, the snapshots under the cursor."""
+
+    name: str
+    reader: Reader
+    rows: dict[str, dict[str, Any]]
+    """Run id -> its row of table `runs`, for every run there is."""
+    runs: list[str]
+    colours: dict[str, str]
+    steps: list[int] = field(default_factory=list)
+    """Steps of the first selected run that have a snapshot."""
+    step: int | None = None
+    milestones: Milestones = field(default_factory=Milestones)
+    started: float = field(default_factory=time.perf_counter)
+    notes: Any = None
+    shift: int = 0
+    """Steps by which this run's panels run ahead of the cursor: 0 but for a second run that is aligned elsewhere."""
+    suffix: str = ""
+    """Ends the keys of the panels of a second run beside the first."""
+
+    def beside(self, run: str, *, at_onset: bool) -> Frame:
+        """The same page for another run beside this one, its panels moved by the same cursor: at the same step, or as
+        far from its own grokking onset as the first run is from its (where both have one)."""
+        other = replace(
+            self, runs=[run], colours=_colours([run]), milestones=milestones(self.reader, run), suffix="_beside"
+        )
+        other.steps = _snapshot_steps(other)
+        here, there = self.milestones.onset, other.milestones.onset
+        if at_onset and here is not None and there is not None and None not in (here.step, there.step):
+            other.shift = (there.step or 0) - (here.step or 0)
+        return other
+
+    def say(self) -> None:
+        """Shows the notes that were queued so far, below the header."""
+        text = " ".join(address.take_notes())
+        if text:
+            self.notes.warning(inert(text), icon=":material/info:")
+
+    @property
+    def run(self) -> str:
+        """The first selected run: the one the cursor moves through."""
+        return self.runs[0]
+
+    def title_of(self, run: str) -> str:
+        """The display name of a run, as data (escape it before use)."""
+        return str(self.rows[run].get("name") or run)
+
+    def footer(self) -> None:
+        """One small line: what was read and how long the page took. The notes of the body are shown too."""
+        self.say()
+        answers = self.reader.answers
+        rows = sum(answer.table.num_rows for answer in answers)
+        read = size(sum(answer.table.nbytes for answer in answers))
+        took = (time.perf_counter() - self.started) * 1e3
+        queries = f"{len(answers)} quer{'y' if len(answers) == 1 else 'ies'}"
+        markup(
+            '<p class="st-foot">Read {rows} rows ({read}) in {queries}; page made in {took} ms. Store {version}</p>',
+            rows=count(rows), read=read, queries=queries, took=f"{took:,.0f}", version=self.reader.version[:8],
+        )  # fmt: skip
+        _leave_imports_to_themselves()
+
+
+@cache
+def _leave_imports_to_themselves() -> None:
+    """Streamlit collects garbage after every rerun, and the next waits for it: 80 ms of looking at what was imported.
+    Once a page stands, what there is by then is not looked at any more."""
+    gc.collect()
+    gc.freeze()
+    # DuckDB's binding calls whatever is still frozen at the end of the process a leak.
+    atexit.register(gc.unfreeze)
+
+
+def route() -> None:
+    """For streamlit_app.py: marks the session as routed and runs the page that was asked for."""
+    st.session_state[_ROUTED] = True
+    registry.navigation(st.Page).run()
+
+
+def _through_the_router() -> None:
+    if not st.session_state.get(_ROUTED):
+        st.session_state[_ROUTED] = True
+        registry.navigation(st.Page)
+        st.rerun()
+
+
+def frame(name: str, *, cursor: bool = True) -> Frame:
+    """Draws the frame of page `name`; with `cursor` the step cursor of the first selected run.
+
+    Stops the script, after saying why and what to do next, where the store cannot be read or holds no run.
+    """
+    from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+    _through_the_router()
+    context = get_script_run_ctx()
+    made = getattr(context, "_strobe_frame", None)
+    # A rerun may reuse the context object, but never its cursors: the check tells the reruns apart.
+    if context is not None and made is not None and made[0] == name and made[2] is context.cursors:
+        return made[1]  # type: ignore[no-any-return]
+    page = _draw(name, cursor)
+    if context is not None:
+        context._strobe_frame = (name, page, context.cursors)  # type: ignore[attr-defined]
+    return page
+
+
+def _draw(name: str, cursor: bool) -> Frame:
+    started = time.perf_counter()
+    spec = registry.specs()[name]
+    st.set_page_config(
+        page_title=f"{spec.title} · Strobe", page_icon=str(components.STATIC / "icon.svg"), layout="wide"
+    )
+    st.logo(str(components.STATIC / "logo.svg"), size="medium")
+    st.html(_STYLE)
+    reader, rows = _read_store(spec)
+    address.choose_runs(list(rows), _default_run(rows))
+    chosen: list[str] = st.session_state["runs"]
+    page = Frame(name, reader, rows, chosen, _colours(chosen), started=started)
+    _sidebar(page)
+    _header(page, spec)
+    page.steps = _snapshot_steps(page) if cursor else []
+    parts.none_follow()
+    if cursor:
+        page.step = address.choose_step(page.steps)
+        page.milestones = milestones(reader, page.run)
+        _cursor(page)
+    page.notes = st.container()
+    page.say()
+    if any(page.rows[run].get("status") == "running" for run in page.runs):
+        _watch(page)
+    return page
+
+
+def _colours(chosen: list[str]) -> dict[str, str]:
+    # Alone on a page a run takes the accent, since colour then means the split.
+    return {chosen[0]: ACCENT} if len(chosen) == 1 else run_colours(chosen)
+
+
+def _read_store(spec: registry.PageSpec) -> tuple[Reader, dict[str, dict[str, Any]]]:
+    try:
+        reader = Reader.newest()
+        table = reader.catalogue.runs()
+    except (StrobeError, OSError) as error:
+        _title(spec)
+        st.error(inert(str(error)), icon=":material/folder_off:")
+        st.markdown("Point `STROBE_STORE` at a store, or move what is there aside and run `strobe ingest` again.")
+        st.stop()
+    rows = {row["run"]: row for row in table.to_pylist()}
+    if not rows:
+        _title(spec)
+        _ways_to_begin()
+        st.stop()
+    return reader, rows
+
+
+def _title(spec: registry.PageSpec) -> None:
+    markup('<div class="st-head"><h1>{title}</h1><p>{answers}</p></div>', title=spec.title, answers=spec.answers)
+
+
+def _ways_to_begin() -> None:
+    with st.sidebar:
+        _read_only_line()
+    st.markdown("**No runs yet.** Three ways to begin; then reload this page.")
+    for column, (title, why, command) in zip(
+        st.columns(3, border=True),
+        (
+            ("Open the example", "A transformer that learns addition modulo 97 and groks.", "strobe example"),
+            ("Train one", "The same task on your machine, with your settings.", _TRAIN),
+            ("Ingest a folder", "Snapshots or logs that you already have.", "strobe ingest PATH"),
+        ),
+        strict=True,
+    ):  # fmt: skip
+        with column:
+            markup('<p class="st-title">{title}</p><p class="st-caption">{why}</p>', title=title, why=why)
+            st.code(command, language="bash", wrap_lines=True)
+    markup('<p class="st-caption">This page reads the store at {path}</p>', path=_store_name())
+
+
+def _store_name() -> str:
+    return store_path().name if read_only() else str(store_path())
+
+
+def _default_run(rows: dict[str, dict[str, Any]]) -> str:
+    """The newest run; the example where it is the only one."""
+    return max(rows, key=lambda run: (rows[run].get("created_at") or 0, run))
+
+
+def _read_only_line() -> None:
+    if read_only():
+        st.caption("Read-only. Run `strobe app` to import, rename and delete.")
+
+
+def _sidebar(page: Frame) -> None:
+    def selected() -> None:
+        # A component's value is read in its callback, before the script runs: the whole page then agrees.
+        wanted = st.session_state["run_picker"].get("selected") or []
+        st.session_state["runs"] = [run for run in wanted if isinstance(run, str)][: address.MOST_RUNS]
+
+    listed = sorted(page.rows.values(), key=lambda row: -(row.get("created_at") or 0))
+    items = [
+        [row["run"], page.title_of(row["run"]), row.get("status") or "unknown", page.colours.get(row["run"], "")]
+        for row in listed
+    ]
+    words = {
+        "what": "Runs", "none": "No run has this in its name.",
+        "full": f"{address.MOST_RUNS} runs are drawn: untick one to add another.",
+    }  # fmt: skip
+    with st.sidebar:
+        components.picker()(
+            key="run_picker",
+            data={
+                "items": items,
+                "selected": page.runs,
+                "most": address.MOST_RUNS,
+                "words": words,
+                "optional": False,
+            },
+            on_selected_change=selected,
+        )
+        markup('<p class="st-caption">Store: {name}</p>', name=_store_name())
+        _read_only_line()
+
+
+def _header(page: Frame, spec: registry.PageSpec) -> None:
+    chips = "".join(
+        f'<span class="st-chip"><i style="background:{page.colours[run]}"></i>{escaped(page.title_of(run))}</span>'
+        for run in page.runs
+    )
+    st.html(
+        f'<div class="st-head"><h1>{spec.title}</h1><p>{spec.answers}</p><span style="flex:1"></span>{chips}</div>'
+    )
+
+
+def _snapshot_steps(page: Frame) -> list[int]:
+    rows = page.reader.rows(
+        f"SELECT DISTINCT step FROM snapshots WHERE run = {literal(page.run)} AND file IS NOT NULL ORDER BY step"
+    )
+    return [row["step"] for row in rows]
+
+
+@st.fragment(run_every=WATCH_SECONDS)
+def _watch(page: Frame) -> None:
+    """While a run is training: looks for a new version of the store, and makes the page again when there is one."""
+    try:
+        moved_on = Reader.newest().version != page.reader.version
+    except (StrobeError, OSError):
+        # Between two states of the store; the next look will tell.
+        return
+    if moved_on:
+        st.rerun()
+
+
+@st.fragment
+def _cursor(page: Frame) -> None:
+    def settled() -> None:
+        run, _, step = str(st.session_state["step_cursor"].get("at")).rpartition("@")
+        if run == page.run and step.isdigit() and int(step) in page.steps:
+            st.session_state["step"] = int(step)
+            address.hold_step(int(step))
+            address.write("step", step)
+            parts.remake_followers()
+
+    components.cursor()(
+        key="step_cursor",
+        data={
+            "run": page.run, "steps": page.steps, "step": st.session_state.get("step") if page.steps else 0,
+            "arrived": address.arrivals(), "ticks": page.milestones.ticks(),
+            "empty": "no snapshots: curves only",
+        },
+        on_at_change=settled,
+    )  # fmt: skip

@@ -1,0 +1,99 @@
+"""Running a visitor's statement: the sandbox of a store version, the limits, and what the session remembers."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import streamlit as st
+
+from etl.sql.sandbox import Limits, QueryError, Reply, Sandbox
+from strobe import settings
+
+if TYPE_CHECKING:
+    from etl.store.catalogue import Catalogue
+    from strobe.ui.shell.reader import Reader
+
+HIDDEN: Final = {"runs": ("snapshots_path",), "imports": ("path",)}
+"""Columns that name places on this machine: not for strangers."""
+
+_MOST_REMEMBERED: Final = 30
+_WAIT_S: Final = 45.0
+_HISTORY = "sql_history"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one statement: a reply or an error, never both."""
+
+    sql: str
+    version: str
+    reply: Reply | None
+    error: QueryError | None
+    seconds: float
+
+
+def limits() -> Limits:
+    """10 s, or 3 s in read-only mode, unless the environment says otherwise; 1,000 rows."""
+    return Limits(timeout_s=settings.query_timeout_s(), memory=settings.memory_limit(), wait_s=_WAIT_S)
+
+
+def hidden_columns() -> dict[str, tuple[str, ...]]:
+    return dict(HIDDEN) if settings.read_only() else {}
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _sandbox(store: str, version: str, read_only: bool, _catalogue: Catalogue) -> Sandbox:
+    del store, version, read_only
+    return Sandbox(_catalogue, hidden=hidden_columns())
+
+
+def sandbox(reader: Reader) -> Sandbox:
+    """The sandbox of the store version that this rerun reads, with a child kept ready."""
+    return _sandbox(reader.key, reader.version, settings.read_only(), reader.catalogue)
+
+
+def run(reader: Reader, sql: str) -> Outcome:
+    """Run the statement, telling the visitor when it has to wait, and remember it in the session."""
+    within = limits()
+    place = st.empty()
+
+    def waiting(before: int) -> None:
+        ahead = "Two queries are running" if not before else f"{before + 2} queries are ahead"
+        place.info(f"{ahead}: yours starts as soon as there is a place.", icon=":material/hourglass_top:")
+
+    started = time.perf_counter()
+    reply, error = None, None
+    with st.spinner(f"Running, at most {within.timeout_s:g} s"):
+        try:
+            reply = sandbox(reader).run(sql, within, waiting)
+        except QueryError as caught:
+            error = caught
+    place.empty()
+    outcome = Outcome(sql, reader.version, reply, error, time.perf_counter() - started)
+    _remember(outcome)
+    return outcome
+
+
+@dataclass(frozen=True)
+class Past:
+    """One line of the session's history."""
+
+    sql: str
+    result: str
+
+
+def _remember(outcome: Outcome) -> None:
+    result = outcome.error.kind if outcome.reply is None and outcome.error else ""
+    if outcome.reply is not None:
+        result = f"{outcome.reply.table.num_rows:,} rows"
+    history: list[Past] = st.session_state.setdefault(_HISTORY, [])
+    history[:] = [past for past in history if past.sql != outcome.sql]
+    history.insert(0, Past(outcome.sql, f"{result}, {outcome.seconds:.2g} s"))
+    del history[_MOST_REMEMBERED:]
+
+
+def history() -> list[Past]:
+    """This session's statements, newest first, each once."""
+    return list(st.session_state.get(_HISTORY, []))

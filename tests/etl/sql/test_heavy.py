@@ -1,0 +1,266 @@
+"""Statements that would eat the machine: each is answered in time, gives its memory back and leaves nobody behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from etl.sql.pool import Pool, places, pool
+from etl.sql.process import address_space
+from etl.sql.sandbox import Limits, QueryError, Sandbox
+from tests.support import sandbox_store
+from tests.support.places import DATA, ROOT
+
+
+def statements(name: str) -> dict[str, str]:
+    lines = DATA.joinpath(name).read_text().splitlines()
+    return {row["name"]: row["sql"] for row in map(json.loads, lines)}
+
+
+HEAVY, FURTHER = statements("sql_heavy.jsonl"), statements("sql_heavy_more.jsonl")
+QUICK = ("format width", "levenshtein")
+"""One that takes memory and one that takes time: the others run where CI is set, and with -m slow."""
+IN_CI = bool(os.environ.get("CI"))
+TIMEOUT_S = 3.0
+LIMITS = Limits(timeout_s=TIMEOUT_S)
+BUSY = "select count(*) from range(1000000000000) t(i) where hash(i) % 3 = 1"
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    yield Sandbox(sandbox_store.make(tmp_path_factory.mktemp("heavy")))
+    pool().close()
+
+
+@pytest.fixture
+def slowness() -> float:
+    """How many times slower than on an idle machine a process starts just now; 1 where it is not busy."""
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-I", "-c", "import duckdb, pyarrow.dataset"], check=True)
+    return max(1.0, (time.monotonic() - started) / 0.6)
+
+
+def children(pid: int) -> list[int]:
+    """Every process below `pid`."""
+    below = []
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        try:
+            below += [int(child) for child in (task / "children").read_text().split()]
+        except OSError:
+            continue
+    return below + [deeper for child in below for deeper in children(child)]
+
+
+def queries() -> list[int]:
+    """The sandbox's children of this process; other tests may have left servers of their own running."""
+    found = []
+    for child in children(os.getpid()):
+        try:
+            command = Path(f"/proc/{child}/cmdline").read_bytes()
+        except OSError:
+            continue
+        found += [child] if b"sql/child.py" in command else []
+    return found
+
+
+def resident_mb() -> float:
+    """Resident memory of this process and everything below it, in MB."""
+    pages = 0
+    for pid in [os.getpid(), *children(os.getpid())]:
+        try:
+            pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        except OSError:
+            continue
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def outcome(sandbox: Sandbox, sql: str, limits: Limits) -> tuple[str, int]:
+    """ "rows" or the kind of the error, and the bytes of the reply."""
+    try:
+        reply = sandbox.run(sql, limits)
+    except QueryError as error:
+        return error.kind, 0
+    return "rows", reply.table.nbytes + sum(len(name) for name in reply.columns)
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; a zombie that nobody has reaped yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def settled(sandbox: Sandbox) -> None:
+    """Wait for a spare child that is ready."""
+    assert sandbox.run("select 1", LIMITS).table[0][0].as_py() == 1
+    time.sleep(1.0)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in QUICK or IN_CI else pytest.mark.slow) for name in HEAVY]
+    + [pytest.param(name, marks=pytest.mark.slow) for name in FURTHER],
+)
+def test_heavy_statement(sandbox: Sandbox, slowness: float, name: str) -> None:
+    settled(sandbox)
+    before = resident_mb()
+    started = time.monotonic()
+    kind, size = outcome(sandbox, (HEAVY | FURTHER)[name], LIMITS)
+    assert kind in ("rows", "timeout", "memory", "refused", "query", "syntax")
+    assert size <= LIMITS.max_bytes
+    assert time.monotonic() - started <= TIMEOUT_S + 0.5 * slowness
+    started = time.monotonic()
+    assert sandbox.run("select 1", LIMITS).table[0][0].as_py() == 1
+    assert time.monotonic() - started < 1.0 * slowness
+    time.sleep(1.0)
+    assert resident_mb() - before <= 50.0
+    assert len(queries()) <= places(1 << 40)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select repeat('x', 200) from range(5000000)",
+        "select " + ", ".join(f'{i} as "{"c" * 900}{i}"' for i in range(20)),
+        "pivot (select i, i v from range(20000) t(i)) on i using sum(v)",
+        "select repeat('x', 200000000)",
+        "select " + ", ".join(["repeat('\U0001f986', 2000)"] * 700) + " from range(1000)",
+        "select range(20000000)",
+    ],
+)
+def test_result_bomb(sandbox: Sandbox, sql: str) -> None:
+    kind, size = outcome(sandbox, sql, Limits(timeout_s=10.0))
+    assert kind in ("rows", "memory", "timeout")
+    assert size <= 5_000_000
+
+
+def test_at_most_two_run_and_the_next_waits_with_a_word(sandbox: Sandbox) -> None:
+    seen, waits, kinds = [], [], []
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.05):
+            seen.append(len(queries()))
+
+    def visit() -> None:
+        try:
+            sandbox.run(BUSY, Limits(timeout_s=0.5), on_wait=waits.append)
+        except QueryError as error:
+            kinds.append(error.kind)
+
+    visitors = [threading.Thread(target=visit) for _ in range(6)]
+    watcher = threading.Thread(target=watch)
+    for thread in [watcher, *visitors]:
+        thread.start()
+    for thread in visitors:
+        thread.join()
+    stop.set()
+    watcher.join()
+    assert kinds == ["timeout"] * 6
+    assert max(seen) <= 2
+    assert sorted(waits) == [0, 1, 2, 3][-len(waits) :] or len(waits) >= 4
+
+
+def test_busy_is_said_when_the_wait_is_over(sandbox: Sandbox) -> None:
+    def occupy() -> None:
+        with pytest.raises(QueryError):
+            sandbox.run(BUSY, Limits(timeout_s=2.0))
+
+    others = [threading.Thread(target=occupy) for _ in range(2)]
+    for thread in others:
+        thread.start()
+    time.sleep(0.5)
+    with pytest.raises(QueryError) as caught:
+        sandbox.run("select 1", Limits(wait_s=0.2))
+    for thread in others:
+        thread.join()
+    assert caught.value.kind == "busy"
+
+
+def test_a_spare_outlives_the_thread_that_asked_for_it(sandbox: Sandbox) -> None:
+    """Linux sends the parent-death signal when the starting thread ends, and threads of pages are short."""
+    thread = threading.Thread(target=lambda: sandbox.run("select 1", LIMITS))
+    thread.start()
+    thread.join()
+    time.sleep(0.7)
+    assert len(pool().pids()) == 1
+
+
+_PARENT = """
+import sys, threading, time
+from tests.support import sandbox_store
+from etl.sql.sandbox import Limits, Sandbox
+from etl.sql.pool import pool
+from pathlib import Path
+sandbox = Sandbox(sandbox_store.Catalogue(Path({root!r})))
+threading.Thread(target=lambda: sandbox.run({busy!r}, Limits(timeout_s=60.0)), daemon=True).start()
+time.sleep(1.0)
+pool().warm()
+time.sleep(0.5)
+print(*pool().pids(), flush=True)
+{end}
+"""
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "import os; os.kill(os.getpid(), 9)",
+        pytest.param("sys.exit(0)", marks=pytest.mark.slow),
+        pytest.param("raise OSError", marks=pytest.mark.slow),
+    ],
+)
+def test_no_child_outlives_its_parent(tmp_path: Path, end: str) -> None:
+    sandbox_store.make(tmp_path)
+    script = _PARENT.format(root=str(tmp_path), busy=BUSY, end=end)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, timeout=60, check=False)
+    pids = [int(pid) for pid in done.stdout.split()]
+    assert len(pids) == 2
+    time.sleep(1.0)
+    assert not [pid for pid in pids if alive(pid)]
+
+
+def test_a_child_is_confined(sandbox: Sandbox) -> None:
+    settled(sandbox)
+    (pid,) = pool().pids()
+    limits = Path(f"/proc/{pid}/limits").read_text()
+    rows = {line[:25].strip(): line[25:].split()[:2] for line in limits.splitlines()[1:]}
+    assert rows["Max address space"] == [str(address_space(1 << 40))] * 2
+    assert rows["Max open files"] == ["64", "64"]
+    assert rows["Max core file size"] == ["0", "0"]
+    assert rows["Max file size"] == ["0", "0"]
+    assert Path(f"/proc/{pid}/cwd").readlink() == Path("/")
+    for _ in range(100):  # the lowest priority comes last, after the imports
+        status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        if status[16] == "19":
+            break
+        time.sleep(0.1)
+    assert status[16] == "19"
+    assert int(status[2]) == pid
+    assert "NoNewPrivs:\t1" in Path(f"/proc/{pid}/status").read_text()
+
+
+def test_small_machines_get_one_place_and_less_memory() -> None:
+    assert (places(2 << 30), address_space(2 << 30)) == (1, 800_000_000)
+    assert (places(4 << 30), address_space(4 << 30)) == (2, 1_200_000_000)
+
+
+def test_one_place_alternates_between_spare_and_query(tmp_path: Path) -> None:
+    single = Pool(1)
+    single.warm()
+    time.sleep(0.5)
+    (spare,) = single.pids()
+    with single.child(1.0, None, spare=True) as child:
+        assert child.pid == spare
+        assert single.pids() == [spare]
+    assert spare not in single.pids()
+    single.close()

@@ -1,0 +1,83 @@
+"""The views of current rows: what a later attempt or a later line replaced is not in them, run by run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etl.store.catalogue import Store
+from etl.store.files import Files, encodings
+from etl.store.pointer import Pointer, commit, prepare_store, write_part
+from etl.store.schema import TABLES
+
+ATTEMPTS = {
+    "plain": [(0, 0, None)],
+    "resumed": [(0, 0, 5), (1, 5, None)],
+    "twice": [(0, 0, 3), (1, 5, 3), (2, 3, None)],
+}
+"""Run -> (attempt, first_step, cut_step)."""
+
+
+def schema(table: str) -> pa.Schema:
+    return pa.schema([column for column in TABLES[table] if column.name != "run"])
+
+
+def make(path: Path, runs: list[str]) -> Store:
+    files = Files(path)
+    prepare_store(files)
+    for run in runs:
+        attempts = [dict(zip(("attempt", "first_step", "cut_step"), row, strict=True)) for row in ATTEMPTS[run]]
+        scalars = [
+            {"attempt": row["attempt"], "name": "loss", "step": step, "value": float(step)}
+            for row in [*attempts, {"attempt": -1}]
+            for step in range(8)
+        ]
+        tables = {"runs": [{"name": run}], "attempts": attempts, "scalars": scalars}
+        parts = {
+            table: [write_part(files, run, table, pa.Table.from_pylist(rows, schema(table)))]
+            for table, rows in tables.items()
+        }
+        commit(files, Pointer(run), parts, {})
+    return Store(path)
+
+
+@pytest.mark.parametrize("runs", [["plain"], ["resumed"], ["plain", "resumed", "twice"]])
+def test_current_rows(tmp_path: Path, runs: list[str]) -> None:
+    catalogue = make(tmp_path / "store", runs).current()
+    for run in runs:
+        rows = catalogue.query("SELECT attempt, step FROM scalars WHERE run = $1 ORDER BY ALL", [run]).to_pylist()
+        expected = [
+            (attempt, step) for attempt, _, cut in ATTEMPTS[run] for step in range(8) if cut is None or step < cut
+        ]
+        assert [(row["attempt"], row["step"]) for row in rows] == expected
+    every = sum(8 * (len(ATTEMPTS[run]) + 1) for run in runs)
+    assert catalogue.query("SELECT count(*) AS n FROM scalars_all").to_pylist() == [{"n": every}]
+
+
+def test_runs_are_newest_first_however_they_were_read(tmp_path: Path) -> None:
+    assert make(tmp_path / "store", list(ATTEMPTS)).runs()["run"].to_pylist() == sorted(ATTEMPTS)
+
+
+@given(st.lists(st.floats(width=32), max_size=50), st.lists(st.integers(0, 2**62), max_size=50))
+def test_no_bit_is_lost_by_the_layout(tmp_path_factory: pytest.TempPathFactory, reals: list, steps: list) -> None:
+    rows = max(len(reals), len(steps))
+    table = pa.table({
+        "step": pa.array(steps + [None] * (rows - len(steps)), pa.int64()),
+        "l2": pa.array(reals + [None] * (rows - len(reals)), pa.float32()),
+        "values": pa.array([reals] * rows, pa.list_(pa.float32())),
+        "name": pa.array(["a"] * rows),
+    })  # fmt: skip
+    path = tmp_path_factory.mktemp("layout") / "t.parquet"
+    pq.write_table(table, path, compression="zstd", **encodings(table.schema))
+    back = pq.ParquetFile(path).read()
+    for name in table.column_names:
+        for one, two in zip(table[name].chunks, back[name].chunks, strict=True):
+            assert [b and b.to_pybytes() for b in one.buffers()][-1:] == [
+                b and b.to_pybytes() for b in two.buffers()
+            ][-1:]
+    assert back.schema == table.schema

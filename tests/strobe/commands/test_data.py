@@ -1,0 +1,171 @@
+"""The commands over the store, as a person or a program calls them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from etl.errors import StrobeError
+from etl.run.journal import Journal
+from strobe.cli import app
+from tests.support.make_run import make_run
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("STROBE_STORE", raising=False)
+    monkeypatch.setattr("strobe.settings.example_path", lambda: None)
+
+
+def call(*arguments: str, code: int = 0, answer: str | None = None) -> str:
+    result = CliRunner().invoke(app, arguments, input=answer)
+    if isinstance(result.exception, StrobeError):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result.stdout
+
+
+def rows(*arguments: str) -> Any:
+    return json.loads(call(*arguments), parse_constant=lambda text: pytest.fail(f"{text} is not JSON"))
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Path:
+    make_run(tmp_path / "runs" / "alpha", attempts=2, steps=(0, 100, 200, 300))
+    make_run(tmp_path / "runs" / "beta", seed=1)
+    call("ingest", "runs")
+    return tmp_path / "store"
+
+
+def test_ingest_says_what_is_new_and_then_that_nothing_is(tmp_path: Path) -> None:
+    make_run(tmp_path / "runs" / "alpha")
+    assert "alpha: 3 snapshots" in call("ingest", "runs")
+    assert "alpha: nothing new" in call("ingest", "runs/alpha")
+    (report,) = rows("ingest", "runs", "--json")
+    assert (report["run"], report["changed"], report["status"]) == ("alpha", False, "finished")
+
+
+def test_ingest_names_a_damaged_snapshot_and_exits_with_1(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "runs" / "alpha")
+    (run / "step_000100.bin").write_bytes(b"x" * 100)
+    result = CliRunner().invoke(app, ["ingest", "runs"])
+    assert result.exit_code == 1
+    assert "left out step_000100.bin" in result.stderr
+    assert len(rows("show", "alpha", "--json")["snapshot_steps"]) == 3
+
+
+def test_runs(filled: Path) -> None:
+    listed = rows("runs", "--json")
+    assert [row["run"] for row in listed] == ["beta", "alpha"]
+    assert listed[1]["steps"] == 300
+    assert "alpha" in call("runs")
+
+
+def test_an_empty_store_says_how_to_begin() -> None:
+    assert "strobe ingest" in call("runs")
+    assert rows("runs", "--json") == []
+
+
+def test_show_by_id_name_and_folder(filled: Path, tmp_path: Path) -> None:
+    by_id = rows("show", "alpha", "--json")
+    assert by_id["run"]["n_layer"] == 2
+    assert len(by_id["attempts"]) == 2
+    assert {metric["name"] for metric in by_id["metrics"]} >= {"train_loss", "val_loss"}
+    assert rows("show", str(tmp_path / "runs" / "alpha"), "--json") == by_id
+    call("rename", "alpha", "The first")
+    assert rows("show", "The first", "--json")["run"]["run"] == "alpha"
+    assert "n_params" in call("show", "alpha")
+
+
+def test_unknown_runs_are_answered_with_the_nearest(filled: Path) -> None:
+    for command in (["show", "alpah"], ["rm", "alpah", "--yes"], ["rename", "alpah", "x"], ["verify", "alpah"]):
+        with pytest.raises(StrobeError, match="did you mean 'alpha'"):
+            call(*command)
+
+
+def test_rm_asks_and_keeps_the_recording(filled: Path, tmp_path: Path) -> None:
+    assert "alpha" in str(rows("runs", "--json"))
+    call("rm", "alpha", code=1, answer="n\n")
+    assert len(rows("runs", "--json")) == 2
+    assert "stay in" in call("rm", "alpha", "--yes")
+    assert [row["run"] for row in rows("runs", "--json")] == ["beta"]
+    assert (tmp_path / "runs" / "alpha" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 201, "a\nb", "\x1b[31mred"])
+def test_names_that_are_refused(filled: Path, name: str) -> None:
+    with pytest.raises(StrobeError, match="printable"):
+        call("rename", "alpha", name)
+
+
+def test_nonfinite_values_are_strings_in_json(filled: Path, tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "runs" / "beta" / "metrics.jsonl")
+    journal.append({"step": 999, "time": 1.0, "odd": float("nan")})
+    journal.close()
+    call("ingest", "runs")
+    (odd,) = [metric for metric in rows("show", "beta", "--json")["metrics"] if metric["name"] == "odd"]
+    assert (odd["last_value"], odd["min"], odd["nonfinite"]) == ("NaN", None, 1)
+
+
+def test_doctor_finds_a_damaged_part(filled: Path) -> None:
+    levels = {finding["level"] for finding in rows("doctor", "--json")}
+    assert "bad" not in levels
+    part = next(filled.rglob("tables/scalars/run=alpha/*.parquet"))
+    data = bytearray(part.read_bytes())
+    data[len(data) // 2] ^= 1
+    part.write_bytes(data)
+    found = CliRunner().invoke(app, ["doctor", "--json"])
+    assert found.exit_code == 1
+    bad = [finding for finding in json.loads(found.stdout) if finding["level"] == "bad"]
+    assert [part.name in finding["what"] for finding in bad] == [True]
+
+
+def test_compact(filled: Path) -> None:
+    assert "alpha: compact already" in call("compact")
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"format": "other"}', '{"format": "strobe-store", "version": 2}'])
+def test_what_is_no_store(tmp_path: Path, content: str) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "store.json").write_text(content)
+    with pytest.raises(StrobeError, match=r"store\.json: "):
+        call("runs")
+
+
+def _strobe(*arguments: str) -> Sequence[str]:
+    return [sys.executable, "-m", "strobe", *arguments]
+
+
+def test_watching_a_live_run_until_it_ends(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "runs" / "alpha", end=None)
+    watcher = subprocess.Popen(_strobe("ingest", "runs", "--watch", "--every", "0.1"), stdout=subprocess.PIPE)
+    try:
+        journal = Journal(run / "metrics.jsonl")
+        for step in range(1000, 1020):
+            journal.append({"step": step, "time": time.time(), "attempt": 0, "live": step / 2})
+            time.sleep(0.01)
+        ends = Journal(run / "attempts.jsonl")
+        ends.append({"attempt": 0, "end": "finished", "step": 1019, "time": time.time()})
+        watcher.communicate(timeout=60)
+    finally:
+        watcher.kill()
+    assert watcher.returncode == 0
+    (live,) = [metric for metric in rows("show", "alpha", "--json")["metrics"] if metric["name"] == "live"]
+    assert (live["n"], live["last_value"]) == (20, 509.5)
+
+
+def test_errors_are_one_line_without_a_traceback(tmp_path: Path) -> None:
+    for arguments in (["show", "nothing"], ["ingest", "nowhere"], ["verify", "nowhere"]):
+        done = subprocess.run(_strobe(*arguments), capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert done.stderr.startswith("strobe: ")
+        assert done.stderr.count("\n") == 1

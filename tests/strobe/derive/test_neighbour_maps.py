@@ -1,0 +1,132 @@
+"""t-SNE and UMAP in a process of their own: right, kept by content, and gone without a trace when it is cancelled."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from strobe.derive.neighbour_maps import movie
+from strobe.ui.embeddings.neighbour_jobs import folder
+from tests.support.places import ROOT
+
+ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+PAGE = str(ROOT / "pages" / "embeddings.py")
+
+
+def clusters() -> np.ndarray:
+    """(2, 20, 8): two groups of ten far apart, in two frames."""
+    random = np.random.default_rng(0)
+    centres = np.repeat([[0.0] * 8, [50.0] * 8], 10, axis=0)
+    return (centres + random.normal(size=(2, 20, 8))).astype(np.float32)
+
+
+def test_a_child_leaves_the_map_and_nothing_else(tmp_path: Path) -> None:
+    np.save(tmp_path / "frames.npy", clusters())
+    command = [sys.executable, "-m", "strobe.derive.neighbour_maps", "frames.npy", "tsne", "out.npy"]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, env=ENVIRONMENT) as child:
+        assert child.wait(60) == 0
+    made = np.load(tmp_path / "out.npy")
+    assert made.shape == (2, 20, 2)
+    for frame in made:
+        apart = np.linalg.norm(frame[:10].mean(0) - frame[10:].mean(0))
+        assert apart > 2 * max(frame[:10].std(), frame[10:].std())
+    assert [path.name for path in tmp_path.iterdir()] == ["out.npy"]
+
+
+STARTER = """
+import os, sys, threading
+from pathlib import Path
+import numpy as np
+from strobe.ui import neighbour_jobs
+given = np.random.default_rng(0).normal(size=(400, 60, 8))
+jobs = neighbour_jobs._Jobs()
+neighbour_jobs._jobs = lambda: jobs
+starting = threading.Thread(target=neighbour_jobs._start, args=(given, "tsne", Path(sys.argv[1])))
+starting.start()
+starting.join()
+print(next(iter(jobs.running.values())).pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_killed_server_leaves_no_map_at_work(tmp_path: Path) -> None:
+    out = tmp_path / "out.npy"
+    server = subprocess.Popen(
+        [sys.executable, "-c", STARTER, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT
+    )
+    with server:
+        assert server.stdout is not None
+        child = int(server.stdout.readline())
+        progress = out.with_name("out.npy.progress")
+        # The thread that began it has ended, and it is at work all the same.
+        waited(lambda: progress.exists() and not progress.read_text().startswith("0"))
+        server.kill()
+    waited(lambda: not alive(child))
+
+
+def waited(condition: Callable[[], bool], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    """False for a process that is gone, or that only waits to be collected."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_an_unknown_method_is_refused() -> None:
+    with pytest.raises(ValueError, match="there are tsne, umap"):
+        movie(clusters(), "magic")
+
+
+@pytest.mark.slow
+def test_umap_holds_the_frames_together() -> None:
+    made = movie(clusters(), "umap")
+    assert made.shape == (2, 20, 2)
+    assert np.linalg.norm(made[0] - made[1], axis=1).max() < np.ptp(made)
+
+
+def test_the_page_offers_the_map_and_shows_it_once_it_is_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STROBE_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    made = []
+
+    def instead(frames, method, out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        np.save(out, frames[:, :, :2])
+        made.append(method)
+
+    monkeypatch.setattr("strobe.ui.embeddings.neighbour_jobs._start", instead)
+    at = AppTest.from_file(PAGE, default_timeout=60)
+    at.query_params["axes"] = "tsne"
+    at.run()
+    assert not at.exception
+    assert "t-SNE of 28 snapshots of 98 rows" in "".join(element.proto.body for element in at.get("html"))
+    at.button(key="compute_tsne").click().run()
+    assert not at.exception
+    assert made == ["tsne"]
+    assert not [button for button in at.button if button.key == "compute_tsne"]
+    assert "each step aligned with the one before" in "".join(element.proto.body for element in at.get("html"))
+
+
+def test_in_read_only_mode_the_store_is_not_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    monkeypatch.setenv("STROBE_STORE", str(tmp_path / "store"))
+    monkeypatch.delenv("STROBE_READ_ONLY", raising=False)
+    assert tmp_path / "store" not in folder().parents
+    monkeypatch.setenv("STROBE_READ_ONLY", "0")
+    assert folder() == tmp_path / "store" / "cache" / "maps"

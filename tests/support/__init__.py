@@ -1,0 +1,1 @@
+"""What tests share: runs and stores made on disk, pages opened without a browser."""

@@ -12,7 +12,7 @@ from strobe.ui.curves.panel import Curve
 from strobe.ui.curves.view import View
 from strobe.ui.panel import panel as panels
 from strobe.ui.shell import address, components
-from strobe.ui.shell.page import Frame
+from strobe.ui.shell.page import Page
 from strobe.ui.shell.words import visible
 
 MOST_METRICS: Final = 8
@@ -25,7 +25,7 @@ _WORDS: Final = {
 }
 
 
-def draw(page: Frame, view: View) -> None:
+def draw(page: Page, view: View) -> None:
     """The list at the left, a chart for each ticked metric at the right."""
     table = page.reader.ask(queries.catalogue(view.runs(page))).table
     counts = dict(zip(table["name"].to_pylist(), table["n"].to_pylist(), strict=True))
@@ -48,7 +48,7 @@ def draw(page: Frame, view: View) -> None:
         _charts(page, view, chosen)
 
 
-def _charts(page: Frame, view: View, chosen: list[str]) -> None:
+def _charts(page: Page, view: View, chosen: list[str]) -> None:
     if not chosen:
         panels.title("More metrics")
         panels.caption("Tick a metric to draw it here. The filter takes regular expressions: ^eval/.*loss$")

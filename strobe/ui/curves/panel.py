@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -17,10 +17,11 @@ from strobe.charts.theme import SERIES, TEST, TRAIN
 from strobe.ui.curves import queries
 from strobe.ui.curves.view import BASELINE, View, place_steps
 from strobe.ui.panel import panel
+from strobe.ui.panel.kinds import CurvesPanel, line_of, placed_marks
 from strobe.ui.runs.milestones import milestones
-from strobe.ui.shell.page import Frame
-from strobe.ui.shell.reader import Answer
+from strobe.ui.shell.page import Page
 from strobe.ui.shell.words import count, visible
+from strobe.views.run_view import Answer
 
 ONSET = SERIES[2]
 MOST_RAW: Final = 200_000
@@ -77,7 +78,7 @@ class Drawn:
         )
 
 
-def _looks(page: Frame, curve: Curve, view: View, several: bool) -> Series:
+def _looks(page: Page, curve: Curve, view: View, several: bool) -> Series:
     if not several:
         return Series(curve.split or curve.metric, TRAIN if curve.split == "train" else TEST, run=curve.run)
     words = [page.title_of(curve.run), view.labels.get(curve.run, ""), curve.split]
@@ -87,7 +88,7 @@ def _looks(page: Frame, curve: Curve, view: View, several: bool) -> Series:
     return Series(" · ".join(word for word in words if word), colour, dash=curve.split == "train", run=curve.run)
 
 
-def fetch(page: Frame, wanted: Sequence[Curve], view: View, *, log: bool, window: Window) -> Drawn:
+def fetch(page: Page, wanted: Sequence[Curve], view: View, *, log: bool, window: Window) -> Drawn:
     """The points of the curves that exist; what cannot be drawn is remarked on."""
     drawn = Drawn()
     several = len({curve.run for curve in wanted}) > 1
@@ -108,7 +109,7 @@ def fetch(page: Frame, wanted: Sequence[Curve], view: View, *, log: bool, window
 
 
 def _lines(
-    page: Frame, curve: Curve, series: Series, view: View, drawn: Drawn, how: dict[str, Any]
+    page: Page, curve: Curve, series: Series, view: View, drawn: Drawn, how: dict[str, Any]
 ) -> list[Line]:  # fmt: skip
     """The raw line, and where it is smoothed the smoothed one on top of it."""
     answer = page.reader.ask(queries.curve(curve.run, curve.metric, view.axis, **how))
@@ -129,10 +130,10 @@ def _lines(
     return [replace(raw, series=faint), _smoothed(page, curve, series, view, how)]
 
 
-def _smoothed(page: Frame, curve: Curve, series: Series, view: View, how: dict[str, Any]) -> Line:
+def _smoothed(page: Page, curve: Curve, series: Series, view: View, how: dict[str, Any]) -> Line:
     """Smoothed over all its points first, then cut to the window and thinned."""
     whole = page.reader.ask(queries.points(curve.run, curve.metric, view.axis, origin=how["origin"]))
-    step, x, y = _smooth(page.reader.key, page.reader.version, whole, view)
+    step, x, y = _smooth(*page.reader.key, whole, view)
     keep = y > 0 if how["log"] else np.ones(len(y), bool)
     if how["window"] is not None:
         keep = keep & (x >= how["window"][0]) & (x <= how["window"][1])
@@ -165,7 +166,7 @@ def _remarks(label: str, row: dict[str, Any], log: bool, drawn: int) -> list[str
     return remarks
 
 
-def marks(page: Frame, wanted: Sequence[Curve], drawn: Drawn, view: View, metric: str) -> list[Mark]:
+def marks(page: Page, wanted: Sequence[Curve], drawn: Drawn, view: View, metric: str) -> list[Mark]:
     """On test curves: the onset of each run, and the peak of its test loss where that is what is drawn."""
     several = len({curve.run for curve in wanted}) > 1
     made: list[Mark] = []
@@ -188,13 +189,13 @@ def marks(page: Frame, wanted: Sequence[Curve], drawn: Drawn, view: View, metric
     return [mark for mark in made if math.isfinite(mark.x)]
 
 
-def _x_of(page: Frame, run: str, view: View, step: int) -> float:
+def _x_of(page: Page, run: str, view: View, step: int) -> float:
     origin = view.origin(page, run)
     return math.nan if origin is None else float(place_steps(page, run, view.axis, [step])[0]) - origin
 
 
 def draw(
-    page: Frame, key: str, wanted: Sequence[Curve], *, view: View | None = None, y_title: str, log: bool,
+    page: Page, key: str, wanted: Sequence[Curve], *, view: View | None = None, y_title: str, log: bool,
     share: bool = False, height: int = 300, about: str = "",
 ) -> None:  # fmt: skip
     """Fetches, draws, and says below what is drawn and what is not. `key` names the panel; `share` fixes 0 to 1."""
@@ -237,12 +238,12 @@ def _caption(drawn: Drawn, view: View, about: str) -> str:
     return " ".join(parts).strip()
 
 
-def _subject(page: Frame, key: str, view: View) -> str:
+def _subject(page: Page, key: str, view: View) -> str:
     """What a zoom is of: on another axis, or with other runs, the same numbers are another place."""
     return f"{key} {view.axis} {view.align} {view.align_step} {' '.join(sorted(view.runs(page)))}"
 
 
-def _zoom(page: Frame, key: str, view: View) -> Window:
+def _zoom(page: Page, key: str, view: View) -> Window:
     """From where to where the visitor dragged in this panel, in units of x; None where it shows everything."""
     held = panel.held(key, "window")
     if not isinstance(held, list) or len(held) != 3 or held[2] != _subject(page, key, view):
@@ -258,34 +259,19 @@ def _wider(zoom: tuple[float, float] | None) -> tuple[float, float] | None:
     return zoom[0] - margin, zoom[1] + margin
 
 
-def _header(page: Frame, key: str, drawn: Drawn, moments: list[Mark], view: View, **look: Any) -> dict[str, Any]:
+def _header(page: Page, key: str, drawn: Drawn, moments: list[Mark], view: View, **look: Any) -> CurvesPanel:
     origin = view.origin(page, page.run)
     xs = place_steps(page, page.run, view.axis, page.steps) - (math.nan if origin is None else origin)
     placed = bool(np.isfinite(xs).all())
     points = f"{drawn.shown:,} points. The data button has the numbers."
     y_title = look.pop("y_title")
     names = ", ".join(series.label for series in drawn.series if not series.of)
-    clock = "clock" if view.align == "none" else "s"
-    return {
-        "kind": "curves", "subject": _subject(page, key, view), "run": page.run,
-        "follows": False, "alt": f"{y_title} against {view.x_title()}: {names}; {points}",
-        "steps": page.steps if placed else [], "cursor_x": xs.tolist() if placed else [],
-        "series": [
-            {"label": s.label, "colour": s.colour, "dash": s.dash, "of": s.of, "run": s.run} for s in drawn.series
-        ],
-        "marks": _placed(moments),
-        "unit": {"time": "s", "clock": clock}.get(view.axis, ""), "x_name": view.axis, **look,
-    }  # fmt: skip
-
-
-def _placed(moments: Sequence[Mark]) -> list[dict[str, Any]]:
-    """Marks for the browser; the words of each rule get a line of their own above the plot."""
-    placed: list[dict[str, Any]] = []
-    row = 0
-    for m in moments:
-        placed.append({"x": m.x, "label": m.label, "colour": m.colour, "of": m.of, "row": row})
-        if m.y is None:
-            row += 1
-        else:
-            placed[-1]["y"] = m.y
-    return placed
+    unit: Literal["", "s", "clock"] = ""
+    if view.axis in ("time", "clock"):
+        unit = "clock" if view.axis == "clock" and view.align == "none" else "s"
+    return CurvesPanel(
+        subject=_subject(page, key, view), run=page.run, alt=f"{y_title} against {view.x_title()}: {names}; {points}",
+        steps=page.steps if placed else [], cursor_x=xs.tolist() if placed else [],
+        series=[line_of(series) for series in drawn.series], marks=placed_marks(moments), unit=unit,
+        x_name=view.axis, **look,
+    )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from strobe.ui.shell.reader import literal
+from strobe.views.run_view import literal
 
 POINTS: Final = 2000
 """Points of a curve that a screen can show."""

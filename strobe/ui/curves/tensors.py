@@ -14,10 +14,11 @@ from strobe.charts.curves import Series, curves, tensor_heatmap
 from strobe.charts.theme import SERIES
 from strobe.ui.curves import queries
 from strobe.ui.panel import panel
+from strobe.ui.panel.kinds import CurvesPanel, GridPanel, Line
 from strobe.ui.shell import address
-from strobe.ui.shell.page import Frame
-from strobe.ui.shell.reader import Answer
+from strobe.ui.shell.page import Page
 from strobe.ui.shell.words import ends
+from strobe.views.run_view import Answer
 
 _ORDER: Final = (
     "wte", "wpe", "ln1w", "ln1b", "qkvw", "qkvb", "attprojw", "attprojb", "ln2w", "ln2b", "fcw", "fcb", "fcprojw",
@@ -49,9 +50,9 @@ class Matrix:
         )
 
 
-def read_matrix(page: Frame, quantity: str) -> Matrix:
+def read_matrix(page: Page, quantity: str) -> Matrix:
     """The chosen statistic of every tensor of the first selected run; at most 600 columns, evenly by index."""
-    return _matrix(page.reader.key, page.reader.version, page.reader.ask(queries.matrix(page.run, quantity)))
+    return _matrix(*page.reader.key, page.reader.ask(queries.matrix(page.run, quantity)))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False, hash_funcs={Answer: lambda answer: answer.sql})
@@ -97,7 +98,7 @@ def shades(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], float, f
     return np.where(good, 1 + np.round(place * 254), 0).astype(np.uint8), low, high
 
 
-def draw(page: Frame) -> None:
+def draw(page: Page) -> None:
     """The heatmap of the chosen statistic, and under it the lines of the picked rows."""
     present = {row["section"] for row in page.reader.rows(queries.sections(page.run))}
     names = [name for name, quantity in queries.QUANTITIES.items() if quantity.section in present]
@@ -124,7 +125,7 @@ def draw(page: Frame) -> None:
     _lines(page, chosen, matrix, picked)
 
 
-def _title(page: Frame) -> str:
+def _title(page: Page) -> str:
     who = f" of {page.title_of(page.run)}" if len(page.runs) > 1 else ""
     return f"Every tensor{who}, step by step"
 
@@ -148,18 +149,17 @@ def _first_rows(matrix: Matrix) -> list[str]:
     return (wanted or matrix.rows)[:3]
 
 
-def _heatmap(page: Frame, name: str, matrix: Matrix, picked: list[str]) -> None:
+def _heatmap(page: Page, name: str, matrix: Matrix, picked: list[str]) -> None:
     quantity = queries.QUANTITIES[name]
     colours, low, high = shades(matrix.values)
     least, most = ends(low, high)
-    header = {
-        "kind": "grid", "subject": f"{name} {page.run}", "run": page.run, "follows": False, "steps": page.steps,
-        "alt": f"{quantity.explains}: {len(matrix.rows)} tensors by {len(matrix.steps)} snapshots",
-        "rows": matrix.rows, "columns": matrix.steps, "row_height": 20 if len(matrix.rows) <= 24 else 12,
-        "picked": [matrix.rows.index(row) for row in picked], "map": "sequential",
-        "quantity": f"{quantity.label.lower()}, {quantity.unit}",
-        "low": least if np.isfinite(low) else "no value above 0", "high": most if np.isfinite(high) else "",
-    }  # fmt: skip
+    header = GridPanel(
+        subject=f"{name} {page.run}", run=page.run, steps=page.steps,
+        alt=f"{quantity.explains}: {len(matrix.rows)} tensors by {len(matrix.steps)} snapshots",
+        rows=matrix.rows, columns=matrix.steps, row_height=20 if len(matrix.rows) <= 24 else 12,
+        picked=[matrix.rows.index(row) for row in picked], quantity=f"{quantity.label.lower()}, {quantity.unit}",
+        low=least if np.isfinite(low) else "no value above 0", high=most if np.isfinite(high) else "",
+    )  # fmt: skip
     arrays = {"values": colours, "exact": matrix.values.astype(np.float32)}
     panel.show("tensors_heatmap", header, arrays, on_picked_change=lambda: None)
     what = quantity.explains[0].upper() + quantity.explains[1:]
@@ -170,7 +170,7 @@ def _heatmap(page: Frame, name: str, matrix: Matrix, picked: list[str]) -> None:
     )  # fmt: skip
 
 
-def _lines(page: Frame, name: str, matrix: Matrix, picked: list[str]) -> None:
+def _lines(page: Page, name: str, matrix: Matrix, picked: list[str]) -> None:
     if not picked:
         panel.caption("Click a row of the heatmap to draw it as a line.")
         return
@@ -181,13 +181,11 @@ def _lines(page: Frame, name: str, matrix: Matrix, picked: list[str]) -> None:
         values = matrix.values[matrix.rows.index(row)]
         good = np.isfinite(values) & (values > 0)
         arrays[f"x{k}"], arrays[f"y{k}"] = np.asarray(matrix.steps, np.float64)[good], values[good]
-    header = {
-        "kind": "curves", "subject": f"{name} {page.run} {' '.join(picked)}", "run": page.run, "follows": False,
-        "alt": f"{quantity.explains} of {', '.join(picked)}", "steps": page.steps,
-        "cursor_x": [float(step) for step in page.steps],
-        "series": [{"label": s.label, "colour": s.colour, "dash": s.dash} for s in series],
-        "marks": [], "unit": "", "x_name": "step", "log": True, "share": False, "height": 220,
-    }  # fmt: skip
+    header = CurvesPanel(
+        subject=f"{name} {page.run} {' '.join(picked)}", run=page.run, steps=page.steps,
+        alt=f"{quantity.explains} of {', '.join(picked)}", cursor_x=[float(step) for step in page.steps],
+        series=[Line(s.label, s.colour, s.dash) for s in series], log=True, height=220,
+    )  # fmt: skip
     panel.show("tensors_lines", header, arrays, on_window_change=lambda: None)
     y_title = f"{quantity.label}, {quantity.unit}"
 

@@ -15,8 +15,8 @@ from strobe.charts.theme import run_colours
 from strobe.ui.curves import queries
 from strobe.ui.panel import panel
 from strobe.ui.runs.milestones import milestones
-from strobe.ui.shell import address
-from strobe.ui.shell.page import Frame
+from strobe.ui.shell import address, cursor
+from strobe.ui.shell.page import Page
 from strobe.ui.shell.words import visible
 
 X_AXES: Final = {
@@ -49,7 +49,7 @@ class View:
     """Run -> its value of the setting that colours it, in words."""
     colours: Mapping[str, str] = field(default_factory=dict)
 
-    def runs(self, page: Frame) -> list[str]:
+    def runs(self, page: Page) -> list[str]:
         """The runs that are drawn: the selected ones, and the baseline behind them."""
         others = [run for run in page.runs if run != self.baseline]
         return [*others, self.baseline] if self.baseline else others
@@ -75,7 +75,7 @@ class View:
             return exponential(values, float(strength))
         return running_mean(values, int(strength)) if kind == "mean" else values
 
-    def origin(self, page: Frame, run: str) -> float | None:
+    def origin(self, page: Page, run: str) -> float | None:
         """Where x is 0 for this run, in units of the axis; None where it has no such place."""
         if self.align == NONE:
             return 0.0
@@ -89,7 +89,7 @@ class View:
         return at if np.isfinite(at) else None
 
 
-def place_steps(page: Frame, run: str, axis: str, steps: Sequence[int]) -> Floats:
+def place_steps(page: Page, run: str, axis: str, steps: Sequence[int]) -> Floats:
     """Where steps stand on the x axis (float64): themselves, or what the logged rows say, linear between them."""
     wanted = np.asarray(steps, dtype=np.float64)
     if axis == "step" or not len(wanted):
@@ -101,7 +101,7 @@ def place_steps(page: Frame, run: str, axis: str, steps: Sequence[int]) -> Float
     return np.asarray(np.interp(wanted, table["step"].to_numpy(), table["x"].to_numpy()))
 
 
-def available_axes(page: Frame) -> list[str]:
+def available_axes(page: Page) -> list[str]:
     """Which x axes the first run can be drawn on: step always, the others where they were logged."""
     rows = page.reader.rows(queries.axes(page.run))
     logged = rows[0] if rows else {}
@@ -128,7 +128,7 @@ def settings(config: str | None) -> dict[str, str]:
     return flat
 
 
-def groupings(page: Frame, runs: Sequence[str]) -> dict[str, dict[str, str]]:
+def groupings(page: Page, runs: Sequence[str]) -> dict[str, dict[str, str]]:
     """Setting -> run -> value, for the settings in which the runs differ."""
     each = {run: settings(page.rows[run].get("config")) for run in runs}
     names = sorted({name for values in each.values() for name in values})
@@ -136,7 +136,7 @@ def groupings(page: Frame, runs: Sequence[str]) -> dict[str, dict[str, str]]:
     return {name: values for name, values in table.items() if len(set(values.values())) > 1}
 
 
-def controls(page: Frame) -> View:
+def controls(page: Page) -> View:
     """One row: the run's moments in words, the x axis, and a popover with the rest."""
     axes = available_axes(page)
     address.offer("x", axes, "step")
@@ -153,7 +153,7 @@ def controls(page: Frame) -> View:
     return View(axis=axis, **chosen)
 
 
-def _popover(page: Frame) -> dict[str, Any]:
+def _popover(page: Page) -> dict[str, Any]:
     smoothing = _select("Smoothing", "smooth", SMOOTHINGS, _smoothing_words)
     chosen: dict[str, Any] = {"smoothing": smoothing, "every_point": _every_point()}
     others = [run for run in page.rows if page.rows[run].get("name")]
@@ -171,7 +171,7 @@ def _popover(page: Frame) -> dict[str, Any]:
     align = _select("Align runs at", "align", (NONE, "onset", "step"), _align_words)
     chosen["align"] = align
     if align == "step":
-        chosen["align_step"] = _align_step(page)
+        chosen["align_step"] = _align_step()
     return chosen
 
 
@@ -193,11 +193,11 @@ def _select(label: str, name: str, options: Sequence[str], words: Any) -> str:
     return address.remember(name, st.session_state[name], options[0])
 
 
-def _align_step(page: Frame) -> int:
+def _align_step() -> int:
     asked = address.arrived("align_step")
     if asked is not None and asked[0].isdigit() and len(asked[0]) < 16:
         st.session_state["align_step"] = int(asked[0])
-    st.session_state.setdefault("align_step", page.step or 0)
+    st.session_state.setdefault("align_step", cursor.step())
     st.number_input("Step", min_value=0, step=1, key="align_step", persist_state="session")
     address.write("align_step", str(st.session_state["align_step"]))
     return int(st.session_state["align_step"])
@@ -208,7 +208,7 @@ def _smoothing_words(name: str) -> str:
     return words[0].upper() + words[1:] if words else "None"
 
 
-def _run_words(page: Frame, run: str) -> str:
+def _run_words(page: Page, run: str) -> str:
     return "none" if run == NONE else visible(page.title_of(run))
 
 

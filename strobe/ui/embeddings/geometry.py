@@ -18,9 +18,9 @@ from strobe.ui.panel import derived, panel
 from strobe.ui.panel.frames import evenly, snapshots_of
 from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell import address
-from strobe.ui.shell.page import Frame
-from strobe.ui.shell.reader import Answer
+from strobe.ui.shell.page import Page
 from strobe.ui.shell.words import number
+from strobe.views.run_view import Answer
 
 MOST_STEPS: Final = 40
 """Snapshots that are run through the model; of more, evenly spaced ones."""
@@ -35,7 +35,7 @@ _CIRCLE: Final = {
 Row = dict[str, Any]
 
 
-def draw(page: Frame, p: int | None) -> None:
+def draw(page: Page, p: int | None) -> None:
     """The panel of a run that adds modulo p: off until it is asked for, since every step is a forward pass."""
     files = snapshots_of(page, page.run) if page.steps and p else None
     if files is None or p is None:
@@ -85,8 +85,8 @@ def _kept(key: str, version: str, run: str) -> dict[int, list[Row]]:
     return {}
 
 
-def _rows(page: Frame, subject: Subject, steps: list[int], site: int) -> list[Row]:
-    kept = _kept(page.reader.key, page.reader.version, page.run)
+def _rows(page: Page, subject: Subject, steps: list[int], site: int) -> list[Row]:
+    kept = _kept(*page.reader.key, page.run)
     missing, p = [step for step in steps if step not in kept], subject.modular.modulus
     place = st.empty()
     for done, step in enumerate(missing):
@@ -104,7 +104,7 @@ def _rows(page: Frame, subject: Subject, steps: list[int], site: int) -> list[Ro
     ]
 
 
-def _lines(page: Frame, rows: list[Row], where: str) -> None:
+def _lines(page: Page, rows: list[Row], where: str) -> None:
     schema = pa.schema([("step", pa.int64()), ("series", pa.string()), ("value", pa.float64())])
     sql = f"-- computed from the snapshots: the residual stream at “=”{where}, for all inputs"
     answer, marks = Answer(sql, pa.Table.from_pylist(rows, schema), 0.0), step_marks(page)

@@ -15,13 +15,15 @@ from strobe.analysis.fourier import SPECIALISED
 from strobe.charts.tiles import Tiles
 from strobe.derive.subject import Subject
 from strobe.ui.panel import downloads, panel
-from strobe.ui.panel.frames import evenly, modulus, presence, snapshots_of
-from strobe.ui.panel.settled import at_once, settled
+from strobe.ui.panel.frames import evenly, modulus, snapshots_of
+from strobe.ui.panel.kinds import TilesPanel, presence
+from strobe.ui.panel.settled import at_once
 from strobe.ui.shell import address
 from strobe.ui.shell.components import MOST_BYTES
-from strobe.ui.shell.page import Frame
-from strobe.ui.shell.reader import literal
+from strobe.ui.shell.cursor import settled
+from strobe.ui.shell.page import Page
 from strobe.ui.shell.words import number
+from strobe.views.run_view import literal
 
 TILES: Final = 12
 """Neurons whose activation grids are drawn together."""
@@ -35,13 +37,13 @@ Array = np.ndarray[Any, Any]
 Row = dict[str, Any]
 
 
-def _last(page: Frame) -> str:
+def _last(page: Page) -> str:
     """Rows of the last analysed snapshot that has a share."""
     return f"""FROM neurons WHERE run = {literal(page.run)} AND share IS NOT NULL
   AND step = (SELECT max(step) FROM neurons WHERE run = {literal(page.run)})"""
 
 
-def draw(page: Frame, left: Any, right: Any) -> None:
+def draw(page: Page, left: Any, right: Any) -> None:
     """The clearest neurons of every frequency in the container `left`, a picked one in `right`; the settled step is
     shown before the others are computed."""
     with left:
@@ -58,8 +60,8 @@ def draw(page: Frame, left: Any, right: Any) -> None:
     with right:
         picked = _pick(every)
     even = evenly(page.steps, max(2, min(MOST_FRAMES, MOST_BYTES // (len(clearest) * inputs))))
-    steps, here = sorted({*even, settled(page)}), settled(page)
-    together, alone = (_kept(page.reader.key, page.reader.version, page.run, which) for which in ("", _id(picked)))
+    steps, here = sorted({*even, settled(page.view)}), settled(page.view)
+    together, alone = (_kept(*page.reader.key, page.run, which) for which in ("", _id(picked)))
     places = left.empty(), right.empty()
 
     def show(whole: bool) -> None:
@@ -77,7 +79,7 @@ def draw(page: Frame, left: Any, right: Any) -> None:
     at_once([step for step in steps if step not in together or step not in alone], show)()
 
 
-def _named(page: Frame) -> list[Row]:
+def _named(page: Page) -> list[Row]:
     return page.reader.rows(
         f"SELECT layer, neuron, frequency, share {_last(page)} ORDER BY share DESC, layer, neuron LIMIT {MOST_NAMED}"
     )
@@ -101,7 +103,7 @@ def _pick(every: list[Row]) -> Row:
     return named[address.remember("neuron", st.session_state["neuron"], first)]
 
 
-def _inputs(page: Frame) -> tuple[int, str]:
+def _inputs(page: Page) -> tuple[int, str]:
     """p * p, and why the model is not run on them; empty where it can be."""
     p = modulus(page) if page.steps else None
     if p is None or snapshots_of(page, page.run) is None:
@@ -127,13 +129,13 @@ def _kept(key: str, version: str, run: str, which: str) -> dict[int, _Grids | No
     return {}
 
 
-def _activations(page: Frame, step: int) -> Array | None:
+def _activations(page: Page, step: int) -> Array | None:
     """float16 (layers, p * p, neurons) of one snapshot; None where it cannot be run."""
-    return _run(page.reader.key, page.reader.version, page.run, step, page)
+    return _run(*page.reader.key, page.run, step, page)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _run(key: str, version: str, run: str, step: int, _page: Frame) -> Array | None:
+def _run(key: str, version: str, run: str, step: int, _page: Page) -> Array | None:
     del key, version
     files = snapshots_of(_page, run)
     if files is None:
@@ -163,7 +165,7 @@ def _name(row: Row, layers: bool) -> str:
     return (f"layer {row['layer']} " if layers else "") + f"neuron {row['neuron']}, k = {row['frequency']}"
 
 
-def _tiles(page: Frame, steps: list[int], kept: dict[int, Any], chosen: list[Row], whole: bool) -> None:
+def _tiles(page: Page, steps: list[int], kept: dict[int, Any], chosen: list[Row], whole: bool) -> None:
     if not steps:
         panel.caption("No snapshot of this run can be run through the model.")
         return
@@ -176,7 +178,7 @@ def _tiles(page: Frame, steps: list[int], kept: dict[int, Any], chosen: list[Row
     _files(page, "fourier_neurons", text, steps, kept, chosen, labels, whole)
 
 
-def _one(page: Frame, steps: list[int], kept: dict[int, Any], row: Row, whole: bool) -> None:
+def _one(page: Page, steps: list[int], kept: dict[int, Any], row: Row, whole: bool) -> None:
     if not steps:
         return
     answer = page.reader.rows(f"""SELECT step, frequency, share FROM neurons
@@ -196,26 +198,25 @@ WHERE run = {literal(page.run)} AND layer = {row["layer"]} AND neuron = {row["ne
 
 
 def _show(
-    page: Frame, key: str, steps: list[int], kept: dict[int, Any], labels: list[str], whole: bool,
-    *, across: int, side: int, **more: Any,
+    page: Page, key: str, steps: list[int], kept: dict[int, Any], labels: list[str], whole: bool,
+    *, across: int, side: int, frame_labels: list[list[str]] | None = None,
 ) -> None:  # fmt: skip
     values = np.stack([kept[step].tiles for step in steps])
     p, some = values.shape[-1], len(steps) < len(page.steps)
-    header = {
-        "kind": "tiles", "subject": f"{key} {page.run} {labels[0]}", "follows": True, "run": page.run, "steps": steps,
-        "labels": labels, "rows": p, "columns": p, "across": across, "widest": side, "tallest": side,
-        "map": "sequential", "low": "least", "high": "most active", "low_value": 0, "high_value": 1,
-        "row_bin": 1, "column_bin": 1, "axes": ["a", "b"], "windowed": False,
-        "sampled": some and whole, "partial": not whole, **more,
-        **presence(page, list(kept) if whole else [], steps if whole else []),
-        "alt": f"Activation of {', '.join(labels)} over {p} by {p} inputs at the step of the cursor",
-    }  # fmt: skip
+    tried, shown = (list(kept), steps) if whole else ([], [])
+    header = TilesPanel(
+        subject=f"{key} {page.run} {labels[0]}", run=page.run, steps=steps, labels=labels, rows=p, columns=p,
+        across=across, widest=side, tallest=side, low="least", high="most active", low_value=0, high_value=1,
+        axes=("a", "b"), frame_labels=frame_labels,
+        presence=presence(page.view, tried, shown, sampled=some and whole, partial=not whole),
+        alt=f"Activation of {', '.join(labels)} over {p} by {p} inputs at the step of the cursor",
+    )  # fmt: skip
     ranges = {end: np.stack([getattr(kept[step], end) for step in steps]) for end in ("low", "high")}
     panel.show(key if whole else f"{key}_first", header, {"values": values, **ranges})
 
 
 def _files(
-    page: Frame, key: str, text: str, steps: list[int], kept: dict[int, Any], rows: list[Row], labels: list[str],
+    page: Page, key: str, text: str, steps: list[int], kept: dict[int, Any], rows: list[Row], labels: list[str],
     whole: bool,
 ) -> None:  # fmt: skip
     if not whole:

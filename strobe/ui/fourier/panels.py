@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -14,12 +14,12 @@ from strobe.charts import moment
 from strobe.charts.curves import Series, Span
 from strobe.charts.theme import SERIES
 from strobe.ui.panel import derived, downloads, panel
-from strobe.ui.panel.frames import presence
+from strobe.ui.panel.kinds import BarsPanel, presence
 from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell import address
-from strobe.ui.shell.page import Frame
-from strobe.ui.shell.reader import literal
+from strobe.ui.shell.page import Page
 from strobe.ui.shell.words import count, number
+from strobe.views.run_view import literal
 
 FALLS: Final = {"0.8": "80%", "0.5": "50%", "0.2": "20%"}
 """Shares of the peak of the test loss at which cleanup can be said to begin."""
@@ -28,13 +28,13 @@ ENDS: Final = {"0.1": "10%", "0.01": "1%", "0.001": "0.1%"}
 COLOURS: Final = {"memorization": SERIES[1], "circuit formation": SERIES[3], "cleanup": SERIES[2]}
 
 
-def _power(page: Frame, site: str) -> str:
+def _power(page: Page, site: str) -> str:
     return f"""SELECT frequency::VARCHAR AS row, step, sqrt(sum(value * value)) AS value
 FROM fourier WHERE run = {literal(page.run)} AND site = {literal(site)} AND frequency > 0
 GROUP BY frequency, step ORDER BY frequency, step"""
 
 
-def keys(page: Frame) -> list[int]:
+def keys(page: Page) -> list[int]:
     """The key frequencies: those of specialised neurons of the last analysed snapshot."""
     rows = page.reader.rows(f"""SELECT DISTINCT frequency FROM neurons
 WHERE run = {literal(page.run)} AND share >= {SPECIALISED}
@@ -43,7 +43,7 @@ ORDER BY frequency""")
     return [row["frequency"] for row in rows]
 
 
-def story(page: Frame) -> None:
+def story(page: Page) -> None:
     """The end of the run in one sentence of numbers."""
     neurons = page.reader.rows(f"""SELECT count(*) AS n, count(*) FILTER (share >= {SPECIALISED}) AS special
 FROM neurons WHERE run = {literal(page.run)}
@@ -69,7 +69,7 @@ WHERE run = {literal(page.run)} AND frequency IS NULL
     panel.say(" ".join(parts))
 
 
-def spectrum(page: Frame) -> None:
+def spectrum(page: Page) -> None:
     """The embedding's norm at each frequency and step."""
     panel.title("Embedding: frequency by step")
     answer = page.reader.ask(_power(page, "embedding"))
@@ -79,30 +79,30 @@ def spectrum(page: Frame) -> None:
                         about=about)  # fmt: skip
 
 
-def at_cursor(page: Frame) -> None:
+def at_cursor(page: Page) -> None:
     """The same as bars, for the snapshot under the cursor; key frequencies are coloured."""
     panel.title("Frequencies of the embedding at the cursor")
     answer = page.reader.ask(_power(page, "embedding"))
     steps = np.unique(answer.table["step"].to_numpy())
     values = answer.table["value"].cast("float32").to_numpy().reshape(-1, len(steps)).T
     found = keys(page)
-    header: dict[str, Any] = {
-        "kind": "bars", "subject": f"bars {page.run}", "follows": True, "run": page.run, "steps": steps.tolist(),
-        "labels": [str(k + 1) for k in range(values.shape[1])], "marked": [k - 1 for k in found], "height": 250,
-        "colour": SERIES[2], "what": "frequency", "quantity": "norm", "windowed": False, "shift": page.shift,
-        "lack": "not analysed", **presence(page),
-        "alt": f"Norm of {values.shape[1]} frequencies of the embedding at the step of the cursor",
-    }  # fmt: skip
+    labels = [str(k + 1) for k in range(values.shape[1])]
+    header = BarsPanel(
+        subject=f"bars {page.run}", run=page.run, steps=steps.tolist(), labels=labels,
+        marked=[k - 1 for k in found], height=250, colour=SERIES[2], what="frequency", quantity="norm",
+        presence=presence(page.view, lack="not analysed"),
+        alt=f"Norm of {values.shape[1]} frequencies of the embedding at the step of the cursor",
+    )  # fmt: skip
     panel.show(f"fourier_bars{page.suffix}", header, {"values": np.ascontiguousarray(values)})
     downloads.draw(
         page, f"fourier_bars{page.suffix}", "Green: the key frequencies." if found else "No key frequency.",
         steps.tolist(), answer.sql,
         lambda at: pa.table({"frequency": np.arange(1, values.shape[1] + 1), "norm": values[at].astype(float)}),
-        lambda at: moment.bars(header["labels"], values[at], x_title="frequency", y_title="norm of the embedding"),
+        lambda at: moment.bars(labels, values[at], x_title="frequency", y_title="norm of the embedding"),
     )  # fmt: skip
 
 
-def losses(page: Frame) -> None:
+def losses(page: Page) -> None:
     """Full, restricted and excluded loss over training, with the phases that they tell."""
     with panel.head("fourier_losses"):
         panel.title("Loss with and without the key frequencies")
@@ -150,7 +150,7 @@ def _rule() -> None:
     address.remember("done", st.session_state["done"], done)
 
 
-def _phases(page: Frame) -> Phases:
+def _phases(page: Page) -> Phases:
     table = page.reader.ask(f"""SELECT step,
   max(value) FILTER (measure = 'full_loss' AND split = 'train') AS train,
   max(value) FILTER (measure = 'full_loss' AND split = 'val') AS test,
@@ -162,12 +162,12 @@ FROM progress WHERE run = {literal(page.run)} GROUP BY step ORDER BY step""").ta
     return phases(*columns, fall=fall, done=done)
 
 
-def spans(page: Frame) -> list[Span]:
+def spans(page: Page) -> list[Span]:
     """The phases of the run, to be shaded on its charts over training."""
     return [Span(phase.start, phase.end, phase.name, COLOURS[phase.name]) for phase in _phases(page).found]
 
 
-def gini(page: Frame) -> None:
+def gini(page: Page) -> None:
     """How unequal the embeddings' components are."""
     panel.title("Sparsity in frequency (Gini)")
     answer = page.reader.ask(f"""SELECT measure AS series, step, value FROM progress
@@ -178,7 +178,7 @@ WHERE run = {literal(page.run)} AND measure LIKE 'gini%' ORDER BY series, step""
                          marks=step_marks(page), spans=spans(page))  # fmt: skip
 
 
-def clusters(page: Frame) -> None:
+def clusters(page: Page) -> None:
     """How many neurons belong to each key frequency, over training."""
     with panel.head("fourier_clusters"):
         panel.title("Specialised neurons by frequency")

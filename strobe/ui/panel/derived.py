@@ -15,15 +15,16 @@ from strobe.charts.curves import Mark, Series, Span, curves, tensor_heatmap
 from strobe.settings import open_store, read_only
 from strobe.ui.curves.tensors import shades
 from strobe.ui.panel import panel
-from strobe.ui.shell.page import Frame
-from strobe.ui.shell.reader import Answer, literal
+from strobe.ui.panel.kinds import CurvesPanel, GridPanel, Line, placed_marks
+from strobe.ui.shell.page import Page
 from strobe.ui.shell.words import ends, inert
+from strobe.views.run_view import Answer, literal
 
 
-def ready(page: Frame, tables: Sequence[str]) -> bool:
+def ready(page: Page, tables: Sequence[str]) -> bool:
     """Whether the run has rows in all of these derived tables; where not, says why and what to do."""
     counts = {table: _rows(page, table) for table in tables}
-    reason = _reason(page.reader.key, page.reader.version, page.run, tuple(tables), page)
+    reason = _reason(*page.reader.key, page.run, tuple(tables), page)
     there = all(counts.values())
     if reason.startswith("Nothing"):
         st.info(inert(reason))
@@ -41,17 +42,17 @@ def ready(page: Frame, tables: Sequence[str]) -> bool:
     return False
 
 
-def _button(page: Frame, tables: Sequence[str]) -> None:
+def _button(page: Page, tables: Sequence[str]) -> None:
     if not read_only() and st.button("Analyse now", icon=":material/play_arrow:", key="analyse"):
         _analyse(page, tables)
 
 
-def _rows(page: Frame, table: str) -> int:
+def _rows(page: Page, table: str) -> int:
     return int(page.reader.rows(f"SELECT count(*) AS n FROM {table} WHERE run = {literal(page.run)}")[0]["n"])
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _reason(key: str, version: str, run: str, tables: tuple[str, ...], _page: Frame) -> str:
+def _reason(key: str, version: str, run: str, tables: tuple[str, ...], _page: Page) -> str:
     """A sentence on what is missing or out of date; empty where all is well. "Nothing ..." where it can never be."""
     from strobe.derive.subject import NotApplicableError
     from strobe.derive.work import stale
@@ -71,7 +72,7 @@ def _reason(key: str, version: str, run: str, tables: tuple[str, ...], _page: Fr
     )
 
 
-def _analyse(page: Frame, tables: Sequence[str]) -> None:
+def _analyse(page: Page, tables: Sequence[str]) -> None:
     from strobe.derive.work import Work
 
     bar = st.progress(0.0, "Analysing …")
@@ -90,7 +91,7 @@ def _analyse(page: Frame, tables: Sequence[str]) -> None:
 
 
 def lines(
-    page: Frame, key: str, answer: Answer, looks: dict[str, Series], *, y_title: str, log: bool = False,
+    page: Page, key: str, answer: Answer, looks: dict[str, Series], *, y_title: str, log: bool = False,
     height: int = 220, marks: Sequence[Mark] = (), about: str = "", share: bool = False, spans: Sequence[Span] = (),
 ) -> None:  # fmt: skip
     """Lines over steps from rows (series, step, value), for the series in `looks`; what is NULL leaves a gap."""
@@ -107,14 +108,12 @@ def lines(
         own = good & (names == name)
         arrays[f"x{k}"], arrays[f"y{k}"] = steps[own], values[own]
     series = [looks[name] for name in drawn]
-    placed = [{"x": m.x, "label": m.label, "colour": m.colour, "of": m.of, "row": k} for k, m in enumerate(marks)]
-    header = {
-        "kind": "curves", "subject": f"{key} {page.run}", "run": page.run, "follows": False, "steps": page.steps,
-        "alt": f"{y_title} against step: {', '.join(s.label for s in series)}",
-        "cursor_x": [float(step) for step in page.steps], "marks": placed, "unit": "", "x_name": "step",
-        "series": [{"label": s.label, "colour": s.colour, "dash": s.dash, "of": "", "run": page.run} for s in series],
-        "log": log, "share": share, "height": height, "spans": [vars(span) for span in spans],
-    }  # fmt: skip
+    header = CurvesPanel(
+        subject=f"{key} {page.run}", run=page.run, steps=page.steps,
+        alt=f"{y_title} against step: {', '.join(s.label for s in series)}",
+        cursor_x=[float(step) for step in page.steps], marks=placed_marks(marks), spans=spans,
+        series=[Line(s.label, s.colour, s.dash, run=page.run) for s in series], log=log, share=share, height=height,
+    )  # fmt: skip
     panel.show(key, header, arrays, on_window_change=lambda: None, on_chosen_change=lambda: None)
 
     def figure() -> Any:
@@ -126,7 +125,7 @@ def lines(
 
 
 def grid(
-    page: Frame, key: str, answer: Answer, rows: Sequence[str], *,
+    page: Page, key: str, answer: Answer, rows: Sequence[str], *,
     quantity: str, row_height: int = 8, about: str = "", signed: bool = False,
 ) -> None:  # fmt: skip
     """Rows by steps as a heatmap, from rows (row, step, value); every column is a snapshot. On a log scale, or where
@@ -141,13 +140,12 @@ def grid(
     exact[at[known], column[known]] = table["value"].cast("float32").fill_null(np.nan).to_numpy()[known]
     colours, low, high = (_signed if signed else shades)(exact.astype(np.float64))
     least, most = ends(low, high)
-    header = {
-        "kind": "grid", "subject": f"{key} {page.run}", "run": page.run, "follows": False, "steps": page.steps,
-        "alt": f"{quantity}: {len(rows)} rows by {len(steps)} snapshots", "rows": list(rows),
-        "columns": steps.tolist(), "row_height": row_height, "picked": [],
-        "map": "diverging" if signed else "sequential", "quantity": quantity,
-        "low": least if np.isfinite(low) else "no value above 0", "high": most if np.isfinite(high) else "",
-    }  # fmt: skip
+    header = GridPanel(
+        subject=f"{key} {page.run}", run=page.run, steps=page.steps,
+        alt=f"{quantity}: {len(rows)} rows by {len(steps)} snapshots", rows=list(rows), columns=steps.tolist(),
+        row_height=row_height, map="diverging" if signed else "sequential", quantity=quantity,
+        low=least if np.isfinite(low) else "no value above 0", high=most if np.isfinite(high) else "",
+    )  # fmt: skip
     panel.show(key, header, {"values": colours, "exact": exact}, on_picked_change=lambda: None)
 
     def figure() -> Any:

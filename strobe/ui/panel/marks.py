@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from strobe.charts.curves import Mark
 from strobe.charts.theme import SERIES
-from strobe.ui.shell.page import Frame
+from strobe.ui.shell.page import Page
 
 
-def step_marks(page: Frame) -> list[Mark]:
+def step_marks(page: Page) -> list[Mark]:
     """Where the phases of grokking begin: the training set known, and the onset of generalisation."""
     onset = page.milestones.onset
     marks = []

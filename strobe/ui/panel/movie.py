@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from strobe.ui.panel import panel
-from strobe.ui.shell.page import Frame
+from strobe.ui.shell.page import Page
 
 if TYPE_CHECKING:
     from strobe.plot.movies import Wanted
@@ -19,7 +19,7 @@ _MIME = {"gif": "image/gif", "html": "text/html"}
 _FPS = 8
 
 
-def draw(page: Frame, wanted: Wanted, remark: str = "") -> None:
+def draw(page: Page, wanted: Wanted, remark: str = "") -> None:
     """A popover with a GIF and a self-contained page; MP4 is the command line's. `remark` says how the movie differs
     from what the page shows."""
     with st.popover("Movie", type="tertiary", icon=":material/movie:", key=f"movie_{wanted.subject}"):
@@ -36,7 +36,7 @@ def draw(page: Frame, wanted: Wanted, remark: str = "") -> None:
         st.code(f"strobe export mp4 {wanted.subject} {page.run}{tensor}", language="bash", wrap_lines=True)
 
 
-def _made(page: Frame, wanted: Wanted, kind: str) -> bytes:
+def _made(page: Page, wanted: Wanted, kind: str) -> bytes:
     from strobe.charts.movie import drawn, write_gif, write_html
     from strobe.plot.movies import Movie
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from strobe.analysis.transitions import Onset, Peak, grokking_onset, loss_peak
-from strobe.ui.shell.reader import Reader, literal
+from strobe.ui.shell.reader import Reader
 from strobe.ui.shell.words import number
+from strobe.views.run_view import literal
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from strobe.analysis.transitions import grokking_onset
 from strobe.ui.curves import queries
 from strobe.ui.panel import panel
 from strobe.ui.shell import address
-from strobe.ui.shell.page import Frame
+from strobe.ui.shell.page import Page
 from strobe.ui.shell.reader import Reader
 from strobe.ui.shell.words import age, parameters, size, visible
 
@@ -47,10 +47,10 @@ def _dot(colour: str) -> str:
     )
 
 
-def rows(page: Frame) -> list[dict[str, Any]]:
+def rows(page: Page) -> list[dict[str, Any]]:
     """What the table shows, one dictionary a run."""
     reader, now = page.reader, time.time()
-    onsets = _onsets(reader.key, reader.version, reader)
+    onsets = _onsets(*reader.key, reader)
     # From their own minimum upwards: a line at log(loss) = 0 would mean nothing to a reader.
     sparks = {row["run"]: [v - min(row["spark"]) for v in row["spark"]] for row in reader.rows(queries.SPARKS)}
     return [
@@ -96,7 +96,7 @@ def _columns() -> dict[str, Any]:
     }
 
 
-def draw(page: Frame) -> None:
+def draw(page: Page) -> None:
     """The table; a click on a row selects that run, ticking boxes in the sidebar adds more."""
     listed = [row["run"] for row in page.reader.rows(queries.RUNS)]
     shown = rows(page)

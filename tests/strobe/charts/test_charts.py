@@ -288,7 +288,7 @@ def test_words() -> None:
 
 def test_a_matrix_has_one_row_a_tensor_and_layer_in_the_order_of_the_model() -> None:
     from strobe.ui.curves.tensors import _matrix
-    from strobe.ui.shell.reader import Answer
+    from strobe.views.run_view import Answer
 
     cells = [
         ("zeta", None, 0, 1.0),

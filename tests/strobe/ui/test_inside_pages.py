@@ -181,7 +181,7 @@ def test_files_of_a_panel_are_made_for_the_step_at_which_the_cursor_rests_by_the
     given: list[Any] = []
     held = {"step": 200}
     monkeypatch.setattr("strobe.ui.panel.downloads.panel.tools", lambda *arguments: given.extend(arguments))
-    monkeypatch.setattr("strobe.ui.panel.downloads.address.held", lambda: held)
+    monkeypatch.setattr("strobe.ui.panel.downloads.cursor.resting", lambda: held)
     page: Any = SimpleNamespace(shift=0, run="a", title_of=lambda run: f"run {run}")
     values = [[1.0], [2.0], [3.0]]
     downloads.draw(page, "key", "words", [0, 100, 200], "-- sql", lambda k: pa.table({"x": values[k]}),

@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, Pri
 
 from etl.errors import StrobeError
 from etl.local_files import NotAFileError, open_regular
+from etl.run.roles import Role
 from etl.run.snapshot import ALIGNMENT, DTYPES, HEADER_BYTES, MANIFEST, aligned, fnv1a64, itemsize
 
 MAX_BYTES = 64 << 20
@@ -119,6 +120,7 @@ class Tensor(_Part):
     taken: Literal["before_update", "after_update"] | None = None
     layer: Annotated[int, Field(ge=0, le=MAX_LAYERS)] | None = None
     group: Text | None = None
+    role: Role | None = None
     scale: str | None = None
 
 

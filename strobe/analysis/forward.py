@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from etl.run.roles import LLMC_ROLES
+
 Array = npt.NDArray[Any]
 Parameters = Mapping[str, Array]
 
@@ -43,6 +45,28 @@ class Architecture:
 
 
 _VALUES = 1 << 25
+
+_OF_ROLE: Mapping[str, str] = {role: name for name, role in LLMC_ROLES.items() if role not in ("norm", "bias")}
+"""Role -> the name under which `forward` takes the one weight that has it."""
+
+
+def weight_names(roles: Mapping[str, str | None]) -> dict[str, str]:
+    """Under which name `forward` takes each params tensor: the model's name -> llm.c's, given the model's -> role.
+
+    Norms and biases have one role each and go by llm.c's names; tensors without a role, or with "other", are left
+    out. Raises ValueError for a tensor that has no place here (it would be ignored), and for two in one place.
+    """
+    names: dict[str, str] = {}
+    for name, role in roles.items():
+        if role is None or role == "other":
+            continue
+        place = _OF_ROLE.get(role, name)
+        if LLMC_ROLES.get(place) != role:
+            raise ValueError(f"its tensor {name!r}, role {role}, has no place in the forward pass of GPT-2")
+        if place in names.values():
+            raise ValueError(f"two of its tensors have the role {role}")
+        names[name] = place
+    return names
 
 
 class Pass(NamedTuple):
@@ -117,7 +141,7 @@ def _run(weights: Parameters, architecture: Architecture, tokens: Array, last_on
         seen.append(tuple(tap[..., -1, :] if last_only else tap for tap in taps))
     x = _norm(x[:, -1] if last_only else x, weights.get("lnfw"), weights.get("lnfb"), architecture)
     unembed = weights["wte" if architecture.tied_embeddings else "unembed"]
-    return Pass(x @ unembed.T, *(np.stack(each) for each in zip(*seen, strict=True)))
+    return Pass(_linear(x, unembed, weights.get("unembedb")), *(np.stack(each) for each in zip(*seen, strict=True)))
 
 
 def _embedded(weights: Parameters, tokens: Array) -> tuple[Array, Array | None]:

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from etl.run.roles import Role
 from strobe.analysis import attention, fourier, progress, spectrum
 from strobe.derive.subject import Array, NotApplicableError, Subject
 
 Row = dict[str, Any]
 Derive = Callable[[Subject, int], list[Row]]
 
-_EMBEDDINGS = (("wte", "embedding"), ("unembed", "unembedding"))
+_EMBEDDINGS: tuple[tuple[Role, str], ...] = (("token_embedding", "embedding"), ("unembedding", "unembedding"))
+"""Role -> the site that its rows name."""
 
 
 def known(value: float, note: str = "not finite") -> tuple[float | None, str | None]:
@@ -26,7 +28,7 @@ def known(value: float, note: str = "not finite") -> tuple[float | None, str | N
 
 
 def spectra(subject: Subject, step: int) -> list[Row]:
-    """Every weight matrix, layer by layer; qkvw also as its three parts, whole and head by head."""
+    """Every weight matrix, layer by layer; queries, keys and values also as three parts, whole and head by head."""
     snapshot, rows = subject.at(step), []
     for name in subject.names("params"):
         dims = snapshot.spec(f"params/{name}")["dims"]
@@ -45,7 +47,7 @@ def spectra(subject: Subject, step: int) -> list[Row]:
 def _parts(subject: Subject, name: str, matrix: Array) -> Iterator[tuple[Row, Array]]:
     yield {"part": "whole", "head": None}, matrix
     heads = subject.run.manifest.raw["model"].get("n_head")
-    if name != "qkvw" or not isinstance(heads, int) or heads < 1 or len(matrix) % (3 * heads):
+    if subject.roles[name] != "qkv" or not isinstance(heads, int) or heads < 1 or len(matrix) % (3 * heads):
         return
     for part, block in zip("qkv", np.split(matrix, 3), strict=True):
         yield {"part": part, "head": None}, block
@@ -72,23 +74,25 @@ def fourier_rows(subject: Subject, step: int) -> list[Row]:
     """Component norms of both embeddings by frequency and kind, and each head's query-key energy by frequency."""
     p, snapshot, rows = subject.modular.modulus, subject.at(step), []
     basis = fourier.basis(p)
-    for name, site in _EMBEDDINGS:
-        if name not in subject.names("params"):
+    for role, site in _EMBEDDINGS:
+        if (name := subject.parameter(role)) is None:
             continue
         norms = fourier.component_norms(np.asarray(snapshot.values(f"params/{name}"), np.float64), p)
         for frequency, kind, norm in zip(basis.frequency.tolist(), basis.kind.tolist(), norms, strict=True):
             rows.append(_frequency_row(step, site, frequency, kind, float(norm)))
-    if {"wte", "qkvw"} <= set(subject.names("params")):
-        rows += _query_key_rows(subject, step, p)
+    embedding, qkv = subject.parameter("token_embedding"), subject.parameter("qkv")
+    if embedding is not None and qkv is not None:
+        rows += _query_key_rows(subject, step, embedding, qkv)
     if not rows:
         raise NotApplicableError("the snapshots hold no embedding (params/wte or params/unembed)")
     return rows
 
 
-def _query_key_rows(subject: Subject, step: int, p: int) -> list[Row]:
-    snapshot, heads = subject.at(step), subject.architecture.n_head
-    W_E, rows = snapshot.values("params/wte"), []
-    for layer, matrix in enumerate(snapshot.values("params/qkvw")):
+def _query_key_rows(subject: Subject, step: int, embedding: str, qkv: str) -> list[Row]:
+    """The energies of every head; `embedding` and `qkv` (layer, 3C, C) name the params tensors."""
+    snapshot, heads, p = subject.at(step), subject.architecture.n_head, subject.modular.modulus
+    W_E, rows = snapshot.values(f"params/{embedding}"), []
+    for layer, matrix in enumerate(snapshot.values(f"params/{qkv}")):
         queries, keys, _ = (np.split(block, heads) for block in np.split(np.asarray(matrix), 3))
         for head, (W_Q, W_K) in enumerate(zip(queries, keys, strict=True)):
             energy = fourier.qk_energy(W_E, W_Q, W_K, p)
@@ -148,8 +152,8 @@ def progress_rows(subject: Subject, step: int) -> list[Row]:
     coefficients = progress.cosine_coefficients(logits, p)
     found += [("cosine_coefficient", None, k + 1, float(value)) for k, value in enumerate(coefficients)]
     snapshot = subject.at(step)
-    for name, site in _EMBEDDINGS:
-        if name in subject.names("params"):
+    for role, site in _EMBEDDINGS:
+        if (name := subject.parameter(role)) is not None:
             norms = fourier.component_norms(np.asarray(snapshot.values(f"params/{name}"), np.float64), p)
             found.append((f"gini_{site}", None, None, fourier.gini(norms)))
     names = ("measure", "split", "frequency")

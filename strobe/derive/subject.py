@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from etl.errors import StrobeError
 from etl.run.folder import Run
+from etl.run.roles import Role, first_with, role_of
 from etl.run.snapshot import Snapshot, SnapshotError
-from strobe.analysis.forward import Architecture, Pass, forward
+from strobe.analysis.forward import Architecture, Pass, forward, weight_names
 from strobe.analysis.fourier import KeyFrequencies, key_frequencies, neuron_shares
 from strobe.analysis.tasks import ModularAddition, modular_addition
 
@@ -51,6 +52,17 @@ class Subject:
         tensors = self.run.manifest.raw["snapshot"]["tensors"]
         return [tensor["name"].partition("/")[2] for tensor in tensors if tensor["section"] == section]
 
+    def parameter(self, role: Role) -> str | None:
+        """The first params tensor of a role, without its section; None where the model has none."""
+        name = first_with(self.run.manifest.raw, role)
+        return name and name.partition("/")[2]
+
+    @cached_property
+    def roles(self) -> dict[str, Role | None]:
+        """The role of each params tensor, by its name without the section."""
+        tensors = self.run.manifest.raw["snapshot"]["tensors"]
+        return {t["name"].partition("/")[2]: role_of(t) for t in tensors if t["section"] == "params"}
+
     def require(self, table: str) -> None:
         """Raises NotApplicableError where the manifest already tells that the run cannot have a derived table."""
         if not self.steps:
@@ -86,11 +98,19 @@ class Subject:
         except (KeyError, ValueError) as error:
             raise NotApplicableError(f"no forward pass for this model ({error})") from None
 
+    @cached_property
+    def weights(self) -> dict[str, str]:
+        """The params tensors that a forward pass takes -> the names under which it does."""
+        try:
+            return weight_names(self.roles)
+        except ValueError as error:
+            raise NotApplicableError(f"no forward pass for this model ({error})") from None
+
     def forward(self, step: int) -> Pass:
         """All p * p inputs through the parameters of a snapshot, at the position of "=": float32."""
         if self._last is None or self._last[0] != step:
             snapshot, task = self.at(step), self.modular
-            params = {name: snapshot.values(f"params/{name}") for name in self.names("params")}
+            params = {here: snapshot.values(f"params/{name}") for name, here in self.weights.items()}
             try:
                 made = forward(params, self.architecture, task.inputs, position=-1)
             except KeyError as error:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from strobe.analysis.forward import Architecture, forward
+from strobe.analysis.forward import Architecture, forward, weight_names
 
 torch = pytest.importorskip("torch")
 model = pytest.importorskip("strobe.train.model")
@@ -143,3 +143,37 @@ def test_what_does_not_fit_is_refused():
         forward({name: value for name, value in params.items() if name != "fcw"}, architecture, TOKENS)
     with pytest.raises(ValueError, match="'llama' has no forward pass"):
         Architecture.of({"family": "llama"})
+
+
+ROLES = {"tok_emb": "token_embedding", "pos_emb": "position_embedding", "c_attn": "qkv", "c_proj": "attention_out",
+         "up": "mlp_in", "down": "mlp_out", "head": "unembedding"}  # fmt: skip
+
+
+def test_weights_are_placed_by_their_role():
+    assert weight_names({**ROLES, "ln1w": "norm", "fcb": "bias", "extra": None, "mask": "other"}) == {
+        "tok_emb": "wte", "pos_emb": "wpe", "c_attn": "qkvw", "c_proj": "attprojw", "up": "fcw", "down": "fcprojw",
+        "head": "unembed", "ln1w": "ln1w", "fcb": "fcb",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"norm_1": "norm"}, "'norm_1', role norm, has no place"),
+        ({"wte": "norm"}, "'wte', role norm, has no place"),
+        ({"gate": "mlp_gate"}, "'gate', role mlp_gate, has no place"),
+        ({"up2": "mlp_in"}, "two of its tensors have the role mlp_in"),
+    ],
+)
+def test_a_weight_without_a_place_is_refused(more, reason):
+    with pytest.raises(ValueError, match=reason):
+        weight_names(ROLES | more)
+
+
+def test_the_bias_of_the_unembedding_is_added():
+    _, params, architecture = built(activation="relu", layernorm="pre", bias=False, tied_embeddings=False)
+    bias = np.arange(11.0)
+    plain = forward(params, architecture, TOKENS, dtype=np.float64).logits
+    assert forward(params | {"unembedb": bias}, architecture, TOKENS, dtype=np.float64).logits == pytest.approx(
+        plain + bias
+    )

@@ -60,6 +60,9 @@ void apply_preset(Options& o) {
     o.learning_rate = 1e-3;
     o.warmup = 100;
     o.grad_clip = 1.0;
+    o.steps = 2000;
+    o.eval_every = 100;
+    o.model_seed = o.data_seed = 0;
   }
 }
 

@@ -8,8 +8,8 @@
 
 #include "gpt2/backward.h"
 #include "options.h"
-#include "tasks.h"
 #include "recorder/json.h"
+#include "tasks.h"
 
 namespace strobe {
 

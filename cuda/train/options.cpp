@@ -174,8 +174,7 @@ const std::vector<Flag>& flags() {
        }},
       {"", "--tf32", "", "let matrix products round their inputs to TF32",
        [](Options& o, const std::string&) { o.tf32 = true; }},
-      {"", "--print-config", "",
-       "print every number of the training that this line asks for as JSON, and train nothing",
+      {"", "--print-config", "", "print the model, the task and the training as JSON, and train nothing",
        [](Options& o, const std::string&) { o.print_config = true; }},
       {"-h", "--help", "", "this page", [](Options& o, const std::string&) { o.help = true; }},
   };

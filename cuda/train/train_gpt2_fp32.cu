@@ -90,7 +90,7 @@ int main(int count, char** arguments) {
       return 0;
     }
     if (options.print_config) {
-      std::printf("%s\n", config_entry(options).dump().c_str());
+      std::printf("%s\n", config_entry(options, starting_point(options).config).dump().c_str());
       return 0;
     }
     train(options);

@@ -15,13 +15,13 @@ Json training_entry(const Options& o, std::int64_t steps) {
   return entry.set("data_seed", std::int64_t(o.data_seed)).set("optimizer", "adamw");
 }
 
-Json config_entry(const Options& o) {
+Json config_entry(const Options& o, const Config& model) {
   Json task = Json::object(), record = Json::object(), entry = Json::object();
   task.set("kind", o.modadd ? "modular_addition" : "tokens");
   if (o.modadd) task.set("modulus", o.modulus).set("train_fraction", o.train_fraction);
   if (o.schedule.empty()) record.set("snapshot_every", o.snapshot_every);
   if (!o.schedule.empty()) record.set("schedule", o.schedule);
-  entry.set("model", model_entry(o.model)).set("task", task).set("training", training_entry(o, o.steps));
+  entry.set("model", model_entry(model)).set("task", task).set("training", training_entry(o, o.steps));
   return entry.set("sequence_length", o.T).set("record", record);
 }
 

@@ -11,6 +11,6 @@ namespace strobe {
 Json training_entry(const Options& options, std::int64_t steps);
 
 // What --print-config shows: the model, the task, the training, and the steps to record.
-Json config_entry(const Options& options);
+Json config_entry(const Options& options, const Config& model);
 
 }  // namespace strobe

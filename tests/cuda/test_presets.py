@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,7 +103,15 @@ def test_one_number_that_differs_is_noticed(
     assert differences(cpp_config(program, "grok", *flags), python_config("grok")) == {field: value}
 
 
-def test_printing_the_numbers_trains_nothing(program: Program, tmp_path: Any) -> None:
+def test_printing_the_numbers_trains_nothing(program: Program, tmp_path: Path) -> None:
     done = program("--preset", "grok", "-d", tmp_path / "run", "-o", tmp_path / "out", "--print-config")
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_brings_its_own_model(program: Program, tmp_path: Path) -> None:
+    config = agreement.small_cases(tmp_path)[1].config
+    start = agreement.write_start(tmp_path / "start", agreement.GPT(config))
+    done = program("-i", "shards-*.bin", "-t", 16, "-e", start, "--print-config")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["model"]["n_embd"] == config.n_embd

@@ -112,6 +112,7 @@ class Gpt2Source(TensorSource):
         if probe.shape[0] > MAX_PROBE[0] or probe.shape[1] > MAX_PROBE[1]:
             raise RecorderError(f"the probe is {list(probe.shape)}; at most {list(MAX_PROBE)} is recorded")
         self._model, self._optimizer, self._probe, self._batch = model, optimizer, probe, batch
+        # `prepare` makes both before anything reads them.
         self._probe_pass: ForwardPass
         self._batch_pass: ForwardPass
 

@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from etl.run.snapshot import Snapshot, fnv1a64, list_files
 from strobe.analysis.tasks import modular_addition
-from strobe.record.gpt2 import model_entry
-from strobe.record.recorder import Recorder
+from strobe.record import Recorder
+from strobe.record.adapters.gpt2 import model_entry
 from strobe.train.config import Training
 from strobe.train.loop import make_optimizer
 from strobe.train.model import GPT, ModelConfig

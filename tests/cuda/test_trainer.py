@@ -63,7 +63,8 @@ def test_a_checkpoint_of_llmc_starts_the_same_run(binary: Path, program: Program
 
 def test_what_is_recorded_is_what_pytorch_records(binary: Path, program: Program, tmp_path: Path) -> None:
     """Every tensor of a snapshot against the Python recorder of the same model, batch and probe."""
-    from strobe.record.gpt2 import Gpt2Recorder
+    from strobe.record import Recorder
+    from strobe.record.adapters.gpt2 import Gpt2Source
 
     case = agreement.small_cases(tmp_path)[0]
     model = agreement.GPT(case.config, case.training.model_seed)
@@ -72,11 +73,10 @@ def test_what_is_recorded_is_what_pytorch_records(binary: Path, program: Program
     optimizer = agreement.make_optimizer(model, case.training)
     ours = read(tmp_path / "run", 0)
     probe = torch.from_numpy(ours["probe/tokens"].copy())
-    with Gpt2Recorder(tmp_path / "python", model, optimizer, probe) as recorder:
-        tokens, targets = (torch.from_numpy(np.asarray(part)).long() for part in case.batches(0))
+    tokens, targets = (torch.from_numpy(np.asarray(part)).long() for part in case.batches(0))
+    with Recorder(tmp_path / "python", Gpt2Source(model, optimizer, probe, lambda: tokens)) as recorder:
         logits = model(tokens).flatten(0, 1)
         torch.nn.functional.cross_entropy(logits, targets.flatten(), ignore_index=-1).backward()
-        recorder.batch = tokens
         recorder.snapshot(0)
     theirs = read(tmp_path / "python", 0)
     assert ours.names == theirs.names

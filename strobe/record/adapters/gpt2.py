@@ -1,4 +1,4 @@
-"""The GPT-2 adapter: which tensors of a `strobe.train.model.GPT` a Recorder takes, under llm.c's names.
+"""The GPT-2 source: which tensors of a decoder-only transformer a Recorder takes, under llm.c's names.
 
 L layers, C width, F MLP width, H heads, B probe sequences of T positions.
 """
@@ -6,61 +6,127 @@ L layers, C width, F MLP width, H heads, B probe sequences of T positions.
 from __future__ import annotations
 
 import dataclasses
-import os
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
-from strobe.record.recorder import Recorder
+from strobe.record.source import TensorSource
 from strobe.record.tensors import RecorderError, TensorSpec
-from strobe.train.model import GPT, Taps
 
 MAX_PROBE = (16, 256)
 
+Shapes = dict[str, tuple[tuple[str, ...], tuple[int, ...]]]
+"""(dims, shape) of each parameter by name."""
 
-def model_entry(model: GPT) -> dict[str, Any]:
+
+class Gpt2Config(Protocol):
+    """The model's hyperparameters: a dataclass whose fields are the manifest's `model`."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+    @property
+    def n_layer(self) -> int: ...
+    @property
+    def n_head(self) -> int: ...
+    @property
+    def n_embd(self) -> int: ...
+    @property
+    def mlp_width(self) -> int: ...
+    @property
+    def layernorm(self) -> str: ...
+
+    def shapes(self) -> Shapes:
+        """Every parameter, in the order of the file; an axis `layer` comes first."""
+        ...
+
+
+class ForwardPass(Protocol):
+    """What one forward pass over (B, T) tokens went through; each sequence has one entry a layer."""
+
+    @property
+    def encoded(self) -> Tensor | None:
+        """(B, T, C): token plus position embedding."""
+        ...
+
+    @property
+    def attention(self) -> Sequence[Tensor]:
+        """(B, H, T, T) after softmax."""
+        ...
+
+    @property
+    def residual(self) -> Sequence[Tensor]:
+        """(B, T, C) after the block."""
+        ...
+
+    @property
+    def preactivation(self) -> Sequence[Tensor]:
+        """(B, T, F) before the MLP's nonlinearity."""
+        ...
+
+    @property
+    def moments(self) -> Sequence[tuple[Tensor, Tensor]]:
+        """(mean, 1 / standard deviation), each (B, T), of every LayerNorm in forward order."""
+        ...
+
+
+class Gpt2Model(Protocol):
+    """All that this source asks of a model."""
+
+    @property
+    def config(self) -> Gpt2Config: ...
+
+    def get_parameter(self, target: str) -> Tensor: ...
+
+    def count(self) -> int:
+        """The number of parameters, each shared one once."""
+        ...
+
+    def observe(self, tokens: Tensor) -> ForwardPass:
+        """One forward pass over integer `tokens` (B, T), without gradients."""
+        ...
+
+
+def model_entry(model: Gpt2Model) -> dict[str, Any]:
     """The manifest's `model` for this model."""
     config = dataclasses.asdict(model.config)
     return {"family": "gpt2", **config, "n_params": model.count()}
 
 
-class Gpt2Recorder(Recorder):
-    """A Recorder of parameters, gradients, Adam norms, and one forward pass over the probe.
+class Gpt2Source(TensorSource):
+    """Parameters, gradients, Adam norms (with an `optimizer`), and what one forward pass over the probe leaves.
 
-    `probe` (B, T), at most 16 sequences of 256 tokens, stays the same all run long. `snapshot` belongs between the
-    backward pass and the update; set `batch` before it to the tokens of that step, over which the statistics of
-    activations are taken (without it: over the probe). Other keyword arguments are the Recorder's.
+    `probe` (B, T), at most 16 sequences of 256 tokens, stays the same all run long. A snapshot belongs between the
+    backward pass and the update; `batch` gives the tokens of that step, over which the statistics of activations are
+    taken (None: over the probe). Raises RecorderError for a larger probe.
     """
 
     def __init__(
         self,
-        folder: str | os.PathLike[str],
-        model: GPT,
+        model: Gpt2Model,
         optimizer: torch.optim.Optimizer | None,
         probe: Tensor,
-        **options: Any,
+        batch: Callable[[], Tensor | None] = lambda: None,
     ) -> None:
         if probe.shape[0] > MAX_PROBE[0] or probe.shape[1] > MAX_PROBE[1]:
             raise RecorderError(f"the probe is {list(probe.shape)}; at most {list(MAX_PROBE)} is recorded")
-        self._model, self._optimizer, self._probe = model, optimizer, probe
-        self.batch: Tensor | None = None
-        self._taps, self._batch_taps = Taps(), Taps()
-        specs = [*self._parameters(), *self._gradients(), *self._forward(), *self._activations()]
-        if optimizer is not None:
-            specs += self._norms()
-        options.setdefault("model", model_entry(model))
-        super().__init__(folder, specs, prepare=self._observe, **options)
+        self._model, self._optimizer, self._probe, self._batch = model, optimizer, probe, batch
+        # `prepare` makes both before anything reads them.
+        self._probe_pass: ForwardPass
+        self._batch_pass: ForwardPass
 
-    def _observe(self) -> None:
-        with torch.no_grad():
-            self._taps = Taps()
-            self._model(self._probe, taps=self._taps)
-            self._batch_taps = self._taps
-            if self.batch is not None:
-                self._batch_taps = Taps()
-                self._model(self.batch, taps=self._batch_taps)
+    def specs(self) -> Sequence[TensorSpec]:
+        specs = [*self._parameters(), *self._gradients(), *self._forward(), *self._activations()]
+        return specs if self._optimizer is None else specs + self._norms(self._optimizer)
+
+    def model_entry(self) -> Mapping[str, Any]:
+        return model_entry(self._model)
+
+    def prepare(self) -> None:
+        self._probe_pass = self._model.observe(self._probe)
+        batch = self._batch()
+        self._batch_pass = self._probe_pass if batch is None else self._model.observe(batch)
 
     def _parameters(self) -> list[TensorSpec]:
         shapes = self._model.config.shapes()
@@ -88,14 +154,14 @@ class Gpt2Recorder(Recorder):
         L, H, C = config.n_layer, config.n_head, config.n_embd
 
         def encoded() -> Tensor:
-            assert self._taps.encoded is not None
-            return self._taps.encoded
+            assert self._probe_pass.encoded is not None
+            return self._probe_pass.encoded
 
         def attention() -> Tensor:
-            return torch.stack(self._taps.attention)
+            return torch.stack(list(self._probe_pass.attention))
 
         def residual() -> Tensor:
-            return torch.stack(self._taps.residual)
+            return torch.stack(list(self._probe_pass.residual))
 
         heads = ("layer", "probe", "head", "query", "key")
         stream = ("layer", "probe", "position", "channel")
@@ -111,10 +177,10 @@ class Gpt2Recorder(Recorder):
         L, F = config.n_layer, config.mlp_width
 
         def rms() -> Tensor:
-            return torch.stack([x.square().mean().sqrt() for x in self._batch_taps.residual])
+            return torch.stack([x.square().mean().sqrt() for x in self._batch_pass.residual])
 
         def active() -> Tensor:
-            return torch.stack([(x > 0).float().mean((0, 1)) for x in self._batch_taps.preactivation])
+            return torch.stack([(x > 0).float().mean((0, 1)) for x in self._batch_pass.preactivation])
 
         specs = [
             TensorSpec("residual_rms", "activations", ("layer",), rms, (L,), "float32"),
@@ -130,7 +196,7 @@ class Gpt2Recorder(Recorder):
 
         def moment(first: int, part: int, count: int) -> Callable[[], Tensor]:
             # In forward order: ln1 and ln2 of each block in turn, then the last one.
-            return lambda: torch.stack([self._batch_taps.moments[first + 2 * n][part].mean() for n in range(count)])
+            return lambda: torch.stack([self._batch_pass.moments[first + 2 * n][part].mean() for n in range(count)])
 
         return [
             TensorSpec(f"{norm}_{what}", "activations", (dim,), moment(first, part, n), (n,), "float32")
@@ -138,13 +204,12 @@ class Gpt2Recorder(Recorder):
             for part, what in enumerate(("mean", "rstd"))
         ]
 
-    def _norms(self) -> list[TensorSpec]:
+    def _norms(self, optimizer: torch.optim.Optimizer) -> list[TensorSpec]:
         """L2 norms of Adam's moments, a layer each where the tensor is stacked; 0 before the first update."""
 
         def norm(parameter: Tensor, key: str, stacked: bool) -> Callable[[], Tensor]:
             def read() -> Tensor:
-                assert self._optimizer is not None
-                state: Mapping[str, Tensor] = self._optimizer.state.get(parameter, {})
+                state: Mapping[str, Tensor] = optimizer.state.get(parameter, {})
                 rows = parameter.shape[0] if stacked else 1
                 if key not in state:
                     return torch.zeros(rows)

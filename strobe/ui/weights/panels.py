@@ -209,7 +209,7 @@ def matrix_row(page: Page) -> None:
         spread_later = histogram(page, matrix)
     with right:
         spectrum_at_cursor.draw(page, matrix)
-        analysed = derived.ready(page, ("spectra",))
+        analysed = derived.ready(page.view, ("spectra",))
         if analysed:
             spectrum.over_training(page, matrix)
             spectrum.ranks(page, matrix)

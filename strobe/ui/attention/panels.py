@@ -20,8 +20,8 @@ from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell import address
 from strobe.ui.shell.page import Page
 from strobe.ui.shell.parts import follow_server
-from strobe.ui.shell.words import size
 from strobe.views.run_view import Answer, literal
+from strobe.views.words import size
 
 SCORES: Final = {
     "previous_token": ("Previous token", "weight on the token just before"),

@@ -13,7 +13,7 @@ from strobe.ui.curves.view import View
 from strobe.ui.panel import panel as panels
 from strobe.ui.shell import address, components
 from strobe.ui.shell.page import Page
-from strobe.ui.shell.words import visible
+from strobe.views.words import visible
 
 MOST_METRICS: Final = 8
 SHOWN: Final = frozenset({"train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning_rate"})

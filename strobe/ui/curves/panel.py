@@ -18,10 +18,10 @@ from strobe.ui.curves import queries
 from strobe.ui.curves.view import BASELINE, View, place_steps
 from strobe.ui.panel import panel
 from strobe.ui.panel.kinds import CurvesPanel, line_of, placed_marks
-from strobe.ui.runs.milestones import milestones
 from strobe.ui.shell.page import Page
-from strobe.ui.shell.words import count, visible
+from strobe.views.milestones import milestones
 from strobe.views.run_view import Answer
+from strobe.views.words import count, visible
 
 ONSET = SERIES[2]
 MOST_RAW: Final = 200_000

@@ -142,9 +142,3 @@ SPARKS: Final = """WITH buckets AS (
   GROUP BY ALL
 )
 SELECT run, list(value ORDER BY bucket) AS spark FROM buckets GROUP BY run"""
-
-ACCURACIES: Final = """SELECT run, step,
-  max(value) FILTER (name = 'train_accuracy') AS train,
-  max(value) FILTER (name = 'val_accuracy') AS val
-FROM scalars WHERE name IN ('train_accuracy', 'val_accuracy')
-GROUP BY run, step ORDER BY run, step"""

@@ -14,10 +14,10 @@ from strobe.analysis.smoothing import Floats, exponential, running_mean
 from strobe.charts.theme import run_colours
 from strobe.ui.curves import queries
 from strobe.ui.panel import panel
-from strobe.ui.runs.milestones import milestones
 from strobe.ui.shell import address, cursor
 from strobe.ui.shell.page import Page
-from strobe.ui.shell.words import visible
+from strobe.views.milestones import milestones
+from strobe.views.words import visible
 
 X_AXES: Final = {
     "step": ("Steps", "step"), "tokens": ("Tokens", "tokens seen"), "epoch": ("Epochs", "epoch"),

@@ -19,8 +19,8 @@ from strobe.ui.panel.frames import evenly, snapshots_of
 from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell import address
 from strobe.ui.shell.page import Page
-from strobe.ui.shell.words import number
 from strobe.views.run_view import Answer
+from strobe.views.words import number
 
 MOST_STEPS: Final = 40
 """Snapshots that are run through the model; of more, evenly spaced ones."""

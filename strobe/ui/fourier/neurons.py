@@ -22,8 +22,8 @@ from strobe.ui.shell import address
 from strobe.ui.shell.components import MOST_BYTES
 from strobe.ui.shell.cursor import settled
 from strobe.ui.shell.page import Page
-from strobe.ui.shell.words import number
 from strobe.views.run_view import literal
+from strobe.views.words import number
 
 TILES: Final = 12
 """Neurons whose activation grids are drawn together."""

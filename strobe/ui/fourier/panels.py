@@ -18,8 +18,8 @@ from strobe.ui.panel.kinds import BarsPanel, presence
 from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell import address
 from strobe.ui.shell.page import Page
-from strobe.ui.shell.words import count, number
 from strobe.views.run_view import literal
+from strobe.views.words import count, number
 
 FALLS: Final = {"0.8": "80%", "0.5": "50%", "0.2": "20%"}
 """Shares of the peak of the test loss at which cleanup can be said to begin."""

@@ -22,7 +22,8 @@ from strobe.charts.curves import Mark, Series, curves, tensor_heatmap
 from strobe.ui.curves import queries
 from strobe.ui.curves.tensors import shades
 from strobe.ui.panel.frames import window
-from strobe.ui.shell.words import age, ends, inert, number, sentence, size, thinned, visible
+from strobe.ui.shell.words import ends, inert, sentence
+from strobe.views.words import age, number, size, thinned, visible
 from tests.support.places import ROOT
 
 NASTY = '<img src=x> "quoted" $x$ :red[y]'

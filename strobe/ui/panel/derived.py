@@ -13,13 +13,13 @@ import streamlit as st
 from etl.errors import StrobeError
 from strobe.charts.curves import Mark, Series, Span, curves, tensor_heatmap
 from strobe.settings import open_store, read_only
-from strobe.ui.curves.tensors import shades
 from strobe.ui.panel import panel
 from strobe.ui.panel.kinds import CurvesPanel, GridPanel, Line, placed_marks
 from strobe.ui.shell.cache import cached_by_run
 from strobe.ui.shell.words import ends, inert
 from strobe.views.derived import Readiness, outdated, readiness
 from strobe.views.run_view import Answer, RunView
+from strobe.views.tensors import shades
 
 
 def ready(view: RunView, tables: Sequence[str]) -> bool:

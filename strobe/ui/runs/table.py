@@ -10,12 +10,12 @@ import pyarrow as pa
 import streamlit as st
 
 from strobe.analysis.transitions import Onset
-from strobe.ui.curves import queries
 from strobe.ui.panel import panel
 from strobe.ui.shell import address
 from strobe.ui.shell.page import Page
 from strobe.ui.shell.reader import Reader
 from strobe.views.milestones import onsets
+from strobe.views.runs import RUNS, SPARKS
 from strobe.views.words import age, parameters, size, visible
 
 
@@ -40,7 +40,7 @@ def rows(page: Page) -> list[dict[str, Any]]:
     reader, now = page.reader, time.time()
     grokked = _onsets(reader)
     # From their own minimum upwards: a line at log(loss) = 0 would mean nothing to a reader.
-    sparks = {row["run"]: [v - min(row["spark"]) for v in row["spark"]] for row in reader.rows(queries.SPARKS)}
+    sparks = {row["run"]: [v - min(row["spark"]) for v in row["spark"]] for row in reader.rows(SPARKS)}
     return [
         {
             "": _dot(page.colours.get(row["run"], "")),
@@ -58,7 +58,7 @@ def rows(page: Page) -> list[dict[str, Any]]:
             "snapshots": size(row["bytes"]),
             "age": age(None if row["created_at"] is None else now - row["created_at"]),
         }
-        for row in reader.rows(queries.RUNS)
+        for row in reader.rows(RUNS)
     ]
 
 
@@ -86,7 +86,7 @@ def _columns() -> dict[str, Any]:
 
 def draw(page: Page) -> None:
     """The table; a click on a row selects that run, ticking boxes in the sidebar adds more."""
-    listed = [row["run"] for row in page.reader.rows(queries.RUNS)]
+    listed = [row["run"] for row in page.reader.rows(RUNS)]
     shown = rows(page)
     names = list(shown[0])
     # Columns that no run has anything in would only push the others off the screen.
@@ -107,4 +107,4 @@ def draw(page: Page) -> None:
     )  # fmt: skip
     several = f"{len(listed):,} runs. " if len(listed) > 1 else ""
     panel.tools("runs", several + "Click a row to look at that run; tick others in the sidebar to compare.",
-                 [queries.RUNS, queries.SPARKS], lambda: page.reader.ask(queries.RUNS).table, None)  # fmt: skip
+                 [RUNS, SPARKS], lambda: page.reader.ask(RUNS).table, None)  # fmt: skip

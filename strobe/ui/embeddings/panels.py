@@ -16,7 +16,7 @@ from strobe.analysis.projection import circularity, pca_movie
 from strobe.charts.curves import Series
 from strobe.charts.theme import CYCLIC, SEQUENTIAL, SERIES
 from strobe.ui.embeddings import neighbour_jobs
-from strobe.ui.fourier.panels import keys
+from strobe.views.fourier import key_frequencies
 from strobe.ui.panel import derived, model, panel
 from strobe.ui.panel.frames import (
     colour_places,
@@ -93,7 +93,7 @@ def _whole(page: Page, name: str) -> bool:
 
 def _frequencies(page: Page, p: int) -> list[str]:
     """Every frequency, the key ones first."""
-    found = keys(page)
+    found = key_frequencies(page.view)
     return [str(k) for k in [*found, *(k for k in range(1, p // 2 + 1) if k not in found)]]
 
 

@@ -128,6 +128,6 @@ def frequencies(page: Page, matrix: Matrix | None) -> None:
     """The frequencies of the embedding where the task has them, else the singular values of the matrix."""
     rows = page.reader.rows(f"SELECT count(*) AS n FROM fourier WHERE run = {literal(page.run)}")
     if rows[0]["n"]:
-        fourier_panels.at_cursor(page)
+        fourier_panels.at_cursor(page.view, key=f"fourier_bars{page.suffix}")
     elif matrix is not None:
         spectrum_at_cursor.draw(page, matrix, key=f"explorer_spectrum{page.suffix}", height=250)

@@ -16,7 +16,6 @@ from strobe.analysis.projection import circularity, pca_movie
 from strobe.charts.curves import Series
 from strobe.charts.theme import CYCLIC, SEQUENTIAL, SERIES
 from strobe.ui.embeddings import neighbour_jobs
-from strobe.views.fourier import key_frequencies
 from strobe.ui.panel import derived, model, panel
 from strobe.ui.panel.frames import (
     colour_places,
@@ -31,6 +30,7 @@ from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell import address
 from strobe.ui.shell.components import MOST_BYTES
 from strobe.ui.shell.page import Page
+from strobe.views.fourier import key_frequencies
 from strobe.views.run_view import Answer
 
 MOST_TOKENS: Final = 2048

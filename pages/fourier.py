@@ -31,7 +31,7 @@ def changes() -> None:
 
 @part("neurons")
 def neurons() -> None:
-    neuron_panels.draw(page, *st.columns([5, 3], gap="medium"))
+    neuron_panels.draw(page.view, *st.columns([5, 3], gap="medium"))
 
 
 if derived.ready(page.view, ("fourier", "neurons", "progress")):

@@ -13,12 +13,12 @@ from strobe.analysis.geometry import sum_classes
 from strobe.charts.curves import Series
 from strobe.charts.theme import SERIES
 from strobe.derive.subject import NotApplicableError, Subject
-from strobe.ui.fourier.neurons import MOST_INPUTS
 from strobe.ui.panel import derived, panel
 from strobe.ui.panel.frames import evenly, snapshots_of
 from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell import address
 from strobe.ui.shell.page import Page
+from strobe.views.neurons import MOST_INPUTS
 from strobe.views.run_view import Answer
 from strobe.views.words import number
 

@@ -13,14 +13,14 @@ from strobe.analysis.geometry import sum_classes
 from strobe.charts.curves import Series
 from strobe.charts.theme import SERIES
 from strobe.derive.subject import NotApplicableError, Subject
-from strobe.ui.fourier.neurons import MOST_INPUTS
 from strobe.ui.panel import derived, panel
 from strobe.ui.panel.frames import evenly, snapshots_of
 from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell import address
 from strobe.ui.shell.page import Page
-from strobe.ui.shell.words import number
+from strobe.views.neurons import MOST_INPUTS
 from strobe.views.run_view import Answer
+from strobe.views.words import number
 
 MOST_STEPS: Final = 40
 """Snapshots that are run through the model; of more, evenly spaced ones."""
@@ -111,16 +111,16 @@ def _lines(page: Page, rows: list[Row], where: str) -> None:
     first, second, third = st.columns(3, gap="medium")
     with first:
         derived.lines(
-            page, "geometry_lengths", answer, _LENGTHS, y_title="distance", marks=marks,
+            page.view, "geometry_lengths", answer, _LENGTHS, y_title="distance", marks=marks,
             about="Root mean square distances: of inputs to their class's centroid, of centroids to their mean.",
         )  # fmt: skip
     with second:
         derived.lines(
-            page, "geometry_ratios", answer, _RATIOS, y_title="ratio", log=True, marks=marks,
+            page.view, "geometry_ratios", answer, _RATIOS, y_title="ratio", log=True, marks=marks,
             about="Separation: squared distance between two centroids over the sum of the two classes' variances.",
         )  # fmt: skip
     with third:
         derived.lines(
-            page, "geometry_circle", answer, _CIRCLE, y_title="share", share=True, marks=marks,
+            page.view, "geometry_circle", answer, _CIRCLE, y_title="share", share=True, marks=marks,
             about="Of the centroids on their two principal axes; noise of this shape scores about 0.05 on both.",
         )  # fmt: skip

@@ -16,7 +16,6 @@ from strobe.analysis.projection import circularity, pca_movie
 from strobe.charts.curves import Series
 from strobe.charts.theme import CYCLIC, SEQUENTIAL, SERIES
 from strobe.ui.embeddings import neighbour_jobs
-from strobe.ui.fourier.panels import keys
 from strobe.ui.panel import derived, model, panel
 from strobe.ui.panel.frames import (
     colour_places,
@@ -31,6 +30,7 @@ from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell import address
 from strobe.ui.shell.components import MOST_BYTES
 from strobe.ui.shell.page import Page
+from strobe.views.fourier import key_frequencies
 from strobe.views.run_view import Answer
 
 MOST_TOKENS: Final = 2048
@@ -93,7 +93,7 @@ def _whole(page: Page, name: str) -> bool:
 
 def _frequencies(page: Page, p: int) -> list[str]:
     """Every frequency, the key ones first."""
-    found = keys(page)
+    found = key_frequencies(page.view)
     return [str(k) for k in [*found, *(k for k in range(1, p // 2 + 1) if k not in found)]]
 
 
@@ -287,5 +287,5 @@ def roundness(page: Page, view: str, found: Movie) -> None:
         about += f" Random rows get {found.chance:.2f} in a plane chosen from themselves: compare with that."
     elif view in (TSNE, UMAP):
         about += " A round cloud scores as well, about 0.6: look at the map too."
-    derived.lines(page, "roundness", answer, looks, y_title="share", share=True, height=240, about=about,
+    derived.lines(page.view, "roundness", answer, looks, y_title="share", share=True, height=240, about=about,
                          marks=step_marks(page))  # fmt: skip

@@ -17,7 +17,7 @@ from strobe.ui.panel.kinds import Presence, presence
 from strobe.ui.shell.components import MOST_BYTES
 from strobe.ui.shell.cursor import settled
 from strobe.ui.shell.page import Page
-from strobe.ui.shell.words import visible
+from strobe.views.words import visible
 
 MOST_TOKENS: Final = 2048
 MEAN: Final = "mean of probes"

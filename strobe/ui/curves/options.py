@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import numpy as np
 import streamlit as st
 
-from strobe.analysis.smoothing import Floats, exponential, running_mean
 from strobe.charts.theme import run_colours
-from strobe.ui.curves import queries
-from strobe.ui.panel import panel
-from strobe.ui.runs.milestones import milestones
+from strobe.ui.panel import choice, panel
 from strobe.ui.shell import address, cursor
 from strobe.ui.shell.page import Page
-from strobe.ui.shell.words import visible
-
-X_AXES: Final = {
-    "step": ("Steps", "step"), "tokens": ("Tokens", "tokens seen"), "epoch": ("Epochs", "epoch"),
-    "time": ("Time", "time since the start"), "clock": ("Clock", "wall time"),
-}  # fmt: skip
-"""Axis -> the word on its button, and the words beside the axis."""
+from strobe.views.curves import NONE, X_AXES, Alignment, Smoothing, available_axes
+from strobe.views.words import visible
 
 WEIGHTS: Final = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999)
 POINTS: Final = (3, 5, 11, 21, 51, 101, 501, 1001)
-NONE: Final = "none"
 SMOOTHINGS: Final = (NONE, *(f"ema-{w}" for w in WEIGHTS), *(f"mean-{n}" for n in POINTS))
 BASELINE: Final = "#98A2B3"
 """The neutral grey that reads on light and on dark: a baseline is what the colours are compared with."""
 
 
 @dataclass(frozen=True)
-class View:
+class CurveOptions:
     """What a visitor chose; the defaults are what a first visit shows."""
 
     axis: str = "step"
@@ -54,59 +44,17 @@ class View:
         others = [run for run in page.runs if run != self.baseline]
         return [*others, self.baseline] if self.baseline else others
 
+    @property
+    def smoother(self) -> Smoothing:
+        return Smoothing(self.smoothing)
+
+    @property
+    def alignment(self) -> Alignment:
+        return Alignment(self.align, self.align_step)
+
     def x_title(self) -> str:
         """The words of the x axis, with its unit and with where it is 0."""
-        words = X_AXES[self.axis][1] + (" (s)" if self.axis == "time" else "")
-        if self.align == NONE:
-            return words
-        return f"{words}, from {'the onset' if self.align == 'onset' else f'step {self.align_step:,}'} on"
-
-    def smooth_words(self) -> str:
-        """The smoothing in words; empty where there is none."""
-        kind, _, strength = self.smoothing.partition("-")
-        if kind == "ema":
-            return f"exponential mean, weight {strength}"
-        return f"mean of {int(strength):,} points" if kind == "mean" else ""
-
-    def smooth(self, values: Floats) -> Floats:
-        """`values` (n,) in order of x, smoothed as chosen."""
-        kind, _, strength = self.smoothing.partition("-")
-        if kind == "ema":
-            return exponential(values, float(strength))
-        return running_mean(values, int(strength)) if kind == "mean" else values
-
-    def origin(self, page: Page, run: str) -> float | None:
-        """Where x is 0 for this run, in units of the axis; None where it has no such place."""
-        if self.align == NONE:
-            return 0.0
-        step: int | None = self.align_step
-        if self.align == "onset":
-            onset = milestones(page.reader, run).onset
-            step = None if onset is None else onset.step
-        if step is None:
-            return None
-        at = float(place_steps(page, run, self.axis, [step])[0])
-        return at if np.isfinite(at) else None
-
-
-def place_steps(page: Page, run: str, axis: str, steps: Sequence[int]) -> Floats:
-    """Where steps stand on the x axis (float64): themselves, or what the logged rows say, linear between them."""
-    wanted = np.asarray(steps, dtype=np.float64)
-    if axis == "step" or not len(wanted):
-        return wanted
-    names = page.reader.rows(queries.fullest_metric(run))
-    table = page.reader.ask(queries.curve(run, names[0]["name"] if names else "", axis)).table
-    if not table.num_rows:
-        return np.full(len(wanted), np.nan)
-    return np.asarray(np.interp(wanted, table["step"].to_numpy(), table["x"].to_numpy()))
-
-
-def available_axes(page: Page) -> list[str]:
-    """Which x axes the first run can be drawn on: step always, the others where they were logged."""
-    rows = page.reader.rows(queries.axes(page.run))
-    logged = rows[0] if rows else {}
-    column = {"tokens": "tokens", "epoch": "epoch", "time": "time", "clock": "time"}
-    return ["step", *(name for name, source in column.items() if logged.get(source))]
+        return X_AXES[self.axis][1] + (" (s)" if self.axis == "time" else "") + self.alignment.words()
 
 
 def settings(config: str | None) -> dict[str, str]:
@@ -136,21 +84,16 @@ def groupings(page: Page, runs: Sequence[str]) -> dict[str, dict[str, str]]:
     return {name: values for name, values in table.items() if len(set(values.values())) > 1}
 
 
-def controls(page: Page) -> View:
+def controls(page: Page) -> CurveOptions:
     """One row: the run's moments in words, the x axis, and a popover with the rest."""
-    axes = available_axes(page)
-    address.offer("x", axes, "step")
+    axes = available_axes(page.reader, page.run)
     with panel.head("curves"):
         panel.caption(page.milestones.sentence())
         with st.container(horizontal=True, width="content", gap="small", wrap=False, vertical_alignment="center"):
-            st.segmented_control(
-                "X axis", axes, key="x", label_visibility="collapsed", required=True, persist_state="session",
-                format_func=lambda name: X_AXES[name][0],
-            )  # fmt: skip
+            axis = choice.segmented("x", "X axis", axes, "step", words=lambda name: X_AXES[name][0])
             with st.popover("View", icon=":material/tune:", key="curves_view"):
                 chosen = _popover(page)
-    axis = address.remember("x", st.session_state["x"], "step")
-    return View(axis=axis, **chosen)
+    return CurveOptions(axis=axis, **chosen)
 
 
 def _popover(page: Page) -> dict[str, Any]:
@@ -186,11 +129,8 @@ def _every_point() -> bool:
     return bool(st.session_state["every_point"])
 
 
-def _select(label: str, name: str, options: Sequence[str], words: Any) -> str:
-    """A select box whose choice lives in the address under `name`; the first option is the default."""
-    address.offer(name, list(options), options[0])
-    st.selectbox(label, list(options), key=name, format_func=words, persist_state="session")
-    return address.remember(name, st.session_state[name], options[0])
+def _select(label: str, name: str, options: Sequence[str], words: Callable[[str], str]) -> str:
+    return choice.select(name, label, list(options), words=words, labelled=True)
 
 
 def _align_step() -> int:
@@ -204,7 +144,7 @@ def _align_step() -> int:
 
 
 def _smoothing_words(name: str) -> str:
-    words = View(smoothing=name).smooth_words()
+    words = Smoothing(name).words()
     return words[0].upper() + words[1:] if words else "None"
 
 

@@ -1,9 +1,8 @@
-"""The SQL of the pages, as text: what runs is what the page shows."""
+"""The SQL of curves, as text: what runs is what the page shows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from strobe.views.run_view import literal
@@ -14,34 +13,6 @@ POINTS: Final = 2000
 _BUCKETS: Final = POINTS // 4
 
 X_AXES: Final = {"step": "step", "tokens": "tokens", "epoch": "epoch", "time": "time", "clock": "time"}
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """One statistic of a tensor at a step, from table `tensors`."""
-
-    label: str
-    section: str
-    value: str
-    unit: str
-    explains: str
-
-
-QUANTITIES: Final = {
-    "gradient": Quantity("Gradient", "grads", "l2", "L2 norm", "L2 norm of the gradient, as the optimizer used it"),
-    "weight": Quantity("Weight", "params", "l2", "L2 norm", "L2 norm of the weights"),
-    "adam-m": Quantity("Adam m", "adam_m", "l2", "L2 norm", "L2 norm of Adam's first moment"),
-    "adam-v": Quantity("Adam v", "adam_v", "l2", "L2 norm", "L2 norm of Adam's second moment"),
-    "change-rate": Quantity(
-        "Change rate", "params",
-        "delta_l2 / (step - lag(step) OVER (PARTITION BY attempt, tensor, layer ORDER BY step))",
-        "L2 norm a step", "L2 distance to the snapshot before, divided by the steps between",
-    ),
-    "update-ratio": Quantity(
-        "Update ratio", "params", "update_ratio", "per step",
-        "distance to the snapshot before, relative to the weight norm, divided by the steps between",
-    ),
-}  # fmt: skip
 
 
 def _x(run: str, axis: str, origin: float) -> str:
@@ -111,40 +82,3 @@ def axes(run: str) -> str:
     """How many rows have tokens, epochs and times."""
     return f"""SELECT count(tokens) AS tokens, count(epoch) AS epoch, count(time) AS time
 FROM scalars WHERE run = {literal(run)}"""
-
-
-def matrix(run: str, quantity: str) -> str:
-    """One statistic of every tensor at every snapshot: tensor, layer, step, value."""
-    what = QUANTITIES[quantity]
-    return f"""SELECT tensor, layer, step, ({what.value})::DOUBLE AS value
-FROM tensors WHERE run = {literal(run)} AND section = {literal(what.section)}
-ORDER BY tensor, layer, step"""
-
-
-def sections(run: str) -> str:
-    return f"SELECT DISTINCT section FROM tensors WHERE run = {literal(run)}"
-
-
-RUNS: Final = """SELECT r.run, r.name, r.task, r.status, r.n_params, r.steps, r.created_at, r.ended_at, r.reduced,
-  max(m.last_value) FILTER (m.name = 'train_loss') AS train_loss,
-  max(m.last_value) FILTER (m.name = 'val_loss') AS val_loss,
-  max(m.last_value) FILTER (m.name = 'val_accuracy') AS val_accuracy,
-  max(m.last_value) FILTER (m.name = 'mfu') AS mfu,
-  (SELECT sum(bytes)::DOUBLE FROM snapshots s WHERE s.run = r.run AND s.file IS NOT NULL) AS bytes
-FROM runs r LEFT JOIN metrics m ON m.run = r.run
-GROUP BY ALL ORDER BY r.created_at DESC NULLS LAST, r.run"""
-
-SPARKS: Final = """WITH buckets AS (
-  SELECT s.run, floor((step - first_step) * 39 / greatest(last_step - first_step, 1)) AS bucket,
-    log10(avg(value)) AS value
-  FROM scalars s JOIN metrics m ON m.run = s.run AND m.name = 'val_loss'
-  WHERE s.name = 'val_loss' AND isfinite(value) AND value > 0
-  GROUP BY ALL
-)
-SELECT run, list(value ORDER BY bucket) AS spark FROM buckets GROUP BY run"""
-
-ACCURACIES: Final = """SELECT run, step,
-  max(value) FILTER (name = 'train_accuracy') AS train,
-  max(value) FILTER (name = 'val_accuracy') AS val
-FROM scalars WHERE name IN ('train_accuracy', 'val_accuracy')
-GROUP BY run, step ORDER BY run, step"""

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from etl.local_files import open_regular, write_all
+from etl.local_files import open_regular
+from etl.replacing import write_all
 
 METRICS = "metrics.jsonl"
 ATTEMPTS = "attempts.jsonl"

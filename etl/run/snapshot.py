@@ -24,7 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from etl.errors import StrobeError
-from etl.local_files import NotAFileError, open_regular, replacing, write_all
+from etl.local_files import NotAFileError, open_regular
+from etl.replacing import replacing, write_all
 
 MAGIC = b"STROBE1\0"
 HEADER_BYTES = 64

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from etl.errors import StrobeError
+from etl.errors import StoreError, StrobeError
 from etl.store.files import Files
 from etl.store.pointer import (
     STORE_FILE,
-    StoreError,
     check_store,
     commit,
     pointer_name,

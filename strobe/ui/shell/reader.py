@@ -10,7 +10,8 @@ import pyarrow as pa
 import streamlit as st
 
 if TYPE_CHECKING:
-    from etl.store.catalogue import Catalogue, Store, StoredRun
+    from etl.store.catalogue import Catalogue, Store
+    from etl.store.stored_run import StoredRun
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.store.catalogue import Store
-from etl.store.files import Files, encodings
+from etl.store.files import Files
+from etl.store.layout import encodings
 from etl.store.pointer import Pointer, commit, prepare_store, write_part
 from etl.store.schema import TABLES
 

@@ -186,7 +186,7 @@ def ingest(
     Raises StrobeError when there is nothing to read, or the store is none.
     """
     recordings = [recording for path in paths for recording in find(path)]
-    files = store if isinstance(store, Files) else Files(store)
+    files = Files.of(store)
     prepare_store(files)
     with ThreadPoolExecutor(max_workers=jobs) as executor:
         return [ingest_recording(recording, files, executor=executor, progress=progress) for recording in recordings]

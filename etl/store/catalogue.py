@@ -139,7 +139,7 @@ class Store:
 
         Raises StoreError when the folder is none of ours, or of a later version.
         """
-        self._roots = [root if isinstance(root, Files) else Files(root) for root in (path, *attached)]
+        self._roots = [Files.of(root) for root in (path, *attached)]
         self.path = Path(self._roots[0].path("")) if isinstance(path, Files) else Path(path)
         for files in self._roots:
             check_root(files)

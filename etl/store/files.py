@@ -52,6 +52,11 @@ class Files:
         self._fs, self._root = base, PurePosixPath(path)
         self._copies: Path | None = None
 
+    @classmethod
+    def of(cls, store: str | os.PathLike[str] | Files) -> Files:
+        """The files of a store that is given by its place, or as they are."""
+        return store if isinstance(store, Files) else cls(store)
+
     def path(self, name: str) -> str:
         """The full path of `name`, as the file system knows it."""
         return str(self._root / name)

@@ -21,7 +21,8 @@ from etl.ingest.load import ingest
 from etl.run.folder import Run
 from etl.run.journal import read_attempts, read_lines, read_metrics
 from etl.run.manifest import parse
-from etl.run.snapshot import Snapshot, SnapshotWriter, fnv1a64, manifest_bytes
+from etl.run.snapshot import Snapshot, fnv1a64, manifest_bytes
+from etl.run.writer import SnapshotWriter
 from strobe.cli import app
 from strobe.record import SCALARS, LockedError, Recorder, TensorSpec
 
@@ -38,7 +39,7 @@ def sample(dtype: str, *shape: int) -> np.ndarray[Any, Any]:
 
 
 def as_python_writes_it(folder: Path, scratch: Path, tensors: list[Given]) -> list[bytes]:
-    """The same snapshots again, by etl.snapshot.SnapshotWriter, from the same arrays."""
+    """The same snapshots again, by etl.run.writer.SnapshotWriter, from the same arrays."""
     manifest = json.loads((folder / "manifest.json").read_bytes())
     scratch.mkdir()
     writer = SnapshotWriter(scratch, manifest)

@@ -10,9 +10,8 @@ MAX_CHARACTERS = 64
 
 def fitting(text: str) -> str:
     """`text` made to match [a-z][a-z0-9._-]{0,63}: in lower case, other characters as "-", "r-" before a digit."""
-    plain = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-")
-    named = plain if plain[:1].isalpha() else f"r-{plain}"
-    return named[:MAX_CHARACTERS].rstrip("-") if plain else "run"
+    plain = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._") or "run"
+    return (plain if plain[0].isalpha() else f"r-{plain}")[:MAX_CHARACTERS]
 
 
 def candidates(wanted: str) -> Iterator[str]:

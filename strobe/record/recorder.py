@@ -28,7 +28,8 @@ from types import FrameType, TracebackType
 from typing import Any, Literal, Self
 
 from etl.run.journal import ATTEMPTS, METRICS, Journal, number, read_attempts
-from etl.run.snapshot import MANIFEST, SnapshotError, SnapshotWriter, list_files, manifest_bytes, place
+from etl.run.snapshot import MANIFEST, SnapshotError, list_files, manifest_bytes, place
+from etl.run.writer import SnapshotWriter
 from strobe import __version__
 from strobe.record.lock import FolderLock
 from strobe.record.tensors import (

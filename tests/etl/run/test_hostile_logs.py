@@ -12,8 +12,9 @@ from etl.ingest.load import ingest
 from etl.ingest.scalars import scalar_table
 from etl.run.journal import read_metrics
 from etl.run.manifest import MAX_LAYERS, ManifestError, parse
-from etl.run.snapshot import SnapshotError, SnapshotWriter, manifest_bytes, parse_file_name, place
+from etl.run.snapshot import SnapshotError, manifest_bytes, parse_file_name, place
 from etl.run.verify import verify_run
+from etl.run.writer import SnapshotWriter
 from etl.store.catalogue import Store
 from tests.support.make_run import make_run
 

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from etl.store.catalogue import Store
-from etl.store.files import Files
 from etl.store.schema import TABLES
 
 
-def tables(store: Path | Files) -> dict[str, list[dict[str, Any]]]:
+def tables(store: Path) -> dict[str, list[dict[str, Any]]]:
     """Every table's rows, sorted, as plain values: what two stores must agree on."""
     catalogue = Store(store).current()
     result = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import os
@@ -19,7 +20,7 @@ from etl.run.folder import Run
 from etl.run.snapshot import Snapshot
 from etl.store.files import Files
 from etl.store.pointer import Pointer, StoreError, check_store, pointer_name, read_pointer
-from etl.store.schema import TABLES, has_attempts
+from etl.store.schema import TABLES, are_plain, has_attempts
 
 __all__ = ["Catalogue", "Part", "Store", "StoreError", "StoredRun", "hides_example"]
 
@@ -66,10 +67,11 @@ class Catalogue:
         self._connection = duckdb.connect()
         self._connection.execute("SET enable_progress_bar = false; SET parquet_metadata_cache = true")
         self._lock = threading.Lock()
-        self._parts = {table: self._parts_of(table) for table in TABLES}
+        self._schemas = {**TABLES, **self._schemas_of_unknown()}
+        self._parts = {table: self._parts_of(table) for table in self._schemas}
         # In whatever order the files come: twice as fast, and nothing asks these tables without an order of its own.
         self._connection.execute("SET preserve_insertion_order = false")
-        for table, schema in TABLES.items():
+        for table, schema in self._schemas.items():
             kind = "TABLE" if table in _HELD else "VIEW"
             self._connection.execute(f"CREATE {kind} {table}_all AS {self._scan(table, schema)}")
         self._connection.execute(
@@ -77,8 +79,20 @@ class Catalogue:
         )
         self._connection.execute("SET preserve_insertion_order = true")
         cut = {run for (run,) in self._connection.execute("SELECT DISTINCT run FROM cuts").fetchall()}
-        for table, schema in TABLES.items():
+        for table, schema in self._schemas.items():
             self._connection.execute(f"CREATE VIEW {table} AS {self._current(table, schema, cut)}")
+
+    def _schemas_of_unknown(self) -> dict[str, pa.Schema]:
+        """The columns of tables that pointers name and nothing here declares, as the first readable part has them."""
+        schemas: dict[str, pa.Schema] = {}
+        for files, pointer in self._pointers.values():
+            for table, parts in pointer.tables.items():
+                if table not in TABLES and table not in schemas and parts:
+                    with contextlib.suppress(OSError, pa.ArrowInvalid):
+                        own = files.read_schema(parts[0].file)
+                        if are_plain([table, *own.names]):
+                            schemas[table] = pa.schema([("run", pa.string()), *own])
+        return schemas
 
     def _parts_of(self, table: str) -> list[Part]:
         return [
@@ -134,7 +148,7 @@ class Catalogue:
 
     def tables(self) -> dict[str, pa.Schema]:
         """Every table and its columns, `run` first."""
-        return dict(TABLES)
+        return dict(self._schemas)
 
     def parts(self, table: str) -> list[Part]:
         """The Parquet files of a table at this version."""

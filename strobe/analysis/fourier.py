@@ -97,21 +97,6 @@ def _row_norms(product: Array) -> Array:
     return norms
 
 
-def embedding_power(W_E: Array, p: int) -> Array:
-    """The norm of the sine and cosine components of each frequency together: (..., K) for `W_E` (..., tokens, d).
-
-    sqrt(|cos row|^2 + |sin row|^2) of `component_norms`, whose dtype, unit and error these are.
-    """
-    return pair_norms(component_norms(W_E, p), p)
-
-
-def pair_norms(norms: Array, p: int) -> Array:
-    """(..., p) norms, one per basis row, as (..., K) norms, one per frequency; the constant is dropped."""
-    squares = norms[..., 1:] ** 2
-    pairs = np.add.reduceat(squares, np.arange(0, p - 1, 2), axis=-1)
-    return np.sqrt(pairs)
-
-
 def neuron_shares(activations: Array, p: int) -> Floats:
     """Which part of each neuron's variance over all p * p inputs belongs to each single frequency.
 
@@ -193,12 +178,6 @@ def key_frequencies(shares: Floats, threshold: float = SPECIALISED) -> KeyFreque
     best = best_frequency(shares)
     found, neurons = np.unique(best.frequency[best.share >= threshold], return_counts=True)
     return KeyFrequencies(found, neurons)
-
-
-def coarseness(shares: Floats) -> Floats:
-    """The sum of a neuron's shares over k = 1..3, (neurons,): "blob" from 0.7, "plaid" below 0.5."""
-    total: Floats = shares[:3].sum(axis=0)
-    return total
 
 
 def gini(norms: Array) -> float:

@@ -13,7 +13,8 @@ import streamlit as st
 from etl.errors import StrobeError
 from strobe.analysis.fourier import SPECIALISED
 from strobe.charts.tiles import Tiles
-from strobe.derive.subject import Subject
+from strobe.derive.addition import AdditionModel
+from strobe.derive.recorded_run import RecordedRun
 from strobe.ui.panel import downloads, panel
 from strobe.ui.panel.frames import evenly, modulus, presence, snapshots_of
 from strobe.ui.panel.settled import at_once, settled
@@ -139,7 +140,7 @@ def _run(key: str, version: str, run: str, step: int, _page: Frame) -> Array | N
     if files is None:
         return None
     try:
-        return Subject(files).forward(step).activation.astype(np.float16)
+        return AdditionModel(RecordedRun(files)).forward(step).activation.astype(np.float16)
     except (StrobeError, OSError, KeyError):
         return None
 

@@ -53,8 +53,8 @@ def _rows(page: Frame, table: str) -> int:
 @st.cache_data(max_entries=64, show_spinner=False)
 def _reason(key: str, version: str, run: str, tables: tuple[str, ...], _page: Frame) -> str:
     """A sentence on what is missing or out of date; empty where all is well. "Nothing ..." where it can never be."""
-    from strobe.derive.subject import NotApplicableError
-    from strobe.derive.work import stale
+    from strobe.derive.filling.staleness import stale
+    from strobe.derive.recorded_run import NotApplicableError
 
     del key, version
     try:
@@ -72,7 +72,7 @@ def _reason(key: str, version: str, run: str, tables: tuple[str, ...], _page: Fr
 
 
 def _analyse(page: Frame, tables: Sequence[str]) -> None:
-    from strobe.derive.work import Work
+    from strobe.derive.filling.deriver import Deriver
 
     bar = st.progress(0.0, "Analysing …")
     store = open_store()
@@ -80,9 +80,9 @@ def _analyse(page: Frame, tables: Sequence[str]) -> None:
     def show(_: str, done: int, total: int) -> None:
         bar.progress(done / total, f"{done:,} of {total:,} snapshots")
 
-    work = Work(store, store.run(page.run), show)
+    deriver = Deriver(store, store.run(page.run), show)
     try:
-        work.do([*tables, "transitions"])
+        deriver.fill([*tables, "transitions"])
     except (StrobeError, OSError) as error:
         st.error(inert(str(error)))
         return

@@ -157,9 +157,9 @@ class Best(NamedTuple):
 
 def best_frequency(shares: Floats) -> Best:
     """The frequency of the largest share of each neuron: `shares` is (K, neurons); ties go to the lower frequency."""
-    known = ~np.isnan(shares).any(axis=0)
-    filled = np.where(known, shares, 0.0)
-    return Best(np.where(known, filled.argmax(axis=0) + 1, 0), np.where(known, filled.max(axis=0), np.nan))
+    varies = ~np.isnan(shares).any(axis=0)
+    filled = np.where(varies, shares, 0.0)
+    return Best(np.where(varies, filled.argmax(axis=0) + 1, 0), np.where(varies, filled.max(axis=0), np.nan))
 
 
 class KeyFrequencies(NamedTuple):
@@ -176,8 +176,8 @@ def key_frequencies(shares: Floats, threshold: float = SPECIALISED) -> KeyFreque
     steps: a set made anew at each step holds nearly every frequency at initialisation. Empty where none is.
     """
     best = best_frequency(shares)
-    found, neurons = np.unique(best.frequency[best.share >= threshold], return_counts=True)
-    return KeyFrequencies(found, neurons)
+    keys, neurons = np.unique(best.frequency[best.share >= threshold], return_counts=True)
+    return KeyFrequencies(keys, neurons)
 
 
 def gini(norms: Array) -> float:

@@ -17,11 +17,11 @@ def rows(subject: Subject, step: int) -> list[Row]:
     """A row for each layer."""
     made = []
     for layer, shares in enumerate(subject.addition.shares(step)):
-        found = layer_coarseness(shares)
-        row: Row = {"step": step, "layer": layer, "neurons": found.neurons}
-        values = {"mean": found.mean, "blob": found.blob, "plaid": found.plaid}
+        over_neurons = layer_coarseness(shares)
+        row: Row = {"step": step, "layer": layer, "neurons": over_neurons.neurons}
+        values = {"mean": over_neurons.mean, "blob": over_neurons.blob, "plaid": over_neurons.plaid}
         row |= {name: None if np.isnan(value) else value for name, value in values.items()}
-        made.append(row | {"note": None if found.neurons else "no neuron varies over the inputs"})
+        made.append(row | {"note": None if over_neurons.neurons else "no neuron varies over the inputs"})
     return made
 
 

@@ -43,9 +43,9 @@ def rows(catalogue: Catalogue, run: str) -> list[Row]:
     for name, log, steps, values in _series(catalogue.query(_SERIES, [run])):
         rule = "change-point of log10" if log else "change-point"
         made += [
-            {"series": name, "step": int(found.step), "step_low": int(found.step_low),
-             "step_high": int(found.step_high), "effect": found.effect, "rule": rule}
-            for found in change_points(steps, values)
+            {"series": name, "step": int(shift.step), "step_low": int(shift.step_low),
+             "step_high": int(shift.step_high), "effect": shift.effect, "rule": rule}
+            for shift in change_points(steps, values)
         ]  # fmt: skip
     return made
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from strobe.ui.shell.components import pack, script
+from strobe.ui.shell.components import PANEL, pack, script
 
 pytestmark = pytest.mark.browser
 
-EXPORTS = ("scales", "clock", "draw", "frames", "kinds", "panel", "picker")
+EXPORTS = (*PANEL, "picker")
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_bars_and_scatter_draw_what_they_are_given(run: Any) -> None:
       const g = c.getContext("2d");
       const look = { font: "12px sans-serif", muted: "#888", grid: "#eee", axis: "#ccc", text: "#000" };
       const box = { left: 0, right: 100, top: 0, bottom: 100 };
-      m.bars(g, box, [0, 10, NaN], 10, () => "#ff0000", look, ["a", "b", "c"]);
+      m.drawBars(g, box, [0, 10, NaN], 10, () => "#ff0000", look, ["a", "b", "c"]);
       const bar = [...g.getImageData(50, 50, 1, 1).data], none = [...g.getImageData(84, 51, 1, 1).data];
       g.clearRect(0, 0, 100, 100);
       const to = (v) => 50 + v, colours = ["#00ff00", "#00ff00"];

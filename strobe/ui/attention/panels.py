@@ -15,12 +15,13 @@ from strobe.analysis.attention import head_scores
 from strobe.charts.curves import Series
 from strobe.charts.theme import SERIES
 from strobe.ui.panel import derived, frames, model, panel
+from strobe.ui.panel.kinds import AttentionPanel
 from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell import address
-from strobe.ui.shell.page import Frame
+from strobe.ui.shell.page import Page
 from strobe.ui.shell.parts import follow_server
-from strobe.ui.shell.reader import Answer, literal
-from strobe.ui.shell.words import size
+from strobe.views.run_view import Answer, literal
+from strobe.views.words import size
 
 SCORES: Final = {
     "previous_token": ("Previous token", "weight on the token just before"),
@@ -39,7 +40,7 @@ MOST_EACH: Final = 20_000_000
 """The same of one snapshot: of larger ones, the first probe sequences."""
 
 
-def compared(page: Frame) -> None:
+def compared(page: Page) -> None:
     """The same heads at up to three steps, side by side on the one colour scale."""
     if len(page.steps) < 2:
         return
@@ -72,7 +73,7 @@ def _picked() -> None:
     st.session_state["at"] = list(st.session_state["compared_steps"])
 
 
-def _default_steps(page: Frame) -> list[str]:
+def _default_steps(page: Page) -> list[str]:
     """The first snapshot, the one at the onset (or the middle one), and the last."""
     onset = page.milestones.onset
     middle = onset.step if onset is not None and onset.step is not None else page.steps[len(page.steps) // 2]
@@ -80,12 +81,12 @@ def _default_steps(page: Frame) -> list[str]:
     return [str(step) for step in dict.fromkeys([page.steps[0], near, page.steps[-1]])]
 
 
-def many(page: Frame) -> bool:
+def many(page: Page) -> bool:
     """Whether all heads together are drawn small."""
     return frames.attention_layers(page) >= MANY_LAYERS
 
 
-def one(page: Frame) -> None:
+def one(page: Page) -> None:
     """One head drawn large, at the cursor."""
     found = frames.attention(page, st.session_state.get("probe", frames.MEAN)) if page.steps else None
     if found is None:
@@ -108,32 +109,30 @@ def one(page: Frame) -> None:
     if chosen == "none":
         return
     layer, head = map(int, chosen.split("."))
-    header = {
-        "kind": "attention", "subject": f"{page.run} {chosen}", "follows": True, "run": page.run,
-        "steps": found.steps, "layers": 1, "heads": 1, "tokens": found.labels, "windowed": found.windowed,
-        **frames.attention_presence(page, found),
-        "root": length > frames.LINEAR_UP_TO, "widest": 460, "label": f"layer {layer}, head {head}",
-        "alt": f"Attention of head {head} of layer {layer} at the step of the cursor",
-    }  # fmt: skip
+    header = AttentionPanel(
+        subject=f"{page.run} {chosen}", run=page.run, steps=found.steps, layers=1, heads=1, tokens=found.labels,
+        presence=frames.attention_presence(page, found), root=length > frames.LINEAR_UP_TO, widest=460,
+        label=f"layer {layer}, head {head}",
+        alt=f"Attention of head {head} of layer {layer} at the step of the cursor",
+    )  # fmt: skip
     values = np.ascontiguousarray(found.values[:, layer : layer + 1, head : head + 1])
     panel.show("attention_one", header, {"values": values})
     text = f"Head {head} of layer {layer}; rows attend to columns, and every row sums to 1."
     model.attention_tools(page, "attention_one", replace(found, values=values), text)
 
 
-def _still(page: Frame, found: frames.Frames, step: int) -> None:
+def _still(page: Page, found: frames.Frames, step: int) -> None:
     values = np.ascontiguousarray(found.values[found.steps.index(step)][None])
     _, layers, heads, length, _ = values.shape
-    header = {
-        "kind": "attention", "subject": f"{page.run} {step}", "follows": False, "run": page.run, "steps": [step],
-        "layers": layers, "heads": heads, "tokens": found.labels, "windowed": False, "plain": True,
-        "root": length > frames.LINEAR_UP_TO,
-        "alt": f"Attention weights at step {step:,}, {layers} layers by {heads} heads",
-    }  # fmt: skip
+    header = AttentionPanel(
+        subject=f"{page.run} {step}", run=page.run, steps=[step], follows=False, layers=layers, heads=heads,
+        tokens=found.labels, plain=True, root=length > frames.LINEAR_UP_TO,
+        alt=f"Attention weights at step {step:,}, {layers} layers by {heads} heads",
+    )  # fmt: skip
     panel.show(f"attention_at_{step}", header, {"values": values})
 
 
-def scores(page: Frame) -> None:
+def scores(page: Page) -> None:
     """One score of every head over training: stored ones, or computed from the snapshots where there are none."""
     with panel.head("scores"):
         panel.title("Heads over training")
@@ -156,24 +155,24 @@ def scores(page: Frame) -> None:
     if len(names) > 1:
         rows = Answer(answer.sql, answer.table.rename_columns(["row", *answer.table.column_names[1:]]), 0.0)
         derived.grid(
-            page, "scores_grid", rows, names, quantity=SCORES[score][0].lower(), row_height=16,
+            page.view, "scores_grid", rows, names, quantity=SCORES[score][0].lower(), row_height=16,
             about=f"{about} Colour on a log scale.",
         )  # fmt: skip
     if len(names) <= address.MOST_RUNS:
         looks = {name: Series(name, SERIES[k % len(SERIES)], dash=k >= len(SERIES)) for k, name in enumerate(names)}
         derived.lines(
-            page, "scores_lines", answer, looks, y_title=SCORES[score][0].lower(), height=260, marks=step_marks(page),
-            about="The same as lines." if len(names) > 1 else about,
+            page.view, "scores_lines", answer, looks, y_title=SCORES[score][0].lower(), height=260,
+            marks=step_marks(page), about="The same as lines." if len(names) > 1 else about,
         )  # fmt: skip
 
 
-def _scores(page: Frame, score: str) -> tuple[Answer, str]:
+def _scores(page: Page, score: str) -> tuple[Answer, str]:
     """Columns series, step, value, layer, head; and what there is to say about where they come from."""
     answer = page.reader.ask(f"""SELECT 'L' || layer || ' H' || head AS series, step, {score} AS value, layer, head
 FROM heads WHERE run = {literal(page.run)} ORDER BY layer, head, step""")
     if answer.table.num_rows or not frames.attention_layers(page):
         return answer, ""
-    made = _computed(page.reader.key, page.reader.version, page.run, page)
+    made = _computed(*page.reader.key, page.run, page)
     table = made.table.select(["series", "step", score, "layer", "head"])
     table = table.rename_columns(["series", "step", "value", "layer", "head"])
     some = f"{made.steps:,} of {len(page.steps):,}" if made.steps < len(page.steps) else f"all {made.steps:,}"
@@ -194,7 +193,7 @@ class _Computed:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Scoring heads …")
-def _computed(key: str, version: str, run: str, _page: Frame) -> _Computed:
+def _computed(key: str, version: str, run: str, _page: Page) -> _Computed:
     del key, version
     layers, of, heads, queries, keys = frames.attention_shape(_page)
     probes = max(1, min(of, MOST_EACH // (4 * layers * heads * queries * keys)))

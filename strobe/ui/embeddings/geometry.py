@@ -14,14 +14,14 @@ from strobe.charts.curves import Series
 from strobe.charts.theme import SERIES
 from strobe.derive.addition import AdditionModel
 from strobe.derive.recorded_run import NotApplicableError, RecordedRun
-from strobe.ui.fourier.neurons import MOST_INPUTS
 from strobe.ui.panel import derived, panel
 from strobe.ui.panel.frames import evenly, snapshots_of
 from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell import address
-from strobe.ui.shell.page import Frame
-from strobe.ui.shell.reader import Answer
-from strobe.ui.shell.words import number
+from strobe.ui.shell.page import Page
+from strobe.views.neurons import MOST_INPUTS
+from strobe.views.run_view import Answer
+from strobe.views.words import number
 
 MOST_STEPS: Final = 40
 """Snapshots that are run through the model; of more, evenly spaced ones."""
@@ -36,7 +36,7 @@ _CIRCLE: Final = {
 Row = dict[str, Any]
 
 
-def draw(page: Frame, p: int | None) -> None:
+def draw(page: Page, p: int | None) -> None:
     """The panel of a run that adds modulo p: off until it is asked for, since every step is a forward pass."""
     files = snapshots_of(page, page.run) if page.steps and p else None
     if files is None or p is None:
@@ -86,8 +86,8 @@ def _kept(key: str, version: str, run: str) -> dict[int, list[Row]]:
     return {}
 
 
-def _rows(page: Frame, model: AdditionModel, steps: list[int], site: int) -> list[Row]:
-    kept = _kept(page.reader.key, page.reader.version, page.run)
+def _rows(page: Page, model: AdditionModel, steps: list[int], site: int) -> list[Row]:
+    kept = _kept(*page.reader.key, page.run)
     missing, p = [step for step in steps if step not in kept], model.modulus
     place = st.empty()
     for done, step in enumerate(missing):
@@ -105,23 +105,23 @@ def _rows(page: Frame, model: AdditionModel, steps: list[int], site: int) -> lis
     ]
 
 
-def _lines(page: Frame, rows: list[Row], where: str) -> None:
+def _lines(page: Page, rows: list[Row], where: str) -> None:
     schema = pa.schema([("step", pa.int64()), ("series", pa.string()), ("value", pa.float64())])
     sql = f"-- computed from the snapshots: the residual stream at “=”{where}, for all inputs"
     answer, marks = Answer(sql, pa.Table.from_pylist(rows, schema), 0.0), step_marks(page)
     first, second, third = st.columns(3, gap="medium")
     with first:
         derived.lines(
-            page, "geometry_lengths", answer, _LENGTHS, y_title="distance", marks=marks,
+            page.view, "geometry_lengths", answer, _LENGTHS, y_title="distance", marks=marks,
             about="Root mean square distances: of inputs to their class's centroid, of centroids to their mean.",
         )  # fmt: skip
     with second:
         derived.lines(
-            page, "geometry_ratios", answer, _RATIOS, y_title="ratio", log=True, marks=marks,
+            page.view, "geometry_ratios", answer, _RATIOS, y_title="ratio", log=True, marks=marks,
             about="Separation: squared distance between two centroids over the sum of the two classes' variances.",
         )  # fmt: skip
     with third:
         derived.lines(
-            page, "geometry_circle", answer, _CIRCLE, y_title="share", share=True, marks=marks,
+            page.view, "geometry_circle", answer, _CIRCLE, y_title="share", share=True, marks=marks,
             about="Of the centroids on their two principal axes; noise of this shape scores about 0.05 on both.",
         )  # fmt: skip

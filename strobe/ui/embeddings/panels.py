@@ -16,22 +16,22 @@ from strobe.analysis.projection import circularity, pca_movie
 from strobe.charts.curves import Series
 from strobe.charts.theme import CYCLIC, SEQUENTIAL, SERIES
 from strobe.ui.embeddings import neighbour_jobs
-from strobe.ui.fourier.panels import keys
 from strobe.ui.panel import derived, model, panel
 from strobe.ui.panel.frames import (
     colour_places,
     colour_words,
     evenly,
     modulus,
-    presence,
     snapshots_of,
     token_name,
 )
+from strobe.ui.panel.kinds import EmbeddingPanel, presence
 from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell import address
 from strobe.ui.shell.components import MOST_BYTES
-from strobe.ui.shell.page import Frame
-from strobe.ui.shell.reader import Answer
+from strobe.ui.shell.page import Page
+from strobe.views.fourier import key_frequencies
+from strobe.views.run_view import Answer
 
 MOST_TOKENS: Final = 2048
 """Rows that are drawn; of more, evenly spaced ones, and the page says so."""
@@ -64,14 +64,14 @@ class Movie:
     chance: float = float("nan")
 
 
-def names(page: Frame) -> list[str]:
+def names(page: Page) -> list[str]:
     """The embeddings that the run recorded."""
     files = snapshots_of(page, page.run) if page.steps else None
     there = {tensor["name"] for tensor in files.manifest.raw["snapshot"]["tensors"]} if files is not None else set()
     return [name for name in TENSORS if f"params/{name}" in there]
 
 
-def controls(page: Frame, present: list[str]) -> tuple[str, str]:
+def controls(page: Page, present: list[str]) -> tuple[str, str]:
     """Which embedding, and seen along which axes."""
     p = modulus(page)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
@@ -86,14 +86,14 @@ def controls(page: Frame, present: list[str]) -> tuple[str, str]:
     return name, view
 
 
-def _whole(page: Frame, name: str) -> bool:
+def _whole(page: Page, name: str) -> bool:
     """Whether every residue has its row on the page: a circle needs all of them, in order."""
     return name != "wpe" and _shape(page, name)[0] <= MOST_TOKENS
 
 
-def _frequencies(page: Frame, p: int) -> list[str]:
+def _frequencies(page: Page, p: int) -> list[str]:
     """Every frequency, the key ones first."""
-    found = keys(page)
+    found = key_frequencies(page.view)
     return [str(k) for k in [*found, *(k for k in range(1, p // 2 + 1) if k not in found)]]
 
 
@@ -105,12 +105,12 @@ def _axes_words(view: str) -> str:
     return words.get(view, f"circle of frequency {view}")
 
 
-def movie(page: Frame, name: str, view: str) -> Movie | None:
+def movie(page: Page, name: str, view: str) -> Movie | None:
     """The embedding at every snapshot along fixed axes, on the sine and cosine of one frequency, or by t-SNE or UMAP:
     None while that is not computed yet, with the way to it on the page."""
     if view not in (TSNE, UMAP):
-        return _movie(page.reader.key, page.reader.version, page.run, name, view, page)
-    read = _read(page.reader.key, page.reader.version, page.run, name, neighbour_jobs.MOST_FRAMES, page)
+        return _movie(*page.reader.key, page.run, name, view, page)
+    read = _read(*page.reader.key, page.run, name, neighbour_jobs.MOST_FRAMES, page)
     if not read.steps or read.frames.shape[1] < 5:
         return _nothing("A map of neighbours needs at least five rows that can be read.")
     made = neighbour_jobs.result(read.frames, view)
@@ -134,7 +134,7 @@ class _Read:
 
 
 @st.cache_resource(max_entries=6, show_spinner="Reading embeddings …")
-def _read(key: str, version: str, run: str, name: str, most: int, _page: Frame) -> _Read:
+def _read(key: str, version: str, run: str, name: str, most: int, _page: Page) -> _Read:
     del key, version
     files = snapshots_of(_page, run)
     steps, frames, rows, total = [], [], [], 0
@@ -159,7 +159,7 @@ def _read(key: str, version: str, run: str, name: str, most: int, _page: Frame) 
 
 
 @st.cache_resource(max_entries=12, show_spinner="Projecting embeddings …")
-def _movie(key: str, version: str, run: str, name: str, view: str, _page: Frame) -> Movie:
+def _movie(key: str, version: str, run: str, name: str, view: str, _page: Page) -> Movie:
     read = _read(key, version, run, name, 10**9, _page)
     if not read.steps or min(read.frames.shape[1:]) < 2:
         return _nothing("No snapshot of this embedding can be read, or none of it is finite.")
@@ -188,13 +188,13 @@ def _nothing(reason: str) -> Movie:
     return Movie([], empty, empty, empty, [], 0, [], reason)
 
 
-def _shape(page: Frame, name: str) -> list[int]:
+def _shape(page: Page, name: str) -> list[int]:
     files = snapshots_of(page, page.run)
     tensors = files.manifest.raw["snapshot"]["tensors"] if files is not None else []
     return next((tensor["shape"] for tensor in tensors if tensor["name"] == f"params/{name}"), [1, 1])
 
 
-def _affordable(page: Frame, name: str, limit: int) -> list[int]:
+def _affordable(page: Page, name: str, limit: int) -> list[int]:
     shape = _shape(page, name)
     rows = min(shape[0], MOST_TOKENS)
     most = max(2, min(MOST_READ // (4 * rows * shape[1]), MOST_BYTES // (8 * rows)))
@@ -246,19 +246,18 @@ def turn_of_view(found: Movie, view: str, p: int | None) -> int:
     return frequency_round(found.points[-1], p) if p and len(found.rows) == found.total else 1
 
 
-def scatter(page: Frame, name: str, view: str, found: Movie) -> None:
+def scatter(page: Page, name: str, view: str, found: Movie) -> None:
     """The points at the cursor; play moves them."""
     n, p = len(found.rows), modulus(page)
     cyclic = p is not None and name != "wpe"
     key = turn_of_view(found, view, p if cyclic else None)
     places = colour_places(found.rows, found.total, p if cyclic else None, key)
-    header = {
-        "kind": "embedding", "subject": f"{page.run} {name} {view}", "follows": True, "run": page.run,
-        "steps": found.steps, "labels": found.labels, "label_every": max(10, n // 10) if n > 16 else 1,
-        "colours": list(CYCLIC if cyclic else SEQUENTIAL), "height": 560,
-        "windowed": False, "lack": "not projected", **presence(page), "places": places,
-        "alt": f"{n} rows of {name} on two axes, at the step of the cursor",
-    }  # fmt: skip
+    header = EmbeddingPanel(
+        subject=f"{page.run} {name} {view}", run=page.run, steps=found.steps, labels=found.labels,
+        label_every=max(10, n // 10) if n > 16 else 1, colours=list(CYCLIC if cyclic else SEQUENTIAL), height=560,
+        presence=presence(page.view, lack="not projected"), places=places,
+        alt=f"{n} rows of {name} on two axes, at the step of the cursor",
+    )  # fmt: skip
     panel.show("embeddings", header, {"points": np.ascontiguousarray(found.points[:, :, :2]).astype(np.float16)})
     cut = f"{n:,} of {found.total:,} rows, evenly spaced. " if n < found.total else ""
     words = _axes_words(view)
@@ -270,7 +269,7 @@ def scatter(page: Frame, name: str, view: str, found: Movie) -> None:
     model.points_tools(page, "embeddings", found.steps, found.points, found.labels, text, turn=key)
 
 
-def roundness(page: Frame, view: str, found: Movie) -> None:
+def roundness(page: Page, view: str, found: Movie) -> None:
     """Circularity and explained variance of the same plane over training."""
     panel.title("How round, and how much of it is seen")
     columns = {"circularity": found.round, "explained": found.explained}
@@ -288,5 +287,5 @@ def roundness(page: Frame, view: str, found: Movie) -> None:
         about += f" Random rows get {found.chance:.2f} in a plane chosen from themselves: compare with that."
     elif view in (TSNE, UMAP):
         about += " A round cloud scores as well, about 0.6: look at the map too."
-    derived.lines(page, "roundness", answer, looks, y_title="share", share=True, height=240, about=about,
+    derived.lines(page.view, "roundness", answer, looks, y_title="share", share=True, height=240, about=about,
                          marks=step_marks(page))  # fmt: skip

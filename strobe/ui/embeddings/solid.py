@@ -9,12 +9,12 @@ from strobe.charts.theme import CYCLIC, SEQUENTIAL, SERIES
 from strobe.ui.embeddings.panels import Movie, turn_of_view
 from strobe.ui.panel import panel
 from strobe.ui.panel.frames import colour_places, modulus
-from strobe.ui.panel.settled import index
-from strobe.ui.shell.page import Frame
+from strobe.ui.shell.cursor import settled_index
+from strobe.ui.shell.page import Page
 from strobe.ui.shell.parts import follow_server
 
 
-def draw(page: Frame, name: str, view: str, found: Movie) -> None:
+def draw(page: Page, name: str, view: str, found: Movie) -> None:
     """Three axes at the settled cursor, to be turned by hand; coloured as the flat picture is."""
     with panel.head("solid"):
         panel.title("Three axes at the cursor")
@@ -25,7 +25,7 @@ def draw(page: Frame, name: str, view: str, found: Movie) -> None:
     follow_server()
     import plotly.graph_objects as go
 
-    at, p = index(page, found.steps), modulus(page) if name != "wpe" else None
+    at, p = settled_index(page.view, found.steps), modulus(page) if name != "wpe" else None
     x, y, z = found.points[at].T
     places = colour_places(found.rows, found.total, p, turn_of_view(found, view, p))
     scale = CYCLIC if p else SEQUENTIAL

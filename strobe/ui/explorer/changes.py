@@ -11,11 +11,10 @@ import streamlit as st
 
 from strobe.analysis.ranking import FLOOR, SAMPLES, ranked
 from strobe.ui.panel import panel
-from strobe.ui.panel.settled import cursor
-from strobe.ui.shell import address
-from strobe.ui.shell.page import Frame
+from strobe.ui.shell import address, cursor
+from strobe.ui.shell.page import Page
 from strobe.ui.shell.parts import follow_server
-from strobe.ui.shell.reader import Answer, literal
+from strobe.views.run_view import Answer, literal
 
 MOST_ROWS = 12
 CURSOR: Final = "cursor"
@@ -38,7 +37,7 @@ FROM fourier WHERE run = {name} AND site IN ('embedding', 'unembedding') AND fre
 ORDER BY series, step"""
 
 
-def _moments(page: Frame) -> dict[str, tuple[str, int]]:
+def _moments(page: Page) -> dict[str, tuple[str, int]]:
     """Around what the ranking can be made: key -> words, step. The onset first, the cursor always."""
     onset, peak, found = page.milestones.onset, page.milestones.peak, {}
     if onset is not None and onset.step is not None:
@@ -47,11 +46,10 @@ def _moments(page: Frame) -> dict[str, tuple[str, int]]:
         found["known"] = ("the training set known", onset.fitted)
     if peak is not None and peak.step is not None and peak.fallen is not None:
         found["peak"] = ("the test-loss peak", peak.step)
-    # Asked of the session, since a fragment's own frame is as old as the last whole rerun.
-    return found | {CURSOR: ("the cursor", cursor(page))}
+    return found | {CURSOR: ("the cursor", cursor.step())}
 
 
-def draw(page: Frame) -> None:
+def draw(page: Page) -> None:
     """The ranking around the grokking onset or another moment of the run, or around the cursor."""
     moments = _moments(page)
     first = next(iter(moments))
@@ -75,7 +73,7 @@ def draw(page: Frame) -> None:
     if moment == CURSOR:
         follow_server()
     answer = page.reader.ask(_sql(page.run))
-    table = _ranking(page.reader.key, page.reader.version, at, answer)
+    table = _ranking(*page.reader.key, at, answer)
     if kind != "all":
         table = table.filter(pc.equal(table["kind"], kind))
     if not table.num_rows:
@@ -92,7 +90,7 @@ def draw(page: Frame) -> None:
     panel.tools("changes", text, [answer.sql], lambda: table, None)
 
 
-def _nothing(page: Frame, kind: str) -> str:
+def _nothing(page: Page, kind: str) -> str:
     if kind in ("head", "frequency"):
         table = {"head": "heads", "frequency": "fourier"}[kind]
         there = page.reader.rows(f"SELECT count(*) AS n FROM {table} WHERE run = {literal(page.run)}")[0]["n"]

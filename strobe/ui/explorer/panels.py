@@ -8,21 +8,22 @@ import numpy as np
 import streamlit as st
 
 from strobe.ui.curves import panel
-from strobe.ui.curves.panel import Curve
 from strobe.ui.fourier import panels as fourier_panels
 from strobe.ui.panel import frames, model
 from strobe.ui.panel import panel as panels
+from strobe.ui.panel.kinds import AttentionPanel
 from strobe.ui.panel.settled import Later
 from strobe.ui.shell import address
-from strobe.ui.shell.page import Frame
-from strobe.ui.shell.reader import literal
+from strobe.ui.shell.page import Page
 from strobe.ui.weights import frames as weight_frames
 from strobe.ui.weights import panels as weight_panels
 from strobe.ui.weights import spectrum_at_cursor
 from strobe.ui.weights.frames import Matrix
+from strobe.views.curves import Curve
+from strobe.views.run_view import literal
 
 
-def timeline(page: Frame) -> None:
+def timeline(page: Page) -> None:
     """The losses as the time line: a click moves the cursor."""
     panels.title("Loss")
     curves = [
@@ -33,7 +34,7 @@ def timeline(page: Frame) -> None:
     panel.draw(page, "explorer_loss", curves, y_title="loss (nats)", log=True, height=180)
 
 
-def second(page: Frame) -> Frame | None:
+def second(page: Page) -> Page | None:
     """The second selected run beside the first, where that is asked for."""
     if len(page.runs) < 2:
         return None
@@ -58,7 +59,7 @@ def second(page: Frame) -> Frame | None:
     return other
 
 
-def stack(page: Frame, layer: int, wanted: Matrix | None) -> Later:
+def stack(page: Page, layer: int, wanted: Matrix | None) -> Later:
     """The panels of one run below one another, with the same matrix where it has one of that name."""
     later: Later = _nothing_left
     panels.title(page.title_of(page.run))
@@ -78,7 +79,7 @@ def _nothing_left() -> None:
     """All of it is drawn already."""
 
 
-def pickers(page: Frame) -> tuple[int, Matrix | None]:
+def pickers(page: Page) -> tuple[int, Matrix | None]:
     """Which layer's heads, and which matrix."""
     layers = [str(layer) for layer in range(frames.attention_layers(page))]
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
@@ -90,7 +91,7 @@ def pickers(page: Frame) -> tuple[int, Matrix | None]:
     return int(st.session_state.get("layer", 0)) if len(layers) > 1 else 0, matrix
 
 
-def attention(page: Frame, layer: int) -> None:
+def attention(page: Page, layer: int) -> None:
     """All heads of one layer, mean of the probe sequences."""
     many = frames.attention_layers(page) > 1
     with panels.head(f"explorer_attention{page.suffix}"):
@@ -100,34 +101,33 @@ def attention(page: Frame, layer: int) -> None:
         model.instead(found)
         return
     values = np.ascontiguousarray(found.values[:, layer : layer + 1])
-    header = {
-        "kind": "attention", "subject": f"{page.run} {layer}", "follows": True, "run": page.run,
-        "steps": found.steps, "layers": 1, "heads": values.shape[2], "tokens": found.labels,
-        "windowed": found.windowed, **frames.attention_presence(page, found), "shift": page.shift,
-        "root": values.shape[3] > frames.LINEAR_UP_TO,
-        "alt": f"Attention of {values.shape[2]} heads of layer {layer} at the step of the cursor",
-    }  # fmt: skip
+    header = AttentionPanel(
+        subject=f"{page.run} {layer}", run=page.run, steps=found.steps, layers=1, heads=values.shape[2],
+        tokens=found.labels, presence=frames.attention_presence(page, found),
+        root=values.shape[3] > frames.LINEAR_UP_TO,
+        alt=f"Attention of {values.shape[2]} heads of layer {layer} at the step of the cursor",
+    )  # fmt: skip
     panels.show(f"explorer_attention{page.suffix}", header, {"values": values})
     shown = replace(found, values=values)
     text = "Mean of the probe sequences; rows attend to columns."
     model.attention_tools(page, f"explorer_attention{page.suffix}", shown, text)
 
 
-def embedding(page: Frame) -> None:
+def embedding(page: Page) -> None:
     """Where the tokens are."""
     model.embedding(page, key=f"explorer_embedding{page.suffix}", height=330)
 
 
-def weights(page: Frame, matrix: Matrix) -> Later:
+def weights(page: Page, matrix: Matrix) -> Later:
     """One weight matrix; the function that is returned adds the steps that were not read yet."""
     panels.title(matrix.label)
     return weight_panels.matrix_at_once(page, matrix, key=f"explorer_weights{page.suffix}", tallest=300)
 
 
-def frequencies(page: Frame, matrix: Matrix | None) -> None:
+def frequencies(page: Page, matrix: Matrix | None) -> None:
     """The frequencies of the embedding where the task has them, else the singular values of the matrix."""
     rows = page.reader.rows(f"SELECT count(*) AS n FROM fourier WHERE run = {literal(page.run)}")
     if rows[0]["n"]:
-        fourier_panels.at_cursor(page)
+        fourier_panels.at_cursor(page.view, key=f"fourier_bars{page.suffix}")
     elif matrix is not None:
         spectrum_at_cursor.draw(page, matrix, key=f"explorer_spectrum{page.suffix}", height=250)

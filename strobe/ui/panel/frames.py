@@ -13,10 +13,11 @@ from etl.errors import StrobeError
 from etl.run.folder import Run
 from etl.run.snapshot import Snapshot
 from strobe.charts import tokens
-from strobe.ui.panel.settled import settled
+from strobe.ui.panel.kinds import Presence, presence
 from strobe.ui.shell.components import MOST_BYTES
-from strobe.ui.shell.page import Frame
-from strobe.ui.shell.words import visible
+from strobe.ui.shell.cursor import settled
+from strobe.ui.shell.page import Page
+from strobe.views.words import visible
 
 MOST_TOKENS: Final = 2048
 MEAN: Final = "mean of probes"
@@ -47,7 +48,7 @@ class Frames:
     """What was left out, as a sentence that ends with a space; empty where nothing was."""
 
 
-def snapshots_of(page: Frame, run: str) -> Run | None:
+def snapshots_of(page: Page, run: str) -> Run | None:
     """The run's snapshots, or None where they are not on this machine or cannot be read."""
     try:
         folder = page.reader.run(run).folder
@@ -56,7 +57,7 @@ def snapshots_of(page: Frame, run: str) -> Run | None:
         return None
 
 
-def modulus(page: Frame) -> int | None:
+def modulus(page: Page) -> int | None:
     """p of a run that adds modulo p, else None."""
     files = snapshots_of(page, page.run)
     task = files.manifest.task if files is not None else {}
@@ -83,10 +84,10 @@ def nothing(reason: str) -> Frames:
     return Frames([], np.zeros(0, np.uint8), [], reason=reason)
 
 
-def attention_presence(page: Frame, found: Frames) -> dict[str, Any]:
+def attention_presence(page: Page, found: Frames) -> Presence:
     """`presence`, and the span of the frames."""
     tried = [step for step in page.steps if found.span[0] <= step <= found.span[1]]
-    return {"span": found.span, **presence(page, tried, found.steps)}
+    return presence(page.view, tried, found.steps, span=found.span, windowed=found.windowed)
 
 
 def evenly(steps: Sequence[int], most: int) -> list[int]:
@@ -94,11 +95,6 @@ def evenly(steps: Sequence[int], most: int) -> list[int]:
     if len(steps) <= most:
         return list(steps)
     return [steps[k] for k in np.linspace(0, len(steps) - 1, most).round().astype(int)]
-
-
-def presence(page: Frame, tried: Sequence[int] = (), shown: Sequence[int] = ()) -> dict[str, Any]:
-    """For the header of a panel that follows the cursor: the run's snapshots, and those that were tried in vain."""
-    return {"there": page.steps, "unreadable": sorted(set(tried) - set(shown))}
 
 
 def window(steps: Sequence[int], step: int, bytes_each: int) -> tuple[list[int], bool]:
@@ -115,17 +111,17 @@ def window(steps: Sequence[int], step: int, bytes_each: int) -> tuple[list[int],
     return list(steps[start : start + room]), True
 
 
-def attention(page: Frame, probe: str) -> Frames:
+def attention(page: Page, probe: str) -> Frames:
     """Attention weights at each snapshot, or at those round the cursor: uint8 (frame, layer, head, query, key), 1 =
     weight 0, 255 = weight 1; 0 where the key comes after the query and is masked. Beyond 8 positions the square root
     of the weight."""
-    steps, windowed = window(page.steps, settled(page), _bytes_each(attention_shape(page)))
-    return _attention(page.reader.key, page.reader.version, page.run, tuple(steps), windowed, probe, page)
+    steps, windowed = window(page.steps, settled(page.view), _bytes_each(attention_shape(page)))
+    return _attention(*page.reader.key, page.run, tuple(steps), windowed, probe, page)
 
 
-def attention_at(page: Frame, probe: str, steps: Sequence[int]) -> Frames:
+def attention_at(page: Page, probe: str, steps: Sequence[int]) -> Frames:
     """The same at the given steps."""
-    return _attention(page.reader.key, page.reader.version, page.run, tuple(steps), False, probe, page)
+    return _attention(*page.reader.key, page.run, tuple(steps), False, probe, page)
 
 
 def _bytes_each(shape: tuple[int, int, int, int, int]) -> int:
@@ -142,7 +138,7 @@ def _probes_read(shape: tuple[int, int, int, int, int]) -> int:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _shape(key: str, version: str, run: str, name: str, _page: Frame) -> tuple[int, ...] | None:
+def _shape(key: str, version: str, run: str, name: str, _page: Page) -> tuple[int, ...] | None:
     del key, version
     files = snapshots_of(_page, run)
     if files is None:
@@ -153,7 +149,7 @@ def _shape(key: str, version: str, run: str, name: str, _page: Frame) -> tuple[i
 
 @st.cache_resource(max_entries=24, show_spinner="Reading attention …")
 def _attention(
-    key: str, version: str, run: str, steps: tuple[int, ...], windowed: bool, probe: str, _page: Frame
+    key: str, version: str, run: str, steps: tuple[int, ...], windowed: bool, probe: str, _page: Page
 ) -> Frames:
     del key, version
     files = snapshots_of(_page, run)
@@ -194,19 +190,19 @@ def _one_probe(att: np.ndarray[Any, Any], probe: str) -> np.ndarray[Any, Any]:
     return np.where(ahead, np.uint8(0), shades)
 
 
-def attention_shape(page: Frame) -> tuple[int, int, int, int, int]:
+def attention_shape(page: Page) -> tuple[int, int, int, int, int]:
     """layer, probe, head, query, key; zeros where no attention was recorded."""
-    shape = _shape(page.reader.key, page.reader.version, page.run, "attention/att", page) if page.steps else None
+    shape = _shape(*page.reader.key, page.run, "attention/att", page) if page.steps else None
     layers, probes, heads, queries, keys = shape if shape is not None and len(shape) == 5 else (0, 0, 0, 0, 0)
     return layers, probes, heads, queries, keys
 
 
-def attention_layers(page: Frame) -> int:
+def attention_layers(page: Page) -> int:
     """How many layers recorded their attention; 0 where none did."""
     return attention_shape(page)[0]
 
 
-def probes(page: Frame) -> list[str]:
+def probes(page: Page) -> list[str]:
     """The choices of the attention panel: the mean, then each probe sequence by number."""
     shape = attention_shape(page)
     return [MEAN, *(str(k) for k in range(shape[1]))] if shape[0] else []
@@ -223,20 +219,20 @@ def token_name(files: Run, token: int) -> str:
     return visible(tokens.token_name(files.manifest.task, token))
 
 
-def embedding(page: Frame) -> Frames:
+def embedding(page: Page) -> Frames:
     """Token embeddings on two principal axes of the last snapshot, for all frames: float16 (frame, token, 2)."""
-    return _embedding(page.reader.key, page.reader.version, page.run, page)
+    return _embedding(*page.reader.key, page.run, page)
 
 
-def _projected(page: Frame) -> int:
+def _projected(page: Page) -> int:
     """How many snapshots' embeddings are read and held: their points in float16, their rows in float32."""
-    shape = _shape(page.reader.key, page.reader.version, page.run, "params/wte", page) or (1, 1)
+    shape = _shape(*page.reader.key, page.run, "params/wte", page) or (1, 1)
     rows = min(shape[0], MOST_TOKENS)
     return max(2, min(MOST_BYTES // (4 * rows), MOST_EMBEDDING // (4 * rows * shape[-1])))
 
 
 @st.cache_resource(max_entries=24, show_spinner="Projecting embeddings …")
-def _embedding(key: str, version: str, run: str, _page: Frame) -> Frames:
+def _embedding(key: str, version: str, run: str, _page: Page) -> Frames:
     from strobe.analysis.projection import principal_axes, project
 
     del key, version

@@ -12,12 +12,13 @@ import streamlit as st
 from strobe.analysis.geometry import frequency_round
 from strobe.charts.theme import CYCLIC, SEQUENTIAL
 from strobe.ui.panel import downloads, frames, panel
+from strobe.ui.panel.kinds import AttentionPanel, EmbeddingPanel, presence
 from strobe.ui.shell import address
-from strobe.ui.shell.page import Frame
+from strobe.ui.shell.page import Page
 from strobe.ui.shell.parts import follow_server
 
 
-def attention(page: Frame) -> None:
+def attention(page: Page) -> None:
     """Attention of one probe sequence, or their mean: layers by heads."""
     choices = frames.probes(page)
     with panel.head("attention"):
@@ -38,13 +39,12 @@ def attention(page: Frame) -> None:
         instead(found)
         return
     _, layers, heads, length, _ = found.values.shape
-    header = {
-        "kind": "attention", "subject": f"{page.run} {probe}", "follows": True, "run": page.run, "steps": found.steps,
-        "layers": layers, "heads": heads, "tokens": found.labels, "windowed": found.windowed,
-        **frames.attention_presence(page, found),
-        "root": length > frames.LINEAR_UP_TO, "tallest": 720,
-        "alt": f"Attention weights, {layers} layers by {heads} heads, {length} positions, at the step of the cursor",
-    }  # fmt: skip
+    header = AttentionPanel(
+        subject=f"{page.run} {probe}", run=page.run, steps=found.steps, layers=layers, heads=heads,
+        tokens=found.labels, presence=frames.attention_presence(page, found), root=length > frames.LINEAR_UP_TO,
+        tallest=720,
+        alt=f"Attention weights, {layers} layers by {heads} heads, {length} positions, at the step of the cursor",
+    )  # fmt: skip
     panel.show("attention", header, {"values": found.values})
     attention_tools(
         page, "attention", found, "Rows attend to columns; every row sums to 1. Tokens cannot look ahead."
@@ -58,7 +58,7 @@ def instead(found: frames.Frames) -> None:
         follow_server()
 
 
-def attention_tools(page: Frame, key: str, found: frames.Frames, text: str) -> None:
+def attention_tools(page: Page, key: str, found: frames.Frames, text: str) -> None:
     """The caption of an attention panel, with the weights of the settled step as data and as an image."""
     from strobe.charts import moment
 
@@ -75,7 +75,7 @@ def attention_tools(page: Frame, key: str, found: frames.Frames, text: str) -> N
     )  # fmt: skip
 
 
-def embedding(page: Frame, *, key: str = "embedding", height: int = 420) -> None:
+def embedding(page: Page, *, key: str = "embedding", height: int = 420) -> None:
     """Where the tokens are: two principal axes of the last snapshot, the same for every step."""
     with panel.head(key):
         panel.title("Token embedding at the cursor")
@@ -89,14 +89,12 @@ def embedding(page: Frame, *, key: str = "embedding", height: int = 420) -> None
         return
     tokens, p = len(found.labels), frames.modulus(page)
     turn = frequency_round(found.values[-1].astype(np.float64), p) if p else 1
-    header = {
-        "kind": "embedding", "subject": page.run, "follows": True, "run": page.run, "steps": found.steps,
-        "lack": "not projected", **frames.presence(page),
-        "labels": found.labels, "label_every": max(10, tokens // 10), "height": height,
-        "shift": page.shift,
-        "colours": list(CYCLIC if p else SEQUENTIAL), "places": frames.colour_places(range(tokens), tokens, p, turn),
-        "alt": f"{tokens} token embeddings on two principal axes, at the step of the cursor",
-    }  # fmt: skip
+    header = EmbeddingPanel(
+        subject=page.run, run=page.run, steps=found.steps, presence=presence(page.view, lack="not projected"),
+        labels=found.labels, label_every=max(10, tokens // 10), height=height,
+        colours=list(CYCLIC if p else SEQUENTIAL), places=frames.colour_places(range(tokens), tokens, p, turn),
+        alt=f"{tokens} token embeddings on two principal axes, at the step of the cursor",
+    )  # fmt: skip
     panel.show(key, header, {"points": found.values})
     cut = f"The first {tokens:,} tokens. " if tokens == frames.MOST_TOKENS else ""
     colour = frames.colour_words(p, turn)
@@ -105,7 +103,7 @@ def embedding(page: Frame, *, key: str = "embedding", height: int = 420) -> None
 
 
 def points_tools(
-    page: Frame, key: str, steps: Sequence[int], values: np.ndarray[Any, Any], labels: Sequence[str], text: str,
+    page: Page, key: str, steps: Sequence[int], values: np.ndarray[Any, Any], labels: Sequence[str], text: str,
     *, turn: int = 1,
 ) -> None:  # fmt: skip
     """The caption of a scatter, with the points (step, row, axis) of the settled step as data and as an image;

@@ -13,6 +13,7 @@ import pyarrow as pa
 import streamlit as st
 
 from strobe.charts import export
+from strobe.ui.panel.kinds import Panel
 from strobe.ui.shell import components
 from strobe.ui.shell.parts import follow_server
 from strobe.ui.shell.words import escaped, sentence
@@ -48,17 +49,14 @@ def say(text: str) -> None:
     st.html(f'<p class="st-say">{sentence(text, MOST_WORDS)}</p>')
 
 
-def show(
-    key: str, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]], **callbacks: Callable[[], None]
-) -> Any:
-    """Mounts a canvas panel. The header needs kind, subject, alt, steps, follows; its `token` is made here, so that
-    an unchanged panel is not redrawn.
+def show(key: str, panel: Panel, arrays: Mapping[str, np.ndarray[Any, Any]], **callbacks: Callable[[], None]) -> Any:
+    """Mounts a canvas panel. What travels gets a `token` here, so that an unchanged panel is not redrawn.
 
-    A panel with `windowed` frames (only those round the cursor) or `sampled` ones (at some steps) is made again by
-    the server when the cursor rests; `partial` says that the rest of this very page is still coming.
+    A panel with `windowed` or `sampled` frames is made again by the server when the cursor rests.
     """
-    if header.get("windowed") or header.get("sampled"):
+    if panel.presence.windowed or panel.presence.sampled:
         follow_server()
+    header = panel.header()
     parts: list[Any] = [
         json.dumps(header, sort_keys=True).encode(),
         *(np.ascontiguousarray(array) for array in arrays.values()),

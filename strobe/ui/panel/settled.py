@@ -7,31 +7,10 @@ from typing import Final
 
 import streamlit as st
 
-from strobe.ui.shell.page import Frame
-
 Later = Callable[[], None]
 """Reads what a panel still lacks and draws it again."""
 FEW: Final = 3
 """Steps that are read before a panel is first drawn."""
-
-
-def settled(page: Frame) -> int:
-    """The step that a panel made now shows: the session's, since a fragment's own frame is as old as the last whole
-    rerun."""
-    asked = cursor(page) + page.shift
-    return max((step for step in page.steps if step <= asked), default=page.steps[0] if page.steps else asked)
-
-
-def cursor(page: Frame) -> int:
-    """Where the cursor came to rest, whether this run has a snapshot there or not; 0 before there is a cursor."""
-    step = st.session_state.get("step", page.step)
-    return int(step) if step is not None else 0
-
-
-def index(page: Frame, steps: Sequence[int]) -> int:
-    """Which of a panel's frames, at `steps`, the settled step shows."""
-    at = settled(page)
-    return max((k for k, step in enumerate(steps) if step <= at), default=0)
 
 
 def at_once(missing: Sequence[int], draw: Callable[[bool], None]) -> Later:

@@ -8,11 +8,12 @@ import streamlit as st
 from streamlit.errors import StreamlitPageNotFoundError
 
 from strobe.ui.shell import registry
-from strobe.ui.shell.page import Frame
-from strobe.ui.shell.words import count, escaped, inert, markup, parameters, thinned
+from strobe.ui.shell.page import Page
+from strobe.ui.shell.words import escaped, inert, markup
+from strobe.views.words import count, parameters, thinned
 
 
-def draw(page: Frame) -> None:
+def draw(page: Page) -> None:
     """A heading, one line of facts, one line of milestones, and what is missing."""
     row = page.rows[page.run]
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -30,7 +31,7 @@ def draw(page: Frame) -> None:
         st.info(inert("This run has no snapshots, so the cursor and the model panels rest. Its curves and SQL work."))
 
 
-def _facts(page: Frame) -> str:
+def _facts(page: Page) -> str:
     row = page.rows[page.run]
     facts = []
     if row.get("n_layer"):

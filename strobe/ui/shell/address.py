@@ -4,17 +4,16 @@ default, said so on the page, and mended in the URL."""
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
 
-from strobe.ui.shell.words import visible
+from strobe.views.words import visible
 
 MOST_RUNS: Final = 8
 MOST_CHARACTERS: Final = 200
 _WRITTEN = "_url_written"
 _NOTES = "_url_notes"
-_ARRIVALS = "_step_arrivals"
 
 
 def note(text: str) -> None:
@@ -30,7 +29,8 @@ def take_notes() -> list[str]:
     return notes
 
 
-def _short(value: str) -> str:
+def short(value: str) -> str:
+    """What a link asked for, cut to fit a sentence."""
     return visible(value if len(value) <= 40 else value[:39] + "…")
 
 
@@ -61,12 +61,12 @@ def choose_runs(known: Sequence[str], default: str) -> list[str]:
         before: list[str] = st.session_state.get("runs", [])
         chosen = [run for run in before if run in known]
         for gone in (run for run in before if run not in known):
-            note(f"The run {_short(gone)} is gone from the store: it was removed or renamed since.")
+            note(f"The run {short(gone)} is gone from the store: it was removed or renamed since.")
     else:
         wanted = list(dict.fromkeys(asked))
         chosen = [run for run in wanted if run in known]
         for bad in [run for run in wanted if run not in known][:3]:
-            note(f"The link asks for a run {_short(bad)!r} that is not in this store.")
+            note(f"The link asks for a run {short(bad)!r} that is not in this store.")
     if len(chosen) > MOST_RUNS:
         note(f"At most {MOST_RUNS} runs are drawn at once: the first {MOST_RUNS} of {len(chosen)} are.")
     st.session_state["runs"] = chosen[:MOST_RUNS] or [default]
@@ -74,47 +74,7 @@ def choose_runs(known: Sequence[str], default: str) -> list[str]:
     return list(st.session_state["runs"])
 
 
-def choose_step(steps: Sequence[int]) -> int | None:
-    """The step of the cursor among the snapshots that exist (ascending); the nearest earlier one where a link asks
-    for another; the last where nothing was asked. None where there are no snapshots."""
-    asked = arrived("step")
-    step: Any = st.session_state.get("step")
-    if asked is not None:
-        st.session_state[_ARRIVALS] = arrivals() + 1
-        step = _whole_number(asked[0])
-        if step is None:
-            note(f"The link asks for step {_short(asked[0])!r}, which is not a step.")
-    if not steps:
-        write("step", None)
-        return None
-    chosen = steps[-1] if step is None else max((s for s in steps if s <= step), default=steps[0])
-    if asked is not None and step is not None and chosen != step:
-        side = "at" if step > steps[0] else "before"
-        note(f"There is no snapshot {side} step {step:,}: showing step {chosen:,}.")
-    st.session_state["step"] = chosen
-    hold_step(chosen)
-    write("step", str(chosen))
-    return chosen
-
-
-def arrivals() -> int:
-    """How often a step came with the address, by a link or the way back: it then wins over where the cursor is."""
-    return int(st.session_state.get(_ARRIVALS, 0))
-
-
-def held() -> dict[str, int]:
-    """Where the cursor of this session rests, under "step": one dictionary for the session's life, which also what
-    runs outside of a rerun, such as a download, may read."""
-    kept: dict[str, int] = st.session_state.setdefault("_held", {})
-    return kept
-
-
-def hold_step(step: int) -> None:
-    """Tells `held` where the cursor came to rest."""
-    held()["step"] = step
-
-
-def _whole_number(text: str) -> int | None:
+def whole_number(text: str) -> int | None:
     """0 <= number < 2^63, or None."""
     if not (text.isascii() and text.isdigit() and len(text) <= 19):
         return None
@@ -128,7 +88,7 @@ def offer(name: str, options: Sequence[str], default: str) -> None:
     if asked is not None and asked[0] in options:
         st.session_state[name] = asked[0]
     elif asked is not None:
-        note(f"The link asks for {name} {_short(asked[0])!r}; it can be {', '.join(map(visible, options))}.")
+        note(f"The link asks for {name} {short(asked[0])!r}; it can be {', '.join(map(visible, options))}.")
     if st.session_state.get(name) not in options:
         st.session_state[name] = default
 
@@ -140,7 +100,7 @@ def offer_several(name: str, options: Collection[str], default: Sequence[str], m
     before: list[str] = st.session_state.get(name, list(default))
     if asked is not None:
         for bad in [value for value in asked if value not in options][:1]:
-            note(f"The link asks for {name} {_short(bad)!r}, which this run does not have.")
+            note(f"The link asks for {name} {short(bad)!r}, which this run does not have.")
         if len(asked) > most:
             note(f"The link asks for {len(asked)} of {name}; {most} fit.")
     chosen = [value for value in dict.fromkeys(before if asked is None else asked) if value in options]

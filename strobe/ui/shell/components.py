@@ -23,13 +23,19 @@ STATIC: Final = Path(__file__).parents[1] / "static"
 MOST_BYTES: Final = 8_000_000
 """Frames that one panel may hold; beyond it a window of frames round the cursor."""
 
-_KINDS: Final = {"|u1": "u1", "<f2": "f2", "<f4": "f4", "<f8": "f8", "<u4": "u4"}
+PANEL: Final = (
+    "scales", "clock", "draw",
+    *(f"kinds/{kind}" for kind in ("attention", "bars", "curves", "embedding", "grid", "profile", "tiles")),
+    "kinds", "panel",
+)  # fmt: skip
+"""The modules of a panel, in the order of their imports."""
+_DTYPES: Final = {"|u1": "u1", "<f2": "f2", "<f4": "f4", "<f8": "f8", "<u4": "u4"}
 
 
 def script(*modules: str, default: str) -> str:
     """One ES module of several of ours, in that order, with `default` (a function of the last) as its default."""
     text = "\n".join((STATIC / f"{name}.js").read_text(encoding="utf-8") for name in modules)
-    text = re.sub(r'^import [^;]*? from "\./[a-z]+\.js";\n', "", text, flags=re.MULTILINE)
+    text = re.sub(r'^import [^;]*? from "\.\.?/[a-z/]+\.js";\n', "", text, flags=re.MULTILINE)
     return f"{text}\nexport default {default};\n"
 
 
@@ -54,7 +60,7 @@ def picker() -> Callable[..., Any]:
 @cache
 def panel() -> Callable[..., Any]:
     """A canvas panel for bytes of `pack`; states `window` (zoom) and `picked` (a clicked row)."""
-    return _component("panel", script("scales", "clock", "draw", "frames", "kinds", "panel", default="mountPanel"))
+    return _component("panel", script(*PANEL, default="mountPanel"))
 
 
 def pack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> bytes:
@@ -65,9 +71,10 @@ def pack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) 
     chunks: list[bytes] = []
     offset = 0
     for name, array in arrays.items():
-        kind = _KINDS.get(array.dtype.str)
+        kind = _DTYPES.get(array.dtype.str)
         if kind is None:
-            raise ValueError(f"array {name!r}: dtype {array.dtype} does not travel; try {', '.join(_KINDS.values())}")
+            known = ", ".join(_DTYPES.values())
+            raise ValueError(f"array {name!r}: dtype {array.dtype} does not travel; try {known}")
         data = np.ascontiguousarray(array).tobytes()
         places[name] = {"dtype": kind, "offset": offset, "length": array.size}
         chunks += [data, bytes(-len(data) % 8)]

@@ -24,26 +24,33 @@ from functools import cache
 from typing import Any, Final
 
 import streamlit as st
+from streamlit.errors import StreamlitDuplicateElementKey
 
 from etl.errors import StrobeError
 from strobe.charts.theme import ACCENT, run_colours
 from strobe.settings import read_only, store_path
-from strobe.ui.runs.milestones import Milestones, milestones
 from strobe.ui.shell import address, components, parts, registry
-from strobe.ui.shell.reader import Reader, literal
-from strobe.ui.shell.words import count, escaped, inert, markup, size
+from strobe.ui.shell import cursor as step_cursor
+from strobe.ui.shell.reader import Reader
+from strobe.ui.shell.words import escaped, inert, markup
+from strobe.views.milestones import Milestones, milestones
+from strobe.views.run_view import RunView, snapshot_steps
+from strobe.views.words import count, size
 
 WATCH_SECONDS: Final = 5.0
 """Between two looks at the store while a shown run is training."""
 
 _ROUTED = "_routed"
+_PAGE = "_page"
 _TRAIN = "strobe train modadd --preset grok\nstrobe ingest runs/grok"
 _STYLE = f"<style>{(components.STATIC / 'frame.css').read_text(encoding='utf-8')}</style>"
 
 
 @dataclass
-class Frame:
-    """What a page knows about this rerun: one store version, the selected runs, the snapshots under the cursor."""
+class Page:
+    """What a page is made from in this rerun: one version of the store, the runs that are selected in it, and the
+    first of them as `view`, which the panels that follow the cursor are given. Its header and footer are drawn by it.
+    """
 
     name: str
     reader: Reader
@@ -53,7 +60,6 @@ class Frame:
     colours: dict[str, str]
     steps: list[int] = field(default_factory=list)
     """Steps of the first selected run that have a snapshot."""
-    step: int | None = None
     milestones: Milestones = field(default_factory=Milestones)
     started: float = field(default_factory=time.perf_counter)
     notes: Any = None
@@ -62,23 +68,32 @@ class Frame:
     suffix: str = ""
     """Ends the keys of the panels of a second run beside the first."""
 
-    def beside(self, run: str, *, at_onset: bool) -> Frame:
+    def beside(self, run: str, *, at_onset: bool) -> Page:
         """The same page for another run beside this one, its panels moved by the same cursor: at the same step, or as
         far from its own grokking onset as the first run is from its (where both have one)."""
         other = replace(
             self, runs=[run], colours=_colours([run]), milestones=milestones(self.reader, run), suffix="_beside"
         )
-        other.steps = _snapshot_steps(other)
+        other.steps = list(snapshot_steps(self.reader, run))
         here, there = self.milestones.onset, other.milestones.onset
         if at_onset and here is not None and there is not None and None not in (here.step, there.step):
             other.shift = (there.step or 0) - (here.step or 0)
         return other
+
+    def view_of(self, run: str) -> RunView:
+        """Another run of the store, as the same panels look at it; where the first run's view is, `view` has it."""
+        return RunView(self.reader, run, snapshot_steps(self.reader, run), title=self.title_of(run))
 
     def say(self) -> None:
         """Shows the notes that were queued so far, below the header."""
         text = " ".join(address.take_notes())
         if text:
             self.notes.warning(inert(text), icon=":material/info:")
+
+    @property
+    def view(self) -> RunView:
+        """The first selected run, as the panels of the page look at it."""
+        return RunView(self.reader, self.run, tuple(self.steps), self.shift, self.title_of(self.run))
 
     @property
     def run(self) -> str:
@@ -127,26 +142,23 @@ def _through_the_router() -> None:
         st.rerun()
 
 
-def frame(name: str, *, cursor: bool = True) -> Frame:
+def frame(name: str, *, cursor: bool = True) -> Page:
     """Draws the frame of page `name`; with `cursor` the step cursor of the first selected run.
 
     Stops the script, after saying why and what to do next, where the store cannot be read or holds no run.
     """
-    from streamlit.runtime.scriptrunner import get_script_run_ctx
-
     _through_the_router()
-    context = get_script_run_ctx()
-    made = getattr(context, "_strobe_frame", None)
-    # A rerun may reuse the context object, but never its cursors: the check tells the reruns apart.
-    if context is not None and made is not None and made[0] == name and made[2] is context.cursors:
-        return made[1]  # type: ignore[no-any-return]
-    page = _draw(name, cursor)
-    if context is not None:
-        context._strobe_frame = (name, page, context.cursors)  # type: ignore[attr-defined]
-    return page
+    try:
+        # A key can be used once in a run of the script, so this tells the second call from the first.
+        st.container(key="frame")
+    except StreamlitDuplicateElementKey:
+        made: Page = st.session_state[_PAGE]
+        return made
+    st.session_state[_PAGE] = _draw(name, cursor)
+    return st.session_state[_PAGE]  # type: ignore[no-any-return]
 
 
-def _draw(name: str, cursor: bool) -> Frame:
+def _draw(name: str, cursor: bool) -> Page:
     started = time.perf_counter()
     spec = registry.specs()[name]
     st.set_page_config(
@@ -157,15 +169,15 @@ def _draw(name: str, cursor: bool) -> Frame:
     reader, rows = _read_store(spec)
     address.choose_runs(list(rows), _default_run(rows))
     chosen: list[str] = st.session_state["runs"]
-    page = Frame(name, reader, rows, chosen, _colours(chosen), started=started)
+    page = Page(name, reader, rows, chosen, _colours(chosen), started=started)
     _sidebar(page)
     _header(page, spec)
-    page.steps = _snapshot_steps(page) if cursor else []
+    page.steps = list(snapshot_steps(reader, page.run)) if cursor else []
     parts.none_follow()
     if cursor:
-        page.step = address.choose_step(page.steps)
+        step_cursor.choose(page.steps)
         page.milestones = milestones(reader, page.run)
-        _cursor(page)
+        step_cursor.draw(page.view, page.milestones.ticks())
     page.notes = st.container()
     page.say()
     if any(page.rows[run].get("status") == "running" for run in page.runs):
@@ -232,7 +244,7 @@ def _read_only_line() -> None:
         st.caption("Read-only. Run `strobe app` to import, rename and delete.")
 
 
-def _sidebar(page: Frame) -> None:
+def _sidebar(page: Page) -> None:
     def selected() -> None:
         # A component's value is read in its callback, before the script runs: the whole page then agrees.
         wanted = st.session_state["run_picker"].get("selected") or []
@@ -263,7 +275,7 @@ def _sidebar(page: Frame) -> None:
         _read_only_line()
 
 
-def _header(page: Frame, spec: registry.PageSpec) -> None:
+def _header(page: Page, spec: registry.PageSpec) -> None:
     chips = "".join(
         f'<span class="st-chip"><i style="background:{page.colours[run]}"></i>{escaped(page.title_of(run))}</span>'
         for run in page.runs
@@ -273,15 +285,8 @@ def _header(page: Frame, spec: registry.PageSpec) -> None:
     )
 
 
-def _snapshot_steps(page: Frame) -> list[int]:
-    rows = page.reader.rows(
-        f"SELECT DISTINCT step FROM snapshots WHERE run = {literal(page.run)} AND file IS NOT NULL ORDER BY step"
-    )
-    return [row["step"] for row in rows]
-
-
 @st.fragment(run_every=WATCH_SECONDS)
-def _watch(page: Frame) -> None:
+def _watch(page: Page) -> None:
     """While a run is training: looks for a new version of the store, and makes the page again when there is one."""
     try:
         moved_on = Reader.newest().version != page.reader.version
@@ -290,24 +295,3 @@ def _watch(page: Frame) -> None:
         return
     if moved_on:
         st.rerun()
-
-
-@st.fragment
-def _cursor(page: Frame) -> None:
-    def settled() -> None:
-        run, _, step = str(st.session_state["step_cursor"].get("at")).rpartition("@")
-        if run == page.run and step.isdigit() and int(step) in page.steps:
-            st.session_state["step"] = int(step)
-            address.hold_step(int(step))
-            address.write("step", step)
-            parts.remake_followers()
-
-    components.cursor()(
-        key="step_cursor",
-        data={
-            "run": page.run, "steps": page.steps, "step": st.session_state.get("step") if page.steps else 0,
-            "arrived": address.arrivals(), "ticks": page.milestones.ticks(),
-            "empty": "no snapshots: curves only",
-        },
-        on_at_change=settled,
-    )  # fmt: skip

@@ -6,20 +6,12 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import streamlit as st
+
+from strobe.views.run_view import Answer
 
 if TYPE_CHECKING:
     from etl.store.catalogue import Catalogue, Store, StoredRun
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One query, what it returned, and what it cost when it was really run."""
-
-    sql: str
-    table: pa.Table
-    seconds: float
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -40,10 +32,9 @@ def open_catalogue() -> Catalogue:
 @st.cache_resource(max_entries=128, show_spinner=False)
 def _ask(store: str, version: str, sql: str, _catalogue: Catalogue) -> Answer:
     # Arrow tables are immutable, so sharing one between visitors is safe and copies nothing.
-    del store, version
     started = time.perf_counter()
     table = _catalogue.query(sql)
-    return Answer(sql, table, time.perf_counter() - started)
+    return Answer(sql, table, time.perf_counter() - started, (store, version))
 
 
 @dataclass
@@ -51,7 +42,7 @@ class Reader:
     """Asks one catalogue version and remembers what was read, for the footer."""
 
     catalogue: Catalogue
-    key: str
+    store: str
     answers: list[Answer] = field(default_factory=list)
 
     @classmethod
@@ -64,9 +55,14 @@ class Reader:
     def version(self) -> str:
         return self.catalogue.version
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """The store and its version, which every cache is keyed by."""
+        return self.store, self.version
+
     def ask(self, sql: str) -> Answer:
         """The answer to trusted SQL, cached by (store, version, text)."""
-        answer = _ask(self.key, self.version, sql, self.catalogue)
+        answer = _ask(*self.key, sql, self.catalogue)
         self.answers.append(answer)
         return answer
 
@@ -74,15 +70,10 @@ class Reader:
         return list(self.ask(sql).table.to_pylist())
 
     def run(self, run: str) -> StoredRun:
-        return _stored_run(self.key, self.version, run, self.catalogue)
+        return _stored_run(*self.key, run, self.catalogue)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _stored_run(store: str, version: str, run: str, _catalogue: Catalogue) -> StoredRun:
     del store, version
     return _catalogue.run(run)
-
-
-def literal(value: str | float) -> str:
-    """A value as SQL: text in quotes with its own quotes doubled, numbers in full precision."""
-    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)

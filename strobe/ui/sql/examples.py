@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from strobe.ui.shell.reader import literal
+from strobe.views.run_view import literal
 
 
 @dataclass(frozen=True)

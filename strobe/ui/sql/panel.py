@@ -14,12 +14,13 @@ from etl.errors import StrobeError
 from etl.sql.sandbox import MAX_SQL_CHARACTERS
 from strobe import saved_queries, settings
 from strobe.ui.shell import address
-from strobe.ui.shell.page import Frame
-from strobe.ui.shell.words import escaped, inert, visible
+from strobe.ui.shell.page import Page
+from strobe.ui.shell.words import escaped, inert
 from strobe.ui.sql import query as sql_run
 from strobe.ui.sql import result
 from strobe.ui.sql.examples import EXAMPLES
 from strobe.ui.sql.link import MOST_CHARACTERS
+from strobe.views.words import visible
 
 _DRAFT: Final = "sql_draft"
 """The text of the editor, under a name that outlives the widget when the visitor is on another page."""
@@ -37,7 +38,7 @@ _EDITOR_STYLE = """<style>
 </style>"""
 
 
-def sql_panel(page: Frame) -> None:
+def sql_panel(page: Page) -> None:
     """Everything below the frame's header."""
     st.html(_EDITOR_STYLE)
     _take_link()
@@ -88,12 +89,12 @@ def _set_text(sql: str) -> None:
     st.session_state[_TEXT] = st.session_state[_DRAFT] = sql
 
 
-def _restore(page: Frame) -> None:
+def _restore(page: Page) -> None:
     if _TEXT not in st.session_state:
         _set_text(st.session_state.get(_DRAFT) or EXAMPLES[1].sql(page.run))
 
 
-def _examples(page: Frame) -> None:
+def _examples(page: Page) -> None:
     def picked() -> None:
         title = st.session_state["sql_example"]
         for example in EXAMPLES:
@@ -123,7 +124,7 @@ def _editor() -> str | None:
     return (text or "") if pressed else None
 
 
-def _shelf(page: Frame) -> None:
+def _shelf(page: Page) -> None:
     """Saved queries and the session's history."""
     del page
     with st.container(horizontal=True, gap="small"):
@@ -181,7 +182,7 @@ def _edit(what: str, store: Path, name: str | None) -> None:
         address.note(str(error)[:1].upper() + str(error)[1:] + ".")
 
 
-def _schema(page: Frame) -> None:
+def _schema(page: Page) -> None:
     """Tables and columns, folded; the sizes are those of the store version on screen."""
     hidden = sql_run.hidden_columns()
     trees = []

@@ -51,7 +51,7 @@ def _sandbox(store: str, version: str, read_only: bool, _catalogue: Catalogue) -
 
 def sandbox(reader: Reader) -> Sandbox:
     """The sandbox of the store version that this rerun reads, with a child kept ready."""
-    return _sandbox(reader.key, reader.version, settings.read_only(), reader.catalogue)
+    return _sandbox(*reader.key, settings.read_only(), reader.catalogue)
 
 
 def run(reader: Reader, sql: str) -> Outcome:

@@ -165,7 +165,7 @@ export function scatter(g, box, points, colours, labels, labelled, sx, sy, look)
 }
 
 /** Vertical bars from 0, one a value, in the colour that `colour` gives for its index; names of some below. */
-export function bars(g, box, values, hi, colour, look, labels) {
+export function drawBars(g, box, values, hi, colour, look, labels) {
   const { sx, sy } = axes(g, box, { lo: 0, hi: values.length, labels }, { lo: 0, hi }, look);
   const wide = Math.max(1, ((box.right - box.left) / values.length) * 0.8);
   values.forEach((v, i) => {
@@ -173,4 +173,15 @@ export function bars(g, box, values, hi, colour, look, labels) {
     if (Number.isFinite(v)) g.fillRect(sx(i + 0.5) - wide / 2, sy(v), wide, box.bottom - sy(v));
   });
   return { sx, sy };
+}
+
+/** The stops of a map of colours by its name. */
+export const coloursOf = (look, map) => (map === "diverging" ? look.diverging : look.sequential);
+
+/** A scale of colours for a legend. */
+export function colourBar(colours) {
+  const bar = document.createElement("span");
+  bar.className = "bar";
+  bar.style.background = `linear-gradient(to right, ${colours.join(",")})`;
+  return bar;
 }

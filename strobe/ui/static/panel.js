@@ -79,7 +79,7 @@ class Panel {
 
   /** Index of the frame at the clock: the nearest earlier one where this run has none at that step. */
   get frame() {
-    return atOrBefore(this.header.steps, (clock.step ?? this.header.steps[0] ?? 0) + (this.header.shift || 0));
+    return atOrBefore(this.header.steps, (clock.step ?? this.header.steps[0] ?? 0) + this.header.shift);
   }
 
   draw() {
@@ -94,11 +94,11 @@ class Panel {
   }
 
   say(shown) {
-    const { steps, there, shift, span, windowed, unreadable } = this.header;
-    const asked = clock.step === null ? null : clock.step + (shift || 0);
+    const { steps, snapshots, shift, span, windowed, unreadable } = this.header;
+    const asked = clock.step === null ? null : clock.step + shift;
     // The snapshot of this run that belongs there, whether its frame is here or not.
-    const due = there?.length && asked !== null ? there[atOrBefore(there, asked)] : asked;
-    const failed = Boolean(unreadable?.includes(due));
+    const due = snapshots.length && asked !== null ? snapshots[atOrBefore(snapshots, asked)] : asked;
+    const failed = unreadable.includes(due);
     const outside = windowed && !failed && due !== null && (due < span[0] || due > span[1]);
     this.note.textContent = steps.length && asked !== null ? noteOf(this.header, { shown, asked, due, failed, outside }) : "";
     lacks(this.header.name, Boolean(outside));

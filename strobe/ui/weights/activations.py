@@ -17,8 +17,8 @@ from strobe.ui.panel import derived, panel
 from strobe.ui.panel.frames import evenly, snapshots_of
 from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell import address
-from strobe.ui.shell.page import Frame
-from strobe.ui.shell.reader import Answer, literal
+from strobe.ui.shell.page import Page
+from strobe.views.run_view import Answer, literal
 
 QUANTITIES: Final = {
     "active": (
@@ -48,7 +48,7 @@ MOST_STEPS: Final = 1000
 _UNITS: Final = ("active", "dead", "always_on")
 
 
-def draw(page: Frame) -> None:
+def draw(page: Page) -> None:
     """The chosen quantity by layer and step: a heatmap, and lines as well where the layers are few."""
     answer = _all(page) if page.steps else None
     present = [] if answer is None else [name for name in QUANTITIES if name in set(answer.table["name"].to_pylist())]
@@ -75,18 +75,18 @@ def draw(page: Frame) -> None:
         about += f" Read at {MOST_STEPS:,} of {len(page.steps):,} snapshots."
     if len(names) > 1:
         rows = Answer(own.sql, table.rename_columns(["name", "row", "step", "value"]), 0.0)
-        derived.grid(page, "activation_grid", rows, names, quantity=title.lower(), row_height=18, about=about,
+        derived.grid(page.view, "activation_grid", rows, names, quantity=title.lower(), row_height=18, about=about,
                             signed=chosen in _SIGNED)  # fmt: skip
     if len(names) <= address.MOST_RUNS:
         looks = {name: Series(name, SERIES[k % len(SERIES)], dash=k >= len(SERIES)) for k, name in enumerate(names)}
         about = "The same as lines." if len(names) > 1 else about
-        derived.lines(page, "activation_lines", own, looks, y_title=title.lower(), about=about,
+        derived.lines(page.view, "activation_lines", own, looks, y_title=title.lower(), about=about,
                              marks=step_marks(page))  # fmt: skip
 
 
-def _all(page: Frame) -> Answer:
+def _all(page: Page) -> Answer:
     """What the snapshots' section `activations` holds, and what the tables know of the section `residual`."""
-    read = _read(page.reader.key, page.reader.version, page.run, page)
+    read = _read(*page.reader.key, page.run, page)
     stream = page.reader.ask(f"""SELECT 'stream' AS name,
   CASE WHEN layer IS NULL THEN 'embedding' ELSE 'layer ' || layer END AS series, step, l2 / sqrt(n) AS value
 FROM tensors WHERE run = {literal(page.run)} AND section = 'residual' AND l2 IS NOT NULL
@@ -96,7 +96,7 @@ ORDER BY layer NULLS FIRST, step""")
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading activations …")
-def _read(key: str, version: str, run: str, _page: Frame) -> Answer:
+def _read(key: str, version: str, run: str, _page: Page) -> Answer:
     """name, series (the layer), step, value, from the section `activations` of every snapshot."""
     del key, version
     files = snapshots_of(_page, run)

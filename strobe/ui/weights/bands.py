@@ -14,13 +14,13 @@ from strobe.analysis.banding import band_profile
 from strobe.charts.curves import Curves, Series, curves
 from strobe.charts.theme import SERIES
 from strobe.ui.panel import derived, downloads, panel
-from strobe.ui.panel.frames import presence
+from strobe.ui.panel.kinds import Line, ProfilePanel, presence
 from strobe.ui.panel.marks import step_marks
 from strobe.ui.panel.settled import FEW
-from strobe.ui.shell.page import Frame
-from strobe.ui.shell.reader import Answer
+from strobe.ui.shell.page import Page
 from strobe.ui.weights import frames
 from strobe.ui.weights.frames import Matrix
+from strobe.views.run_view import Answer
 
 POINTS: Final = 96
 """Of the profile: distances are grouped so that there are no more."""
@@ -29,7 +29,7 @@ INSIDE: Final = {"10": "within 10% of the width", "25": "within 25%", "50": "wit
 Array = np.ndarray[Any, Any]
 
 
-def draw(page: Frame, matrix: Matrix, here: Any, there: Any) -> None:
+def draw(page: Page, matrix: Matrix, here: Any, there: Any) -> None:
     """The profile at the cursor in the container `here`, the shares near the diagonal over training in `there`."""
     even = frames.affordable(page.steps, matrix)
     steps, energy, entries = _bands(page, matrix, frames.wanted(page, matrix))
@@ -46,7 +46,7 @@ def draw(page: Frame, matrix: Matrix, here: Any, there: Any) -> None:
         _over_training(page, matrix, [steps[k] for k in own], energy[own])
 
 
-def _over_training(page: Frame, matrix: Matrix, steps: list[int], energy: Array) -> None:
+def _over_training(page: Page, matrix: Matrix, steps: list[int], energy: Array) -> None:
     inside, rows = np.cumsum(energy, axis=1), []
     for percent in INSIDE:
         at = max(0, round(int(percent) / 100 * energy.shape[1]) - 1)
@@ -58,7 +58,7 @@ def _over_training(page: Frame, matrix: Matrix, steps: list[int], energy: Array)
     answer = Answer(_source(matrix), pa.Table.from_pylist(rows, schema), 0.0)
     looks = {name: Series(words, SERIES[k]) for k, (name, words) in enumerate(INSIDE.items())}
     about = "Share of the squared weights near the diagonal (row number and column number compared as they are)."
-    derived.lines(page, "bands", answer, looks, y_title="share of energy", share=True, about=about,
+    derived.lines(page.view, "bands", answer, looks, y_title="share of energy", share=True, about=about,
                          marks=step_marks(page))  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def _source(matrix: Matrix) -> str:
     return f"-- read from the snapshots: params/{matrix.name}"
 
 
-def _profile(page: Frame, matrix: Matrix, steps: list[int], energy: Array, entries: Array) -> None:
+def _profile(page: Page, matrix: Matrix, steps: list[int], energy: Array, entries: Array) -> None:
     """The mean square at each distance over that of the whole matrix: 1 without structure."""
     each = -(-energy.shape[1] // POINTS)
     starts = np.arange(0, energy.shape[1], each)
@@ -75,13 +75,12 @@ def _profile(page: Frame, matrix: Matrix, steps: list[int], energy: Array, entri
     ends = np.append(starts[1:], energy.shape[1])
     x = ((starts + ends - 1) / 2).astype(np.float32)
     some = len(frames.wanted(page, matrix)) < len(page.steps)
-    header = {
-        "kind": "profile", "subject": f"bands {page.run} {matrix.label}", "follows": True, "run": page.run,
-        "steps": steps, "count": len(x), "log": False, "height": 200, "windowed": False,
-        "sampled": some, **presence(page, frames.wanted(page, matrix), steps),
-        "lines": [{"label": "mean square", "colour": SERIES[0]}], "ghosts": [], "x_name": "distance",
-        "alt": f"Mean square weight of {matrix.label} by distance from the diagonal at the step of the cursor",
-    }  # fmt: skip
+    header = ProfilePanel(
+        subject=f"bands {page.run} {matrix.label}", run=page.run, steps=steps, count=len(x), log=False, height=200,
+        lines=[Line("mean square", SERIES[0])], x_name="distance",
+        presence=presence(page.view, frames.wanted(page, matrix), steps, sampled=some),
+        alt=f"Mean square weight of {matrix.label} by distance from the diagonal at the step of the cursor",
+    )  # fmt: skip
     panel.show("band_profile", header, {"x": x, "y": density.astype(np.float32)})
 
     def table(at: int) -> pa.Table:
@@ -99,7 +98,7 @@ def _profile(page: Frame, matrix: Matrix, steps: list[int], energy: Array, entri
     downloads.draw(page, "band_profile", text, steps, _source(matrix), table, figure)
 
 
-def _bands(page: Frame, matrix: Matrix, wanted: Sequence[int]) -> tuple[list[int], Array, Array]:
+def _bands(page: Page, matrix: Matrix, wanted: Sequence[int]) -> tuple[list[int], Array, Array]:
     """Those of the wanted steps that have a profile, the energy (steps, distances), and the entries (distances,)."""
     kept = frames.kept_of(page, "bands", matrix)
     missing = [step for step in wanted if step not in kept]

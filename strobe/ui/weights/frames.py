@@ -19,9 +19,9 @@ from strobe.analysis.histogram import MOST as MOST_BINS
 from strobe.analysis.histogram import histogram
 from strobe.charts.binning import MOST_CELLS, bin_size, binned
 from strobe.ui.panel.frames import MOST_MOVED, evenly, snapshots_of
-from strobe.ui.panel.settled import settled
 from strobe.ui.shell.components import MOST_BYTES
-from strobe.ui.shell.page import Frame
+from strobe.ui.shell.cursor import settled
+from strobe.ui.shell.page import Page
 
 MOST_READ: Final = 500_000_000
 """Bytes of weights that one panel reads: of larger runs, evenly spaced snapshots and the one under the cursor."""
@@ -87,16 +87,16 @@ class Histograms:
     total: int
 
 
-def matrices(page: Frame) -> list[Matrix]:
+def matrices(page: Page) -> list[Matrix]:
     """Every weight matrix of the run, layer by layer; none where there are no snapshots at hand."""
     # Asked each time, since a folder can go while the server runs.
     if page.reader.run(page.run).folder is None:
         return []
-    return _matrices(page.reader.key, page.reader.version, page.run, page)
+    return _matrices(*page.reader.key, page.run, page)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _matrices(key: str, version: str, run: str, _page: Frame) -> list[Matrix]:
+def _matrices(key: str, version: str, run: str, _page: Page) -> list[Matrix]:
     del key, version
     files = snapshots_of(_page, run)
     found = []
@@ -118,10 +118,10 @@ def _kept(key: str, version: str, run: str, what: str, name: str, layer: int | N
     return {}
 
 
-def kept_of(page: Frame, what: str, matrix: Matrix) -> dict[int, Any]:
+def kept_of(page: Page, what: str, matrix: Matrix) -> dict[int, Any]:
     """Step -> `what` was read of the matrix, None where it cannot be."""
     layer = None if what == "histogram" else matrix.layer
-    return _kept(page.reader.key, page.reader.version, page.run, what, matrix.name, layer)
+    return _kept(*page.reader.key, page.run, what, matrix.name, layer)
 
 
 def affordable(steps: list[int], matrix: Matrix, bytes_each: int | None = None) -> list[int]:
@@ -134,19 +134,19 @@ def affordable(steps: list[int], matrix: Matrix, bytes_each: int | None = None) 
     return evenly(steps, max(2, min(read, MOST_MOVED // cells)))
 
 
-def wanted(page: Frame, matrix: Matrix) -> list[int]:
+def wanted(page: Page, matrix: Matrix) -> list[int]:
     """The steps that the panels of a matrix hold: `affordable` ones, and the settled one."""
-    return sorted({*affordable(page.steps, matrix), settled(page)})
+    return sorted({*affordable(page.steps, matrix), settled(page.view)})
 
 
-def missing(page: Frame, matrix: Matrix, *, histograms: bool = False) -> list[int]:
+def missing(page: Page, matrix: Matrix, *, histograms: bool = False) -> list[int]:
     """The steps that the matrix, or its histograms, will be shown at and that were not read yet."""
     kept = kept_of(page, "histogram" if histograms else "still", matrix)
     steps = histogram_steps(page, matrix) if histograms else wanted(page, matrix)
     return [step for step in steps if step not in kept]
 
 
-def frames(page: Frame, matrix: Matrix, steps: Sequence[int]) -> WeightFrames:
+def frames(page: Page, matrix: Matrix, steps: Sequence[int]) -> WeightFrames:
     """The matrix at these steps, on one scale; a snapshot that cannot be read costs its own frame."""
     kept = kept_of(page, "still", matrix)
     fill(page, kept, [step for step in steps if step not in kept], lambda snapshot: _still(snapshot, matrix))
@@ -165,7 +165,7 @@ def _nothing(reason: str) -> WeightFrames:
     return WeightFrames([], np.zeros(0, np.uint8), 0.0, (1, 1), 0, reason)
 
 
-def fill(page: Frame, kept: dict[int, Any], steps: Sequence[int], make: Callable[[Snapshot], Any]) -> None:
+def fill(page: Page, kept: dict[int, Any], steps: Sequence[int], make: Callable[[Snapshot], Any]) -> None:
     """Makes what is kept of these steps; None where a snapshot cannot be read."""
     files = snapshots_of(page, page.run) if steps else None
     paths = files.current() if files is not None else {}
@@ -201,20 +201,20 @@ def _shades(still: Still, reach: float) -> Array:
     return np.asarray(np.round(128 + 127 * np.nan_to_num(share)).astype(np.uint8))
 
 
-def layers_of(page: Frame, matrix: Matrix) -> list[Matrix]:
+def layers_of(page: Page, matrix: Matrix) -> list[Matrix]:
     """The same matrix in every layer."""
     return [other for other in matrices(page) if other.name == matrix.name]
 
 
-def histogram_steps(page: Frame, matrix: Matrix) -> list[int]:
+def histogram_steps(page: Page, matrix: Matrix) -> list[int]:
     """The steps whose histograms a panel holds: fewer than its matrices where there are many layers."""
     layers = layers_of(page, matrix)
     read = 4 * min(matrix.shape[0] * matrix.shape[1], MOST_SAMPLED) * len(layers)
     # Counting costs some ten times what reading does, so the budget in bytes is a tenth.
-    return sorted({*affordable(page.steps, matrix, 10 * read), settled(page)})
+    return sorted({*affordable(page.steps, matrix, 10 * read), settled(page.view)})
 
 
-def histograms(page: Frame, matrix: Matrix, steps: Sequence[int]) -> Histograms:
+def histograms(page: Page, matrix: Matrix, steps: Sequence[int]) -> Histograms:
     """How the weights are spread, layer by layer."""
     layers, kept = layers_of(page, matrix), kept_of(page, "histogram", matrix)
     fill(page, kept, [step for step in steps if step not in kept], lambda snapshot: _spread(snapshot, layers))

@@ -16,13 +16,15 @@ from strobe.charts.curves import Curves, Series, curves
 from strobe.charts.theme import SEQUENTIAL, SERIES
 from strobe.plot.movies import Wanted
 from strobe.ui.panel import derived, downloads, movie, panel
-from strobe.ui.panel.frames import presence, snapshots_of
-from strobe.ui.panel.settled import Later, at_once, settled
+from strobe.ui.panel.frames import snapshots_of
+from strobe.ui.panel.kinds import Line, ProfilePanel, TilesPanel, presence
+from strobe.ui.panel.settled import Later, at_once
 from strobe.ui.shell import address
-from strobe.ui.shell.page import Frame
-from strobe.ui.shell.words import number, size
+from strobe.ui.shell.cursor import settled
+from strobe.ui.shell.page import Page
 from strobe.ui.weights import bands, frames, spectrum, spectrum_at_cursor
 from strobe.ui.weights.frames import Histograms, Matrix, WeightFrames, matrices
+from strobe.views.words import number, size
 
 _AXES: Final = {
     "out": "outputs", "in": "inputs", "token": "tokens", "channel": "channels", "position": "positions",
@@ -35,7 +37,7 @@ def _axes(matrix: Matrix) -> tuple[str, str]:
     return f"row ({row})", f"column ({column})"
 
 
-def pick(page: Frame) -> Matrix | None:
+def pick(page: Page) -> Matrix | None:
     """The matrix that was chosen, from a select box; None, with a reason on the page, where there is none."""
     found = {matrix.label: matrix for matrix in matrices(page)} if page.steps else {}
     if not found:
@@ -48,7 +50,7 @@ def pick(page: Frame) -> Matrix | None:
     return found[address.remember("matrix", st.session_state["matrix"], first)]
 
 
-def _why_none(page: Frame) -> str:
+def _why_none(page: Page) -> str:
     files = snapshots_of(page, page.run)
     if page.steps and (files is None or not files.current()):
         return (
@@ -58,33 +60,32 @@ def _why_none(page: Frame) -> str:
     return "This run has no weight matrices to show: record snapshots with the section “params”."
 
 
-def matrix_at_once(page: Frame, matrix: Matrix, *, key: str = "weights", tallest: int = 420) -> Later:
+def matrix_at_once(page: Page, matrix: Matrix, *, key: str = "weights", tallest: int = 420) -> Later:
     """The heatmap of a matrix, its settled step first."""
 
     def draw(whole: bool) -> None:
-        steps = frames.wanted(page, matrix) if whole else [settled(page)]
+        steps = frames.wanted(page, matrix) if whole else [settled(page.view)]
         heatmap(page, matrix, frames.frames(page, matrix, steps), whole, key=key, tallest=tallest)
 
     return at_once(frames.missing(page, matrix), draw)
 
 
-def heatmap(page: Frame, matrix: Matrix, found: WeightFrames, whole: bool, *, key: str, tallest: int) -> None:
+def heatmap(page: Page, matrix: Matrix, found: WeightFrames, whole: bool, *, key: str, tallest: int) -> None:
     """The matrix at the cursor: blue below 0, red above, one scale for all steps."""
     if not found.steps:
         panel.caption(found.reason)
         return
     rows, columns = found.values.shape[1:]
     some = len(frames.wanted(page, matrix)) < len(page.steps)
-    header = {
-        "kind": "tiles", "subject": f"{page.run} {matrix.label}", "follows": True, "run": page.run,
-        "steps": found.steps, "labels": [matrix.label], "rows": rows, "columns": columns, "across": 1,
-        "widest": 2 * tallest, "tallest": tallest, "map": "diverging", "low": f"−{number(found.reach, 2)}",
-        "high": number(found.reach, 2), "low_value": -found.reach, "high_value": found.reach,
-        "row_bin": found.bins[0], "column_bin": found.bins[1], "axes": ["row", "column"],
-        "windowed": False, "sampled": some and whole, "partial": not whole, "shift": page.shift,
-        **presence(page, frames.wanted(page, matrix) if whole else [], found.steps if whole else []),
-        "alt": f"Weights of {matrix.label}, {matrix.shape[0]} by {matrix.shape[1]}, at the step of the cursor",
-    }  # fmt: skip
+    tried, shown = (frames.wanted(page, matrix), found.steps) if whole else ([], [])
+    header = TilesPanel(
+        subject=f"{page.run} {matrix.label}", run=page.run, steps=found.steps, labels=[matrix.label], rows=rows,
+        columns=columns, widest=2 * tallest, tallest=tallest, map="diverging", low=f"−{number(found.reach, 2)}",
+        high=number(found.reach, 2), low_value=-found.reach, high_value=found.reach, row_bin=found.bins[0],
+        column_bin=found.bins[1], axes=("row", "column"),
+        presence=presence(page.view, tried, shown, sampled=some and whole, partial=not whole),
+        alt=f"Weights of {matrix.label}, {matrix.shape[0]} by {matrix.shape[1]}, at the step of the cursor",
+    )  # fmt: skip
     panel.show(key if whole else f"{key}_first", header, {"values": found.values})
     text = _words(page, matrix, found, whole)
     if whole:
@@ -93,7 +94,7 @@ def heatmap(page: Frame, matrix: Matrix, found: WeightFrames, whole: bool, *, ke
         panel.caption(text)
 
 
-def _tools(page: Frame, matrix: Matrix, found: WeightFrames, key: str, text: str) -> None:
+def _tools(page: Page, matrix: Matrix, found: WeightFrames, key: str, text: str) -> None:
     """The caption with the settled step as data and as an image."""
 
     def values(at: int) -> Any:
@@ -112,7 +113,7 @@ def _tools(page: Frame, matrix: Matrix, found: WeightFrames, key: str, text: str
     downloads.draw(page, key, text, found.steps, source, table, figure)
 
 
-def _words(page: Frame, matrix: Matrix, found: WeightFrames, whole: bool) -> str:
+def _words(page: Page, matrix: Matrix, found: WeightFrames, whole: bool) -> str:
     rows, columns = (_AXES.get(dim, dim) for dim in matrix.dims)
     text = f"{matrix.shape[0]:,} rows ({rows}) by {matrix.shape[1]:,} columns ({columns})."
     if found.bins != (1, 1):
@@ -129,7 +130,7 @@ def _words(page: Frame, matrix: Matrix, found: WeightFrames, whole: bool) -> str
     return text + " Colours end at the largest 99.9th percentile of these steps."
 
 
-def histogram(page: Frame, matrix: Matrix) -> Later:
+def histogram(page: Page, matrix: Matrix) -> Later:
     """How the weights of every layer are spread at the cursor; the function that is returned adds the other steps."""
     with panel.head("weight_histogram"):
         many = len(frames.layers_of(page, matrix)) > 1
@@ -142,26 +143,24 @@ def histogram(page: Frame, matrix: Matrix) -> Later:
     address.remember("counts", st.session_state["counts"], "linear")
 
     def draw(whole: bool) -> None:
-        steps = frames.histogram_steps(page, matrix) if whole else [settled(page)]
+        steps = frames.histogram_steps(page, matrix) if whole else [settled(page.view)]
         _spread(page, matrix, frames.histograms(page, matrix, steps), whole)
 
     return at_once(frames.missing(page, matrix, histograms=True), draw)
 
 
-def _spread(page: Frame, matrix: Matrix, found: Histograms, whole: bool) -> None:
+def _spread(page: Page, matrix: Matrix, found: Histograms, whole: bool) -> None:
     if not found.steps or not np.isfinite(found.density).any():
         panel.caption("No histogram: the weights are all equal, not finite, or cannot be read.")
         return
     some, log = whole and len(found.steps) < len(page.steps), st.session_state["counts"] == "log"
-    header = {
-        "kind": "profile", "subject": f"histogram {page.run} {matrix.name}", "follows": True, "run": page.run,
-        "steps": found.steps, "count": found.density.shape[2], "log": log, "height": 230, "windowed": False,
-        "sampled": some, "partial": not whole,
-        **presence(page, frames.histogram_steps(page, matrix) if whole else [], found.steps if whole else []),
-        "lines": _looks(found.layers), "ghosts": [],
-        "x_name": "weight", "shift": 0,
-        "alt": f"Density of the weights of {matrix.name} in {len(found.layers)} layers at the step of the cursor",
-    }  # fmt: skip
+    tried, shown = (frames.histogram_steps(page, matrix), found.steps) if whole else ([], [])
+    header = ProfilePanel(
+        subject=f"histogram {page.run} {matrix.name}", run=page.run, steps=found.steps,
+        count=found.density.shape[2], log=log, height=230, lines=_looks(found.layers), x_name="weight",
+        presence=presence(page.view, tried, shown, sampled=some, partial=not whole),
+        alt=f"Density of the weights of {matrix.name} in {len(found.layers)} layers at the step of the cursor",
+    )  # fmt: skip
     panel.show(
         "weight_histogram" if whole else "weight_histogram_first", header,
         {"x": np.ascontiguousarray(found.centres), "y": np.ascontiguousarray(found.density)},
@@ -181,22 +180,22 @@ def _spread(page: Frame, matrix: Matrix, found: Histograms, whole: bool) -> None
         })  # fmt: skip
 
     def figure(at: int) -> Curves:
-        series = [Series(look["label"], look["colour"]) for look in _looks(found.layers)]
+        series = [Series(look.label, look.colour) for look in _looks(found.layers)]
         return curves(table(at), series, x_title=f"weight of {matrix.name}", y_title="density", log=log)
 
     source = f"-- read from the snapshot under the cursor: params/{matrix.name}"
     downloads.draw(page, "weight_histogram", text, found.steps, source, table, figure)
 
 
-def _looks(layers: list[str]) -> list[dict[str, str]]:
+def _looks(layers: list[str]) -> list[Line]:
     """Few layers in colours that tell them apart, many in a ramp from the first to the last."""
     if len(layers) <= len(SERIES) - 1:
-        return [{"label": name, "colour": SERIES[k]} for k, name in enumerate(layers)]
+        return [Line(name, SERIES[k]) for k, name in enumerate(layers)]
     ramp = [SEQUENTIAL[round(k)] for k in np.linspace(0, len(SEQUENTIAL) - 2, len(layers))]
-    return [{"label": name, "colour": colour} for name, colour in zip(layers, ramp, strict=True)]
+    return [Line(name, colour) for name, colour in zip(layers, ramp, strict=True)]
 
 
-def matrix_row(page: Frame) -> None:
+def matrix_row(page: Page) -> None:
     """The picker, and the panels of the matrix."""
     matrix = pick(page)
     if matrix is None:
@@ -210,7 +209,7 @@ def matrix_row(page: Frame) -> None:
         spread_later = histogram(page, matrix)
     with right:
         spectrum_at_cursor.draw(page, matrix)
-        analysed = derived.ready(page, ("spectra",))
+        analysed = derived.ready(page.view, ("spectra",))
         if analysed:
             spectrum.over_training(page, matrix)
             spectrum.ranks(page, matrix)

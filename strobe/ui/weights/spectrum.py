@@ -6,19 +6,19 @@ from strobe.charts.curves import Series
 from strobe.charts.theme import SERIES
 from strobe.ui.panel import derived, panel
 from strobe.ui.panel.marks import step_marks
-from strobe.ui.shell.page import Frame
-from strobe.ui.shell.reader import literal
+from strobe.ui.shell.page import Page
 from strobe.ui.weights.frames import Matrix
+from strobe.views.run_view import literal
 
 
-def rows_of(page: Frame, matrix: Matrix) -> str:
+def rows_of(page: Page, matrix: Matrix) -> str:
     """The clauses FROM and WHERE of the spectra of this matrix."""
     layer = "IS NULL" if matrix.layer is None else f"= {matrix.layer}"
     return f"""FROM spectra WHERE run = {literal(page.run)} AND tensor = {literal(matrix.name)}
   AND layer {layer} AND part = 'whole' AND head IS NULL"""
 
 
-def analysed(page: Frame, matrix: Matrix) -> bool:
+def analysed(page: Page, matrix: Matrix) -> bool:
     """Whether the store has spectra of this matrix."""
     return bool(page.reader.rows(f"SELECT count(*) AS n {rows_of(page, matrix)}")[0]["n"])
 
@@ -30,7 +30,7 @@ def picked(many: int) -> list[int]:
     return [first, *others[-(len(SERIES) - 1) :]]
 
 
-def over_training(page: Frame, matrix: Matrix) -> None:
+def over_training(page: Page, matrix: Matrix) -> None:
     """A few singular values by step: the first, and then ever fewer."""
     panel.title("Singular values over training")
     many = min(matrix.shape)
@@ -40,7 +40,7 @@ FROM (SELECT step, singular_values, unnest([{", ".join(map(str, drawn))}]) AS n 
 ORDER BY n, step""")
     looks = {f"s{n}": Series(f"s{_small(n)}", SERIES[k]) for k, n in enumerate(drawn)}
     derived.lines(
-        page, "spectrum_lines", answer, looks, y_title="singular value", log=True, marks=step_marks(page),
+        page.view, "spectrum_lines", answer, looks, y_title="singular value", log=True, marks=step_marks(page),
         about=f"Some of {many:,}, numbered from the largest. What stands out above the rest is what was learned.",
     )  # fmt: skip
 
@@ -49,7 +49,7 @@ def _small(n: int) -> str:
     return str(n).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
 
 
-def ranks(page: Frame, matrix: Matrix) -> None:
+def ranks(page: Page, matrix: Matrix) -> None:
     """How many directions the matrix uses, over training."""
     panel.title("Ranks over training")
     answer = page.reader.ask(f"""SELECT step, name AS series, value
@@ -61,10 +61,10 @@ ORDER BY series, step""")
         "participation_ratio": Series("participation ratio", SERIES[2]),
     }  # fmt: skip
     about = f"Of at most {min(matrix.shape):,} directions. Definitions: docs/analyses.md."
-    derived.lines(page, "ranks", answer, looks, y_title="rank", about=about, marks=step_marks(page))
+    derived.lines(page.view, "ranks", answer, looks, y_title="rank", about=about, marks=step_marks(page))
 
 
-def tail(page: Frame, matrix: Matrix) -> None:
+def tail(page: Page, matrix: Matrix) -> None:
     """The exponent of the tail of the eigenvalues, over training."""
     panel.title("Heavy tail (alpha) over training")
     answer = page.reader.ask(f"""SELECT step, 'alpha' AS series, alpha AS value, alpha_ks, alpha_n, note
@@ -74,5 +74,5 @@ def tail(page: Frame, matrix: Matrix) -> None:
         panel.caption(f"No exponent: {next(iter(notes))}.")
         return
     about = "Power law fitted to the largest eigenvalues of WᵀW; the data has its Kolmogorov-Smirnov distance."
-    derived.lines(page, "alpha", answer, {"alpha": Series("alpha", SERIES[5])}, y_title="alpha", about=about,
+    derived.lines(page.view, "alpha", answer, {"alpha": Series("alpha", SERIES[5])}, y_title="alpha", about=about,
                          marks=step_marks(page))  # fmt: skip

@@ -16,15 +16,16 @@ from strobe.analysis import spectrum
 from strobe.charts.curves import Curves, Series, curves
 from strobe.charts.theme import SERIES
 from strobe.ui.panel import downloads, panel
-from strobe.ui.panel.frames import presence, snapshots_of
-from strobe.ui.panel.settled import settled
+from strobe.ui.panel.frames import snapshots_of
+from strobe.ui.panel.kinds import Line, ProfilePanel, presence
 from strobe.ui.shell import address
-from strobe.ui.shell.page import Frame
+from strobe.ui.shell.cursor import settled
+from strobe.ui.shell.page import Page
 from strobe.ui.shell.parts import follow_server
-from strobe.ui.shell.words import number
 from strobe.ui.weights import frames
 from strobe.ui.weights.frames import Matrix
 from strobe.ui.weights.spectrum import analysed, rows_of
+from strobe.views.words import number
 
 MOST_VALUES: Final = 512
 """Singular values that a panel shows; of more, the largest."""
@@ -36,7 +37,7 @@ _PER_OPERATION: Final = 1.2e-11
 _SCALES: Final = {"log": "Log", "linear": "Linear"}
 
 
-def draw(page: Frame, matrix: Matrix, *, key: str = "singular_values", height: int = 240) -> None:
+def draw(page: Page, matrix: Matrix, *, key: str = "singular_values", height: int = 240) -> None:
     """The singular values at the cursor, largest first: stored ones, or those of the settled step on demand."""
     with panel.head(key):
         panel.title("Singular values at the cursor")
@@ -64,18 +65,17 @@ def draw(page: Frame, matrix: Matrix, *, key: str = "singular_values", height: i
 
 
 def _draw(
-    page: Frame, matrix: Matrix, key: str, height: int, steps: list[int], values: Any, sql: str, text: str,
+    page: Page, matrix: Matrix, key: str, height: int, steps: list[int], values: Any, sql: str, text: str,
     *, sampled: bool = False, tried: Sequence[int] = (), lack: str = "not analysed",
 ) -> None:  # fmt: skip
     log, n = st.session_state["scale"] == "log", values.shape[1]
     ghosts = [steps[0], steps[-1]] if len(steps) > 2 else []
-    header = {
-        "kind": "profile", "subject": f"spectrum {page.run} {matrix.label}", "follows": True, "run": page.run,
-        "steps": steps, "count": n, "log": log, "height": height, "windowed": False, "shift": page.shift,
-        "lines": [{"label": "at the cursor" if ghosts else "value", "colour": SERIES[0]}], "ghosts": ghosts,
-        "x_name": "number", "sampled": sampled, "lack": lack, **presence(page, tried, steps),
-        "alt": f"Singular values of {matrix.label} at the step of the cursor",
-    }  # fmt: skip
+    header = ProfilePanel(
+        subject=f"spectrum {page.run} {matrix.label}", run=page.run, steps=steps, count=n, log=log, height=height,
+        lines=[Line("at the cursor" if ghosts else "value", SERIES[0])], ghosts=ghosts, x_name="number",
+        presence=presence(page.view, tried, steps, sampled=sampled, lack=lack),
+        alt=f"Singular values of {matrix.label} at the step of the cursor",
+    )  # fmt: skip
     x = np.arange(1, n + 1, dtype=np.float32)
     panel.show(key, header, {"x": x, "y": np.ascontiguousarray(values)})
 
@@ -104,15 +104,15 @@ class _Computed:
     words: str
 
 
-def _on_demand(page: Frame, matrix: Matrix, key: str, height: int) -> None:
+def _on_demand(page: Page, matrix: Matrix, key: str, height: int) -> None:
     """What takes less than the eye notices follows the cursor; the rest waits for a button, step by step."""
-    cost, step = seconds(matrix), settled(page)
+    cost, step = seconds(matrix), settled(page.view)
     words = f"less than {CHEAP_SECONDS} s" if cost < CHEAP_SECONDS else f"about {number(cost, 2)} s"
     if cost > MOST_SECONDS:
         size = f"{matrix.shape[0]:,} by {matrix.shape[1]:,}"
         panel.caption(f"Not analysed. At {size} one step would take {words}: `strobe analyze {page.run}` can.")
         return
-    kept = _kept(page.reader.key, page.reader.version, page.run, matrix)
+    kept = _kept(*page.reader.key, page.run, matrix)
     if cost < CHEAP_SECONDS:
         follow_server()
         wanted = step not in kept
@@ -147,7 +147,7 @@ def _kept(key: str, version: str, run: str, matrix: Matrix) -> dict[int, _Comput
     return {}
 
 
-def _compute(page: Frame, matrix: Matrix, step: int) -> _Computed:
+def _compute(page: Page, matrix: Matrix, step: int) -> _Computed:
     files, started = snapshots_of(page, page.run), time.perf_counter()
     try:
         if files is None:

@@ -225,7 +225,7 @@ def test_a_window_reaches_over_a_snapshot_that_cannot_be_read(
     show = panel.show
 
     def told(key: str, header: Any, arrays: Any, **callbacks: Any) -> Any:
-        shown[key] = header
+        shown[key] = header.header()
         return show(key, header, arrays, **callbacks)
 
     monkeypatch.setattr(panel, "show", told)

@@ -1,0 +1,53 @@
+import { colourBar, heatmap } from "../draw.js";
+import { ramp, words } from "../scales.js";
+// Heads across, layers down, one frame a snapshot.
+
+export const attention = {
+  begin(p) { this.legend(p); },
+  legend(p) {
+    p.table = ramp(p.look.sequential);
+    if (p.header.plain) return p.legend.replaceChildren();
+    p.legend.replaceChildren("0", colourBar(p.look.sequential), p.header.root ? "1 (square-root scale)" : "1");
+  },
+  geometry(p, width) {
+    const { layers, heads, tokens } = p.header, left = layers > 1 ? 30 : 0;
+    const labels = tokens.length <= 12 && (width - left) / heads >= 90 ? 36 : 0;
+    // Many layers share the height of a screen; one head can be drawn large elsewhere.
+    const high = p.header.tallest ? p.header.tallest / layers - (labels ? 42 : 28) : Infinity;
+    const cell = Math.max(24, Math.min(p.header.widest || 190, (width - left) / heads - labels - 16, Math.max(48, high)));
+    return { left, labels, cell, across: cell + labels + 16, down: cell + 22 + (labels ? 20 : 6) };
+  },
+  height(p, width) { return this.geometry(p, width).down * p.header.layers + 4; },
+  draw(p, g, width) {
+    const { layers, heads, tokens } = p.header, { left, labels, cell, across, down } = this.geometry(p, width), n = tokens.length;
+    const size = layers * heads * n * n, from = p.frame * size;
+    g.font = p.look.font;
+    for (let l = 0; l < layers; l++) for (let h = 0; h < heads; h++) {
+      const x = left + h * across + labels, y = 20 + l * down, at = from + (l * heads + h) * n * n;
+      const box = { left: x, right: x + cell, top: y, bottom: y + cell };
+      heatmap(g, box, p.arrays.values.subarray(at, at + n * n), n, n, p.table, 0);
+      g.fillStyle = p.look.text; g.textAlign = "left"; g.textBaseline = "alphabetic";
+      g.fillText(p.header.label || (layers > 1 ? `L${l} H${h}` : `head ${h}`), x, y - 6);
+      if (labels) this.ticks(p, g, box, tokens, cell / n);
+    }
+  },
+  ticks(p, g, box, tokens, step) {
+    g.fillStyle = p.look.muted;
+    tokens.forEach((text, i) => {
+      g.textAlign = "right"; g.textBaseline = "middle";
+      g.fillText(text, box.left - 5, box.top + (i + 0.5) * step);
+      g.textAlign = "center"; g.textBaseline = "top";
+      g.fillText(text, box.left + (i + 0.5) * step, box.bottom + 4);
+    });
+  },
+  pointermove(p, event, at) {
+    const { layers, heads, tokens } = p.header, { left, labels, cell, across, down } = this.geometry(p, p.box.clientWidth), n = tokens.length;
+    const h = Math.floor((at.x - left) / across), l = Math.floor(at.y / down);
+    const key = Math.floor(((at.x - left - h * across - labels) / cell) * n), query = Math.floor(((at.y - 20 - l * down) / cell) * n);
+    if (h < 0 || h >= heads || l < 0 || l >= layers || key < 0 || key >= n || query < 0 || query >= n) return p.hideTip();
+    const value = p.arrays.values[((p.frame * layers + l) * heads + h) * n * n + query * n + key];
+    const tail = value === 0 ? "masked: a later token" : `weight ${words(((value - 1) / 254) ** (p.header.root ? 2 : 1), 2)}`;
+    p.showTip([[p.header.label || `layer ${l}, head ${h}`], [`${tokens[query]} looks at ${tokens[key]}`], [tail]], at.x, at.y);
+  },
+  pointerleave(p) { p.hideTip(); },
+};

@@ -1,0 +1,144 @@
+import { clock } from "../clock.js";
+import { line, rule, SPAN_ALPHA, spans } from "../draw.js";
+import { atOrBefore, duration, moment, words } from "../scales.js";
+// Lines over steps, tokens or time, with marks, spans, zoom by dragging, and the cursor as a rule.
+
+const inside = (box, at) => at.x >= box.left - 4 && at.x <= box.right + 4 && at.y >= box.top - 8 && at.y <= box.bottom + 4;
+
+function extent(lists, log) {
+  let lo = Infinity, hi = -Infinity;
+  for (const list of lists) for (const v of list) if (Number.isFinite(v) && (!log || v > 0)) { lo = Math.min(lo, v); hi = Math.max(hi, v); }
+  return lo > hi ? null : [lo, hi];
+}
+
+function padded([lo, hi], log) {
+  if (log) return lo === hi ? [lo / 2, hi * 2] : [lo / (hi / lo) ** 0.03, hi * (hi / lo) ** 0.06];
+  if (hi === lo) return hi > 0 ? [0, 2 * hi] : [hi - 1, hi + 1];
+  const gap = (hi - lo) * 0.05;
+  return [lo - gap, hi + gap];
+}
+
+/** Where the cursor stands on the x axis, which may count tokens or seconds rather than steps. */
+function cursorX(p) {
+  const { steps, cursor_x: xs } = p.header;
+  if (clock.step === null || !steps.length) return null;
+  return xs[atOrBefore(steps, clock.step)];
+}
+
+/** Moves the clock to the snapshot whose x is nearest. */
+function jump(p, x) {
+  const { steps, cursor_x: xs, run } = p.header;
+  if (!steps.length) return;
+  let best = 0;
+  xs.forEach((v, i) => { if (Math.abs(v - x) < Math.abs(xs[best] - x)) best = i; });
+  window.dispatchEvent(new CustomEvent("strobe:seek", { detail: { run, step: steps[best] } }));
+}
+
+/** The run whose curve passes within a few pixels of a place, or undefined. */
+function near(p, at) {
+  const x = p.scales.sx.inverse(at.x);
+  let best = 7, run;
+  for (const s of p.series) {
+    if (p.view.hidden.has(s.of || s.label) || !s.x.length) continue;
+    const k = atOrBefore(s.x, x), after = Math.min(k + 1, s.x.length - 1);
+    const share = s.x[after] > s.x[k] ? Math.min(1, Math.max(0, (x - s.x[k]) / (s.x[after] - s.x[k]))) : 0;
+    const high = p.scales.sy(s.y[k]) + share * (p.scales.sy(s.y[after]) - p.scales.sy(s.y[k]));
+    // Of two at the same place, the one that was drawn on top.
+    if (Math.abs(high - at.y) <= best) [best, run] = [Math.abs(high - at.y), s.run];
+  }
+  return run;
+}
+
+export const curves = {
+  begin(p, fresh) {
+    p.series = p.header.series.map((s, i) => ({ ...s, x: p.arrays["x" + i], y: p.arrays["y" + i] }));
+    if (fresh) p.view = { hidden: new Set(), zoom: p.header.zoom };
+    this.legend(p);
+  },
+  legend(p) {
+    p.legend.replaceChildren(...p.series.filter((s) => !s.of).map((s) => {
+      const item = document.createElement("button");
+      const mark = document.createElement("i"), value = document.createElement("b");
+      mark.style.borderTop = `2px ${s.dash ? "dashed" : "solid"} ${s.colour}`;
+      item.append(mark, s.label, value);
+      item.className = p.view.hidden.has(s.label) ? "off" : "";
+      item.title = "Show or hide";
+      item.onclick = () => {
+        p.view.hidden.has(s.label) ? p.view.hidden.delete(s.label) : p.view.hidden.add(s.label);
+        this.legend(p);
+        p.draw();
+      };
+      s.value = value;
+      return item;
+    }), ...(p.header.spans || []).map(({ label, colour }) => {
+      const item = document.createElement("span"), swatch = document.createElement("i");
+      swatch.style.cssText = `display:inline-block;width:12px;height:10px;margin-right:5px;opacity:${3 * SPAN_ALPHA};background:${colour}`;
+      item.append(swatch, label);
+      return item;
+    }));
+  },
+  height: (p) => p.header.height,
+  draw(p, g, width) {
+    const { header, look } = p, shown = p.series.map((s) => ({ ...s, hidden: p.view.hidden.has(s.of || s.label) }));
+    const seen = shown.filter((s) => !s.hidden);
+    const xr = p.view.zoom || extent(seen.map((s) => s.x)) || [0, 1];
+    const within = seen.map((s) => s.y.filter((_, i) => s.x[i] >= xr[0] && s.x[i] <= xr[1]));
+    const yr = extent(within, header.log) || extent(seen.map((s) => s.y), header.log) || [header.log ? 1 : 0, 10];
+    const y = padded(yr, header.log);
+    if (header.share) { y[0] = Math.min(y[0], 0); y[1] = Math.max(y[1], 1.04); }
+    const rows = header.marks.reduce((most, m) => (m.y === undefined ? Math.max(most, m.row + 1) : most), 0);
+    p.plot = { left: 54, right: width - 14, top: 14 + 14 * rows, bottom: header.height - 26 };
+    if (header.spans) spans(g, p.plot, header.spans, { lo: xr[0], hi: xr[1], log: false });
+    p.scales = line(g, p.plot, {
+      x: { lo: xr[0], hi: xr[1], log: false, unit: header.unit }, y: { lo: y[0], hi: y[1], log: header.log },
+      series: shown, marks: header.marks.filter((m) => !p.view.hidden.has(m.of)),
+    }, look);
+    const at = cursorX(p);
+    if (at !== null) rule(g, p.plot, p.scales.sx(at), look);
+    if (p.view.drag) {
+      g.fillStyle = look.primary; g.globalAlpha = 0.14;
+      g.fillRect(Math.min(p.view.drag.from, p.view.drag.to), p.plot.top, Math.abs(p.view.drag.to - p.view.drag.from), p.plot.bottom - p.plot.top);
+      g.globalAlpha = 1;
+    }
+    for (const s of p.series) if (s.value) s.value.textContent = at === null || !s.x.length ? "" : words(s.y[atOrBefore(s.x, at)]);
+  },
+  pointermove(p, event, at) {
+    if (p.view.drag) { p.view.drag.to = Math.max(p.plot.left, Math.min(p.plot.right, at.x)); p.draw(); }
+    if (!inside(p.plot, at)) return p.hideTip();
+    const x = p.scales.sx.inverse(at.x), rows = [];
+    for (const s of p.series) {
+      if (s.of || p.view.hidden.has(s.label) || !s.x.length) continue;
+      const k = atOrBefore(s.x, x), near = k + 1 < s.x.length && s.x[k + 1] - x < x - s.x[k] ? k + 1 : k;
+      rows.push([`${s.label}  ${words(s.y[near])}`, s.colour]);
+    }
+    const { unit, x_name: name } = p.header;
+    const where = unit === "s" ? duration(x) : unit === "clock" ? moment(x, 1) : `${name} ${words(name === "epoch" ? x : Math.round(x))}`;
+    p.showTip([[where], ...rows], at.x, at.y);
+  },
+  pointerleave(p) { p.hideTip(); },
+  pointerdown(p, event, at) {
+    if (event.button !== 0 || !inside(p.plot, at)) return;
+    p.canvas.setPointerCapture(event.pointerId);
+    p.view.drag = { from: at.x, to: at.x };
+  },
+  pointerup(p, event, at) {
+    const drag = p.view.drag;
+    p.view.drag = null;
+    if (!drag) return;
+    if (Math.abs(drag.to - drag.from) < 5) {
+      p.draw();
+      const run = near(p, at);
+      return run && run !== p.header.run ? p.send("chosen", run) : jump(p, p.scales.sx.inverse(at.x));
+    }
+    const ends = [p.scales.sx.inverse(drag.from), p.scales.sx.inverse(drag.to)].sort((a, b) => a - b);
+    p.view.zoom = ends;
+    p.draw();
+    p.send("window", [...ends, p.header.subject]);
+  },
+  dblclick(p) {
+    if (!p.view.zoom) return;
+    p.view.zoom = null;
+    p.draw();
+    p.send("window", null);
+  },
+};

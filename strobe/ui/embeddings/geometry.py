@@ -12,7 +12,8 @@ from etl.errors import StrobeError
 from strobe.analysis.geometry import sum_classes
 from strobe.charts.curves import Series
 from strobe.charts.theme import SERIES
-from strobe.derive.subject import NotApplicableError, Subject
+from strobe.derive.addition import AdditionModel
+from strobe.derive.recorded_run import NotApplicableError, RecordedRun
 from strobe.ui.panel import derived, panel
 from strobe.ui.panel.frames import evenly, snapshots_of
 from strobe.ui.panel.marks import step_marks
@@ -40,7 +41,7 @@ def draw(page: Page, p: int | None) -> None:
     files = snapshots_of(page, page.run) if page.steps and p else None
     if files is None or p is None:
         return
-    subject, steps, inputs = Subject(files), evenly(page.steps, MOST_STEPS), p * p
+    model, steps, inputs = AdditionModel(RecordedRun(files)), evenly(page.steps, MOST_STEPS), p * p
     with panel.head("geometry"):
         panel.title("Classes a + b mod p inside the model")
         if inputs <= MOST_INPUTS:
@@ -49,14 +50,14 @@ def draw(page: Page, p: int | None) -> None:
         panel.caption(f"Not computed: {inputs:,} inputs are more than the {MOST_INPUTS:,} that are run here.")
         return
     if not st.session_state.get("geometry_on"):
-        cost = len(steps) * (0.1 + _PER_OPERATION * 2 * _weights(subject) * 3 * inputs)
+        cost = len(steps) * (0.1 + _PER_OPERATION * 2 * _weights(model.recorded) * 3 * inputs)
         panel.caption(
             "Radius, spread and separation of the classes at “=”. Off, since it runs the model on all "
             f"{inputs:,} inputs at {len(steps)} snapshots: about {number(cost, 1)} s, once."
         )
         return
     try:
-        sites = [f"after layer {layer}" for layer in range(subject.architecture.n_layer)]
+        sites = [f"after layer {layer}" for layer in range(model.recorded.architecture.n_layer)]
     except NotApplicableError as error:
         panel.caption(f"Nothing to show for this run: {error}.")
         return
@@ -65,16 +66,16 @@ def draw(page: Page, p: int | None) -> None:
         address.offer("site", sites, sites[-1])
         st.segmented_control("Residual stream", sites, key="site", required=True, persist_state="session")
         site = sites.index(address.remember("site", st.session_state["site"], sites[-1]))
-    rows = _rows(page, subject, steps, site)
+    rows = _rows(page, model, steps, site)
     if rows:
         _lines(page, rows, f" after layer {site}" if len(sites) > 1 else "")
     else:
         panel.caption("No snapshot of this run can be run through the model: it lacks weights, or is damaged.")
 
 
-def _weights(subject: Subject) -> int:
+def _weights(recorded: RecordedRun) -> int:
     """How many parameters the snapshots hold."""
-    tensors = subject.run.manifest.raw["snapshot"]["tensors"]
+    tensors = recorded.run.manifest.raw["snapshot"]["tensors"]
     return sum(int(np.prod(tensor["shape"])) for tensor in tensors if tensor["section"] == "params")
 
 
@@ -85,14 +86,14 @@ def _kept(key: str, version: str, run: str) -> dict[int, list[Row]]:
     return {}
 
 
-def _rows(page: Page, subject: Subject, steps: list[int], site: int) -> list[Row]:
+def _rows(page: Page, model: AdditionModel, steps: list[int], site: int) -> list[Row]:
     kept = _kept(*page.reader.key, page.run)
-    missing, p = [step for step in steps if step not in kept], subject.modular.modulus
+    missing, p = [step for step in steps if step not in kept], model.modulus
     place = st.empty()
     for done, step in enumerate(missing):
         place.progress(done / len(missing), f"Running the model: {done} of {len(missing)} snapshots")
         try:
-            kept[step] = [sum_classes(residual, p)._asdict() for residual in subject.forward(step).residual]
+            kept[step] = [sum_classes(residual, p)._asdict() for residual in model.forward(step).residual]
         except (StrobeError, OSError):
             kept[step] = []
     place.empty()

@@ -11,6 +11,7 @@ import pyarrow as pa
 from etl.errors import StrobeError
 from strobe.charts.curves import Mark
 from strobe.charts.theme import SERIES
+from strobe.views.run_view import CatalogueTables, RunView
 
 if TYPE_CHECKING:
     from etl.run.snapshot import Snapshot
@@ -35,6 +36,13 @@ class Request:
     def run(self) -> str:
         return self.runs[0]
 
+    def view(self) -> RunView:
+        """The first run, as every view of it is asked."""
+        catalogue = self.store.current()
+        stored = catalogue.run(self.run)
+        tables = CatalogueTables(catalogue, str(self.store.path))
+        return RunView(tables, stored.id, tuple(stored.steps()), title=str(stored.row.get("name") or stored.id))
+
     def rows(self, sql: str, *params: object) -> pa.Table:
         """The answer to trusted SQL with $1 = the first run."""
         return self.store.sql(sql, [self.run, *params])
@@ -42,14 +50,19 @@ class Request:
     def found(self, derived: str, sql: str, *params: object) -> pa.Table:
         """`rows` of the table `derived`. Raises StrobeError where there are none: why the run can never have them, or
         the command that fills the table."""
-        from strobe.derive.work import why_never
-
         table = self.rows(sql, *params)
         if not table.num_rows:
-            if reason := why_never(self.store.run(self.run), derived):
-                raise StrobeError(reason)
-            raise StrobeError(f"nothing derived yet; `strobe analyze {self.run}` fills it where the run has it")
+            raise self.nothing_derived(derived)
         return table
+
+    def nothing_derived(self, derived: str) -> StrobeError:
+        """Why the run has no rows in the table `derived`: it can never have them, or the command that fills it."""
+        from strobe.derive.work import why_never
+
+        reason = why_never(self.store.run(self.run), derived)
+        return StrobeError(
+            reason or f"nothing derived yet; `strobe analyze {self.run}` fills it where the run has it"
+        )
 
     def snapshot(self) -> Snapshot:
         """The snapshot of `step`, or of the nearest earlier one; the last where no step is given."""

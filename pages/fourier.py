@@ -34,7 +34,7 @@ def neurons() -> None:
     neuron_panels.draw(page, *st.columns([5, 3], gap="medium"))
 
 
-if derived.ready(page, ("fourier", "neurons", "progress")):
+if derived.ready(page.view, ("fourier", "neurons", "progress")):
     panels.story(page)
     story()
     changes()

@@ -111,16 +111,16 @@ def _lines(page: Page, rows: list[Row], where: str) -> None:
     first, second, third = st.columns(3, gap="medium")
     with first:
         derived.lines(
-            page, "geometry_lengths", answer, _LENGTHS, y_title="distance", marks=marks,
+            page.view, "geometry_lengths", answer, _LENGTHS, y_title="distance", marks=marks,
             about="Root mean square distances: of inputs to their class's centroid, of centroids to their mean.",
         )  # fmt: skip
     with second:
         derived.lines(
-            page, "geometry_ratios", answer, _RATIOS, y_title="ratio", log=True, marks=marks,
+            page.view, "geometry_ratios", answer, _RATIOS, y_title="ratio", log=True, marks=marks,
             about="Separation: squared distance between two centroids over the sum of the two classes' variances.",
         )  # fmt: skip
     with third:
         derived.lines(
-            page, "geometry_circle", answer, _CIRCLE, y_title="share", share=True, marks=marks,
+            page.view, "geometry_circle", answer, _CIRCLE, y_title="share", share=True, marks=marks,
             about="Of the centroids on their two principal axes; noise of this shape scores about 0.05 on both.",
         )  # fmt: skip

@@ -287,5 +287,5 @@ def roundness(page: Page, view: str, found: Movie) -> None:
         about += f" Random rows get {found.chance:.2f} in a plane chosen from themselves: compare with that."
     elif view in (TSNE, UMAP):
         about += " A round cloud scores as well, about 0.6: look at the map too."
-    derived.lines(page, "roundness", answer, looks, y_title="share", share=True, height=240, about=about,
+    derived.lines(page.view, "roundness", answer, looks, y_title="share", share=True, height=240, about=about,
                          marks=step_marks(page))  # fmt: skip

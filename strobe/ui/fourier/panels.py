@@ -75,7 +75,7 @@ def spectrum(page: Page) -> None:
     answer = page.reader.ask(_power(page, "embedding"))
     rows = [str(k) for k in sorted({int(name) for name in answer.table["row"].to_pylist()})]
     about = "Norm of the sine and cosine components of the token embedding, log scale."
-    derived.grid(page, "fourier_grid", answer, rows, quantity="norm", row_height=max(7, 400 // len(rows)),
+    derived.grid(page.view, "fourier_grid", answer, rows, quantity="norm", row_height=max(7, 400 // len(rows)),
                         about=about)  # fmt: skip
 
 
@@ -125,8 +125,8 @@ ORDER BY series, step""")
         about = "The key frequencies are those of the last snapshot, at every step. "
         about += f"{words[0].upper()}{words[1:]}." if words else f"No phases: {found.reason}."
     derived.lines(
-        page, "fourier_losses", answer, looks, y_title="loss (nats)", log=True, height=270, marks=step_marks(page),
-        about=about, spans=spans(page),
+        page.view, "fourier_losses", answer, looks, y_title="loss (nats)", log=True, height=270,
+        marks=step_marks(page), about=about, spans=spans(page),
     )  # fmt: skip
 
 
@@ -174,7 +174,7 @@ def gini(page: Page) -> None:
 WHERE run = {literal(page.run)} AND measure LIKE 'gini%' ORDER BY series, step""")
     looks = {"gini_embedding": Series("embedding", SERIES[0]), "gini_unembedding": Series("unembedding", SERIES[5])}
     about = "0: all components alike; near 1: a few hold everything."
-    derived.lines(page, "fourier_gini", answer, looks, y_title="Gini", share=True, about=about,
+    derived.lines(page.view, "fourier_gini", answer, looks, y_title="Gini", share=True, about=about,
                          marks=step_marks(page), spans=spans(page))  # fmt: skip
 
 
@@ -192,6 +192,6 @@ GROUP BY ALL ORDER BY series, step""")
         panel.caption(f"No neuron has a share of {SPECIALISED} in the last snapshot.")
         return
     derived.lines(
-        page, "fourier_clusters", answer, looks, y_title="neurons", marks=step_marks(page), spans=spans(page),
+        page.view, "fourier_clusters", answer, looks, y_title="neurons", marks=step_marks(page), spans=spans(page),
         about=f"Neurons whose best frequency holds at least {SPECIALISED} of their variance.",
     )  # fmt: skip

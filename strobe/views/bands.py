@@ -35,7 +35,7 @@ class BandProfiles:
     @property
     def grouped(self) -> int:
         """Distances that one point of `density` holds."""
-        return -(-self.energy.shape[1] // POINTS)
+        return -(-len(self.entries) // POINTS)
 
     def distances(self) -> Array:
         """(points,) float32: the middle of the distances that each point holds."""

@@ -34,7 +34,7 @@ def recorded(folder: Path, steps: dict[int, np.ndarray], **entry: Any) -> RunVie
     tensors, size = place([spec | {"dtype": first.dtype.name}])
     (folder / "one").mkdir()
     writer = SnapshotWriter(folder / "one", {
-        "format": "strobe-snapshot", "version": 1, "model": {}, "training": {}, "task": {},
+        "format": "strobe-snapshot", "version": 1, "model": {"family": "other"}, "training": {}, "task": {},
         "run": {"id": "one", "name": "one", "created_at": 1.0, "writer": "test"},
         "snapshot": {"bytes": size, "tensors": tensors},
     })  # fmt: skip
@@ -116,7 +116,8 @@ def test_large_matrices_are_drawn_as_means_and_frames_hold_them_to_one_part_in_1
     assert (shown.steps, shown.bins, shown.values.shape) == ([0, 10], (3, 1), (2, 134, 30))
     assert shown.reach == pytest.approx(2 * np.quantile(np.abs(cells), 0.999), rel=1e-6)
     inside = np.clip(2 * cells, -shown.reach, shown.reach)
-    np.testing.assert_allclose(shown.cells(1), inside, atol=0.51 * shown.reach / 127)
+    # Half a shade, and what half precision loses.
+    np.testing.assert_allclose(shown.cells(1), inside, atol=(0.5 / 127 + 2**-10) * shown.reach)
 
 
 def test_a_damaged_snapshot_costs_its_own_frame(tmp_path: Path) -> None:

@@ -71,7 +71,8 @@ def test_the_matrix_shown_first_is_found_by_its_role() -> None:
     entries = [
         entry("params/embed", ["token", "channel"], [5, 4]), entry("params/up.norm", ["channel"], [4]),
         entry("params/up", ["layer", "out", "in"], [2, 8, 4], role="mlp_in"),
-        entry("grads/up", ["layer", "out", "in"], [2, 8, 4]), entry("params/conv", ["out", "in", "kernel"], [2, 3, 3]),
+        entry("grads/up", ["layer", "out", "in"], [2, 8, 4]),
+        entry("params/conv", ["out", "in", "kernel"], [2, 3, 3]),
     ]  # fmt: skip
     among = weights.matrices_in(entries)
     assert [matrix.label for matrix in among] == ["embed", "up.0", "up.1"]
@@ -254,7 +255,7 @@ def test_activations_of_long_runs_are_read_at_some_steps(tmp_path: Path, monkeyp
     monkeypatch.setattr(activations, "MOST_STEPS", 2)
     shares = np.array([[0.0, 0.5, 1.0, 1.0]])
     view = recorded(
-        tmp_path, {step: shares for step in (0, 10, 20)},
+        tmp_path, dict.fromkeys((0, 10, 20), shares),
         name="activations/unit_active", section="activations", dims=["layer", "neuron"],
     )  # fmt: skip
     found = activations.activations(view, activations.in_snapshots(view))

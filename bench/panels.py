@@ -23,9 +23,10 @@ from strobe.charts.export import image
 from strobe.charts.movie_frames import Words, embedding_frame, matrix_frame
 from strobe.plot.figures import make
 from strobe.plot.request import Request
-from strobe.ui.panel import frames
 from strobe.ui.weights import frames as weight_frames
 from strobe.ui.weights.frames import Matrix
+from strobe.views import attention
+from strobe.views.run_view import CatalogueTables, RunView
 
 RUN = "grok-p97"
 FRAMES = 50
@@ -54,7 +55,7 @@ def panels() -> bool:
         run=RUN, steps=catalogue.run(RUN).steps(), step=0,
         reader=SimpleNamespace(key="bench", version="1", run=catalogue.run),
     )  # fmt: skip
-    attention = frames._attention.__wrapped__
+    view = RunView(CatalogueTables(catalogue), RUN, tuple(page.steps))
     matrix = Matrix("fcw", 0, (512, 128))
 
     def weights(steps: Sequence[int]) -> None:
@@ -62,7 +63,7 @@ def panels() -> bool:
         weight_frames.frames(page, matrix, steps)
 
     def heads() -> None:
-        attention("", "", RUN, tuple(page.steps), False, frames.MEAN, page)
+        attention.frames(view, view.steps, False)
 
     good = said("attention, every snapshot", best_ms(heads), 100)
     good = said("a weight matrix, the asked snapshot", best_ms(lambda: weights(page.steps[-1:])), 100) and good

@@ -11,6 +11,7 @@ import pyarrow as pa
 from etl.errors import StrobeError
 from strobe.charts.curves import Mark
 from strobe.charts.theme import SERIES
+from strobe.views.run_view import CatalogueTables, RunView
 
 if TYPE_CHECKING:
     from etl.run.snapshot import Snapshot
@@ -34,6 +35,13 @@ class Request:
     @property
     def run(self) -> str:
         return self.runs[0]
+
+    def view(self) -> RunView:
+        """The first run, as every view of it is asked."""
+        catalogue = self.store.current()
+        stored = catalogue.run(self.run)
+        tables = CatalogueTables(catalogue, str(self.store.path))
+        return RunView(tables, stored.id, tuple(stored.steps()), title=str(stored.row.get("name") or stored.id))
 
     def rows(self, sql: str, *params: object) -> pa.Table:
         """The answer to trusted SQL with $1 = the first run."""

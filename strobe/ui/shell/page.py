@@ -19,7 +19,7 @@ from __future__ import annotations
 import atexit
 import gc
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
@@ -66,18 +66,6 @@ class Page:
     """Steps by which this run's panels run ahead of the cursor: 0 but for a second run that is aligned elsewhere."""
     suffix: str = ""
     """Ends the keys of the panels of a second run beside the first."""
-
-    def beside(self, run: str, *, at_onset: bool) -> Page:
-        """The same page for another run beside this one, its panels moved by the same cursor: at the same step, or as
-        far from its own grokking onset as the first run is from its (where both have one)."""
-        other = replace(
-            self, runs=[run], colours=_colours([run]), milestones=milestones(self.reader, run), suffix="_beside"
-        )
-        other.steps = list(snapshot_steps(self.reader, run))
-        here, there = self.milestones.onset, other.milestones.onset
-        if at_onset and here is not None and there is not None and None not in (here.step, there.step):
-            other.shift = (there.step or 0) - (here.step or 0)
-        return other
 
     def view_of(self, run: str) -> RunView:
         """Another run of the store, as the same panels look at it; where the first run's view is, `view` has it."""

@@ -2,7 +2,7 @@
 
 A page is a thin script that begins with it:
 
-    from strobe.ui.frame import frame
+    from strobe.ui.shell.page import frame
 
     page = frame("sql", cursor=False)     # stops the script where there is nothing to show yet
     answer = page.reader.ask("SELECT ...")  # cached by store version; answer.table is an Arrow table

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from strobe.ui.attention.panels import all_heads
 from strobe.ui.curves import panel
 from strobe.ui.panel import model
 from strobe.ui.panel import panel as panels
@@ -16,7 +17,7 @@ page = frame("runs")
 
 @part("attention")
 def attention() -> None:
-    model.attention(page)
+    all_heads(page.view)
 
 
 @part("embedding")

@@ -13,8 +13,9 @@ from etl.run.roles import LLMC_ROLES
 from strobe.charts import moment
 from strobe.charts.curves import Curves, Series
 from strobe.charts.theme import TEST
-from strobe.charts.tokens import position_names, token_name
+from strobe.charts.tokens import token_name
 from strobe.plot.request import Request
+from strobe.views.attention import rooted, weights_at
 from strobe.views.binning import bin_words
 from strobe.views.run_view import RunView
 from strobe.views.spectrum import analysed_layers, stored_at
@@ -36,12 +37,12 @@ MOST_TOKENS: Final = 2048
 
 def attention(request: Request) -> moment.Attention:
     """Attention weights of every head, means over the probe sequences."""
-    snapshot = request.snapshot()
-    weights = np.asarray(request.values(snapshot, "attention/att"), np.float64).mean(axis=1)
-    length = weights.shape[-1]
-    weights[..., np.triu(np.ones((length, length), bool), 1)] = np.nan
-    names = position_names(_task(request), length)
-    return moment.Attention(weights, names, caption="Mean over the probe sequences; rows attend to columns.")
+    step = request.snapshot().step
+    weights = weights_at(request.view(), step)
+    return moment.Attention(
+        weights.seen.astype(np.float64), weights.labels, rooted(len(weights.labels)),
+        caption="Mean over the probe sequences; rows attend to columns.",
+    )  # fmt: skip
 
 
 def _task(request: Request) -> dict[str, object]:

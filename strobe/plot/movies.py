@@ -19,6 +19,7 @@ from strobe.charts import movie_frames
 from strobe.charts.axes import number
 from strobe.charts.movie_frames import Words
 from strobe.charts.tokens import position_names, token_name
+from strobe.views.attention import rooted
 from strobe.views.binning import bin_size, bin_words, binned
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ class Movie:
         words, size, values = Words(self._heading(step), self.about), self.wanted.size, self._values(step)
         if self.wanted.subject == "attention":
             names = position_names(self._run.manifest.task, self._shape[-1])
-            return movie_frames.attention_frame(values, words, size, names)
+            return movie_frames.attention_frame(values, words, size, names, root=rooted(self._shape[-1]))
         if self._axes is None:
             rows, columns = self._shape[-2:]
             return movie_frames.matrix_frame(values, self._reach, words, size, (rows, columns))

@@ -23,6 +23,7 @@ from strobe.charts.theme import CYCLIC, DIVERGING, LIGHT, SEQUENTIAL
 from strobe.cli import app
 from strobe.commands.target import alone
 from strobe.plot.movies import Movie, Wanted
+from strobe.views.attention import rooted
 from strobe.views.binning import binned
 
 STEPS = ["--steps", "0-2000"]
@@ -279,7 +280,7 @@ def test_positions_are_named_beside_the_cells_of_attention_where_they_fit() -> N
     def ink(length: int, *positions: str) -> tuple[int, int]:
         """Height, and pixels that are not the ground left of the heads."""
         att = np.tril(np.full((1, 2, length, length), 0.5))
-        frame = np.asarray(attention_frame(att, Words("r"), 480, positions).convert("RGB"))
+        frame = np.asarray(attention_frame(att, Words("r"), 480, positions, root=rooted(length)).convert("RGB"))
         return len(frame), int((frame[100:, :12] < 200).any(axis=-1).sum())
 
     bare, named = ink(3), ink(3, "a", "b", "=")

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from etl.snapshot import Snapshot, fnv1a64, list_files
+
 from strobe.analysis.tasks import modular_addition
 from strobe.record.gpt2 import model_entry
 from strobe.record.recorder import Recorder

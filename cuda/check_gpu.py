@@ -24,9 +24,8 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-from pytorch_speed import NotCheckedError, Size, pytorch_speed, require_torch  # noqa: E402  (found by the line above)
-
 from etl.snapshot import Snapshot, fnv1a64, list_files  # noqa: E402
+from pytorch_speed import NotCheckedError, Size, pytorch_speed, require_torch  # noqa: E402  (found by the line above)
 
 BUDGET_S = 460.0
 

@@ -4,6 +4,7 @@ import streamlit as st
 
 from strobe.ui.curves import panel
 from strobe.ui.curves.panel import Curve
+from strobe.ui.embeddings import flat
 from strobe.ui.panel import model
 from strobe.ui.panel import panel as panels
 from strobe.ui.runs import card, table
@@ -21,7 +22,7 @@ def attention() -> None:
 
 @part("embedding")
 def embedding() -> None:
-    model.embedding(page)
+    flat.token_embedding(page.view)
 
 
 @part("loss")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
 
 import numpy as np
 
@@ -12,10 +11,10 @@ from strobe.charts import moment
 from strobe.charts.binning import bin_words, binned
 from strobe.charts.curves import Curves, Series
 from strobe.charts.theme import TEST
-from strobe.charts.tokens import position_names, token_name
 from strobe.plot.request import Request
-
-MOST_TOKENS: Final = 2048
+from strobe.views.embedding import token_embedding
+from strobe.views.embedding_axes import on_axes_of
+from strobe.views.tokens import position_names
 
 
 def attention(request: Request) -> moment.Attention:
@@ -37,23 +36,18 @@ def _task(request: Request) -> dict[str, object]:
 
 def embedding(request: Request) -> moment.Points:
     """Token embeddings on the two principal axes of the last snapshot."""
-    from strobe.analysis.projection import principal_axes, project
-
-    stored, snapshot = request.store.run(request.run), request.snapshot()
-    last = stored.at(stored.steps()[-1])
-    rows, final = (
-        np.asarray(request.values(source, "params/wte")[:MOST_TOKENS], np.float64) for source in (snapshot, last)
-    )
+    snapshot, view = request.snapshot(), request.view()
+    shown = token_embedding(view)
+    if shown is None:
+        raise StrobeError("its snapshots have no params/wte")
     try:
-        points = project(rows, principal_axes(final))
+        points = on_axes_of(shown, view.steps[-1], snapshot.step)
     except ValueError as error:
         raise StrobeError(f"its embedding has no axes: {error}") from None
     reach = float(np.nanmax(np.abs(points), initial=0)) * 1.05 or 1.0
-    task = _task(request)
-    cut = f" The first {MOST_TOKENS:,} tokens." if len(rows) == MOST_TOKENS else ""
+    about = f"Axes of the last snapshot. Colour: residue, cyclic. {shown.rows.left_out}".rstrip()
     return moment.Points(
-        points, [token_name(task, k) for k in range(len(points))], reach, "first principal axis",
-        "second principal axis", caption=f"Axes of the last snapshot. Colour: residue, cyclic.{cut}",
+        points, shown.rows.labels, reach, "first principal axis", "second principal axis", caption=about
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from etl.errors import StrobeError
 from strobe.charts.curves import Mark
 from strobe.charts.theme import SERIES
+from strobe.views.run_view import CatalogueTables, RunView
 
 if TYPE_CHECKING:
     from etl.run.snapshot import Snapshot
@@ -34,6 +35,12 @@ class Request:
     @property
     def run(self) -> str:
         return self.runs[0]
+
+    def view(self) -> RunView:
+        """The first run as the views look at it."""
+        stored = self.store.run(self.run)
+        tables = CatalogueTables(self.store.current(), str(self.store.path))
+        return RunView(tables, stored.id, tuple(stored.steps()), title=str(stored.row["name"] or stored.id))
 
     def rows(self, sql: str, *params: object) -> pa.Table:
         """The answer to trusted SQL with $1 = the first run."""

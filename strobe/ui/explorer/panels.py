@@ -9,6 +9,7 @@ import streamlit as st
 
 from strobe.ui.curves import panel
 from strobe.ui.curves.panel import Curve
+from strobe.ui.embeddings import flat
 from strobe.ui.fourier import panels as fourier_panels
 from strobe.ui.panel import frames, model
 from strobe.ui.panel import panel as panels
@@ -115,7 +116,7 @@ def attention(page: Page, layer: int) -> None:
 
 def embedding(page: Page) -> None:
     """Where the tokens are."""
-    model.embedding(page, key=f"explorer_embedding{page.suffix}", height=330)
+    flat.token_embedding(page.view, key=f"explorer_embedding{page.suffix}", height=330)
 
 
 def weights(page: Page, matrix: Matrix) -> Later:

@@ -23,13 +23,13 @@ from strobe.ui.shell.components import MOST_BYTES
 from strobe.ui.shell.cursor import settled
 from strobe.ui.shell.page import Page
 from strobe.ui.shell.words import number
+from strobe.views.budget import MOST_INPUTS
 from strobe.views.run_view import literal
 
 TILES: Final = 12
 """Neurons whose activation grids are drawn together."""
 MOST_FRAMES: Final = 40
 """Snapshots whose grids are computed: a forward pass over all p * p inputs each."""
-MOST_INPUTS: Final = 100_000
 MOST_NAMED: Final = 4096
 """Neurons that can be picked; of more, those with the largest shares."""
 

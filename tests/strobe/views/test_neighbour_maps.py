@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from strobe.derive.neighbour_maps import movie
 from strobe.ui.embeddings.neighbour_jobs import folder
+from strobe.views.neighbour_maps import movie
 from tests.support.places import ROOT
 
 ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
@@ -29,7 +29,7 @@ def clusters() -> np.ndarray:
 
 def test_a_child_leaves_the_map_and_nothing_else(tmp_path: Path) -> None:
     np.save(tmp_path / "frames.npy", clusters())
-    command = [sys.executable, "-m", "strobe.derive.neighbour_maps", "frames.npy", "tsne", "out.npy"]
+    command = [sys.executable, "-m", "strobe.views.neighbour_maps", "frames.npy", "tsne", "out.npy"]
     with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, env=ENVIRONMENT) as child:
         assert child.wait(60) == 0
     made = np.load(tmp_path / "out.npy")

@@ -1,6 +1,6 @@
 """t-SNE and UMAP movies in a process of their own: their imports and first fits take tens of seconds.
 
-python -m strobe.derive.neighbour_maps FRAMES.npy METHOD OUT.npy
+python -m strobe.views.neighbour_maps FRAMES.npy METHOD OUT.npy
 
 FRAMES.npy holds (steps, n, d) float32; OUT.npy gets (steps, n, 2) float32, by rename, when all of it is done. How far
 it is stands in OUT.npy.progress as "done total". It ends when its standard input does, and so with the server that

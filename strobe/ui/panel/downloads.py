@@ -15,19 +15,19 @@ from strobe.ui.panel import panel
 from strobe.ui.shell import cursor
 from strobe.ui.shell.page import Page
 from strobe.ui.shell.words import visible
-from strobe.views.run_view import index_at_or_before
+from strobe.views.run_view import RunView, index_at_or_before
 
 
-def draw(
-    page: Page, key: str, text: str, steps: Sequence[int], query: str,
+def offer(
+    view: RunView, key: str, text: str, steps: Sequence[int], query: str,
     table: Callable[[int], pa.Table], figure: Callable[[int], Figure],
 ) -> None:  # fmt: skip
     """The caption line of a panel with frames at `steps`: `table` and `figure` make the data and the image of one of
     them, by its index. The data gets a column `step`, the image a title with run and step."""
-    resting, title, shift = cursor.resting(), visible(page.title_of(page.run)), page.shift
+    resting, title = cursor.resting(), visible(view.title or view.run)
 
     def at() -> int:
-        return index_at_or_before(steps, resting.get("step", steps[-1]) + shift)
+        return index_at_or_before(steps, resting.get("step", steps[-1]) + view.shift)
 
     def data() -> pa.Table:
         k = at()
@@ -39,3 +39,11 @@ def draw(
         return replace(figure(k), title=f"{title}, step {steps[k]:,}")
 
     panel.tools(key, text, [query], data, image)
+
+
+def draw(
+    page: Page, key: str, text: str, steps: Sequence[int], query: str,
+    table: Callable[[int], pa.Table], figure: Callable[[int], Figure],
+) -> None:  # fmt: skip
+    """`offer` for callers that still have the page."""
+    offer(page.view, key, text, steps, query, table, figure)

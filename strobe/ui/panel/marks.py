@@ -1,15 +1,24 @@
-"""The moments of a run as marks on charts over steps."""
+"""The moments of a run: found once a version of the store, and drawn as marks on charts over steps."""
 
 from __future__ import annotations
 
 from strobe.charts.curves import Mark
 from strobe.charts.theme import SERIES
+from strobe.ui.runs.milestones import Milestones, milestones
+from strobe.ui.shell.cache import cached_by_run
 from strobe.ui.shell.page import Page
+from strobe.views.run_view import RunView
 
 
-def step_marks(page: Page) -> list[Mark]:
+@cached_by_run(64)
+def milestones_of(view: RunView) -> Milestones:
+    """The grokking onset and the peak of the test loss."""
+    return milestones(view.tables, view.run)
+
+
+def step_marks(view: RunView | Page) -> list[Mark]:
     """Where the phases of grokking begin: the training set known, and the onset of generalisation."""
-    onset = page.milestones.onset
+    onset = milestones_of(view.view if isinstance(view, Page) else view).onset
     marks = []
     if onset is not None and onset.fitted is not None:
         marks.append(Mark(float(onset.fitted), f"training set known {onset.fitted:,}", SERIES[1]))

@@ -11,6 +11,8 @@ import streamlit as st
 
 from strobe.ui.panel import panel
 from strobe.ui.shell.page import Page
+from strobe.ui.shell.reader import open_catalogue
+from strobe.views.run_view import RunView
 
 if TYPE_CHECKING:
     from strobe.plot.movies import Wanted
@@ -19,7 +21,7 @@ _MIME = {"gif": "image/gif", "html": "text/html"}
 _FPS = 8
 
 
-def draw(page: Page, wanted: Wanted, remark: str = "") -> None:
+def offer(view: RunView, wanted: Wanted, remark: str = "") -> None:
     """A popover with a GIF and a self-contained page; MP4 is the command line's. `remark` says how the movie differs
     from what the page shows."""
     with st.popover("Movie", type="tertiary", icon=":material/movie:", key=f"movie_{wanted.subject}"):
@@ -28,19 +30,24 @@ def draw(page: Page, wanted: Wanted, remark: str = "") -> None:
         with st.container(horizontal=True, gap="small"):
             for kind, mime in _MIME.items():
                 st.download_button(
-                    kind.upper(), partial(_made, page, wanted, kind), f"{page.run}-{wanted.subject}.{kind}",
+                    kind.upper(), partial(_made, view, wanted, kind), f"{view.run}-{wanted.subject}.{kind}",
                     mime, key=f"movie_{wanted.subject}_{kind}", on_click="ignore", type="tertiary",
                     icon=":material/download:",
                 )  # fmt: skip
         tensor = f" --tensor {wanted.tensor} --layer {wanted.layer}" if wanted.tensor else ""
-        st.code(f"strobe export mp4 {wanted.subject} {page.run}{tensor}", language="bash", wrap_lines=True)
+        st.code(f"strobe export mp4 {wanted.subject} {view.run}{tensor}", language="bash", wrap_lines=True)
 
 
-def _made(page: Page, wanted: Wanted, kind: str) -> bytes:
+def draw(page: Page, wanted: Wanted, remark: str = "") -> None:
+    """`offer` for callers that still have the page."""
+    offer(page.view, wanted, remark)
+
+
+def _made(view: RunView, wanted: Wanted, kind: str) -> bytes:
     from strobe.charts.movie import drawn, write_gif, write_html
     from strobe.plot.movies import Movie
 
-    movie = Movie(page.reader.catalogue, page.run, wanted)
+    movie = Movie(open_catalogue(), view.run, wanted)
     with tempfile.TemporaryDirectory() as scratch:
         path, frames = Path(scratch) / f"movie.{kind}", drawn(movie.steps, movie.draw, Path(scratch) / "frames")
         if kind == "gif":

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from strobe.analysis.transitions import Onset, Peak, grokking_onset, loss_peak
-from strobe.ui.shell.reader import Reader
 from strobe.ui.shell.words import number
-from strobe.views.run_view import literal
+from strobe.views.run_view import Tables, literal
 
 
 @dataclass(frozen=True)
@@ -70,9 +69,9 @@ def loss_sql(run: str) -> str:
     return f"SELECT step, value FROM scalars WHERE run = {literal(run)} AND name = 'val_loss' ORDER BY step"
 
 
-def milestones(reader: Reader, run: str) -> Milestones:
+def milestones(tables: Tables, run: str) -> Milestones:
     """Computed from what the metrics tables hold now."""
-    accuracy, loss = reader.ask(accuracy_sql(run)).table, reader.ask(loss_sql(run)).table
+    accuracy, loss = tables.ask(accuracy_sql(run)).table, tables.ask(loss_sql(run)).table
 
     def floats(table: Any, name: str) -> Any:
         return table[name].cast("float64").to_numpy()

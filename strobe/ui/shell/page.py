@@ -47,7 +47,9 @@ _STYLE = f"<style>{(components.STATIC / 'frame.css').read_text(encoding='utf-8')
 
 @dataclass
 class Page:
-    """What a page knows about this rerun: one store version, the selected runs, the snapshots under the cursor."""
+    """What a page is made from in this rerun: one version of the store, the runs that are selected in it, and the
+    first of them as `view`, which the panels that follow the cursor are given. Its header and footer are drawn by it.
+    """
 
     name: str
     reader: Reader
@@ -76,6 +78,10 @@ class Page:
         if at_onset and here is not None and there is not None and None not in (here.step, there.step):
             other.shift = (there.step or 0) - (here.step or 0)
         return other
+
+    def view_of(self, run: str) -> RunView:
+        """Another run of the store, as the same panels look at it; where the first run's view is, `view` has it."""
+        return RunView(self.reader, run, snapshot_steps(self.reader, run), title=self.title_of(run))
 
     def say(self) -> None:
         """Shows the notes that were queued so far, below the header."""

@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from strobe.derive.work import Work
 from strobe.ui.panel import downloads
 from strobe.ui.shell.registry import specs
 from strobe.ui.weights.spectrum import picked
+from strobe.views.run_view import CatalogueTables, RunView
 from tests.support.inside import opened, text_of
 from tests.support.make_run import make_run
 from tests.support.planted import resume, run_folder
@@ -142,8 +142,8 @@ def test_a_page_makes_its_movie_when_it_is_asked_for(kind: str, magic: bytes) ->
     from strobe.plot.movies import Wanted
     from strobe.ui.panel.movie import _made
 
-    page = SimpleNamespace(run="grok-p97", reader=SimpleNamespace(catalogue=strobe.open().current()))
-    assert _made(page, Wanted("attention", size=200), kind).startswith(magic)
+    view = RunView(CatalogueTables(strobe.open().current()), "grok-p97")
+    assert _made(view, Wanted("attention", size=200), kind).startswith(magic)
 
 
 def test_circularity_is_told_beside_what_chance_gives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -182,10 +182,11 @@ def test_files_of_a_panel_are_made_for_the_step_at_which_the_cursor_rests_by_the
     held = {"step": 200}
     monkeypatch.setattr("strobe.ui.panel.downloads.panel.tools", lambda *arguments: given.extend(arguments))
     monkeypatch.setattr("strobe.ui.panel.downloads.cursor.resting", lambda: held)
-    page: Any = SimpleNamespace(shift=0, run="a", title_of=lambda run: f"run {run}")
+    tables: Any = None
+    view = RunView(tables, "a", (0, 100, 200), title="run a")
     values = [[1.0], [2.0], [3.0]]
-    downloads.draw(page, "key", "words", [0, 100, 200], "-- sql", lambda k: pa.table({"x": values[k]}),
-                      lambda k: bars(["x"], values[k], x_title="x", y_title="y"))  # fmt: skip
+    downloads.offer(view, "key", "words", [0, 100, 200], "-- sql", lambda k: pa.table({"x": values[k]}),
+                    lambda k: bars(["x"], values[k], x_title="x", y_title="y"))  # fmt: skip
     *_, table, figure = given
     assert table().to_pydict() == {"step": [200], "x": [3.0]}
     held["step"] = 150

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from strobe.plot.movies import Wanted
+from strobe.plot.movies import MovieRequest
 from strobe.ui.attention import panels
 from strobe.ui.panel import model, movie
 from strobe.ui.shell.page import frame
@@ -15,7 +15,7 @@ page = frame("attention")
 def heads() -> None:
     model.attention(page)
     if page.steps:
-        movie.draw(page, Wanted("attention"))
+        movie.draw(page, MovieRequest("attention"))
 
 
 @part("one")

@@ -1,4 +1,4 @@
-"""t-SNE and UMAP movies in a process of their own: their imports and first fits take tens of seconds.
+"""Maps of neighbours, by t-SNE and UMAP, in a process of their own: imports and first fits take tens of seconds.
 
 python -m strobe.views.neighbour_maps FRAMES.npy METHOD OUT.npy
 
@@ -24,7 +24,7 @@ METHODS: Final = ("tsne", "umap")
 Array = np.ndarray[Any, Any]
 
 
-def movie(frames: Array, method: str, on_frame: Callable[[int], None] = lambda _done: None) -> Array:
+def neighbour_map(frames: Array, method: str, on_frame: Callable[[int], None] = lambda _done: None) -> Array:
     """(steps, n, d) -> (steps, n, 2): t-SNE frame by frame, each started from and aligned with the one before; UMAP
     of all frames together (AlignedUMAP), or of the one there is. Raises ValueError for an unknown method."""
     from strobe.analysis.projection import aligned_umap, procrustes, tsne, umap
@@ -46,7 +46,7 @@ def main(frames: Path, method: str, out: Path) -> None:
     values = np.load(frames, allow_pickle=False)
     progress = out.with_name(out.name + ".progress")
     progress.write_text(f"0 {len(values)}")
-    made = movie(values, method, lambda done: _say(progress, done, len(values)))
+    made = neighbour_map(values, method, lambda done: _say(progress, done, len(values)))
     temporary = out.with_name(out.name + ".tmp.npy")
     np.save(temporary, made.astype(np.float32))
     temporary.replace(out)

@@ -82,17 +82,17 @@ def _lines(view: RunView, answer: Answer) -> None:
     marks = step_marks(view)
     first, second, third = st.columns(3, gap="medium")
     with first:
-        derived.lines(
+        derived.lines(  # type: ignore[arg-type]
             view, "geometry_lengths", answer, _LENGTHS, y_title="distance", marks=marks,
             about="Root mean square distances: of inputs to their class's centroid, of centroids to their mean.",
         )  # fmt: skip
     with second:
-        derived.lines(
+        derived.lines(  # type: ignore[arg-type]
             view, "geometry_ratios", answer, _RATIOS, y_title="ratio", log=True, marks=marks,
             about="Separation: squared distance between two centroids over the sum of the two classes' variances.",
         )  # fmt: skip
     with third:
-        derived.lines(
+        derived.lines(  # type: ignore[arg-type]
             view, "geometry_circle", answer, _CIRCLE, y_title="share", share=True, marks=marks,
             about="Of the centroids on their two principal axes; noise of this shape scores about 0.05 on both.",
         )  # fmt: skip

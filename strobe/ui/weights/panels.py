@@ -14,7 +14,7 @@ import streamlit as st
 from strobe.charts import moment
 from strobe.charts.curves import Curves, Series, curves
 from strobe.charts.theme import SEQUENTIAL, SERIES
-from strobe.plot.movies import Wanted
+from strobe.plot.movies import MovieRequest
 from strobe.ui.panel import derived, downloads, movie, panel
 from strobe.ui.panel.frames import snapshots_of
 from strobe.ui.panel.kinds import Line, ProfilePanel, TilesPanel, presence
@@ -205,7 +205,7 @@ def matrix_row(page: Page) -> None:
         with panel.head("weights"):
             panel.title(f"{matrix.label} at the cursor")
         matrix_later = matrix_at_once(page, matrix)
-        movie.draw(page, Wanted("weights", matrix.name, matrix.layer or 0))
+        movie.draw(page, MovieRequest("weights", matrix.name, matrix.layer or 0))
         spread_later = histogram(page, matrix)
     with right:
         spectrum_at_cursor.draw(page, matrix)

@@ -13,7 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from strobe.ui.embeddings.neighbour_jobs import folder
-from strobe.views.neighbour_maps import movie
+from strobe.views.neighbour_maps import neighbour_map
 from tests.support.places import ROOT
 
 ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
@@ -88,12 +88,12 @@ def alive(pid: int) -> bool:
 
 def test_an_unknown_method_is_refused() -> None:
     with pytest.raises(ValueError, match="there are tsne, umap"):
-        movie(clusters(), "magic")
+        neighbour_map(clusters(), "magic")
 
 
 @pytest.mark.slow
 def test_umap_holds_the_frames_together() -> None:
-    made = movie(clusters(), "umap")
+    made = neighbour_map(clusters(), "umap")
     assert made.shape == (2, 20, 2)
     assert np.linalg.norm(made[0] - made[1], axis=1).max() < np.ptp(made)
 

@@ -2,15 +2,14 @@
 
 import streamlit as st
 
-from strobe.ui.curves import catalogue
+from strobe.ui.curves import catalogue, options
 from strobe.ui.curves import panel as curve_panel
 from strobe.ui.curves import tensors as tensor_panel
-from strobe.ui.curves import view as curve_view
-from strobe.ui.curves.panel import Curve
 from strobe.ui.panel import panel as panels
 from strobe.ui.shell import address
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
+from strobe.views.curves import Curve
 
 page = frame("curves")
 
@@ -76,7 +75,7 @@ def metrics() -> None:
     catalogue.draw(page, view)
 
 
-view = curve_view.controls(page)
+view = options.controls(page)
 left, right = st.columns(2, gap="medium")
 with left:
     loss()

@@ -4,7 +4,6 @@ import streamlit as st
 
 from strobe.plot.movies import MovieRequest
 from strobe.ui.embeddings import axes, flat, geometry, roundness, three_axes
-from strobe.ui.fourier import panels as fourier_panels
 from strobe.ui.panel import movie, panel
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
@@ -16,7 +15,7 @@ page = frame("embeddings")
 
 @part("scatter")
 def scatter() -> None:
-    shown, along = axes.controls(recorded, lambda: fourier_panels.keys(page))
+    shown, along = axes.controls(page.view, recorded)
     points = axes.points(page.view, shown.name, along)
     if points is None:
         return

@@ -16,12 +16,12 @@ page = frame("fourier")
 def story() -> None:
     left, right = st.columns(2, gap="medium")
     with left:
-        panels.losses(page)
-        panels.spectrum(page)
+        panels.losses(page.view)
+        panels.spectrum(page.view)
     with right:
-        panels.clusters(page)
-        panels.at_cursor(page)
-        panels.gini(page)
+        panels.clusters(page.view)
+        panels.at_cursor(page.view)
+        panels.gini(page.view)
 
 
 @part("changes")
@@ -31,11 +31,11 @@ def changes() -> None:
 
 @part("neurons")
 def neurons() -> None:
-    neuron_panels.draw(page, *st.columns([5, 3], gap="medium"))
+    neuron_panels.draw(page.view, *st.columns([5, 3], gap="medium"))
 
 
-if derived.ready(page, ("fourier", "neurons", "progress")):
-    panels.story(page)
+if derived.ready(page.view, ("fourier", "neurons", "progress")):
+    panels.story(page.view)
     story()
     changes()
     neurons()

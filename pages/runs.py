@@ -3,13 +3,13 @@
 import streamlit as st
 
 from strobe.ui.curves import panel
-from strobe.ui.curves.panel import Curve
 from strobe.ui.embeddings import flat
 from strobe.ui.panel import model
 from strobe.ui.panel import panel as panels
 from strobe.ui.runs import card, table
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
+from strobe.views.curves import Curve
 
 LOSSES = {"val_loss": "test", "train_loss": "train"}
 page = frame("runs")

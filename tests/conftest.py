@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from cuda_recorder import Driver
-    from cuda_trainer import Program
 
 
 @pytest.fixture
@@ -20,48 +14,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STROBE_STORE", str(tmp_path / "store"))
     return tmp_path
-
-
-@pytest.fixture(scope="session")
-def recorder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The C++ recorder's driver, built once."""
-    from cuda_recorder import build, shared_folder
-
-    return build(shared_folder(tmp_path_factory))
-
-
-@pytest.fixture
-def driver(recorder: Path, tmp_path: Path) -> Iterator[Driver]:
-    """A running driver of the recorder."""
-    from cuda_recorder import Driver
-
-    with Driver(recorder, tmp_path / "driver") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def long_lived(recorder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
-    """The same for tests that ask one question many times."""
-    from cuda_recorder import Driver
-
-    with Driver(recorder, tmp_path_factory.mktemp("long") / "driver") as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def binary() -> Path:
-    """The host build of the C++ trainer."""
-    from cuda_trainer import build
-
-    return build()
-
-
-@pytest.fixture
-def program(binary: Path) -> Program:
-    """Runs it with flags."""
-    from cuda_trainer import runner
-
-    return runner(binary)
 
 
 def pytest_sessionfinish() -> None:

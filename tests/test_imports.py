@@ -16,6 +16,8 @@ RULES = (
     ("strobe", ("pages", "streamlit_app")),
     ("strobe/analysis", ("streamlit", "torch", "strobe.ui", "strobe.charts")),
     ("strobe/charts", ("streamlit", "torch", "strobe.ui")),
+    ("strobe/record", ("strobe.train",)),
+    ("strobe/train", ("strobe.record",)),
     ("strobe/ui", ("torch", "strobe.train", "strobe.record")),
     ("pages", ("torch", "strobe.train", "strobe.record", "pages")),
 )

@@ -4,8 +4,8 @@
 #include <fstream>
 #include <vector>
 
-#include "../device.h"
-#include "../recorder.h"
+#include "gpt2/device.h"
+#include "recorder/recorder.h"
 
 #ifdef __CUDACC__
 #define STROBE_LAMBDA [=] __device__

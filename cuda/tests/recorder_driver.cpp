@@ -1,4 +1,4 @@
-// Drives the recorder for tests/test_cuda_recorder.py: each line on stdin is a JSON array, a command and its
+// Drives the recorder for tests/cuda/test_recorder*.py: each line on stdin is a JSON array, a command and its
 // arguments; each gets one line of JSON back.
 #include <signal.h>
 #include <sys/resource.h>
@@ -19,12 +19,12 @@
 #include <thread>
 #include <vector>
 
-#include "../checksum.h"
-#include "../json.h"
-#include "../manifest.h"
-#include "../recorder.h"
-#include "../recorder_memory.h"
 #include "failing_calls.h"
+#include "recorder/checksum.h"
+#include "recorder/json.h"
+#include "recorder/manifest.h"
+#include "recorder/recorder.h"
+#include "recorder/slots.h"
 
 using strobe::Json;
 

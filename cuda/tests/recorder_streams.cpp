@@ -8,8 +8,8 @@
 #include <thread>
 #include <vector>
 
-#include "../recorder.h"
 #include "cuda_runtime.h"
+#include "recorder/recorder.h"
 
 namespace {
 

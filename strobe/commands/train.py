@@ -8,61 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from etl.errors import StrobeError
+from strobe.commands import train_flags as flag
 
 if TYPE_CHECKING:
+    from strobe.record import Recorder
     from strobe.train.loop import Trainer
 
 _SMALL_MODEL = 1_000_000
 
 app = typer.Typer(help="Train a small transformer and record it.", no_args_is_help=True)
-
-Out = Annotated[
-    Path | None, typer.Option(help="Folder of the run; default $STROBE_RUNS/<preset>, else ./runs/<preset>.")
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --out, bit for bit.")]
-Steps = Annotated[int | None, typer.Option(help="Number of updates.")]
-Layers = Annotated[int | None, typer.Option(help="Transformer blocks.")]
-Heads = Annotated[int | None, typer.Option(help="Attention heads in a block.")]
-Width = Annotated[int | None, typer.Option(help="Width of the residual stream.")]
-Mlp = Annotated[int | None, typer.Option(help="Hidden units of the MLP; default 4 x width.")]
-Rate = Annotated[float | None, typer.Option(help="AdamW's learning rate.")]
-Decay = Annotated[float | None, typer.Option(help="AdamW's weight decay, on matrices.")]
-Warmup = Annotated[int | None, typer.Option(help="Steps of linear warm-up.")]
-Batch = Annotated[str | None, typer.Option(help="Sequences a step, or full for the whole training split.")]
-Clip = Annotated[float | None, typer.Option(help="Clip gradients to this norm.")]
-ModelSeed = Annotated[int | None, typer.Option(help="Seed of the initial weights.")]
-DataSeed = Annotated[int | None, typer.Option(help="Seed of the split and of the minibatches.")]
-Fc1 = Annotated[int | None, typer.Option(help="Keep fcw's entries further than this from the diagonal at zero.")]
-Fc2 = Annotated[int | None, typer.Option(help="The same for fcprojw.")]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
-Threads = Annotated[
-    int | None, typer.Option(help="CPU threads; default 1 below a million parameters, else one a core.")
-]
-EvalEvery = Annotated[int | None, typer.Option(help="Steps between evaluations of the whole splits.")]
-Every = Annotated[int | None, typer.Option(help="Steps between snapshots.")]
-Schedule = Annotated[str | None, typer.Option(help='Steps of snapshots, as "0-1400/100,1500-8500/500".')]
-KeepLast = Annotated[int | None, typer.Option(help="Keep so many newest snapshots, and the first.")]
-MaxDisk = Annotated[str | None, typer.Option(help="Thin the oldest snapshots beyond this size, such as 10GB.")]
-CheckpointEvery = Annotated[
-    int | None, typer.Option(help="Steps between saved states to resume from: what a kill can cost.")
-]
-Preset = Annotated[str, typer.Option(help="grok, small or nanda.")]
-
-_MODEL = {
-    **{"layers": "n_layer", "heads": "n_head", "width": "n_embd", "mlp": "mlp_width"},
-    **{"fc1_band": "fc1_band", "fc2_band": "fc2_band"},
-}
-_TRAINING = {
-    **{name: name for name in ("steps", "weight_decay", "warmup", "grad_clip", "model_seed", "data_seed")},
-    **{name: name for name in ("device", "threads", "eval_every", "snapshot_every", "schedule")},
-    **{name: name for name in ("keep_last", "max_disk", "checkpoint_every")},
-    "lr": "learning_rate",
-}
-"""Which hyperparameter each flag sets."""
-
-
-def _given(names: dict[str, str], flags: dict[str, Any]) -> dict[str, Any]:
-    return {field: flags[flag] for flag, field in names.items()}
 
 
 def _preset(presets: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
@@ -132,13 +86,35 @@ def _folder(out: Path | None, preset: str) -> Path:
     return out if out is not None else runs_path() / preset
 
 
+def recorder_of(trainer: Trainer, *, resume: bool) -> Recorder:
+    """A Recorder of all that the trainer's model goes through, in its folder, from its step on.
+
+    Raises RecorderError or LockedError when it cannot begin.
+    """
+    from strobe.record import Recorder
+    from strobe.record.adapters.gpt2 import Gpt2Source
+
+    training = trainer.training
+    return Recorder(
+        trainer.folder,
+        Gpt2Source(trainer.model, trainer.optimizer, trainer.task.probe(), lambda: trainer.batch),
+        task=trainer.task.entry(),
+        training=trainer.entry(),
+        resume=resume,
+        step=trainer.step,
+        when_full="wait",
+        keep_last=training.keep_last,
+        max_disk=training.max_disk,
+    )
+
+
 def _run(trainer: Trainer, resume: bool) -> None:
     from strobe.commands.progress import TrainingProgress
 
     if resume:
         trainer.resume()
     with TrainingProgress(trainer.step, trainer.training.steps, trainer.folder) as progress:
-        end = trainer.run(progress.report, resume=resume)
+        end = trainer.run(progress.report, lambda: recorder_of(trainer, resume=resume))
     if trainer.trouble is not None:
         typer.echo(f"strobe: {trainer.trouble}", err=True)
     again = "" if end == "finished" else f"; continue with --resume --out {trainer.folder}"
@@ -164,33 +140,33 @@ def _start(model_config: Any, task: Any, training: Any, folder: Path, device: An
 
 @app.command()
 def modadd(
-    preset: Preset = "grok",
-    out: Out = None,
-    resume: Resume = False,
+    preset: flag.Preset = "grok",
+    out: flag.Out = None,
+    resume: flag.Resume = False,
     modulus: Annotated[int | None, typer.Option(help="The p of a + b mod p.")] = None,
     train_fraction: Annotated[float | None, typer.Option(help="Share of the p x p pairs to train on.")] = None,
-    steps: Steps = None,
-    layers: Layers = None,
-    heads: Heads = None,
-    width: Width = None,
-    mlp: Mlp = None,
-    batch_size: Batch = None,
-    lr: Rate = None,
-    weight_decay: Decay = None,
-    warmup: Warmup = None,
-    grad_clip: Clip = None,
-    model_seed: ModelSeed = None,
-    data_seed: DataSeed = None,
-    fc1_band: Fc1 = None,
-    fc2_band: Fc2 = None,
-    device: Device = None,
-    threads: Threads = None,
-    eval_every: EvalEvery = None,
-    snapshot_every: Every = None,
-    schedule: Schedule = None,
-    keep_last: KeepLast = None,
-    max_disk: MaxDisk = None,
-    checkpoint_every: CheckpointEvery = None,
+    steps: flag.Steps = None,
+    layers: flag.Layers = None,
+    heads: flag.Heads = None,
+    width: flag.Width = None,
+    mlp: flag.Mlp = None,
+    batch_size: flag.Batch = None,
+    lr: flag.Rate = None,
+    weight_decay: flag.Decay = None,
+    warmup: flag.Warmup = None,
+    grad_clip: flag.Clip = None,
+    model_seed: flag.ModelSeed = None,
+    data_seed: flag.DataSeed = None,
+    fc1_band: flag.Fc1 = None,
+    fc2_band: flag.Fc2 = None,
+    device: flag.Device = None,
+    threads: flag.Threads = None,
+    eval_every: flag.EvalEvery = None,
+    snapshot_every: flag.Every = None,
+    schedule: flag.Schedule = None,
+    keep_last: flag.KeepLast = None,
+    max_disk: flag.MaxDisk = None,
+    checkpoint_every: flag.CheckpointEvery = None,
 ) -> None:
     """Learn addition modulo p from a share of all pairs: the model that groks."""
     flags = locals()
@@ -201,12 +177,12 @@ def modadd(
 
     chosen, folder = _preset(MODADD, preset), _folder(out, preset)
     saved = _saved(folder, resume)
-    training = _training(chosen, saved, _given(_TRAINING, flags), batch_size)
+    training = _training(chosen, saved, flag.values_of(flag.TRAINING, flags), batch_size)
     used = pick_device(training.device)
     numbers = _task_numbers(folder, chosen["task"], {"modulus": modulus, "train_fraction": train_fraction}, saved)
     task = ModularAdditionTask(training, used, **numbers)
     shape = {"vocab_size": task.vocab_size, "block_size": task.block_size}
-    _start(_model(chosen, saved, _given(_MODEL, flags), **shape), task, training, folder, used, resume)
+    _start(_model(chosen, saved, flag.values_of(flag.MODEL, flags), **shape), task, training, folder, used, resume)
 
 
 def _manifest_task(folder: Path) -> dict[str, Any]:
@@ -234,31 +210,31 @@ def _task_numbers(
 def text(
     data: Annotated[Path, typer.Option(help="A text file; its bytes are the tokens.")],
     size: Annotated[str, typer.Option(help="tiny (0.1 M parameters), small (0.8 M) or dev (7.5 M).")] = "small",
-    out: Out = None,
-    resume: Resume = False,
-    steps: Steps = None,
-    layers: Layers = None,
-    heads: Heads = None,
-    width: Width = None,
-    mlp: Mlp = None,
+    out: flag.Out = None,
+    resume: flag.Resume = False,
+    steps: flag.Steps = None,
+    layers: flag.Layers = None,
+    heads: flag.Heads = None,
+    width: flag.Width = None,
+    mlp: flag.Mlp = None,
     block_size: Annotated[int | None, typer.Option(help="Bytes of context.")] = None,
-    batch_size: Batch = None,
-    lr: Rate = None,
-    weight_decay: Decay = None,
-    warmup: Warmup = None,
-    grad_clip: Clip = None,
-    model_seed: ModelSeed = None,
-    data_seed: DataSeed = None,
-    fc1_band: Fc1 = None,
-    fc2_band: Fc2 = None,
-    device: Device = None,
-    threads: Threads = None,
-    eval_every: EvalEvery = None,
-    snapshot_every: Every = None,
-    schedule: Schedule = None,
-    keep_last: KeepLast = None,
-    max_disk: MaxDisk = None,
-    checkpoint_every: CheckpointEvery = None,
+    batch_size: flag.Batch = None,
+    lr: flag.Rate = None,
+    weight_decay: flag.Decay = None,
+    warmup: flag.Warmup = None,
+    grad_clip: flag.Clip = None,
+    model_seed: flag.ModelSeed = None,
+    data_seed: flag.DataSeed = None,
+    fc1_band: flag.Fc1 = None,
+    fc2_band: flag.Fc2 = None,
+    device: flag.Device = None,
+    threads: flag.Threads = None,
+    eval_every: flag.EvalEvery = None,
+    snapshot_every: flag.Every = None,
+    schedule: flag.Schedule = None,
+    keep_last: flag.KeepLast = None,
+    max_disk: flag.MaxDisk = None,
+    checkpoint_every: flag.CheckpointEvery = None,
 ) -> None:
     """Learn to predict the next byte of a text."""
     flags = locals()
@@ -269,8 +245,8 @@ def text(
 
     chosen, folder = _preset(TEXT, size), _folder(out, f"text-{size}")
     saved = _saved(folder, resume)
-    training = _training(chosen, saved, _given(_TRAINING, flags), batch_size)
-    model = _model(chosen, saved, _given(_MODEL, flags) | {"block_size": block_size}, vocab_size=256)
+    training = _training(chosen, saved, flag.values_of(flag.TRAINING, flags), batch_size)
+    model = _model(chosen, saved, flag.values_of(flag.MODEL, flags) | {"block_size": block_size}, vocab_size=256)
     used = pick_device(training.device)
     task = TextTask(training, used, path=data, block_size=model.block_size)
     if saved is not None and _manifest_task(folder).get("crc32") != task.entry()["crc32"]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from etl.errors import StrobeError
 from strobe.charts.curves import Mark
 from strobe.charts.theme import SERIES
+from strobe.views.milestones import milestones
 from strobe.views.run_view import CatalogueTables, RunView
 
 if TYPE_CHECKING:
@@ -37,10 +38,11 @@ class Request:
         return self.runs[0]
 
     def view(self) -> RunView:
-        """The first run as the views look at it."""
-        stored = self.store.run(self.run)
-        tables = CatalogueTables(self.store.current(), str(self.store.path))
-        return RunView(tables, stored.id, tuple(stored.steps()), title=str(stored.row["name"] or stored.id))
+        """The first run, as every view of it is asked."""
+        catalogue = self.store.current()
+        stored = catalogue.run(self.run)
+        tables = CatalogueTables(catalogue, str(self.store.path))
+        return RunView(tables, stored.id, tuple(stored.steps()), title=str(stored.row.get("name") or stored.id))
 
     def rows(self, sql: str, *params: object) -> pa.Table:
         """The answer to trusted SQL with $1 = the first run."""
@@ -77,7 +79,7 @@ class Request:
         """The onset of grokking as a mark, where one run is drawn and has one."""
         if len(self.runs) > 1:
             return []
-        rows = self.rows(
-            "SELECT step FROM transitions WHERE run = $1 AND rule = 'grokking onset' AND step IS NOT NULL"
+        onset = milestones(self.view().tables, self.run).onset
+        return (
+            [Mark(float(onset.step), f"onset {onset.step:,}", SERIES[2])] if onset and onset.step is not None else []
         )
-        return [Mark(float(step), f"onset {step:,}", SERIES[2]) for step in rows["step"].to_pylist()]

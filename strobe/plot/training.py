@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 
 from etl.errors import StrobeError
-from strobe.analysis.smoothing import extremes
 from strobe.charts.curves import Curves, Heatmap, Series, curves, tensor_heatmap
 from strobe.charts.theme import SERIES, TEST, TRAIN, run_colours
 from strobe.plot.request import Request
+from strobe.views import curve_sql
+from strobe.views.curves import Curve, Range, points_of, thinned
 
 POINTS: Final = 1000
 """Of a curve: about the dots of a printed column."""
@@ -19,21 +21,20 @@ POINTS: Final = 1000
 
 def _metrics(request: Request, names: Mapping[str, str], y_title: str, log: bool) -> Curves:
     colours = run_colours(request.runs)
-    several = len(request.runs) > 1
+    several, tables = len(request.runs) > 1, request.view().tables
     series, parts = [], []
     for run in request.runs:
         for metric, split in names.items():
-            rows = request.store.sql(
-                "SELECT step::DOUBLE AS x, value AS y FROM scalars WHERE run = $1 AND name = $2 AND isfinite(value) "
-                "AND (value > 0 OR NOT $3) ORDER BY step", [run, metric, log],
-            )  # fmt: skip
-            if not rows.num_rows:
+            answer = tables.ask(Range(log=log).query(Curve(run, metric, split), curve_sql.points))
+            if not answer.table.num_rows:
                 continue
-            rows = rows.take(extremes(rows["x"].to_numpy(), rows["y"].to_numpy(), POINTS))
+            points = points_of(answer)
+            points = thinned(points, np.arange(len(points.x)), POINTS)
             label = " · ".join(word for word in (run if several else "", split) if word) or metric
             colour = colours[run] if several else TRAIN if split == "train" else TEST
             series.append(Series(label, colour, dash=several and split == "train"))
-            parts.append(rows.add_column(0, "series", pa.array([label] * rows.num_rows, pa.string())))
+            column = pa.array([label] * len(points.x), pa.string())
+            parts.append(pa.table({"series": column, "x": points.x, "y": points.y}))
     if not parts:
         raise StrobeError(f"no {y_title.partition(' (')[0]} was recorded")
     return curves(

@@ -1,13 +1,16 @@
-"""Recording a training: `Recorder` writes the snapshot format and knows no model; adapters tell it what to record.
+"""Recording a training: `Recorder` writes the snapshot format and knows no model; a `TensorSource` knows one.
 
-Nothing here imports torch until a torch tensor is handed in, and a Recorder takes numpy arrays as well.
+Nothing here imports torch until a torch tensor is handed in, and a Recorder takes numpy arrays as well. `adapters/`
+has the sources that need more.
 """
 
 from __future__ import annotations
 
 from strobe.record.lock import FolderLock, LockedError
+from strobe.record.manifest import run_id
 from strobe.record.recorder import Recorder, Status
-from strobe.record.tensors import SCALARS, RecorderError, TensorSpec, run_id
+from strobe.record.source import TensorSource
+from strobe.record.tensors import SCALARS, RecorderError, TensorSpec
 
 __all__ = [
     "SCALARS",
@@ -16,6 +19,7 @@ __all__ = [
     "Recorder",
     "RecorderError",
     "Status",
+    "TensorSource",
     "TensorSpec",
     "run_id",
 ]

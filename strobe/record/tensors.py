@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,25 +37,32 @@ class RecorderError(StrobeError):
     """A recorder that cannot begin; once it has begun it raises nothing."""
 
 
+_OPTIONS = ("layer", "group", "taken", "scale", "role", "original")
+"""What a spec may say and its manifest entry then has."""
+
+
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
     """One tensor to record at every snapshot.
 
-    `source` is a torch tensor, a numpy array, or a callable that returns one; a zero-dimensional one is recorded as
-    shape [1]. `shape` and `dtype` (a name of the snapshot format) are only needed where the source cannot be read
-    yet when the recorder begins. The rest is as in the manifest.
+    `tensor` is a torch tensor, a numpy array, or a callable that returns one; a zero-dimensional one is recorded as
+    shape [1]. `shape` and `dtype` (a name of the snapshot format) are only needed where a callable cannot be called
+    yet when the recorder begins. `role` says what the tensor is, `original` how the model itself names it where that
+    differs. The rest is as in the manifest.
     """
 
     name: str
     section: str
     dims: Sequence[str]
-    source: Any
+    tensor: Any
     shape: tuple[int, ...] | None = None
     dtype: str | None = None
     layer: int | None = None
     group: str | None = None
     taken: str | None = "before_update"
     scale: str | None = None
+    role: str | None = None
+    original: str | None = None
 
     @property
     def full_name(self) -> str:
@@ -67,7 +73,7 @@ class TensorSpec:
         """This tensor's manifest entry, still without its offset. Raises RecorderError when it cannot be stored."""
         shape, dtype = self.shape, self.dtype
         if shape is None or dtype is None:
-            array = host_array(self.source)
+            array = host_array(self.tensor)
             shape, dtype = array.shape, array.dtype.name
         if dtype not in DTYPES:
             raise RecorderError(f"tensor {self.full_name}: {dtype} cannot be recorded; use {', '.join(DTYPES)}")
@@ -82,16 +88,8 @@ class TensorSpec:
             "shape": list(shape),
             "dtype": dtype,
         }
-        options = {"layer": self.layer, "group": self.group, "taken": self.taken, "scale": self.scale}
+        options = {name: getattr(self, name) for name in _OPTIONS}
         return entry | {key: value for key, value in options.items() if value is not None}
-
-
-Given = TensorSpec | tuple[str, str, Sequence[str], Any]
-
-
-def as_specs(tensors: Iterable[Given]) -> list[TensorSpec]:
-    """TensorSpecs as they are; (name, section, dims, tensor) tuples made into them."""
-    return [given if isinstance(given, TensorSpec) else TensorSpec(*given) for given in tensors]
 
 
 def _from_torch(tensor: Any) -> Array:
@@ -107,9 +105,9 @@ def _from_torch(tensor: Any) -> Array:
     return array
 
 
-def host_array(source: Callable[[], Any] | Any) -> Array:
-    """A C-contiguous copy of `source` in host memory, bit for bit; shape () becomes (1,)."""
-    value = source() if callable(source) else source
+def host_array(tensor: Callable[[], Any] | Any) -> Array:
+    """A C-contiguous copy of `tensor` in host memory, bit for bit; shape () becomes (1,)."""
+    value = tensor() if callable(tensor) else tensor
     array = _from_torch(value) if hasattr(value, "detach") else np.array(value, order="C")
     return array.reshape(1) if array.ndim == 0 else array
 
@@ -127,9 +125,3 @@ def scalar_arrays(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, 
 def plain_number(value: Any) -> float:
     """A Python float of a number, a numpy scalar or a one-element tensor."""
     return float(value.item() if hasattr(value, "item") else value)
-
-
-def run_id(name: str) -> str:
-    """`name` made to fit what a run may be called: ^[a-z][a-z0-9._-]{0,63}$."""
-    fitted = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._") or "run"
-    return (fitted if fitted[0].isalpha() else f"r-{fitted}")[:64]

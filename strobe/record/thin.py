@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from etl.run.snapshot import list_files
+from strobe.record.limits import Limits
 from strobe.record.tensors import RecorderError
 
 _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?i?)b?\s*", re.IGNORECASE)
@@ -29,19 +30,12 @@ def parse_size(text: str) -> int:
 class Thinner:
     """Removes snapshot files after a new one was written.
 
-    `keep_last`: so many newest stay, and the first one. `max_disk`: so many bytes all together; `snapshot_bytes` is
-    the size of one file. `say` gets one sentence for each file removed.
+    `limits.keep_last`: so many newest stay, and the first one. `limits.max_disk`: so many bytes all together;
+    `snapshot_bytes` is the size of one file. `say` gets one sentence for each file removed.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        snapshot_bytes: int,
-        say: Callable[[str], None],
-        *,
-        keep_last: int | None = None,
-        max_disk: int | None = None,
-    ) -> None:
+    def __init__(self, folder: Path, snapshot_bytes: int, limits: Limits, say: Callable[[str], None]) -> None:
+        keep_last, max_disk = limits.keep_last, limits.max_disk
         if keep_last is not None and keep_last < 1:
             raise RecorderError(f"keep_last is {keep_last}; give at least 1")
         if max_disk is not None and max_disk < 2 * snapshot_bytes:
@@ -50,9 +44,9 @@ class Thinner:
                 f"allow at least {2 * snapshot_bytes:,}"
             )
         self._folder, self._say = folder, say
-        limits = [keep_last + 1] if keep_last is not None else []
-        limits += [max_disk // snapshot_bytes] if max_disk is not None else []
-        self._most = min(limits) if limits else None
+        counts = [keep_last + 1] if keep_last is not None else []
+        counts += [max_disk // snapshot_bytes] if max_disk is not None else []
+        self._most = min(counts) if counts else None
 
     def __call__(self) -> None:
         """Remove what is too much; a file that cannot be removed stays."""

@@ -14,11 +14,12 @@ from types import FrameType
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from etl.errors import StrobeError
-from strobe.record.gpt2 import Gpt2Recorder
 from strobe.train.config import ConfigError, Training, training_entry
 from strobe.train.model import GPT
+from strobe.train.recording import Ending, Recording, StartRecording
 from strobe.train.schedule import snapshot_steps
 from strobe.train.state import load_state, restore, save_state
 from strobe.train.tasks import Task
@@ -86,6 +87,8 @@ class Trainer:
         self.snapshots = snapshot_steps(training.steps, every=training.snapshot_every, schedule=training.schedule)
         self.config = {"training": dataclasses.asdict(training), "model": dataclasses.asdict(model.config)}
         self.step = 0
+        self.batch: Tensor | None = None
+        """The tokens (B, T) of the gradient that was computed last."""
         self.trouble: str | None = None
 
     def resume(self) -> None:
@@ -94,43 +97,32 @@ class Trainer:
         if self.step >= self.training.steps:
             raise ConfigError(f"{self.folder}: is at step {self.step:,} already; give --steps above that to go on")
 
-    def _recorder(self, resume: bool) -> Gpt2Recorder:
+    def entry(self) -> dict[str, Any]:
+        """The manifest's `training`."""
         facts = {"tokens_per_step": self.task.tokens_per_step, "device": device_name(self.device)}
-        return Gpt2Recorder(
-            self.folder,
-            self.model,
-            self.optimizer,
-            self.task.probe(),
-            task=self.task.entry(),
-            training=training_entry(self.training) | facts | {"sequence_length": self.task.block_size},
-            resume=resume,
-            step=self.step,
-            when_full="wait",
-            keep_last=self.training.keep_last,
-            max_disk=self.training.max_disk,
-        )
+        return training_entry(self.training) | facts | {"sequence_length": self.task.block_size}
 
-    def run(self, report: Report, *, resume: bool) -> str:
-        """Train to the last step; returns "finished" or "interrupted". The run is readable at any moment."""
-        with stop_flag() as stop, self._recorder(resume) as recorder:
-            self._save(recorder)
+    def run(self, report: Report, start_recording: StartRecording) -> Ending:
+        """Train to the last step, or to a signal. The run is readable at any moment."""
+        with stop_flag() as stop, start_recording() as recording:
+            self._save(recording)
             started, first = time.perf_counter(), self.step
             while True:
-                values = self._gradient(recorder, started, first)
+                values = self._gradient(recording, started, first)
                 report(self.step, values)
                 if self.step == self.training.steps or stop:
                     break
                 self._update()
                 if self.step % self.training.checkpoint_every == 0:
-                    self._save(recorder)
-            end = "finished" if self.step == self.training.steps else "interrupted"
-            self._save(recorder)
-            recorder.finish("finished" if end == "finished" else "interrupted", stop[0] if stop else None)
+                    self._save(recording)
+            end: Ending = "finished" if self.step == self.training.steps else "interrupted"
+            self._save(recording)
+            recording.finish(end, stop[0] if stop else None)
         return end
 
-    def _save(self, recorder: Gpt2Recorder) -> None:
+    def _save(self, recording: Recording) -> None:
         # What the resumed run will not do again must be on disk first.
-        recorder.flush()
+        recording.flush()
         try:
             save_state(self.folder, self.step, self.model, self.optimizer, self.config)
             self.trouble = None
@@ -141,9 +133,10 @@ class Trainer:
         warm = min(1.0, (self.step + 1) / self.training.warmup) if self.training.warmup else 1.0
         return self.training.learning_rate * warm
 
-    def _gradient(self, recorder: Gpt2Recorder, started: float, first: int) -> dict[str, float]:
+    def _gradient(self, recording: Recording, started: float, first: int) -> dict[str, float]:
         """Forward and backward at this step, logged and, where it is due, recorded."""
         tokens, targets = self.task.batch(self.step)
+        self.batch = tokens
         loss = self.task.loss(self.model, tokens, targets)
         self.optimizer.zero_grad(set_to_none=False)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -154,9 +147,8 @@ class Trainer:
         elif self.training.grad_clip is not None:
             self._clip()
         if due:
-            recorder.batch = tokens
-            recorder.snapshot(self.step, values | {"tokens_seen": self.step * self.task.tokens_per_step})
-        recorder.log(self.step, tokens=self.step * self.task.tokens_per_step, **values)
+            recording.snapshot(self.step, values | {"tokens_seen": self.step * self.task.tokens_per_step})
+        recording.log(self.step, tokens=self.step * self.task.tokens_per_step, **values)
         return values
 
     def _clip(self) -> tuple[float, float]:

@@ -226,6 +226,13 @@ class GPT(nn.Module):
         x = self._norm(x, self._parameters.get("lnfw"), self._parameters.get("lnfb"), taps)
         return F.linear(x, wte if self.config.tied_embeddings else self.get_parameter("unembed"))
 
+    @torch.no_grad()
+    def observe(self, tokens: Tensor) -> Taps:
+        """What one forward pass over `tokens` (B, T) goes through, without gradients."""
+        taps = Taps()
+        self(tokens, taps=taps)
+        return taps
+
     def count(self) -> int:
         """The number of parameters, each shared one once."""
         return sum(parameter.numel() for parameter in self.parameters())

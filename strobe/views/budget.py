@@ -13,8 +13,6 @@ MOST_MOVED: Final = 3_000_000
 """Bytes of a window that moves with the cursor: of all that a panel may hold, what travels while somebody waits."""
 MOST_ROWS: Final = 2048
 """Rows of an embedding that are drawn; of more, some, and every view says which."""
-MOST_INPUTS: Final = 100_000
-"""Pairs a, b of an addition modulo p that are run through the model; where there are more, nothing is."""
 
 
 class Window(NamedTuple):

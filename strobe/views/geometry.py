@@ -12,7 +12,8 @@ import pyarrow as pa
 from etl.errors import StrobeError
 from strobe.analysis.geometry import sum_classes
 from strobe.derive.subject import NotApplicableError, Subject
-from strobe.views.budget import MOST_INPUTS, evenly
+from strobe.views.budget import evenly
+from strobe.views.neurons import MOST_INPUTS
 from strobe.views.run_view import Answer, RunView
 
 MOST_STEPS: Final = 40

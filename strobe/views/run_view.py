@@ -27,6 +27,8 @@ class Answer:
     sql: str
     table: pa.Table
     seconds: float = 0.0
+    key: tuple[str, str] = ("", "")
+    """The store and its version; with the SQL, what makes two answers the same."""
 
 
 class Tables(Protocol):
@@ -57,7 +59,7 @@ class CatalogueTables:
     def ask(self, sql: str) -> Answer:
         started = time.perf_counter()
         table = self.catalogue.query(sql)
-        return Answer(sql, table, time.perf_counter() - started)
+        return Answer(sql, table, time.perf_counter() - started, self.key)
 
     def run(self, run: str) -> StoredRun:
         return self.catalogue.run(run)

@@ -15,7 +15,7 @@ def opened(
     page: str, monkeypatch: pytest.MonkeyPatch, store: Path, writing: bool = False, **query: str | list[str]
 ) -> AppTest:
     """The page of a store, with the example beside it; neurons are run at two snapshots, to be quick."""
-    monkeypatch.setattr("strobe.ui.fourier.neurons.MOST_FRAMES", 2)
+    monkeypatch.setattr("strobe.views.neurons.MOST_FRAMES", 2)
     monkeypatch.setenv("STROBE_STORE", str(store))
     monkeypatch.setenv("STROBE_READ_ONLY", "0" if writing else "1")
     at = AppTest.from_file(str(ROOT / "pages" / f"{page}.py"), default_timeout=60)

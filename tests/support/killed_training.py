@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from strobe.commands.train import recorder_of
 from strobe.train.config import Training
 from strobe.train.loop import Trainer
 from strobe.train.model import GPT, ModelConfig
@@ -24,4 +25,4 @@ def train(folder: str) -> None:
     resume = (path / "resume" / "state.pt").exists()
     if resume:
         trainer.resume()
-    trainer.run(lambda *_: None, resume=resume)
+    trainer.run(lambda *_: None, lambda: recorder_of(trainer, resume=resume))

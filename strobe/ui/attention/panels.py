@@ -20,8 +20,8 @@ from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell import address
 from strobe.ui.shell.page import Page
 from strobe.ui.shell.parts import follow_server
-from strobe.ui.shell.words import size
 from strobe.views.run_view import Answer, literal
+from strobe.views.words import size
 
 SCORES: Final = {
     "previous_token": ("Previous token", "weight on the token just before"),
@@ -155,14 +155,14 @@ def scores(page: Page) -> None:
     if len(names) > 1:
         rows = Answer(answer.sql, answer.table.rename_columns(["row", *answer.table.column_names[1:]]), 0.0)
         derived.grid(
-            page, "scores_grid", rows, names, quantity=SCORES[score][0].lower(), row_height=16,
+            page.view, "scores_grid", rows, names, quantity=SCORES[score][0].lower(), row_height=16,
             about=f"{about} Colour on a log scale.",
         )  # fmt: skip
     if len(names) <= address.MOST_RUNS:
         looks = {name: Series(name, SERIES[k % len(SERIES)], dash=k >= len(SERIES)) for k, name in enumerate(names)}
         derived.lines(
-            page, "scores_lines", answer, looks, y_title=SCORES[score][0].lower(), height=260, marks=step_marks(page),
-            about="The same as lines." if len(names) > 1 else about,
+            page.view, "scores_lines", answer, looks, y_title=SCORES[score][0].lower(), height=260,
+            marks=step_marks(page), about="The same as lines." if len(names) > 1 else about,
         )  # fmt: skip
 
 

@@ -7,17 +7,16 @@ from typing import Final
 
 import streamlit as st
 
-from strobe.ui.curves import panel, queries
-from strobe.ui.curves.panel import Curve
-from strobe.ui.curves.view import View
+from strobe.ui.curves import panel
+from strobe.ui.curves.options import CurveOptions
 from strobe.ui.panel import panel as panels
 from strobe.ui.shell import address, components
 from strobe.ui.shell.page import Page
-from strobe.ui.shell.words import visible
+from strobe.views import curve_sql
+from strobe.views.curves import Curve
+from strobe.views.words import visible
 
 MOST_METRICS: Final = 8
-SHOWN: Final = frozenset({"train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning_rate"})
-"""What the page draws anyway."""
 _WORDS: Final = {
     "what": "Metrics",
     "none": "No metric has this in its name.",
@@ -25,9 +24,9 @@ _WORDS: Final = {
 }
 
 
-def draw(page: Page, view: View) -> None:
+def draw(page: Page, view: CurveOptions) -> None:
     """The list at the left, a chart for each ticked metric at the right."""
-    table = page.reader.ask(queries.catalogue(view.runs(page))).table
+    table = page.reader.ask(curve_sql.catalogue(view.runs(page))).table
     counts = dict(zip(table["name"].to_pylist(), table["n"].to_pylist(), strict=True))
     if not counts:
         panels.caption("No metric was recorded: a training program writes them to metrics.jsonl.")
@@ -48,14 +47,14 @@ def draw(page: Page, view: View) -> None:
         _charts(page, view, chosen)
 
 
-def _charts(page: Page, view: View, chosen: list[str]) -> None:
+def _charts(page: Page, view: CurveOptions, chosen: list[str]) -> None:
     if not chosen:
         panels.title("More metrics")
         panels.caption("Tick a metric to draw it here. The filter takes regular expressions: ^eval/.*loss$")
     for name in chosen:
         key = f"metric_{zlib.crc32(name.encode()):08x}"
         log = _head(key, name)
-        unit = next((row["unit"] for run in page.runs for row in page.reader.rows(queries.metric(run, name))), None)
+        unit = next((row["unit"] for run in page.runs for row in page.reader.rows(curve_sql.metric(run, name))), None)
         y_title = f"{name} ({unit})" if unit else name
         wanted = [Curve(run, name, "") for run in view.runs(page)]
         panel.draw(page, key, wanted, view=view, y_title=y_title, log=log, height=220)

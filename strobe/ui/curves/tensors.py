@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,96 +11,28 @@ import streamlit as st
 
 from strobe.charts.curves import Series, curves, tensor_heatmap
 from strobe.charts.theme import SERIES
-from strobe.ui.curves import queries
 from strobe.ui.panel import panel
 from strobe.ui.panel.kinds import CurvesPanel, GridPanel, Line
 from strobe.ui.shell import address
+from strobe.ui.shell.cache import cached_by_run
 from strobe.ui.shell.page import Page
 from strobe.ui.shell.words import ends
-from strobe.views.run_view import Answer
-
-_ORDER: Final = (
-    "wte", "wpe", "ln1w", "ln1b", "qkvw", "qkvb", "attprojw", "attprojb", "ln2w", "ln2b", "fcw", "fcb", "fcprojw",
-    "fcprojb", "lnfw", "lnfb", "unembed",
-)  # fmt: skip
-_MOST_COLUMNS: Final = 600
+from strobe.views.run_view import RunView
+from strobe.views.tensors import QUANTITIES, TensorSeries, sections_sql, shades, statistic_sql, tensor_series
 
 
-@dataclass(frozen=True)
-class Matrix:
-    """values[i, j] of row i at steps[j], float64; NaN where nothing was recorded."""
-
-    rows: list[str]
-    steps: list[int]
-    values: np.ndarray[Any, Any]
-    sql: str
-
-    def table(self, rows: list[str] | None = None) -> pa.Table:
-        """Long form: row, step, value, without what was not recorded."""
-        keep = [i for i, name in enumerate(self.rows) if rows is None or name in rows]
-        row, column = np.nonzero(np.isfinite(self.values[keep]))
-        names = np.asarray(self.rows, dtype=object)[keep]
-        return pa.table(
-            {
-                "row": pa.array(names[row].tolist(), pa.string()),
-                "step": pa.array(np.asarray(self.steps, np.int64)[column]),
-                "value": pa.array(self.values[keep][row, column]),
-            }
-        )
+def read(view: RunView, quantity: str) -> TensorSeries:
+    """The chosen statistic of every tensor of a run."""
+    return _series(view.tables.ask(statistic_sql(view.run, quantity)))
 
 
-def read_matrix(page: Page, quantity: str) -> Matrix:
-    """The chosen statistic of every tensor of the first selected run; at most 600 columns, evenly by index."""
-    return _matrix(*page.reader.key, page.reader.ask(queries.matrix(page.run, quantity)))
-
-
-@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs={Answer: lambda answer: answer.sql})
-def _matrix(key: str, version: str, answer: Answer) -> Matrix:
-    del key, version
-    table = answer.table
-    coded = table["tensor"].combine_chunks().dictionary_encode()
-    names: list[str] = coded.dictionary.to_pylist()
-    layers = table["layer"].fill_null(-1).to_numpy().astype(np.int64)
-    pairs = np.stack([coded.indices.to_numpy().astype(np.int64), layers], axis=1).reshape(-1, 2)
-    unique, row = np.unique(pairs, axis=0, return_inverse=True)
-    order = sorted(range(len(unique)), key=lambda k: (*_place(names[unique[k][0]]), unique[k][1]))
-    place = np.empty(len(unique), np.int64)
-    place[order] = np.arange(len(unique))
-    value, step = table["value"].to_numpy(), table["step"].to_numpy()
-    known = np.flatnonzero(~np.isnan(value))
-    steps = np.unique(step[known])
-    if len(steps) > _MOST_COLUMNS:
-        steps = steps[np.linspace(0, len(steps) - 1, _MOST_COLUMNS).round().astype(int)]
-        known = known[np.isin(step[known], steps)]
-    values = np.full((len(unique), len(steps)), np.nan)
-    values[place[row.reshape(-1)[known]], np.searchsorted(steps, step[known])] = value[known]
-    many = {name for name, count in zip(*np.unique(unique[:, 0], return_counts=True), strict=True) if count > 1}
-    labels = [f"{names[name]}.{layer}" if name in many else names[name] for name, layer in unique[order].tolist()]
-    return Matrix(labels, steps.tolist(), values, answer.sql)
-
-
-def _place(name: str) -> tuple[int, str]:
-    """Known tensors in the order of the model, others behind them by name."""
-    return (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)
-
-
-def shades(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], float, float]:
-    """Bytes 1..255 on a log scale over the positive values, 0 where there is none; and the two ends of the scale."""
-    good = np.isfinite(values) & (values > 0)
-    if not good.any():
-        return np.zeros(values.shape, np.uint8), np.nan, np.nan
-    low, high = float(values[good].min()), float(values[good].max())
-    place = np.zeros(values.shape)
-    span = np.log(high) - np.log(low)
-    if span > 0:
-        place[good] = (np.log(values[good]) - np.log(low)) / span
-    return np.where(good, 1 + np.round(place * 254), 0).astype(np.uint8), low, high
+_series = cached_by_run(32)(tensor_series)
 
 
 def draw(page: Page) -> None:
     """The heatmap of the chosen statistic, and under it the lines of the picked rows."""
-    present = {row["section"] for row in page.reader.rows(queries.sections(page.run))}
-    names = [name for name, quantity in queries.QUANTITIES.items() if quantity.section in present]
+    present = {row["section"] for row in page.reader.rows(sections_sql(page.run))}
+    names = [name for name, quantity in QUANTITIES.items() if quantity.section in present]
     if not names:
         panel.title("Tensors")
         panel.caption(
@@ -113,10 +44,10 @@ def draw(page: Page) -> None:
         panel.title(_title(page))
         st.segmented_control(
             "Statistic", names, key="tensors", label_visibility="collapsed", required=True, persist_state="session",
-            format_func=lambda name: queries.QUANTITIES[name].label,
+            format_func=lambda name: QUANTITIES[name].label,
         )  # fmt: skip
     chosen = address.remember("tensors", st.session_state["tensors"], names[0])
-    quantity, matrix = queries.QUANTITIES[chosen], read_matrix(page, chosen)
+    quantity, matrix = QUANTITIES[chosen], read(page.view, chosen)
     if not matrix.steps:
         panel.caption(f"{quantity.label}: needs two snapshots; this run has {len(page.steps)}.")
         return
@@ -130,7 +61,7 @@ def _title(page: Page) -> str:
     return f"Every tensor{who}, step by step"
 
 
-def _picked(matrix: Matrix) -> list[str]:
+def _picked(matrix: TensorSeries) -> list[str]:
     """The picked rows: a click on a row adds or removes it."""
     click = panel.held("tensors_heatmap", "picked")
     if isinstance(click, dict) and click.get("nonce") != st.session_state.get("_picked_nonce"):
@@ -143,14 +74,14 @@ def _picked(matrix: Matrix) -> list[str]:
     return address.offer_several("row", matrix.rows, _first_rows(matrix))
 
 
-def _first_rows(matrix: Matrix) -> list[str]:
+def _first_rows(matrix: TensorSeries) -> list[str]:
     """The embedding and the two MLP matrices where the model has them: the rows that tell most at first sight."""
     wanted = [name for name in matrix.rows if name.split(".")[0] in ("wte", "fcw", "fcprojw")]
     return (wanted or matrix.rows)[:3]
 
 
-def _heatmap(page: Page, name: str, matrix: Matrix, picked: list[str]) -> None:
-    quantity = queries.QUANTITIES[name]
+def _heatmap(page: Page, name: str, matrix: TensorSeries, picked: list[str]) -> None:
+    quantity = QUANTITIES[name]
     colours, low, high = shades(matrix.values)
     least, most = ends(low, high)
     header = GridPanel(
@@ -170,11 +101,11 @@ def _heatmap(page: Page, name: str, matrix: Matrix, picked: list[str]) -> None:
     )  # fmt: skip
 
 
-def _lines(page: Page, name: str, matrix: Matrix, picked: list[str]) -> None:
+def _lines(page: Page, name: str, matrix: TensorSeries, picked: list[str]) -> None:
     if not picked:
         panel.caption("Click a row of the heatmap to draw it as a line.")
         return
-    quantity = queries.QUANTITIES[name]
+    quantity = QUANTITIES[name]
     series = [Series(row, SERIES[k % len(SERIES)], dash=k >= len(SERIES)) for k, row in enumerate(picked)]
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     for k, row in enumerate(picked):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import streamlit as st
@@ -13,13 +13,14 @@ from strobe.ui.shell.cache import cached_by_run
 from strobe.views import embedding, embedding_axes
 from strobe.views.embedding import Embedding, EmbeddingFrames
 from strobe.views.embedding_axes import FREE, TSNE, UMAP, EmbeddingPoints, axes_words
+from strobe.views.fourier import key_frequencies
 from strobe.views.run_view import RunView
 
 _BYTES_A_ROW: Final = 8
 """Of a frame: what the flat panel is sent, and as much again for the third axis and what is measured."""
 
 
-def controls(shown: Sequence[Embedding], key_frequencies: Callable[[], Sequence[int]]) -> tuple[Embedding, str]:
+def controls(view: RunView, shown: Sequence[Embedding]) -> tuple[Embedding, str]:
     """Which embedding, and along which axes: every frequency of the residues too, the key ones first."""
     by_name = {each.name: each for each in shown}
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
@@ -27,7 +28,7 @@ def controls(shown: Sequence[Embedding], key_frequencies: Callable[[], Sequence[
             "embedding", "Embedding", list(by_name), words=lambda name: by_name[name].title, labelled=True
         )
         rows = by_name[name].rows
-        circles = _frequencies(rows.modulus, key_frequencies()) if rows.modulus and rows.has_residues else []
+        circles = _frequencies(rows.modulus, key_frequencies(view)) if rows.modulus and rows.has_residues else []
         axes = select("axes", "Axes", [*FREE, *circles], words=axes_words, labelled=True, width=330)
     return by_name[name], axes
 

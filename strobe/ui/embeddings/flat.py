@@ -9,11 +9,11 @@ from strobe.charts.theme import CYCLIC, SEQUENTIAL
 from strobe.ui.panel import downloads, panel
 from strobe.ui.panel.kinds import EmbeddingPanel, presence
 from strobe.ui.shell.cache import cached_by_run
-from strobe.ui.shell.words import visible
 from strobe.views import embedding_axes
 from strobe.views.embedding import Embedding
 from strobe.views.embedding_axes import EmbeddingPoints, canvas_points
 from strobe.views.run_view import RunView
+from strobe.views.words import visible
 
 
 def token_embedding(view: RunView, key: str = "embedding", height: int = 420) -> None:

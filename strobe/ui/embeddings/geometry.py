@@ -12,10 +12,10 @@ from strobe.ui.panel import derived, panel
 from strobe.ui.panel.choice import segmented
 from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell.cache import cached_by_run
-from strobe.ui.shell.words import number
 from strobe.views import geometry
 from strobe.views.geometry import ClassesPlan, Measures
 from strobe.views.run_view import Answer, RunView
+from strobe.views.words import number
 
 _LENGTHS: Final = {"radius": Series("radius", SERIES[1]), "spread": Series("spread", SERIES[0])}
 _RATIOS: Final = {"snr": Series("spread² / radius²", SERIES[2]), "fisher": Series("Fisher, median pair", SERIES[5])}
@@ -82,17 +82,17 @@ def _lines(view: RunView, answer: Answer) -> None:
     marks = step_marks(view)
     first, second, third = st.columns(3, gap="medium")
     with first:
-        derived.lines(  # type: ignore[arg-type]
+        derived.lines(
             view, "geometry_lengths", answer, _LENGTHS, y_title="distance", marks=marks,
             about="Root mean square distances: of inputs to their class's centroid, of centroids to their mean.",
         )  # fmt: skip
     with second:
-        derived.lines(  # type: ignore[arg-type]
+        derived.lines(
             view, "geometry_ratios", answer, _RATIOS, y_title="ratio", log=True, marks=marks,
             about="Separation: squared distance between two centroids over the sum of the two classes' variances.",
         )  # fmt: skip
     with third:
-        derived.lines(  # type: ignore[arg-type]
+        derived.lines(
             view, "geometry_circle", answer, _CIRCLE, y_title="share", share=True, marks=marks,
             about="Of the centroids on their two principal axes; noise of this shape scores about 0.05 on both.",
         )  # fmt: skip

@@ -20,7 +20,7 @@ _LINES: Final = {
 def draw(view: RunView, points: EmbeddingPoints) -> None:
     """Circularity and explained variance of the plane that is shown flat."""
     panel.title("How round, and how much of it is seen")
-    derived.lines(  # type: ignore[arg-type]
+    derived.lines(
         view, "roundness", embedding_axes.roundness(points), _LINES, y_title="share", share=True, height=240,
         about=embedding_axes.roundness_words(points), marks=step_marks(view),
     )  # fmt: skip

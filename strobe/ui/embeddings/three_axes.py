@@ -7,9 +7,9 @@ import streamlit as st
 from strobe.ui.panel import panel
 from strobe.ui.shell.cursor import settled_index
 from strobe.ui.shell.parts import follow_server
-from strobe.ui.shell.words import visible
 from strobe.views.embedding_axes import EmbeddingPoints
 from strobe.views.run_view import RunView
+from strobe.views.words import visible
 
 
 def draw(view: RunView, points: EmbeddingPoints) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import streamlit as st
 
 from strobe.ui.curves import panel
-from strobe.ui.curves.panel import Curve
 from strobe.ui.embeddings import flat
 from strobe.ui.fourier import panels as fourier_panels
 from strobe.ui.panel import frames, model
@@ -21,6 +20,7 @@ from strobe.ui.weights import frames as weight_frames
 from strobe.ui.weights import panels as weight_panels
 from strobe.ui.weights import spectrum_at_cursor
 from strobe.ui.weights.frames import Matrix
+from strobe.views.curves import Curve
 from strobe.views.run_view import literal
 
 
@@ -129,6 +129,6 @@ def frequencies(page: Page, matrix: Matrix | None) -> None:
     """The frequencies of the embedding where the task has them, else the singular values of the matrix."""
     rows = page.reader.rows(f"SELECT count(*) AS n FROM fourier WHERE run = {literal(page.run)}")
     if rows[0]["n"]:
-        fourier_panels.at_cursor(page)
+        fourier_panels.at_cursor(page.view, key=f"fourier_bars{page.suffix}")
     elif matrix is not None:
         spectrum_at_cursor.draw(page, matrix, key=f"explorer_spectrum{page.suffix}", height=250)

@@ -13,66 +13,43 @@ import streamlit as st
 from etl.errors import StrobeError
 from strobe.charts.curves import Mark, Series, Span, curves, tensor_heatmap
 from strobe.settings import open_store, read_only
-from strobe.ui.curves.tensors import shades
 from strobe.ui.panel import panel
 from strobe.ui.panel.kinds import CurvesPanel, GridPanel, Line, placed_marks
-from strobe.ui.shell.page import Page
+from strobe.ui.shell.cache import cached_by_run
 from strobe.ui.shell.words import ends, inert
-from strobe.views.run_view import Answer, literal
+from strobe.views.derived import Readiness, outdated, readiness
+from strobe.views.run_view import Answer, RunView
+from strobe.views.tensors import shades
 
 
-def ready(page: Page, tables: Sequence[str]) -> bool:
-    """Whether the run has rows in all of these derived tables; where not, says why and what to do."""
-    counts = {table: _rows(page, table) for table in tables}
-    reason = _reason(*page.reader.key, page.run, tuple(tables), page)
-    there = all(counts.values())
-    if reason.startswith("Nothing"):
-        st.info(inert(reason))
-        return False
-    if there and not reason:
-        return True
-    words = f"{inert(reason or 'Not analysed yet.')} Run `strobe analyze {page.run}`, then reload."
-    if there:
+def ready(view: RunView, tables: Sequence[str]) -> bool:
+    """Whether there are rows in all of these derived tables to show; where not, says why and what to do."""
+    state = readiness(view, tables, _outdated(view, tuple(tables)))
+    if state.status == "never":
+        st.info(inert(state.sentence))
+    elif state.status == "missing":
+        st.info(_remedy(view, state))
+        _button(view, tables)
+    elif state.status == "partly":
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            st.caption(words, width="content")
-            _button(page, tables)
-        return True
-    st.info(words)
-    _button(page, tables)
-    return False
+            st.caption(_remedy(view, state), width="content")
+            _button(view, tables)
+    return state.status in ("ready", "partly")
 
 
-def _button(page: Page, tables: Sequence[str]) -> None:
+_outdated = cached_by_run(64)(outdated)
+
+
+def _remedy(view: RunView, state: Readiness) -> str:
+    return f"{inert(state.sentence)} Run `strobe analyze {view.run}`, then reload."
+
+
+def _button(view: RunView, tables: Sequence[str]) -> None:
     if not read_only() and st.button("Analyse now", icon=":material/play_arrow:", key="analyse"):
-        _analyse(page, tables)
+        _analyse(view, tables)
 
 
-def _rows(page: Page, table: str) -> int:
-    return int(page.reader.rows(f"SELECT count(*) AS n FROM {table} WHERE run = {literal(page.run)}")[0]["n"])
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _reason(key: str, version: str, run: str, tables: tuple[str, ...], _page: Page) -> str:
-    """A sentence on what is missing or out of date; empty where all is well. "Nothing ..." where it can never be."""
-    from strobe.derive.subject import NotApplicableError
-    from strobe.derive.work import stale
-
-    del key, version
-    try:
-        missing = {table: len(stale(_page.reader.run(run), table)) for table in tables}
-    except NotApplicableError as error:
-        return f"Nothing to show for this run: {error}."
-    except (StrobeError, OSError) as error:
-        return f"The snapshots cannot be read ({error})."
-    if not any(missing.values()):
-        return ""
-    table, count = max(missing.items(), key=lambda item: item[1])
-    return (
-        f"{count:,} of {len(_page.steps):,} snapshots are not analysed yet, or their rows are out of date ({table})."
-    )
-
-
-def _analyse(page: Page, tables: Sequence[str]) -> None:
+def _analyse(view: RunView, tables: Sequence[str]) -> None:
     from strobe.derive.work import Work
 
     bar = st.progress(0.0, "Analysing …")
@@ -81,7 +58,7 @@ def _analyse(page: Page, tables: Sequence[str]) -> None:
     def show(_: str, done: int, total: int) -> None:
         bar.progress(done / total, f"{done:,} of {total:,} snapshots")
 
-    work = Work(store, store.run(page.run), show)
+    work = Work(store, store.run(view.run), show)
     try:
         work.do([*tables, "transitions"])
     except (StrobeError, OSError) as error:
@@ -91,7 +68,7 @@ def _analyse(page: Page, tables: Sequence[str]) -> None:
 
 
 def lines(
-    page: Page, key: str, answer: Answer, looks: dict[str, Series], *, y_title: str, log: bool = False,
+    view: RunView, key: str, answer: Answer, looks: dict[str, Series], *, y_title: str, log: bool = False,
     height: int = 220, marks: Sequence[Mark] = (), about: str = "", share: bool = False, spans: Sequence[Span] = (),
 ) -> None:  # fmt: skip
     """Lines over steps from rows (series, step, value), for the series in `looks`; what is NULL leaves a gap."""
@@ -109,10 +86,10 @@ def lines(
         arrays[f"x{k}"], arrays[f"y{k}"] = steps[own], values[own]
     series = [looks[name] for name in drawn]
     header = CurvesPanel(
-        subject=f"{key} {page.run}", run=page.run, steps=page.steps,
+        subject=f"{key} {view.run}", run=view.run, steps=list(view.steps),
         alt=f"{y_title} against step: {', '.join(s.label for s in series)}",
-        cursor_x=[float(step) for step in page.steps], marks=placed_marks(marks), spans=spans,
-        series=[Line(s.label, s.colour, s.dash, run=page.run) for s in series], log=log, share=share, height=height,
+        cursor_x=[float(step) for step in view.steps], marks=placed_marks(marks), spans=spans,
+        series=[Line(s.label, s.colour, s.dash, run=view.run) for s in series], log=log, share=share, height=height,
     )  # fmt: skip
     panel.show(key, header, arrays, on_window_change=lambda: None, on_chosen_change=lambda: None)
 
@@ -125,7 +102,7 @@ def lines(
 
 
 def grid(
-    page: Page, key: str, answer: Answer, rows: Sequence[str], *,
+    view: RunView, key: str, answer: Answer, rows: Sequence[str], *,
     quantity: str, row_height: int = 8, about: str = "", signed: bool = False,
 ) -> None:  # fmt: skip
     """Rows by steps as a heatmap, from rows (row, step, value); every column is a snapshot. On a log scale, or where
@@ -141,7 +118,7 @@ def grid(
     colours, low, high = (_signed if signed else shades)(exact.astype(np.float64))
     least, most = ends(low, high)
     header = GridPanel(
-        subject=f"{key} {page.run}", run=page.run, steps=page.steps,
+        subject=f"{key} {view.run}", run=view.run, steps=list(view.steps),
         alt=f"{quantity}: {len(rows)} rows by {len(steps)} snapshots", rows=list(rows), columns=steps.tolist(),
         row_height=row_height, map="diverging" if signed else "sequential", quantity=quantity,
         low=least if np.isfinite(low) else "no value above 0", high=most if np.isfinite(high) else "",

@@ -14,8 +14,8 @@ from strobe.charts.figure import Figure
 from strobe.ui.panel import panel
 from strobe.ui.shell import cursor
 from strobe.ui.shell.page import Page
-from strobe.ui.shell.words import visible
 from strobe.views.run_view import RunView, index_at_or_before
+from strobe.views.words import visible
 
 
 def offer(

@@ -16,8 +16,8 @@ from strobe.ui.panel.kinds import Presence, presence
 from strobe.ui.shell.components import MOST_BYTES
 from strobe.ui.shell.cursor import settled
 from strobe.ui.shell.page import Page
-from strobe.ui.shell.words import visible
 from strobe.views import tokens
+from strobe.views.words import visible
 
 MEAN: Final = "mean of probes"
 MOST_MOVED: Final = 3_000_000

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from strobe.charts.curves import Mark
 from strobe.charts.theme import SERIES
-from strobe.ui.runs.milestones import Milestones, milestones
 from strobe.ui.shell.cache import cached_by_run
 from strobe.ui.shell.page import Page
+from strobe.views.milestones import Milestones, milestones
 from strobe.views.run_view import RunView
 
 

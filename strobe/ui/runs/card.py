@@ -9,7 +9,8 @@ from streamlit.errors import StreamlitPageNotFoundError
 
 from strobe.ui.shell import registry
 from strobe.ui.shell.page import Page
-from strobe.ui.shell.words import count, escaped, inert, markup, parameters, thinned
+from strobe.ui.shell.words import escaped, inert, markup
+from strobe.views.words import count, parameters, thinned
 
 
 def draw(page: Page) -> None:

@@ -6,34 +6,22 @@ import time
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
 import pyarrow as pa
 import streamlit as st
 
-from strobe.analysis.transitions import grokking_onset
-from strobe.ui.curves import queries
+from strobe.analysis.transitions import Onset
 from strobe.ui.panel import panel
 from strobe.ui.shell import address
 from strobe.ui.shell.page import Page
 from strobe.ui.shell.reader import Reader
-from strobe.ui.shell.words import age, parameters, size, visible
+from strobe.views.milestones import onsets
+from strobe.views.runs import RUNS, SPARKS
+from strobe.views.words import age, parameters, size, visible
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _onsets(key: str, version: str, _reader: Reader) -> dict[str, int | None]:
-    """Run -> step of its grokking onset, for the runs that recorded accuracies."""
-    del key, version
-    table = _reader.ask(queries.ACCURACIES).table
-    if not table.num_rows:
-        return {}
-    runs = table["run"].combine_chunks().dictionary_encode()
-    starts = np.flatnonzero(np.diff(runs.indices.to_numpy(), prepend=-1))
-    step, train, val = (table[name].cast("float64").to_numpy() for name in ("step", "train", "val"))
-    found = {}
-    for first, last in zip(starts, [*starts[1:], len(step)], strict=True):
-        run = runs.dictionary[runs.indices[int(first)].as_py()].as_py()
-        found[run] = grokking_onset(step[first:last], train[first:last], val[first:last]).step
-    return found
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Reader: lambda reader: reader.key})
+def _onsets(reader: Reader) -> dict[str, Onset]:
+    return onsets(reader)
 
 
 def _dot(colour: str) -> str:
@@ -50,9 +38,9 @@ def _dot(colour: str) -> str:
 def rows(page: Page) -> list[dict[str, Any]]:
     """What the table shows, one dictionary a run."""
     reader, now = page.reader, time.time()
-    onsets = _onsets(*reader.key, reader)
+    grokked = _onsets(reader)
     # From their own minimum upwards: a line at log(loss) = 0 would mean nothing to a reader.
-    sparks = {row["run"]: [v - min(row["spark"]) for v in row["spark"]] for row in reader.rows(queries.SPARKS)}
+    sparks = {row["run"]: [v - min(row["spark"]) for v in row["spark"]] for row in reader.rows(SPARKS)}
     return [
         {
             "": _dot(page.colours.get(row["run"], "")),
@@ -62,7 +50,7 @@ def rows(page: Page) -> list[dict[str, Any]]:
             "final test": row["val_loss"],
             "final train": row["train_loss"],
             "accuracy": row["val_accuracy"],
-            "onset": onsets.get(row["run"]),
+            "onset": onset.step if (onset := grokked.get(row["run"])) else None,
             "steps": row["steps"],
             "task": None if row["task"] is None else visible(row["task"]),
             "parameters": parameters(row["n_params"]),
@@ -70,7 +58,7 @@ def rows(page: Page) -> list[dict[str, Any]]:
             "snapshots": size(row["bytes"]),
             "age": age(None if row["created_at"] is None else now - row["created_at"]),
         }
-        for row in reader.rows(queries.RUNS)
+        for row in reader.rows(RUNS)
     ]
 
 
@@ -98,7 +86,7 @@ def _columns() -> dict[str, Any]:
 
 def draw(page: Page) -> None:
     """The table; a click on a row selects that run, ticking boxes in the sidebar adds more."""
-    listed = [row["run"] for row in page.reader.rows(queries.RUNS)]
+    listed = [row["run"] for row in page.reader.rows(RUNS)]
     shown = rows(page)
     names = list(shown[0])
     # Columns that no run has anything in would only push the others off the screen.
@@ -119,4 +107,4 @@ def draw(page: Page) -> None:
     )  # fmt: skip
     several = f"{len(listed):,} runs. " if len(listed) > 1 else ""
     panel.tools("runs", several + "Click a row to look at that run; tick others in the sidebar to compare.",
-                 [queries.RUNS, queries.SPARKS], lambda: page.reader.ask(queries.RUNS).table, None)  # fmt: skip
+                 [RUNS, SPARKS], lambda: page.reader.ask(RUNS).table, None)  # fmt: skip

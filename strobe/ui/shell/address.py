@@ -8,7 +8,7 @@ from typing import Final
 
 import streamlit as st
 
-from strobe.ui.shell.words import visible
+from strobe.views.words import visible
 
 MOST_RUNS: Final = 8
 MOST_CHARACTERS: Final = 200

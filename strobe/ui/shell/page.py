@@ -29,12 +29,13 @@ from streamlit.errors import StreamlitDuplicateElementKey
 from etl.errors import StrobeError
 from strobe.charts.theme import ACCENT, run_colours
 from strobe.settings import read_only, store_path
-from strobe.ui.runs.milestones import Milestones, milestones
 from strobe.ui.shell import address, components, parts, registry
 from strobe.ui.shell import cursor as step_cursor
 from strobe.ui.shell.reader import Reader
-from strobe.ui.shell.words import count, escaped, inert, markup, size
+from strobe.ui.shell.words import escaped, inert, markup
+from strobe.views.milestones import Milestones, milestones
 from strobe.views.run_view import RunView, snapshot_steps
+from strobe.views.words import count, size
 
 WATCH_SECONDS: Final = 5.0
 """Between two looks at the store while a shown run is training."""

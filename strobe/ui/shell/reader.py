@@ -32,10 +32,9 @@ def open_catalogue() -> Catalogue:
 @st.cache_resource(max_entries=128, show_spinner=False)
 def _ask(store: str, version: str, sql: str, _catalogue: Catalogue) -> Answer:
     # Arrow tables are immutable, so sharing one between visitors is safe and copies nothing.
-    del store, version
     started = time.perf_counter()
     table = _catalogue.query(sql)
-    return Answer(sql, table, time.perf_counter() - started)
+    return Answer(sql, table, time.perf_counter() - started, (store, version))
 
 
 @dataclass

@@ -1,25 +1,14 @@
-"""Words for people. Names of runs, tensors and metrics are data: escaped here and nowhere rendered as Markdown."""
+"""Names and sentences as HTML and Markdown: they are data, escaped here and nowhere rendered as Markdown."""
 
 from __future__ import annotations
 
 import html
-import json
-import math
 import re
-from typing import Any
 
 import streamlit as st
 
 from strobe.charts import axes
-
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-def visible(name: object, most: int = 200) -> str:
-    """A name with control and direction characters made visible, cut at `most` characters."""
-    text = _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", str(name))
-    return text if len(text) <= most else text[: most - 1] + "…"
+from strobe.views.words import number, visible
 
 
 def escaped(name: object, most: int = 200) -> str:
@@ -42,90 +31,6 @@ def inert(name: object) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", visible(name))
 
 
-def count(value: float | None) -> str:
-    """4200 -> 4,200; None -> a dash."""
-    return "–" if value is None else f"{int(value):,}"
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A measurement in `digits` significant figures; what is not finite in words."""
-    if value is None:
-        return "–"
-    if math.isnan(value):
-        return "not a number"
-    if math.isinf(value):
-        return "infinite"
-    if value == 0:
-        return "0"
-    if 1e-3 <= abs(value) < 1e6:
-        places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-        return f"{value:,.{places}f}"
-    head, _, power = f"{value:.{digits - 1}e}".partition("e")
-    return f"{head}×10{str(int(power)).translate(_SUPERSCRIPTS)}"
-
-
 def ends(low: float, high: float) -> tuple[str, str]:
     """Both ends of a scale in as few figures as tell them apart."""
     return axes.ends(low, high, number)
-
-
-def size(n_bytes: float | None) -> str:
-    """Bytes in decimal units: 84 kB, 12.1 MB."""
-    if n_bytes is None:
-        return "–"
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if n_bytes >= scale:
-            return f"{n_bytes / scale:.3g} {unit}"
-    return f"{int(n_bytes)} B"
-
-
-def parameters(n: float | None) -> str:
-    """Parameters: 226 K, 124 M."""
-    if n is None:
-        return "–"
-    for unit, scale in (("B", 1e9), ("M", 1e6), ("K", 1e3)):
-        if n >= scale:
-            return f"{n / scale:.3g} {unit}"
-    return str(int(n))
-
-
-def age(seconds: float | None) -> str:
-    """Seconds ago in one unit: 3 min, 5 h, 12 d."""
-    if seconds is None or not math.isfinite(seconds):
-        return "–"
-    for unit, scale in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
-        if seconds >= scale:
-            return f"{int(seconds // scale)} {unit}"
-    return "just now"
-
-
-def thinned(reduced: str | None) -> str:
-    """`runs.reduced` (JSON) as a sentence; empty where nothing was thinned."""
-    if not reduced:
-        return ""
-    try:
-        what: Any = json.loads(reduced)
-    except json.JSONDecodeError:
-        return visible(reduced)
-    if isinstance(what, dict):
-        if {"snapshots_kept", "snapshots_recorded"} <= what.keys():
-            return _thinned_sentence(what)
-        return "; ".join(f"{visible(key).replace('_', ' ')}: {_plain(value)}" for key, value in what.items())
-    return _plain(what)
-
-
-def _thinned_sentence(what: dict[str, Any]) -> str:
-    parts = [f"{_plain(what['snapshots_kept'])} of {_plain(what['snapshots_recorded'])} snapshots"]
-    if what.get("sections_dropped"):
-        parts.append(f"without {_plain(what['sections_dropped'])}, whose norms are in the tables")
-    if what.get("float32_as_float16"):
-        parts.append("parameters in half precision")
-    return "; ".join(parts)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(_plain(item) for item in value)
-    if isinstance(value, dict):
-        return ", ".join(f"{visible(key).replace('_', ' ')} {_plain(item)}" for key, item in value.items())
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else visible(value)

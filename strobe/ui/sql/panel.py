@@ -15,11 +15,12 @@ from etl.sql.sandbox import MAX_SQL_CHARACTERS
 from strobe import saved_queries, settings
 from strobe.ui.shell import address
 from strobe.ui.shell.page import Page
-from strobe.ui.shell.words import escaped, inert, visible
+from strobe.ui.shell.words import escaped, inert
 from strobe.ui.sql import query as sql_run
 from strobe.ui.sql import result
 from strobe.ui.sql.examples import EXAMPLES
 from strobe.ui.sql.link import MOST_CHARACTERS
+from strobe.views.words import visible
 
 _DRAFT: Final = "sql_draft"
 """The text of the editor, under a name that outlives the widget when the visitor is on another page."""

@@ -75,12 +75,12 @@ def draw(page: Page) -> None:
         about += f" Read at {MOST_STEPS:,} of {len(page.steps):,} snapshots."
     if len(names) > 1:
         rows = Answer(own.sql, table.rename_columns(["name", "row", "step", "value"]), 0.0)
-        derived.grid(page, "activation_grid", rows, names, quantity=title.lower(), row_height=18, about=about,
+        derived.grid(page.view, "activation_grid", rows, names, quantity=title.lower(), row_height=18, about=about,
                             signed=chosen in _SIGNED)  # fmt: skip
     if len(names) <= address.MOST_RUNS:
         looks = {name: Series(name, SERIES[k % len(SERIES)], dash=k >= len(SERIES)) for k, name in enumerate(names)}
         about = "The same as lines." if len(names) > 1 else about
-        derived.lines(page, "activation_lines", own, looks, y_title=title.lower(), about=about,
+        derived.lines(page.view, "activation_lines", own, looks, y_title=title.lower(), about=about,
                              marks=step_marks(page))  # fmt: skip
 
 

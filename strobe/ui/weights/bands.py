@@ -58,7 +58,7 @@ def _over_training(page: Page, matrix: Matrix, steps: list[int], energy: Array) 
     answer = Answer(_source(matrix), pa.Table.from_pylist(rows, schema), 0.0)
     looks = {name: Series(words, SERIES[k]) for k, (name, words) in enumerate(INSIDE.items())}
     about = "Share of the squared weights near the diagonal (row number and column number compared as they are)."
-    derived.lines(page, "bands", answer, looks, y_title="share of energy", share=True, about=about,
+    derived.lines(page.view, "bands", answer, looks, y_title="share of energy", share=True, about=about,
                          marks=step_marks(page))  # fmt: skip
 
 

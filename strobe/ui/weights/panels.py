@@ -22,9 +22,9 @@ from strobe.ui.panel.settled import Later, at_once
 from strobe.ui.shell import address
 from strobe.ui.shell.cursor import settled
 from strobe.ui.shell.page import Page
-from strobe.ui.shell.words import number, size
 from strobe.ui.weights import bands, frames, spectrum, spectrum_at_cursor
 from strobe.ui.weights.frames import Histograms, Matrix, WeightFrames, matrices
+from strobe.views.words import number, size
 
 _AXES: Final = {
     "out": "outputs", "in": "inputs", "token": "tokens", "channel": "channels", "position": "positions",
@@ -209,7 +209,7 @@ def matrix_row(page: Page) -> None:
         spread_later = histogram(page, matrix)
     with right:
         spectrum_at_cursor.draw(page, matrix)
-        analysed = derived.ready(page, ("spectra",))
+        analysed = derived.ready(page.view, ("spectra",))
         if analysed:
             spectrum.over_training(page, matrix)
             spectrum.ranks(page, matrix)

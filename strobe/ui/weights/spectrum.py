@@ -40,7 +40,7 @@ FROM (SELECT step, singular_values, unnest([{", ".join(map(str, drawn))}]) AS n 
 ORDER BY n, step""")
     looks = {f"s{n}": Series(f"s{_small(n)}", SERIES[k]) for k, n in enumerate(drawn)}
     derived.lines(
-        page, "spectrum_lines", answer, looks, y_title="singular value", log=True, marks=step_marks(page),
+        page.view, "spectrum_lines", answer, looks, y_title="singular value", log=True, marks=step_marks(page),
         about=f"Some of {many:,}, numbered from the largest. What stands out above the rest is what was learned.",
     )  # fmt: skip
 
@@ -61,7 +61,7 @@ ORDER BY series, step""")
         "participation_ratio": Series("participation ratio", SERIES[2]),
     }  # fmt: skip
     about = f"Of at most {min(matrix.shape):,} directions. Definitions: docs/analyses.md."
-    derived.lines(page, "ranks", answer, looks, y_title="rank", about=about, marks=step_marks(page))
+    derived.lines(page.view, "ranks", answer, looks, y_title="rank", about=about, marks=step_marks(page))
 
 
 def tail(page: Page, matrix: Matrix) -> None:
@@ -74,5 +74,5 @@ def tail(page: Page, matrix: Matrix) -> None:
         panel.caption(f"No exponent: {next(iter(notes))}.")
         return
     about = "Power law fitted to the largest eigenvalues of WᵀW; the data has its Kolmogorov-Smirnov distance."
-    derived.lines(page, "alpha", answer, {"alpha": Series("alpha", SERIES[5])}, y_title="alpha", about=about,
+    derived.lines(page.view, "alpha", answer, {"alpha": Series("alpha", SERIES[5])}, y_title="alpha", about=about,
                          marks=step_marks(page))  # fmt: skip

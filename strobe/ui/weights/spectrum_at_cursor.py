@@ -22,10 +22,10 @@ from strobe.ui.shell import address
 from strobe.ui.shell.cursor import settled
 from strobe.ui.shell.page import Page
 from strobe.ui.shell.parts import follow_server
-from strobe.ui.shell.words import number
 from strobe.ui.weights import frames
 from strobe.ui.weights.frames import Matrix
 from strobe.ui.weights.spectrum import analysed, rows_of
+from strobe.views.words import number
 
 MOST_VALUES: Final = 512
 """Singular values that a panel shows; of more, the largest."""

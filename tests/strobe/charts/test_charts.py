@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from strobe.charts import axes, export, moment, theme
 from strobe.charts.axes import Axis, decades
 from strobe.charts.curves import Mark, Series, curves, tensor_heatmap
-from strobe.ui.curves import queries
-from strobe.ui.curves.tensors import shades
 from strobe.ui.panel.frames import window
-from strobe.ui.shell.words import age, ends, inert, number, sentence, size, thinned, visible
+from strobe.ui.shell.words import ends, inert, sentence
+from strobe.views import curve_sql
+from strobe.views.tensors import shades
+from strobe.views.words import age, number, size, thinned, visible
 from tests.support.places import ROOT
 
 NASTY = '<img src=x> "quoted" $x$ :red[y]'
@@ -200,7 +201,7 @@ def ask(values: list[float], **options: Any) -> list[dict[str, Any]]:
         "time": [float(s) for s in steps], "tokens": [s * 96 for s in steps],
     })  # fmt: skip
     connection.register("scalars", scalars)
-    return connection.sql(queries.curve("a", "val_loss", **options)).to_arrow_table().to_pylist()
+    return connection.sql(curve_sql.curve("a", "val_loss", **options)).to_arrow_table().to_pylist()
 
 
 @settings(max_examples=25, deadline=None)
@@ -210,7 +211,7 @@ def test_buckets_keep_both_ends_and_every_spike(n: int, seed: int, data: st.Data
     spike = data.draw(st.integers(0, n - 1))
     values[spike] = data.draw(st.sampled_from([1e6, -1e6]))
     rows = ask(values.tolist())
-    assert len(rows) <= queries.POINTS
+    assert len(rows) <= curve_sql.POINTS
     kept = {row["step"]: row["y"] for row in rows}
     assert {0, n - 1, spike} <= kept.keys()
     assert all(values[step] == y for step, y in kept.items())
@@ -234,7 +235,7 @@ def test_what_is_not_finite_or_not_positive_on_a_log_axis_is_left_out() -> None:
 
 
 def test_a_quote_in_a_name_stays_inside_its_literal() -> None:
-    sql = queries.curve("a", "x'; DROP TABLE runs; --")
+    sql = curve_sql.curve("a", "x'; DROP TABLE runs; --")
     assert "'x''; DROP TABLE runs; --'" in sql
 
 
@@ -285,8 +286,8 @@ def test_words() -> None:
 
 
 def test_a_matrix_has_one_row_a_tensor_and_layer_in_the_order_of_the_model() -> None:
-    from strobe.ui.curves.tensors import _matrix
     from strobe.views.run_view import Answer
+    from strobe.views.tensors import tensor_series
 
     cells = [
         ("zeta", None, 0, 1.0),
@@ -300,7 +301,7 @@ def test_a_matrix_has_one_row_a_tensor_and_layer_in_the_order_of_the_model() -> 
     table = pa.table(
         {"tensor": names, "layer": pa.array(layers, pa.int16()), "step": steps, "value": pa.array(values)}
     )
-    matrix = _matrix("", "", Answer("SELECT", table, 0.0))
+    matrix = tensor_series(Answer("SELECT", table, 0.0))
     assert matrix.rows == ["wte", "fcw.0", "fcw.1", "lnfw", "zeta"]
     assert matrix.steps == [0, 100]
     expected = [[4.0, np.nan], [3.0, 5.0], [2.0, np.nan], [np.nan, 6.0], [1.0, np.nan]]

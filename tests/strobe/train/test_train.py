@@ -20,6 +20,7 @@ from etl.errors import StrobeError
 from etl.run.folder import Run
 from etl.run.verify import verify_run
 from strobe.cli import app
+from strobe.commands.train import recorder_of
 from strobe.train.config import MODADD, TEXT, ConfigError, Training
 from strobe.train.loop import Trainer
 from strobe.train.model import GPT, ModelConfig, Taps
@@ -53,7 +54,7 @@ def train(folder: Path, *, resume: bool = False, stop_at: int | None = None, **n
         if step == stop_at:
             os.kill(os.getpid(), signal.SIGINT)
 
-    made.run(report, resume=resume)
+    made.run(report, lambda: recorder_of(made, resume=resume))
     return made
 
 
@@ -195,7 +196,7 @@ def test_text_learns_and_is_recorded(tmp_path: Path) -> None:
     task = TextTask(training, CPU, path=path, block_size=16)
     model = GPT(ModelConfig(**SMALL, block_size=16, vocab_size=256), 0)
     made = Trainer(tmp_path / "run", model, task, training, CPU)
-    made.run(lambda *_: None, resume=False)
+    made.run(lambda *_: None, lambda: recorder_of(made, resume=False))
     curve = losses(tmp_path / "run")
     assert curve[60] < curve[0] - 1
     assert Run(tmp_path / "run").at(60)["attention/att"].shape == (1, 4, 2, 16, 16)
@@ -316,7 +317,9 @@ def test_kills_at_random_moments_lose_nothing_that_was_written(tmp_path: Path, k
     """kill -9 while writing, again and again, each time resumed: every file under a final name verifies."""
     # A fork of a process that has torch already: starting Python anew would take longer than the training.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pytest", "strobe.train.loop", "strobe.train.tasks"])
+    context.set_forkserver_preload(
+        ["pytest", "strobe.train.loop", "strobe.train.tasks", "strobe.record.adapters.gpt2"]
+    )
     random, folder = np.random.default_rng(0), tmp_path / "run"
     seen: dict[str, bytes] = {}
     for kill in range(1, kills + 1):

@@ -10,7 +10,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from etl.ingest.load import ingest
-from strobe.ui.curves.view import SMOOTHINGS, View, settings
+from strobe.ui.curves.options import SMOOTHINGS, settings
+from strobe.views.curves import Smoothing
 from tests.support.app_store import grokking
 from tests.support.make_run import make_run
 from tests.support.places import ROOT
@@ -19,19 +20,19 @@ VIEWS = """
 import json
 import streamlit as st
 from strobe.ui.curves import panel as curve_panel
-from strobe.ui.curves.panel import Curve
-from strobe.ui.curves.view import View
+from strobe.ui.curves.options import CurveOptions
+from strobe.views.curves import Curve
 from strobe.ui.shell.page import frame
 
 page = frame("curves")
-view = View(**json.loads(st.query_params["view"]))
+view = CurveOptions(**json.loads(st.query_params["view"]))
 wanted = [Curve(run, st.query_params.get("name", "val_loss"), "test") for run in view.runs(page)]
 drawn = curve_panel.fetch(page, wanted, view, log=False, window=None)
 table = drawn.table()
 st.session_state["drawn"] = {
     "table": table.to_pydict(), "remarks": drawn.remarks, "caption": curve_panel._caption(drawn, view, ""),
     "series": [vars(s) for s in drawn.series], "title": view.x_title(),
-    "axes": __import__("strobe.ui.curves.view", fromlist=["x"]).available_axes(page),
+    "axes": __import__("strobe.views.curves", fromlist=["x"]).available_axes(page.reader, page.run),
     "marks": [(mark.x, mark.label) for mark in curve_panel.marks(page, wanted, drawn, view, "val_loss")],
 }
 """
@@ -151,6 +152,6 @@ def test_the_settings_that_differ_are_offered(store: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("smoothing", SMOOTHINGS)
 def test_every_smoothing_has_words(smoothing: str) -> None:
-    view = View(smoothing=smoothing)
-    assert bool(view.smooth_words()) == (smoothing != "none")
-    assert (view.smooth([3.0] * 5) == [3.0] * 5).all() if smoothing != "none" else True
+    chosen = Smoothing(smoothing)
+    assert bool(chosen.words()) == (smoothing != "none")
+    assert (chosen.of([3.0] * 5) == [3.0] * 5).all() if smoothing != "none" else True

@@ -1,0 +1,1 @@
+"""Sources of tensors, one module a kind of model or framework; each knows its own and nothing of the others."""

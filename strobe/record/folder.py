@@ -1,0 +1,114 @@
+"""A run's folder in the hands of one recorder: what stands there before the first snapshot, and the last line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from etl.run.journal import ATTEMPTS, METRICS, Journal, read_attempts
+from etl.run.snapshot import MANIFEST, SnapshotError, SnapshotWriter, list_files
+from strobe.record.ending import Ending
+from strobe.record.limits import Limits
+from strobe.record.lock import FolderLock
+from strobe.record.manifest import Description, check_same, without_none
+from strobe.record.tensors import RecorderError
+from strobe.record.thin import Thinner
+
+log = logging.getLogger("strobe.record")
+
+_LEFT_OVER = re.compile(r"\.(step_[0-9]+(\.[0-9]+)?\.bin|manifest\.json)\.[0-9]+\.tmp")
+
+
+class RunFolder:
+    """Locks the folder and begins an attempt in it: the first, or with `resume` the next, from `step` on.
+
+    `manifest` is the one that holds: ours, or that of the resumed run. `snapshots` writes snapshot files and `thin`
+    removes those beyond the limits. Raises RecorderError or LockedError when nothing can be recorded here, and lets
+    the folder go.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        description: Description,
+        limits: Limits,
+        *,
+        resume: bool,
+        step: int,
+        take_over: bool,
+    ) -> None:
+        self.path = path
+        with contextlib.ExitStack() as undo:
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+                self._lock = FolderLock(path, take_over=take_over)
+                undo.callback(self._lock.release)
+                self.manifest = self._agreed(description.manifest(path), resume)
+                self.attempt = self._next_attempt()
+                self.thin = Thinner(path, self.manifest["snapshot"]["bytes"], limits, log.info)
+                self.snapshots = SnapshotWriter(path, self.manifest, fsync=limits.fsync)
+                self._begin(step, description.training)
+            except (OSError, SnapshotError) as error:
+                raise RecorderError(f"{path}: nothing can be recorded here: {error}") from None
+            undo.pop_all()
+
+    def end(self, ending: Ending, reason: str | None, step: int) -> None:
+        """Append the end line. Raises OSError when the disk refuses."""
+        line = {"attempt": self.attempt, "end": ending, "reason": reason, "step": step, "time": time.time()}
+        self._append(without_none(line))
+
+    def release(self) -> None:
+        """Let another recorder in."""
+        self._lock.release()
+
+    def _agreed(self, ours: dict[str, Any], resume: bool) -> dict[str, Any]:
+        existing = self._existing()
+        if existing is None:
+            if resume:
+                raise RecorderError(f"{self.path}: holds no run to resume; start it without resume")
+            return ours
+        if not resume:
+            count = len(list_files(self.path))
+            raise RecorderError(
+                f"{self.path}: holds a run already ({count:,} snapshots); resume it or record into another folder"
+            )
+        check_same(existing, ours, self.path)
+        return existing
+
+    def _existing(self) -> dict[str, Any] | None:
+        path = self.path / MANIFEST
+        if path.exists():
+            try:
+                manifest: dict[str, Any] = json.loads(path.read_bytes())
+                return manifest
+            except ValueError:
+                raise RecorderError(f"{path}: is damaged; see strobe verify {self.path}") from None
+        if list_files(self.path) or (self.path / METRICS).exists():
+            raise RecorderError(f"{self.path}: holds a run without {MANIFEST}; record into another folder")
+        return None
+
+    def _next_attempt(self) -> int:
+        files = list_files(self.path)
+        return max([len(read_attempts(self.path)), *(attempt + 1 for _, attempt, _ in files)])
+
+    def _begin(self, step: int, training: Mapping[str, Any]) -> None:
+        for entry in os.scandir(self.path):
+            if _LEFT_OVER.fullmatch(entry.name):
+                Path(entry.path).unlink()
+        first = self.manifest.get("training", {})
+        changed = {key: value for key, value in without_none(training).items() if first.get(key) != value}
+        self._append({"attempt": self.attempt, "step": step, "time": time.time(), "training": changed})
+
+    def _append(self, line: Mapping[str, object]) -> None:
+        journal = Journal(self.path / ATTEMPTS)
+        try:
+            journal.append(line)
+        finally:
+            journal.close()

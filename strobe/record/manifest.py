@@ -1,0 +1,93 @@
+"""The manifest that a Recorder begins a run with, and whether that of an existing run is the same."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from etl.run.snapshot import MANIFEST, manifest_bytes, place
+from strobe import __version__
+from strobe.record.tensors import RecorderError, TensorSpec, scalar_entries
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What the manifest says of a run. `scalars` are the names of the numbers beside the tensors."""
+
+    name: str
+    model: Mapping[str, Any]
+    task: Mapping[str, Any]
+    training: Mapping[str, Any]
+    specs: Sequence[TensorSpec]
+    scalars: Sequence[str]
+
+    def manifest(self, folder: Path) -> dict[str, Any]:
+        """The whole manifest of a run in `folder`. Raises RecorderError for what no reader would open."""
+        placed, size = place([spec.entry() for spec in self.specs] + scalar_entries(self.scalars))
+        manifest = {
+            "format": "strobe-snapshot",
+            "version": 1,
+            "run": {
+                "id": run_id(folder.resolve().name),
+                "name": self.name,
+                "created_at": time.time(),
+                "writer": f"strobe {__version__} (python)",
+            },
+            "model": without_none(self.model),
+            "task": without_none(self.task),
+            "training": without_none(self.training),
+            "snapshot": {"bytes": size, "tensors": placed},
+        }
+        _validate(manifest, folder / MANIFEST)
+        return manifest
+
+
+def run_id(name: str) -> str:
+    """`name` made to fit what a run may be called: ^[a-z][a-z0-9._-]{0,63}$."""
+    fitted = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._") or "run"
+    return (fitted if fitted[0].isalpha() else f"r-{fitted}")[:64]
+
+
+def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` without those that are None: absent means unknown, and the manifest has no null."""
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def check_same(existing: Mapping[str, Any], ours: Mapping[str, Any], folder: Path) -> None:
+    """Raises RecorderError where a resumed run would record another model or other tensors."""
+    for part in ("model", "snapshot"):
+        if existing[part] != json.loads(json.dumps(ours[part])):
+            change = _first_change(existing, ours)
+            raise RecorderError(f"{folder}: the run there has another {part}; {change}")
+
+
+def _validate(manifest: Mapping[str, Any], where: Path) -> None:
+    # A machine without pydantic trains without this check.
+    try:
+        from etl.run.manifest import ManifestError, parse
+    except ImportError:
+        return
+    try:
+        parse(manifest_bytes(manifest), where)
+    except ManifestError as error:
+        raise RecorderError(str(error)) from None
+
+
+def _first_change(existing: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
+    """What differs first between two manifests' models or tensors, in words."""
+    for key in sorted({*existing["model"], *ours["model"]}):
+        before, now = existing["model"].get(key), ours["model"].get(key)
+        if before != now:
+            return f"model.{key} is {before} there and {now} now"
+    pairs = zip(_tensors(existing), _tensors(ours), strict=False)
+    changed = [pair for pair in pairs if pair[0] != pair[1]]
+    return f"{changed[0][0]} there, {changed[0][1]} now" if changed else "its tensors are not these"
+
+
+def _tensors(manifest: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    return [(t["name"], t["shape"], t["dtype"]) for t in manifest["snapshot"]["tensors"]]

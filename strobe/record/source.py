@@ -1,0 +1,82 @@
+"""Where recorded tensors come from: sources, each of which names, places and reads its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from strobe.record.tensors import RecorderError, TensorSpec
+
+PlainTensor = tuple[str, str, Sequence[str], Any]
+"""(name, section, dims, tensor): a TensorSpec without its options."""
+
+
+@runtime_checkable
+class TensorSource(Protocol):
+    """The tensors of one model, or of one part of a training, for a Recorder.
+
+    A class that derives from this one needs `specs` alone; any other class with the three methods will do as well.
+    """
+
+    def specs(self) -> Sequence[TensorSpec]:
+        """The tensors in the order that they will have in the file. Asked once, before the run begins.
+
+        A spec whose tensor is a callable is read by calling it at each snapshot, after `prepare`. What it raises
+        costs that snapshot and nothing else.
+        """
+        ...
+
+    def model_entry(self) -> Mapping[str, Any] | None:
+        """The manifest's `model`, with its family; None where the source does not know the model."""
+        return None
+
+    def prepare(self) -> None:
+        """Called before each snapshot, on the training's thread: the place of one forward pass for many tensors.
+
+        What it raises costs that snapshot and nothing else.
+        """
+        return None
+
+
+class ListedTensors(TensorSource):
+    """Tensors that somebody named one by one."""
+
+    def __init__(self, specs: Iterable[TensorSpec]) -> None:
+        self._specs = tuple(specs)
+
+    def specs(self) -> Sequence[TensorSpec]:
+        return self._specs
+
+
+class CombinedSources(TensorSource):
+    """Several sources as one, in their order."""
+
+    def __init__(self, sources: Iterable[TensorSource]) -> None:
+        self._sources = tuple(sources)
+
+    def specs(self) -> Sequence[TensorSpec]:
+        return [spec for source in self._sources for spec in source.specs()]
+
+    def model_entry(self) -> Mapping[str, Any] | None:
+        """That of the source which knows the model. Raises RecorderError when two of them contradict each other."""
+        entries = [entry for source in self._sources if (entry := source.model_entry()) is not None]
+        if any(entry != entries[0] for entry in entries):
+            raise RecorderError("the sources tell of different models; give the Recorder a model")
+        return entries[0] if entries else None
+
+    def prepare(self) -> None:
+        for source in self._sources:
+            source.prepare()
+
+
+def as_source(tensors: TensorSource | Iterable[TensorSource | TensorSpec | PlainTensor]) -> TensorSource:
+    """One source of all that a Recorder was given, in the order given."""
+    if isinstance(tensors, TensorSource):
+        return tensors
+    return CombinedSources(map(_each_as_source, tensors))
+
+
+def _each_as_source(item: TensorSource | TensorSpec | PlainTensor) -> TensorSource:
+    if isinstance(item, TensorSource):
+        return item
+    return ListedTensors([item if isinstance(item, TensorSpec) else TensorSpec(*item)])

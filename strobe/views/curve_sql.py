@@ -1,0 +1,84 @@
+"""The SQL of curves, as text: what runs is what the page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from strobe.views.run_view import literal
+
+POINTS: Final = 2000
+"""Points of a curve that a screen can show."""
+
+_BUCKETS: Final = POINTS // 4
+
+X_AXES: Final = {"step": "step", "tokens": "tokens", "epoch": "epoch", "time": "time", "clock": "time"}
+
+
+def _x(run: str, axis: str, origin: float) -> str:
+    start = f" - (SELECT min(time) FROM scalars WHERE run = {literal(run)})" if axis == "time" else ""
+    shift = f" - {literal(float(origin))}" if origin else ""
+    return f"({X_AXES[axis]}{start}{shift})::DOUBLE"
+
+
+def points(
+    run: str, metric: str, axis: str = "step", *, origin: float = 0.0, log: bool = False,
+    window: tuple[float, float] | None = None,
+) -> str:  # fmt: skip
+    """Every finite point of one metric, as step, x, y in the order of x; `origin` is where x is 0, in units of x."""
+    limits = [f"run = {literal(run)}", f"name = {literal(metric)}", "isfinite(value)", "x IS NOT NULL"]
+    if log:
+        limits.append("value > 0")
+    if window is not None:
+        limits.append(f"x BETWEEN {literal(float(window[0]))} AND {literal(float(window[1]))}")
+    return f"""SELECT step, {_x(run, axis, origin)} AS x, value AS y
+FROM scalars WHERE {" AND ".join(limits)}
+ORDER BY x"""
+
+
+def curve(
+    run: str, metric: str, axis: str = "step", *, origin: float = 0.0, log: bool = False,
+    window: tuple[float, float] | None = None,
+) -> str:  # fmt: skip
+    """At most 2,000 points of one metric: step, x, y and n, the number there are.
+
+    Where there are more, the axis is cut into 500 buckets and each keeps its first, last, least and greatest point:
+    no spike is lost and both ends stay. A window (x from, x to) does the same inside it.
+    """
+    inside = points(run, metric, axis, origin=origin, log=log, window=window).removesuffix("\nORDER BY x")
+    return f"""WITH inside AS (
+{inside}
+), span AS (SELECT count(*) AS n, min(x) AS low, max(x) AS high FROM inside),
+buckets AS (
+  SELECT struct_pack(step := step, x := x, y := y) AS p, x, y, n,
+    CASE WHEN n <= {POINTS} THEN step ELSE floor((x - low) * {_BUCKETS} / nullif(high - low, 0)) END AS bucket
+  FROM inside, span
+), kept AS (
+  SELECT unnest(list_distinct([arg_min(p, x), arg_max(p, x), arg_min(p, y), arg_max(p, y)])) AS p, any_value(n) AS n
+  FROM buckets GROUP BY bucket
+)
+SELECT p.step AS step, p.x AS x, p.y AS y, n FROM kept ORDER BY x"""
+
+
+def metric(run: str, name: str) -> str:
+    """What is known of one metric of a run: count, unit, last value, and what is not finite. No row: not recorded."""
+    return f"""SELECT name, unit, n, last_value, min, nonfinite, first_nonfinite_step
+FROM metrics WHERE run = {literal(run)} AND name = {literal(name)}"""
+
+
+def fullest_metric(run: str) -> str:
+    """The metric that tells best where steps stand on other axes: the test loss, else the one with most points."""
+    return f"""SELECT name FROM metrics WHERE run = {literal(run)}
+ORDER BY name = 'val_loss' DESC, n DESC, name LIMIT 1"""
+
+
+def catalogue(runs: Sequence[str]) -> str:
+    """Every metric that any of the runs has, by name."""
+    return f"""SELECT name, max(n) AS n, count(*) AS runs
+FROM metrics WHERE run IN ({", ".join(map(literal, runs))}) GROUP BY name ORDER BY name"""
+
+
+def axes(run: str) -> str:
+    """How many rows have tokens, epochs and times."""
+    return f"""SELECT count(tokens) AS tokens, count(epoch) AS epoch, count(time) AS time
+FROM scalars WHERE run = {literal(run)}"""

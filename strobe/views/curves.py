@@ -1,0 +1,208 @@
+"""Curves of metrics: which points a line has, on which x axis, smoothed how, and what cannot be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from strobe.analysis.smoothing import Floats, exponential, extremes, running_mean
+from strobe.views import curve_sql
+from strobe.views.milestones import milestones
+from strobe.views.run_view import Answer, Tables
+
+X_AXES: Final = {
+    "step": ("Steps", "step"), "tokens": ("Tokens", "tokens seen"), "epoch": ("Epochs", "epoch"),
+    "time": ("Time", "time since the start"), "clock": ("Clock", "wall time"),
+}  # fmt: skip
+"""Axis -> the word on its button, and the words beside the axis."""
+
+NONE: Final = "none"
+MOST_RAW: Final = 200_000
+"""Points of one curve that a browser still draws at once when every point is asked for."""
+
+Window = tuple[float, float] | None
+"""From where to where on the x axis; None for all of it."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line to fetch: a metric of a run, and the word for its split."""
+
+    run: str
+    metric: str
+    split: str
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """`name`: "none", "ema-WEIGHT" or "mean-POINTS"."""
+
+    name: str = NONE
+
+    def words(self) -> str:
+        """In words; empty where there is none."""
+        kind, _, strength = self.name.partition("-")
+        if kind == "ema":
+            return f"exponential mean, weight {strength}"
+        return f"mean of {int(strength):,} points" if kind == "mean" else ""
+
+    def of(self, values: Floats) -> Floats:
+        """`values` (n,) in order of x, smoothed."""
+        kind, _, strength = self.name.partition("-")
+        if kind == "ema":
+            return exponential(values, float(strength))
+        return running_mean(values, int(strength)) if kind == "mean" else values
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Where x is 0: where runs began ("none"), at their grokking onset ("onset"), or at one step ("step")."""
+
+    at: str = NONE
+    step: int = 0
+
+    def words(self) -> str:
+        """How the x axis says it; empty where runs begin at 0."""
+        if self.at == NONE:
+            return ""
+        return f", from {'the onset' if self.at == 'onset' else f'step {self.step:,}'} on"
+
+    def origin(self, tables: Tables, run: str, axis: str) -> float | None:
+        """Where x is 0 for this run, in units of the axis; None where it has no such place."""
+        if self.at == NONE:
+            return 0.0
+        step: int | None = self.step
+        if self.at == "onset":
+            onset = milestones(tables, run).onset
+            step = None if onset is None else onset.step
+        if step is None:
+            return None
+        at = float(place_steps(tables, run, axis, [step])[0])
+        return at if np.isfinite(at) else None
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points of one line, each (n,) float64, in the order of x."""
+
+    step: Floats
+    x: Floats
+    y: Floats
+
+
+@dataclass(frozen=True)
+class CurvePoints:
+    """One metric of a run: the `raw` points that are drawn of the `total` that there are, the `smoothed` ones on top
+    of them where that is asked for, the query, and remarks on what cannot be drawn."""
+
+    raw: Points
+    smoothed: Points | None
+    total: int
+    sql: str
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Which part of a curve is asked for: on which axis, from where on, within which window, for which scale."""
+
+    axis: str = "step"
+    origin: float = 0.0
+    log: bool = False
+    window: Window = None
+    every_point: bool = False
+
+    def query(self, curve: Curve, make: Callable[..., str]) -> str:
+        """`curve_sql.curve` or `curve_sql.points` for this range."""
+        return make(curve.run, curve.metric, self.axis, origin=self.origin, log=self.log, window=self.window)
+
+
+Smoother = Callable[[Answer, Smoothing], Points]
+
+
+def smooth(answer: Answer, smoothing: Smoothing) -> Points:
+    """All points of an answer, smoothed."""
+    points = points_of(answer)
+    return Points(points.step, points.x, smoothing.of(points.y))
+
+
+def points_of(answer: Answer) -> Points:
+    """The columns step, x, y of an answer."""
+    return Points(*(answer.table[name].cast("float64").to_numpy() for name in ("step", "x", "y")))
+
+
+def metric_row(tables: Tables, curve: Curve) -> dict[str, Any] | None:
+    """What the catalogue of metrics says of a curve; None where it was not recorded."""
+    return next(iter(tables.ask(curve_sql.metric(curve.run, curve.metric)).table.to_pylist()), None)
+
+
+def read(
+    tables: Tables, curve: Curve, part: Range, smoothing: Smoothing, label: str, row: dict[str, Any],
+    smoother: Smoother = smooth,
+) -> CurvePoints:  # fmt: skip
+    """The points of one metric with its `metric_row`. `label` begins the remarks."""
+    remarks: list[str] = []
+    answer = tables.ask(part.query(curve, curve_sql.curve))
+    total = answer.table["n"][0].as_py() if answer.table.num_rows else 0
+    if part.every_point and total > answer.table.num_rows:
+        if total <= MOST_RAW:
+            answer = tables.ask(part.query(curve, curve_sql.points))
+        else:
+            remarks.append(f"{label}: {total:,} points are too many to draw each; zoom in to {MOST_RAW:,}.")
+    raw = points_of(answer)
+    smoothed = _smoothed(tables, curve, part, smoothing, smoother) if smoothing.words() else None
+    drawn = len((smoothed or raw).x)
+    return CurvePoints(raw, smoothed, total, answer.sql, (*remarks, *_remarks(label, row, part.log, drawn)))
+
+
+def _smoothed(tables: Tables, curve: Curve, part: Range, smoothing: Smoothing, smoother: Smoother) -> Points:
+    """Smoothed over all its points first, then cut to the window and thinned."""
+    whole = tables.ask(Range(part.axis, part.origin).query(curve, curve_sql.points))
+    points = smoother(whole, smoothing)
+    keep = points.y > 0 if part.log else np.ones(len(points.y), bool)
+    if part.window is not None:
+        keep = keep & (points.x >= part.window[0]) & (points.x <= part.window[1])
+    return thinned(points, np.flatnonzero(keep), curve_sql.POINTS)
+
+
+def thinned(points: Points, kept: Any, most: int) -> Points:
+    """Of the points at the indices `kept` at most about `most`: every spike and both ends stay."""
+    kept = kept[extremes(points.x[kept], points.y[kept], most)]
+    return Points(points.step[kept], points.x[kept], points.y[kept])
+
+
+def _remarks(label: str, row: dict[str, Any], log: bool, drawn: int) -> list[str]:
+    remarks = []
+    if row["nonfinite"]:
+        remarks.append(
+            f"{label}: {row['n'] - row['nonfinite']:,} of {row['n']:,} values are finite, "
+            f"the first that is not at step {row['first_nonfinite_step']:,}."
+        )
+    if log and row["min"] is not None and row["min"] <= 0:
+        remarks.append(f"{label}: values of zero or less have no place on a log axis and are left out.")
+    if not drawn and not remarks:
+        remarks.append(f"{label}: nothing in this range.")
+    return remarks
+
+
+def place_steps(tables: Tables, run: str, axis: str, steps: Sequence[int]) -> Floats:
+    """Where steps stand on the x axis (float64): themselves, or what the logged rows say, linear between them."""
+    wanted = np.asarray(steps, dtype=np.float64)
+    if axis == "step" or not len(wanted):
+        return wanted
+    names = tables.ask(curve_sql.fullest_metric(run)).table["name"].to_pylist()
+    table = tables.ask(curve_sql.curve(run, names[0] if names else "", axis)).table
+    if not table.num_rows:
+        return np.full(len(wanted), np.nan)
+    return np.asarray(np.interp(wanted, table["step"].to_numpy(), table["x"].to_numpy()))
+
+
+def available_axes(tables: Tables, run: str) -> list[str]:
+    """Which x axes a run can be drawn on: step always, the others where they were logged."""
+    rows = tables.ask(curve_sql.axes(run)).table.to_pylist()
+    logged = rows[0] if rows else {}
+    column = {"tokens": "tokens", "epoch": "epoch", "time": "time", "clock": "time"}
+    return ["step", *(name for name, source in column.items() if logged.get(source))]

@@ -1,0 +1,111 @@
+"""Which frequencies a network that adds modulo p computes with: read from the derived tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from strobe.analysis.fourier import SPECIALISED
+from strobe.analysis.phases import DONE, FALL, Phases, phases
+from strobe.views.run_view import Answer, RunView, literal
+from strobe.views.words import count, number
+
+
+def power(view: RunView, site: str = "embedding") -> Answer:
+    """row (the frequency as text), step, value: the norm of its sine and cosine components over the model dimension,
+    in the order of frequency and step."""
+    return view.tables.ask(f"""SELECT frequency::VARCHAR AS row, step, sqrt(sum(value * value)) AS value
+FROM fourier WHERE run = {literal(view.run)} AND site = {literal(site)} AND frequency > 0
+GROUP BY frequency, step ORDER BY frequency, step""")
+
+
+def key_frequencies(view: RunView) -> list[int]:
+    """Those that specialised neurons of the last analysed snapshot have, ascending."""
+    rows = view.rows(f"""SELECT DISTINCT frequency FROM neurons
+WHERE run = {literal(view.run)} AND share >= {SPECIALISED}
+  AND step = (SELECT max(step) FROM neurons WHERE run = {literal(view.run)})
+ORDER BY frequency""")
+    return [row["frequency"] for row in rows]
+
+
+@dataclass(frozen=True)
+class End:
+    """The last analysed snapshot: how many of its `neurons` are `specialised`, on which keys, and its losses (nats)
+    by (measure, split)."""
+
+    neurons: int
+    specialised: int
+    keys: list[int]
+    losses: dict[tuple[str, str | None], float | None]
+
+    def sentence(self) -> str:
+        """In one or two sentences of numbers."""
+        name = "frequency" if len(self.keys) == 1 else "frequencies"
+        keys = ", ".join(map(str, self.keys))
+        on = f" on {len(self.keys)} key {name}: {keys}." if keys else "; no key frequency."
+        special = f"{count(self.specialised)} of {count(self.neurons)} neurons specialise"
+        text = f"{special} (share at least {SPECIALISED}){on}"
+        if not self.keys:
+            return text
+        return (
+            f"{text} With those alone the loss is {number(self.losses.get(('restricted_loss', 'all')))} nats "
+            f"(all of the model: {number(self.losses.get(('full_loss', 'all')))}); without them it is "
+            f"{number(self.losses.get(('excluded_loss', 'train')))} on the training set."
+        )
+
+
+def end(view: RunView) -> End:
+    """The last analysed snapshot of a run."""
+    run = literal(view.run)
+    neurons = view.rows(f"""SELECT count(*) AS n, count(*) FILTER (share >= {SPECIALISED}) AS special
+FROM neurons WHERE run = {run}
+  AND step = (SELECT max(step) FROM neurons WHERE run = {run})""")[0]
+    losses = view.rows(f"""SELECT measure, split, value FROM progress
+WHERE run = {run} AND frequency IS NULL
+  AND step = (SELECT max(step) FROM progress WHERE run = {run})""")
+    by_measure = {(row["measure"], row["split"]): row["value"] for row in losses}
+    return End(neurons["n"], neurons["special"], key_frequencies(view), by_measure)
+
+
+def losses(view: RunView) -> Answer:
+    """series ("full_loss train", ...), step, value (nats): full, restricted and excluded loss."""
+    return view.tables.ask(f"""SELECT measure || coalesce(' ' || split, '') AS series, step, value
+FROM progress WHERE run = {literal(view.run)} AND frequency IS NULL
+  AND (measure, split) IN (('full_loss', 'train'), ('full_loss', 'val'), ('restricted_loss', 'all'),
+                           ('excluded_loss', 'train'))
+ORDER BY series, step""")
+
+
+def phases_of(view: RunView, fall: float = FALL, done: float = DONE) -> Phases:
+    """The phases of grokking by the declared rules; `fall` and `done` are the shares of the test loss's peak at which
+    cleanup begins and ends."""
+    table = view.tables.ask(f"""SELECT step,
+  max(value) FILTER (measure = 'full_loss' AND split = 'train') AS train,
+  max(value) FILTER (measure = 'full_loss' AND split = 'val') AS test,
+  max(value) FILTER (measure = 'excluded_loss' AND frequency IS NULL) AS excluded,
+  max(value) FILTER (measure = 'restricted_loss' AND split = 'all') AS restricted
+FROM progress WHERE run = {literal(view.run)} GROUP BY step ORDER BY step""").table
+    columns = [table[name].cast("float64").to_numpy() for name in ("step", "train", "test", "excluded", "restricted")]
+    return phases(*columns, fall=fall, done=done)
+
+
+def gini(view: RunView) -> Answer:
+    """series ("gini_embedding", "gini_unembedding"), step, value: 0 all components alike, near 1 a few hold all."""
+    return view.tables.ask(f"""SELECT measure AS series, step, value FROM progress
+WHERE run = {literal(view.run)} AND measure LIKE 'gini%' ORDER BY series, step""")
+
+
+def clusters(view: RunView) -> Answer:
+    """series (the frequency as text), step, value: how many neurons specialise on it."""
+    return view.tables.ask(f"""SELECT n.frequency::VARCHAR AS series, step,
+  count(*) FILTER (share >= {SPECIALISED}) AS value
+FROM neurons n WHERE run = {literal(view.run)} AND frequency IS NOT NULL
+GROUP BY ALL ORDER BY series, step""")
+
+
+def positive(table: pa.Table) -> pa.Table:
+    """The rows whose value is above 0, which a log scale has a place for."""
+    import pyarrow.compute as pc
+
+    return table.filter(pc.greater(table["value"], 0))

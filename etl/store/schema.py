@@ -1,4 +1,7 @@
-"""The tables of a store: columns and types of each, in the order that people see. docs/store.md has them in words."""
+"""The tables of a store: columns and types of each, in the order that people see. docs/store.md has them in words.
+
+A table is here, and so shown, from the day that something writes it: its schema, and its line in docs/store.md.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,6 @@ SNAPSHOTS = _schema(
 
 _DEFINED = (("definition", _INT), ("note", _TEXT))
 _FREQUENCY = ("frequency", _INT)
-_PREFIXES = _doubles("prefix_5", "prefix_10", "prefix_20", "prefix_50")
 
 DERIVED: dict[str, pa.Schema] = {
     "spectra": _schema(
@@ -102,24 +104,8 @@ DERIVED: dict[str, pa.Schema] = {
     "progress": _schema(
         ("step", _BIG), *_texts("measure", "split"), _FREQUENCY, ("value", _DOUBLE), *_DEFINED
     ),
-    "health": _schema(("step", _BIG), *_texts("quantity", "statistic"), ("value", _DOUBLE), *_DEFINED),
-    "health_tensors": _schema(("step", _BIG), *_texts("tensor", "problem"), ("value", _DOUBLE), *_DEFINED),
     "transitions": _schema(
         ("series", _TEXT), *_bigs("step", "step_low", "step_high"), ("effect", _DOUBLE), ("rule", _TEXT), *_DEFINED
-    ),
-    "passages": _schema(
-        *_doubles("epoch"), *_texts("passage", "split"), ("accuracy", _DOUBLE), *_bigs("exact_matches", "tokens"),
-        ("edit_distance", _BIG), *_PREFIXES, ("perplexity", _DOUBLE), ("memorized", pa.bool_()), *_DEFINED,
-    ),
-    "compression": _schema(
-        *_doubles("epoch"), ("layer", _SMALL), *_texts("passage", "split"), ("score", _DOUBLE), *_DEFINED
-    ),
-    "findings": _schema(
-        *_texts("analysis", "subject", "statistic"), *_doubles("effect", "low", "high", "p", "p_corrected"),
-        ("tests", _BIG), ("verdict", _TEXT), *_DEFINED,
-    ),
-    "imports": _schema(
-        ("path", _TEXT), ("read_at", _DOUBLE), ("format", _TEXT), *_bigs("rows", "skipped"), ("reasons", _TEXT)
     ),
 }  # fmt: skip
 
@@ -156,6 +142,6 @@ UNITS = {
 """Units of the metrics whose names are part of the format; others have none that is known."""
 
 
-def has_attempts(schema: pa.Schema) -> bool:
-    """True for the tables whose rows belong to an attempt and a step, and can be superseded."""
-    return "attempt" in schema.names and "step" in schema.names
+def part_schema(table: str) -> pa.Schema:
+    """The columns that a part of the table has: all but `run`, which the name of its folder tells."""
+    return pa.schema([column for column in TABLES[table] if column.name != "run"])

@@ -13,11 +13,12 @@ import pyarrow as pa
 from etl.errors import StrobeError
 from etl.run.folder import Run
 from etl.run.snapshot import SnapshotError
-from etl.store.catalogue import Store, StoredRun
+from etl.store.catalogue import Store
 from etl.store.compact import MANY_PARTS, merged_part
 from etl.store.files import Files
 from etl.store.pointer import PartFile, Pointer, commit, read_pointer, read_rows, remove_unnamed, write_part
 from etl.store.schema import TABLES
+from etl.store.stored_run import StoredRun
 from strobe.analysis.definitions import DEFINITIONS
 from strobe.derive.snapshots import DERIVED, Row
 from strobe.derive.subject import NotApplicableError, Subject

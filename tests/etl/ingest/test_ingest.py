@@ -211,7 +211,7 @@ def test_growing_metrics_are_added_once(run: Path, store: Path) -> None:
 def test_a_damaged_snapshot_is_one_damaged_snapshot(run: Path, store: Path) -> None:
     (run / "step_000100.bin").write_bytes(b"STROBE1\0" + bytes(100))
     (report,) = ingest([run], store)
-    assert [name for name, _ in report.bad] == ["step_000100.bin"]
+    assert [loss.file for loss in report.lost] == ["step_000100.bin"]
     assert Store(store).sql("SELECT step FROM snapshots ORDER BY step")["step"].to_pylist() == [0, 200, 300]
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from etl.errors import StrobeError
 from etl.ingest.load import ingest
-from etl.run.snapshot import SnapshotWriter, place
+from etl.run.snapshot import place
+from etl.run.writer import SnapshotWriter
 from etl.store.catalogue import Store
 from strobe.plot.figures import make
 from strobe.plot.movies import Movie, MovieRequest

@@ -70,7 +70,7 @@ def rows(large: bool) -> list[tuple[str, Callable[[], Any], float | None, int]]:
     table: list[tuple[str, Callable[[], Any], float | None, int]] = [
         ("singular values, 768 x 3,072", lambda: spectrum.singular_values(medium), 60, 9),
         ("PCA, 5,000 x 384", lambda: projection.pca(points, 3), 25, 15),
-        ("Fourier power, 400 x (113 x 128)", lambda: fourier.embedding_power(embeddings, 113), 20, 15),
+        ("component norms, 400 x (113 x 128)", lambda: fourier.component_norms(embeddings, 113), 20, 15),
         ("neuron shares, 512 x (97 x 97)", lambda: fourier.neuron_shares(grids, 97), None, 9),
         ("heavy tail, 2,304 values", lambda: spectrum.heavy_tail(s), None, 5),
         ("head scores, 16 x 12 heads x 256 x 256", lambda: attention.head_scores(att, tokens), 100, 5),

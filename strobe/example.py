@@ -17,7 +17,8 @@ from etl.run.thin import choose_steps, thin
 from etl.store.catalogue import Store
 from etl.store.files import Files
 from etl.store.pointer import commit, read_pointer, read_rows, remove_unnamed, write_part
-from strobe.derive.work import Work
+from strobe.derive.filling.deriver import Deriver
+from strobe.derive.milestones import milestones
 
 SNAPSHOTS = 28
 """How many snapshots of the grokking run fit the size budget."""
@@ -26,16 +27,10 @@ MAX_BYTES = 15_000_000
 
 def dense_range(store: Store, run: str) -> tuple[int, int] | None:
     """From where the training set is known to the grokking onset: where structure forms. None without an onset."""
-    from strobe.analysis.transitions import grokking_onset
-
-    rows = store.sql(
-        "SELECT t.step, t.value AS train, v.value AS val FROM scalars t JOIN scalars v USING (run, step) "
-        "WHERE run = $1 AND t.name = 'train_accuracy' AND v.name = 'val_accuracy' ORDER BY step",
-        [run],
-    )
-    steps, train, val = (rows[name].to_numpy() for name in ("step", "train", "val"))
-    onset = grokking_onset(steps, train, val)
-    return (onset.fitted, onset.step) if onset.step is not None and onset.fitted is not None else None
+    onset = milestones(store.sql, run).onset
+    if onset is None or onset.step is None or onset.fitted is None:
+        return None
+    return onset.fitted, onset.step
 
 
 def embed(run_folder: Path, target: Path, *, on_step: Callable[[int], None] = lambda _step: None) -> int:
@@ -52,7 +47,7 @@ def embed(run_folder: Path, target: Path, *, on_step: Callable[[int], None] = la
         reduced = thin(run, made / folder, steps, on_step=on_step)
         _point_to(Files(made), report.run, folder, reduced)
         analysed = Store(made)
-        Work(analysed, analysed.run(report.run)).do()
+        Deriver(analysed, analysed.run(report.run)).fill()
         for lock in made.rglob(".lock"):
             lock.unlink()
         size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())

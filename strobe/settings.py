@@ -53,6 +53,7 @@ def memory_limit() -> str:
 
 def open_store(path: str | Path | None = None) -> Store:
     """The store at `path` (default `store_path()`) with the example attached until it is hidden."""
+    import strobe.derive.registry  # noqa: F401  (tells the store which derived tables there are)
     from etl.store.catalogue import Store, hides_example
 
     own = Path(path) if path is not None else store_path()

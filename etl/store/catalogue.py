@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import os
@@ -16,7 +17,7 @@ from etl.errors import StoreError, StrobeError
 from etl.store.current import CUTS
 from etl.store.files import Files
 from etl.store.pointer import Pointer, check_root, check_store, pointer_name, read_pointer
-from etl.store.schema import TABLES
+from etl.store.schema import TABLES, are_plain
 from etl.store.stored_run import StoredRun
 from etl.store.views import CUTS_TABLE, Part, current_view, every_row
 
@@ -41,17 +42,31 @@ class Catalogue:
         self._connection = duckdb.connect()
         self._connection.execute("SET enable_progress_bar = false; SET parquet_metadata_cache = true")
         self._lock = threading.Lock()
-        self._parts = {table: self._parts_of(table) for table in TABLES}
+        self._schemas = {**TABLES, **self._schemas_of_unknown()}
+        self._parts = {table: self._parts_of(table) for table in self._schemas}
         # In whatever order the files come: twice as fast, and nothing asks these tables without an order of its own.
         self._connection.execute("SET preserve_insertion_order = false")
-        for table in TABLES:
+        for table, schema in self._schemas.items():
             kind = "TABLE" if table in _SMALL else "VIEW"
-            self._connection.execute(f"CREATE {kind} {table}_all AS {every_row(table, self._parts[table])}")
+            self._connection.execute(f"CREATE {kind} {table}_all AS {every_row(schema, self._parts[table])}")
         self._connection.execute(CUTS_TABLE)
         self._connection.execute("SET preserve_insertion_order = true")
         cut = {run for (run,) in self._connection.execute(f"SELECT DISTINCT run FROM {CUTS}").fetchall()}
-        for table in TABLES:
-            self._connection.execute(f"CREATE VIEW {table} AS {current_view(table, self._parts[table], cut)}")
+        for table, schema in self._schemas.items():
+            view = current_view(table, schema, self._parts[table], cut)
+            self._connection.execute(f"CREATE VIEW {table} AS {view}")
+
+    def _schemas_of_unknown(self) -> dict[str, pa.Schema]:
+        """The columns of tables that pointers name and nothing here declares, as the first readable part has them."""
+        schemas: dict[str, pa.Schema] = {}
+        for files, pointer in self._pointers.values():
+            for table, parts in pointer.tables.items():
+                if table not in TABLES and table not in schemas and parts:
+                    with contextlib.suppress(OSError, pa.ArrowInvalid):
+                        own = files.read_schema(parts[0].file)
+                        if are_plain([table, *own.names]):
+                            schemas[table] = pa.schema([("run", pa.string()), *own])
+        return schemas
 
     def _parts_of(self, table: str) -> list[Part]:
         return [
@@ -77,7 +92,7 @@ class Catalogue:
 
     def tables(self) -> dict[str, pa.Schema]:
         """Every table and its columns, `run` first."""
-        return dict(TABLES)
+        return dict(self._schemas)
 
     def parts(self, table: str) -> list[Part]:
         """The Parquet files of a table at this version."""

@@ -13,7 +13,7 @@ import tempfile
 import time
 import uuid
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
@@ -113,9 +113,13 @@ class Files:
                 **encodings(table.schema),
             )  # fmt: skip
 
-    def read_table(self, name: str) -> pa.Table:
-        """A Parquet file as written, without the column that its folder's name stands for."""
-        return pq.ParquetFile(self.path(name), filesystem=self._fs).read()
+    def read_table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """A Parquet file as written, without the column that its folder's name stands for; or some columns alone."""
+        return pq.ParquetFile(self.path(name), filesystem=self._fs).read(columns)
+
+    def read_schema(self, name: str) -> pa.Schema:
+        """The columns of a Parquet file."""
+        return pq.ParquetFile(self.path(name), filesystem=self._fs).schema_arrow
 
     def remove(self, name: str) -> None:
         """Remove a file; one that is gone already is no error."""

@@ -24,7 +24,6 @@ from etl.store.pointer import (
     table_folder,
     write_part,
 )
-from etl.store.schema import TABLES
 
 MAX_NAME = 200
 
@@ -36,7 +35,7 @@ def remove_run(files: Files, run: str) -> int:
             raise StoreError(f"no run {run!r} in {files.path('')}")
         files.remove(pointer_name(run))
         count = 1
-        for table in TABLES:
+        for table in files.names("tables"):
             folder = table_folder(table, run)
             count += len(files.names(folder))
             files.remove_folder(folder)

@@ -113,7 +113,8 @@ def sorted_rows(table: str, rows: pa.Table) -> pa.Table:
 def write_part(files: Files, run: str, table: str, rows: pa.Table) -> PartFile:
     """Write one part that nothing refers to yet."""
     name = f"{table_folder(table, run)}/part-{uuid.uuid4().hex[:16]}.parquet"
-    files.put_table(name, sorted_rows(table, rows.select(part_schema(table).names)))
+    columns = part_schema(table).names if table in TABLES else rows.schema.names
+    files.put_table(name, sorted_rows(table, rows.select(columns)))
     data = files.read(name)
     return PartFile(name, rows.num_rows, len(data), zlib.crc32(data))
 
@@ -143,7 +144,7 @@ def remove_unnamed(files: Files, pointer: Pointer, *, keep: Pointer | None = Non
     """
     named = {part.file for p in (pointer, keep) if p for parts in p.tables.values() for part in parts}
     count = 0
-    for table in TABLES:
+    for table in files.names("tables"):
         folder = table_folder(table, pointer.run)
         for name in files.names(folder):
             if f"{folder}/{name}" not in named and files.settled(f"{folder}/{name}"):
@@ -156,7 +157,11 @@ def remove_unnamed(files: Files, pointer: Pointer, *, keep: Pointer | None = Non
 
 
 def read_rows(files: Files, pointer: Pointer, table: str) -> pa.Table:
-    """All rows of one run's table, with the schema that the table has, less `run`."""
-    schema = part_schema(table)
-    parts = [files.read_table(part.file).select(schema.names).cast(schema) for part in pointer.tables.get(table, [])]
+    """All rows of one run's table, with the schema that the table has, less `run`.
+
+    A table that is not known has the columns of its first part. Raises KeyError where it has no part either.
+    """
+    own = pointer.tables.get(table, [])
+    schema = files.read_schema(own[0].file) if own and table not in TABLES else part_schema(table)
+    parts = [files.read_table(part.file).select(schema.names).cast(schema) for part in own]
     return pa.concat_tables(parts) if parts else schema.empty_table()

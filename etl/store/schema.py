@@ -1,9 +1,13 @@
 """The tables of a store: columns and types of each, in the order that people see. docs/store.md has them in words.
 
 A table is here, and so shown, from the day that something writes it: its schema, and its line in docs/store.md.
+Those that an ingest fills are here; whoever fills others declares them, by `register`.
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterable
 
 import pyarrow as pa
 
@@ -74,41 +78,6 @@ SNAPSHOTS = _schema(
     ("attempt", _INT), ("step", _BIG), ("file", _TEXT), ("bytes", _BIG), ("crc32", _BIG), ("time", _DOUBLE)
 )
 
-_DEFINED = (("definition", _INT), ("note", _TEXT))
-_FREQUENCY = ("frequency", _INT)
-
-DERIVED: dict[str, pa.Schema] = {
-    "spectra": _schema(
-        ("step", _BIG),
-        ("tensor", _TEXT),
-        ("layer", _SMALL),
-        ("part", _TEXT),
-        ("head", _SMALL),
-        ("singular_values", pa.list_(_REAL)),
-        *_doubles("stable_rank", "effective_rank", "participation_ratio"),
-        *_doubles("alpha", "alpha_ks", "alpha_xmin"),
-        ("alpha_n", _BIG),
-        *_DEFINED,
-    ),
-    "fourier": _schema(
-        ("step", _BIG), ("site", _TEXT), ("layer", _SMALL), ("head", _SMALL), _FREQUENCY, ("kind", _TEXT),
-        ("value", _DOUBLE), *_DEFINED,
-    ),
-    "heads": _schema(
-        ("step", _BIG), ("layer", _SMALL), ("head", _SMALL),
-        *_doubles("entropy", "previous_token", "first_token", "diagonal", "induction", "max_weight"), *_DEFINED,
-    ),
-    "neurons": _schema(
-        ("step", _BIG), ("layer", _SMALL), ("neuron", _INT), _FREQUENCY, ("share", _DOUBLE), *_DEFINED
-    ),
-    "progress": _schema(
-        ("step", _BIG), *_texts("measure", "split"), _FREQUENCY, ("value", _DOUBLE), *_DEFINED
-    ),
-    "transitions": _schema(
-        ("series", _TEXT), *_bigs("step", "step_low", "step_high"), ("effect", _DOUBLE), ("rule", _TEXT), *_DEFINED
-    ),
-}  # fmt: skip
-
 TABLES: dict[str, pa.Schema] = {
     "runs": RUNS,
     "attempts": ATTEMPTS,
@@ -116,8 +85,11 @@ TABLES: dict[str, pa.Schema] = {
     "scalars": SCALARS,
     "tensors": TENSORS,
     "snapshots": SNAPSHOTS,
-    **DERIVED,
 }
+"""What an ingest fills, and after that what was registered."""
+
+_INGESTED = frozenset(TABLES)
+_PLAIN = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 SORT: dict[str, tuple[str, ...]] = {
     "scalars": ("name", "attempt", "step"),
@@ -142,6 +114,22 @@ UNITS = {
 """Units of the metrics whose names are part of the format; others have none that is known."""
 
 
+def register(table: str, schema: pa.Schema) -> None:
+    """Make a table known that something else than an ingest fills: `schema` is of the whole table, `run` first.
+
+    A store shows a table that it holds even where it is not known; one that is known is shown empty as well. Raises
+    ValueError for a table that an ingest fills, and for names that SQL would have to quote.
+    """
+    if table in _INGESTED or not are_plain([table, *schema.names]) or schema.names[:1] != ["run"]:
+        raise ValueError(f"no table can be registered as {table!r} with the columns {schema.names}")
+    TABLES[table] = schema
+
+
+def are_plain(names: Iterable[str]) -> bool:
+    """Whether all names can stand in SQL as they are, and none is taken by a view of the store."""
+    return all(_PLAIN.fullmatch(name) and name != "cuts" and not name.endswith("_all") for name in names)
+
+
 def part_schema(table: str) -> pa.Schema:
-    """The columns that a part of the table has: all but `run`, which the name of its folder tells."""
+    """The columns that a part of a known table has: all but `run`, which the name of its folder tells."""
     return pa.schema([column for column in TABLES[table] if column.name != "run"])

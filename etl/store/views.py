@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from etl.store.current import CUTS, current_rows, has_attempts
-from etl.store.schema import TABLES
 
 _TYPES = {"string": "VARCHAR", "int64": "BIGINT", "int32": "INTEGER", "int16": "SMALLINT", "float": "REAL"}
 _TYPES |= {"double": "DOUBLE", "bool": "BOOLEAN"}
@@ -35,9 +34,8 @@ def _duckdb_type(kind: pa.DataType) -> str:
     return f"{_duckdb_type(kind.value_type)}[]" if pa.types.is_list(kind) else _TYPES[str(kind)]
 
 
-def every_row(table: str, parts: Sequence[Part]) -> str:
-    """SQL of all rows of `parts`; of a table with the right columns and no rows when there are none."""
-    schema = TABLES[table]
+def every_row(schema: pa.Schema, parts: Sequence[Part]) -> str:
+    """SQL of all rows of `parts`, with the columns of `schema`; of no rows when there are none."""
     if not parts:
         columns = ", ".join(f'NULL::{_duckdb_type(column.type)} AS "{column.name}"' for column in schema)
         return f"SELECT {columns} WHERE false"
@@ -47,14 +45,14 @@ def every_row(table: str, parts: Sequence[Part]) -> str:
     return f"SELECT {columns} FROM read_parquet([{paths}], {hive})"
 
 
-def current_view(table: str, parts: Sequence[Part], cut: Collection[str]) -> str:
+def current_view(table: str, schema: pa.Schema, parts: Sequence[Part], cut: Collection[str]) -> str:
     """SQL of the current rows of `parts`, where `{table}_all` has all of them. Only runs of `cut` join `cuts`."""
-    names = TABLES[table].names
+    names = schema.names
     resumed = [part for part in parts if part.run in cut] if has_attempts(names) else []
     if not resumed:
         return current_rows(f"{table}_all", names, cut=False)
-    joined = current_rows(f"({every_row(table, resumed)})", names)
+    joined = current_rows(f"({every_row(schema, resumed)})", names)
     others = [part for part in parts if part.run not in cut]
     if not others:
         return joined
-    return f"{current_rows(f'({every_row(table, others)})', names, cut=False)} UNION ALL {joined}"
+    return f"{current_rows(f'({every_row(schema, others)})', names, cut=False)} UNION ALL {joined}"

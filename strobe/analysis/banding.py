@@ -52,13 +52,3 @@ def _by_distance(W: Array) -> Floats:
     distance[:n] += by_offset[m - 1 :]
     distance[1:m] += by_offset[m - 2 :: -1] if m > 1 else 0.0
     return distance
-
-
-def bandwidth(profile: BandProfile, share: float = 0.9) -> int | None:
-    """The least b whose band |i - j| <= b holds `share` of the energy; None where the profile is unknown."""
-    if not 0 < share <= 1:
-        raise ValueError(f"a share of {share} is not in (0, 1]")
-    if np.isnan(profile.energy).any():
-        return None
-    # A share of 1 is compared with a sum that rounding may leave just below it.
-    return int(np.argmax(np.cumsum(profile.energy) >= share * (1 - 1e-12)))

@@ -61,8 +61,8 @@ def change_points(steps: Array, values: Array, level: float = LEVEL) -> list[Cha
     steps, values = np.asarray(steps, np.float64), np.asarray(values, np.float64)
     if steps.ndim != 1 or steps.shape != values.shape:
         raise ValueError(f"steps {steps.shape} and values {values.shape} are not two series of one length")
-    known = np.isfinite(values)
-    steps, x = steps[known], values[known]
+    finite = np.isfinite(values)
+    steps, x = steps[finite], values[finite]
     if not (np.diff(steps) > 0).all():
         raise ValueError("steps do not ascend")
     if len(x) > MOST_SAMPLES:

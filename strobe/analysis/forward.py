@@ -6,7 +6,7 @@ Letters: L layers, B sequences, T positions, H heads, D channels a head, C = H D
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -67,6 +67,12 @@ def weight_names(roles: Mapping[str, str | None]) -> dict[str, str]:
             raise ValueError(f"two of its tensors have the role {role}")
         names[name] = place
     return names
+
+
+def missing_weights(names: Iterable[str], architecture: Architecture) -> list[str]:
+    """What a forward pass needs, by llm.c's names, and is not among `names`; biases and norms may be absent."""
+    needed = [name for name in _OF_ROLE.values() if name != "unembed" or not architecture.tied_embeddings]
+    return [name for name in needed if name not in set(names)]
 
 
 class Pass(NamedTuple):

@@ -97,21 +97,6 @@ def _row_norms(product: Array) -> Array:
     return norms
 
 
-def embedding_power(W_E: Array, p: int) -> Array:
-    """The norm of the sine and cosine components of each frequency together: (..., K) for `W_E` (..., tokens, d).
-
-    sqrt(|cos row|^2 + |sin row|^2) of `component_norms`, whose dtype, unit and error these are.
-    """
-    return pair_norms(component_norms(W_E, p), p)
-
-
-def pair_norms(norms: Array, p: int) -> Array:
-    """(..., p) norms, one per basis row, as (..., K) norms, one per frequency; the constant is dropped."""
-    squares = norms[..., 1:] ** 2
-    pairs = np.add.reduceat(squares, np.arange(0, p - 1, 2), axis=-1)
-    return np.sqrt(pairs)
-
-
 def neuron_shares(activations: Array, p: int) -> Floats:
     """Which part of each neuron's variance over all p * p inputs belongs to each single frequency.
 
@@ -172,9 +157,9 @@ class Best(NamedTuple):
 
 def best_frequency(shares: Floats) -> Best:
     """The frequency of the largest share of each neuron: `shares` is (K, neurons); ties go to the lower frequency."""
-    known = ~np.isnan(shares).any(axis=0)
-    filled = np.where(known, shares, 0.0)
-    return Best(np.where(known, filled.argmax(axis=0) + 1, 0), np.where(known, filled.max(axis=0), np.nan))
+    varies = ~np.isnan(shares).any(axis=0)
+    filled = np.where(varies, shares, 0.0)
+    return Best(np.where(varies, filled.argmax(axis=0) + 1, 0), np.where(varies, filled.max(axis=0), np.nan))
 
 
 class KeyFrequencies(NamedTuple):
@@ -191,14 +176,8 @@ def key_frequencies(shares: Floats, threshold: float = SPECIALISED) -> KeyFreque
     steps: a set made anew at each step holds nearly every frequency at initialisation. Empty where none is.
     """
     best = best_frequency(shares)
-    found, neurons = np.unique(best.frequency[best.share >= threshold], return_counts=True)
-    return KeyFrequencies(found, neurons)
-
-
-def coarseness(shares: Floats) -> Floats:
-    """The sum of a neuron's shares over k = 1..3, (neurons,): "blob" from 0.7, "plaid" below 0.5."""
-    total: Floats = shares[:3].sum(axis=0)
-    return total
+    keys, neurons = np.unique(best.frequency[best.share >= threshold], return_counts=True)
+    return KeyFrequencies(keys, neurons)
 
 
 def gini(norms: Array) -> float:

@@ -73,14 +73,14 @@ def fourier_alignment(points: Array) -> tuple[float, int]:
     the mean. Raises ValueError for another shape or fewer than three points.
     """
     x = np.asarray(points, np.float64)
-    there = np.flatnonzero(~np.isnan(x).any(axis=-1)) if x.ndim == 2 else np.array([], int)
-    if x.ndim != 2 or x.shape[1] != 2 or len(there) < 3:
-        raise ValueError(f"alignment needs at least three points (p, 2), not {len(there)} of {x.shape}")
+    present = np.flatnonzero(~np.isnan(x).any(axis=-1)) if x.ndim == 2 else np.array([], int)
+    if x.ndim != 2 or x.shape[1] != 2 or len(present) < 3:
+        raise ValueError(f"alignment needs at least three points (p, 2), not {len(present)} of {x.shape}")
     p = len(x)
-    centred = x[there] - x[there].mean(axis=0)
+    centred = x[present] - x[present].mean(axis=0)
     turn = np.exp(1j * np.arctan2(centred[:, 1], centred[:, 0]))
-    waves = np.exp(-2j * np.pi / p * (np.arange(1, p // 2 + 1)[:, None] * there % p))
-    scores = np.maximum(np.abs(waves @ turn), np.abs(waves.conj() @ turn)) ** 2 / len(there) ** 2
+    waves = np.exp(-2j * np.pi / p * (np.arange(1, p // 2 + 1)[:, None] * present % p))
+    scores = np.maximum(np.abs(waves @ turn), np.abs(waves.conj() @ turn)) ** 2 / len(present) ** 2
     return float(scores.max()), int(scores.argmax()) + 1
 
 

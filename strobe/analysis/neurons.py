@@ -1,4 +1,4 @@
-"""What single MLP neurons do over training: switches between frequencies, commitment, dead and always-on units."""
+"""What MLP neurons do over training: switches of frequency, commitment, coarseness, dead and always-on units."""
 
 from __future__ import annotations
 
@@ -46,12 +46,50 @@ def commitment_step(steps: Array, frequency: Array, share: Array, threshold: flo
     return first
 
 
+def final_frequency(frequency: Array, share: Array, threshold: float = SPECIALISED) -> Ints:
+    """The frequency of each neuron at the last snapshot, 0 where its share there is below threshold: (neurons,)."""
+    frequency = np.asarray(frequency)
+    special = _specialised(frequency, share, threshold)
+    last: Ints = np.where(special[-1], frequency[-1], 0)
+    return last
+
+
 def _specialised(frequency: Array, share: Array, threshold: float) -> npt.NDArray[np.bool_]:
     share = np.asarray(share)
     if frequency.ndim != 2 or frequency.shape != share.shape or not len(share):
         raise ValueError(f"frequencies {frequency.shape} and shares {share.shape} are not (snapshots, neurons) alike")
     special: npt.NDArray[np.bool_] = (share >= threshold) & (frequency > 0)
     return special
+
+
+BLOB, PLAID = 0.7, 0.5
+"""A neuron is a "blob" from the one coarseness on, and "plaid" below the other."""
+
+
+def coarseness(shares: Floats) -> Floats:
+    """The sum of each neuron's shares (K, neurons) over k = 1..3: (neurons,); NaN for one that does not vary."""
+    total: Floats = shares[:3].sum(axis=0)
+    return total
+
+
+class LayerCoarseness(NamedTuple):
+    """Over the neurons that vary; NaN where none does."""
+
+    neurons: int
+    mean: float
+    blob: float
+    """The share of them that are blobs."""
+    plaid: float
+    """The share of them that are plaid."""
+
+
+def layer_coarseness(shares: Floats) -> LayerCoarseness:
+    """The coarseness of one layer's neurons together, from their shares (K, neurons)."""
+    each = coarseness(shares)
+    each = each[~np.isnan(each)]
+    if not len(each):
+        return LayerCoarseness(0, np.nan, np.nan, np.nan)
+    return LayerCoarseness(len(each), *(float(values.mean()) for values in (each, each >= BLOB, each < PLAID)))
 
 
 class UnitStates(NamedTuple):

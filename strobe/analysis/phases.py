@@ -59,13 +59,13 @@ def phases(
     if not len(low):
         return Phases((), f"the test loss never falls to {fall:.0%} of its peak")
     cleanup = peak + int(low[0])
-    known = int(excluded[:cleanup].argmin())
-    if train[known] > LEARNED * train[0]:
+    learned = int(excluded[:cleanup].argmin())
+    if train[learned] > LEARNED * train[0]:
         return Phases((), "the training set is not learned before the test loss falls: nothing is memorized first")
-    if not (excluded[cleanup] > excluded[known] and restricted[cleanup] < restricted[known]):
+    if not (excluded[cleanup] > excluded[learned] and restricted[cleanup] < restricted[learned]):
         return Phases((), "before the test loss falls the key frequencies do not come to carry the answer")
     end = np.flatnonzero(test[cleanup:] <= done * test[peak])
     last = cleanup + int(end[0]) if len(end) else len(at) - 1
-    borders = [int(at[k]) for k in (0, known, cleanup, last)]
+    borders = [int(at[k]) for k in (0, learned, cleanup, last)]
     names = ("memorization", "circuit formation", "cleanup")
     return Phases(tuple(Phase(name, *ends) for name, *ends in zip(names, borders[:-1], borders[1:], strict=True)))

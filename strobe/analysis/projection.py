@@ -124,14 +124,6 @@ def procrustes(points: Array, reference: Array) -> Floats:
     return aligned
 
 
-def align(frames: Array) -> Floats:
-    """Each frame of (steps, n, k) by `procrustes` on the one before it, the first as it is."""
-    aligned = np.array(frames, np.float64)
-    for i in range(1, len(aligned)):
-        aligned[i] = procrustes(aligned[i], aligned[i - 1])
-    return aligned
-
-
 def tsne(
     points: Array, count: int = 2, *, perplexity: float = 30.0, seed: int = 0, start: Array | None = None
 ) -> Floats:
@@ -152,15 +144,6 @@ def tsne(
     near = min(perplexity, (len(rows) - 1) / 3)
     model = TSNE(n_components=count, perplexity=near, init=first, random_state=seed, n_jobs=1)
     return np.asarray(model.fit_transform(rows), np.float64)
-
-
-def tsne_movie(frames: Array, count: int = 2, *, perplexity: float = 30.0, seed: int = 0) -> Floats:
-    """t-SNE of every frame (steps, n, d), each started from the one before it and then aligned with it."""
-    shown: list[Floats] = []
-    for frame in frames:
-        seen = tsne(frame, count, perplexity=perplexity, seed=seed, start=shown[-1] if shown else None)
-        shown.append(procrustes(seen, shown[-1]) if shown else seen)
-    return np.stack(shown)
 
 
 def umap(points: Array, count: int = 2, *, neighbours: int = 15, min_dist: float = 0.1, seed: int = 0) -> Floats:

@@ -43,10 +43,10 @@ def ranked(series: Mapping[str, tuple[Array, Array]], at: float, samples: int = 
     and a smooth curve's nearly so: hence the floor, by which no shift exceeds 1 / FLOOR = 20. A ranking, not a test:
     nothing is corrected for how many series were looked at.
     """
-    found = []
+    shifts = []
     for name, (steps, values) in series.items():
-        known = np.isfinite(values)
-        x, y = np.asarray(steps)[known], np.asarray(values, np.float64)[known]
+        finite = np.isfinite(values)
+        x, y = np.asarray(steps)[finite], np.asarray(values, np.float64)[finite]
         split = int(np.searchsorted(x, at))
         before, after = y[max(0, split - samples) : split], y[split : split + samples]
         reach = float(np.ptp(y)) if len(y) else 0.0
@@ -57,5 +57,5 @@ def ranked(series: Mapping[str, tuple[Array, Array]], at: float, samples: int = 
         spread, least = float(np.sqrt(within)), FLOOR * reach
         if effect:
             size = effect / max(spread, least)
-            found.append(Shift(name, float(before.mean()), float(after.mean()), effect, size, spread < least))
-    return sorted(found, key=lambda shift: -abs(shift.standardised))
+            shifts.append(Shift(name, float(before.mean()), float(after.mean()), effect, size, spread < least))
+    return sorted(shifts, key=lambda shift: -abs(shift.standardised))

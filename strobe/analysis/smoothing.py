@@ -94,6 +94,6 @@ def extremes(x: ArrayLike, y: ArrayLike, points: int) -> NDArray[np.intp]:
 
 def _where(pick: Any, values: Floats, firsts: NDArray[np.intp], lasts: NDArray[np.intp]) -> NDArray[np.intp]:
     """The first index in each stretch at which `values` equals what `pick` makes of the stretch."""
-    found = pick.reduceat(values, firsts)
-    hit = np.flatnonzero(values == np.repeat(found, lasts - firsts + 1))
+    extreme = pick.reduceat(values, firsts)
+    hit = np.flatnonzero(values == np.repeat(extreme, lasts - firsts + 1))
     return hit[np.searchsorted(hit, firsts)]

@@ -57,18 +57,18 @@ def grokking_onset(steps: ArrayLike, train_accuracy: ArrayLike, val_accuracy: Ar
     (not NaN), so a train accuracy that was written more often does no harm. Raises ValueError on unequal lengths.
     """
     s, train, val = _columns(steps, train_accuracy, val_accuracy)
-    known = np.flatnonzero(~np.isnan(val))
-    if not len(known):
+    evaluated = np.flatnonzero(~np.isnan(val))
+    if not len(evaluated):
         return Onset(None, None, reason="validation accuracy was not recorded")
     learned = np.flatnonzero(train >= THRESHOLD)
     if not len(learned):
         return Onset(None, None, reason=f"train accuracy never reached {THRESHOLD}")
     fitted = int(s[learned[0]])
-    after = known[s[known] > fitted]
+    after = evaluated[s[evaluated] > fitted]
     good = val[after] >= THRESHOLD
     for k in np.flatnonzero(good):
-        held = good[k + 1 : k + 1 + HOLD]
-        if len(held) >= LEAST and held.all():
+        following = good[k + 1 : k + 1 + HOLD]
+        if len(following) >= LEAST and following.all():
             falls = np.flatnonzero(~good[k + 1 :] & np.concatenate(([True], good[k + 1 : -1]))) + k + 1
             return Onset(int(s[after[k]]), fitted, tuple(int(s[after[j]]) for j in falls))
     why = f"validation accuracy never stayed at {THRESHOLD} for {HOLD} evaluations"

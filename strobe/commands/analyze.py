@@ -10,13 +10,14 @@ from strobe.commands.output import print_json, visible
 from strobe.commands.runs import JsonOption, RunArgument, StoreOption, find_run
 
 if TYPE_CHECKING:
-    from strobe.derive.work import Report, Work
+    from strobe.derive.filling.deriver import Deriver
+    from strobe.derive.filling.report import Report
 
 
 def analyze(
     run: RunArgument,
     only: Annotated[
-        str | None, typer.Option(help="Some of spectra,fourier,heads,neurons,progress,transitions; default all.")
+        str | None, typer.Option(help="Some of the derived tables, as spectra,fourier; default all.")
     ] = None,
     steps: Annotated[
         str | None,
@@ -26,12 +27,11 @@ def analyze(
     as_json: JsonOption = False,
 ) -> None:
     """Compute the tables behind the pages inside the model: only what is missing or out of date."""
-    from strobe.derive.work import Work
+    from strobe.derive.filling.deriver import Deriver
     from strobe.settings import open_store
 
     opened = open_store(store)
-    work = Work(opened, find_run(opened, run))
-    report = _work(work, _tables(only), _steps(steps))
+    report = _fill(Deriver(opened, find_run(opened, run)), _tables(only), _steps(steps))
     if as_json:
         print_json([vars(report)])
     else:
@@ -40,11 +40,11 @@ def analyze(
         raise typer.Exit(1)
 
 
-def _tables(only: str | None) -> tuple[str, ...]:
+def _tables(only: str | None) -> list[str]:
     from etl.errors import StrobeError
-    from strobe.derive.work import ANALYSES
+    from strobe.derive.registry import ANALYSES
 
-    names = tuple(dict.fromkeys(name.strip() for name in only.split(","))) if only else ANALYSES
+    names = [name.strip() for name in only.split(",")] if only else list(ANALYSES)
     for name in names:
         if name not in ANALYSES:
             raise StrobeError(f"there is no analysis {visible(name)!r}; there are {', '.join(ANALYSES)}")
@@ -57,7 +57,7 @@ def _steps(text: str | None) -> list[int] | None:
     return None if text is None else parse_schedule(text)
 
 
-def _work(work: Work, tables: tuple[str, ...], steps: list[int] | None) -> Report:
+def _fill(deriver: Deriver, tables: list[str], steps: list[int] | None) -> Report:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -67,9 +67,9 @@ def _work(work: Work, tables: tuple[str, ...], steps: list[int] | None) -> Repor
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("snapshots", total=None)
-        work.progress = lambda _, done, total: bar.update(task, completed=done, total=total)
+        deriver.progress = lambda _, done, total: bar.update(task, completed=done, total=total)
         try:
-            return work.do(tables, steps)
+            return deriver.fill(tables, steps)
         except PermissionError as error:
             raise StrobeError(
                 f"the store cannot be written ({error}); copy it, or ingest the run elsewhere"
@@ -77,8 +77,10 @@ def _work(work: Work, tables: tuple[str, ...], steps: list[int] | None) -> Repor
 
 
 def _say(report: Report) -> None:
+    from strobe.derive.registry import ANALYSES
+
     for table, count in report.computed.items():
-        unit = "transitions found" if table == "transitions" else "snapshots computed"
+        unit = ANALYSES[table].unit
         typer.echo(f"{report.run} {table}: {f'{count:,} {unit}' if count else 'up to date'}")
     for table, count in report.dropped.items():
         typer.echo(f"{report.run} {table}: {count:,} steps that a later attempt replaced were removed")

@@ -1,4 +1,4 @@
-"""The table of a run's transitions: its milestones, and the change-points of the series that tell of structure."""
+"""The table `transitions`: a run's milestones, and the change-points of the series that tell of structure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from etl.store.catalogue import Catalogue
 from strobe.analysis.change_points import change_points
-from strobe.analysis.transitions import grokking_onset, loss_peak
-from strobe.derive.snapshots import Row
-from strobe.derive.subject import Array
+from strobe.derive.analysis import BIGINT, DOUBLE, TEXT, Row, TableAnalysis, nothing
+from strobe.derive.milestones import milestones
+from strobe.derive.recorded_run import Array
 
 MOST_SAMPLES = 500
 """Of a series: longer ones are thinned evenly, both ends kept, and each interval is as wide as that makes it."""
@@ -37,17 +37,17 @@ ORDER BY series, step
 """
 
 
-def transitions(catalogue: Catalogue, run: str) -> list[Row]:
-    """Rows of `transitions` for one run, from what its other tables hold now."""
-    rows = list(_milestones(catalogue, run))
+def rows(catalogue: Catalogue, run: str) -> list[Row]:
+    """Milestones and change-points of one run, from what its other tables hold now."""
+    made = list(_milestone_rows(catalogue, run))
     for name, log, steps, values in _series(catalogue.query(_SERIES, [run])):
         rule = "change-point of log10" if log else "change-point"
-        rows += [
-            {"series": name, "step": int(found.step), "step_low": int(found.step_low),
-             "step_high": int(found.step_high), "effect": found.effect, "rule": rule}
-            for found in change_points(steps, values)
+        made += [
+            {"series": name, "step": int(shift.step), "step_low": int(shift.step_low),
+             "step_high": int(shift.step_high), "effect": shift.effect, "rule": rule}
+            for shift in change_points(steps, values)
         ]  # fmt: skip
-    return rows
+    return made
 
 
 def _series(table: pa.Table) -> Iterator[tuple[str, bool, Array, Array]]:
@@ -63,24 +63,11 @@ def _series(table: pa.Table) -> Iterator[tuple[str, bool, Array, Array]]:
         yield str(names[first]), log, part["step"].to_numpy()[good], np.log10(value[good]) if log else value[good]
 
 
-def _milestones(catalogue: Catalogue, run: str) -> Iterator[Row]:
-    def column(table: pa.Table, name: str) -> Array:
-        return np.asarray(table[name].cast("float64").to_numpy())
-
-    accuracy = catalogue.query(
-        """SELECT step, max(value) FILTER (name = 'train_accuracy') AS train,
-  max(value) FILTER (name = 'val_accuracy') AS val
-FROM scalars WHERE run = $1 AND name IN ('train_accuracy', 'val_accuracy') GROUP BY step ORDER BY step""",
-        [run],
-    )
-    if accuracy.num_rows:
-        onset = grokking_onset(*(column(accuracy, name) for name in ("step", "train", "val")))
+def _milestone_rows(catalogue: Catalogue, run: str) -> Iterator[Row]:
+    onset, peak = milestones(catalogue.query, run)
+    if onset is not None:
         yield _milestone("val_accuracy", onset.step, "grokking onset", onset.reason)
-    loss = catalogue.query(
-        "SELECT step, value FROM scalars WHERE run = $1 AND name = 'val_loss' ORDER BY step", [run]
-    )
-    if loss.num_rows:
-        peak = loss_peak(column(loss, "step"), column(loss, "value"))
+    if peak is not None:
         yield _milestone("val_loss", peak.step, "peak", peak.reason)
         reason = "the loss never falls to 20% of its peak" if peak.fallen is None else ""
         yield _milestone("val_loss", peak.fallen, "80% below the peak", reason)
@@ -89,3 +76,20 @@ FROM scalars WHERE run = $1 AND name IN ('train_accuracy', 'val_accuracy') GROUP
 def _milestone(series: str, step: int | None, rule: str, reason: str) -> Row:
     row: dict[str, Any] = {"series": series, "step": step, "step_low": step, "step_high": step, "rule": rule}
     return row | {"note": reason if step is None and reason else "a rule, not a test: it has no effect size"}
+
+
+ANALYSIS = TableAnalysis(
+    table="transitions",
+    definition=1,
+    order=10,
+    columns=(
+        ("series", TEXT), ("step", BIGINT), ("step_low", BIGINT), ("step_high", BIGINT), ("effect", DOUBLE),
+        ("rule", TEXT),
+    ),
+    needs=nothing,
+    sources=("scalars", "tensors", "progress", "heads", "attempts"),
+    rows=rows,
+    # A milestone that was never reached has a row as well, which says so.
+    counted=lambda row: row["step"] is not None,
+    unit="transitions found",
+)  # fmt: skip

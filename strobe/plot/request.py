@@ -51,7 +51,7 @@ class Request:
     def found(self, derived: str, sql: str, *params: object) -> pa.Table:
         """`rows` of the table `derived`. Raises StrobeError where there are none: why the run can never have them, or
         the command that fills the table."""
-        from strobe.derive.work import why_never
+        from strobe.derive.filling.staleness import why_never
 
         table = self.rows(sql, *params)
         if not table.num_rows:

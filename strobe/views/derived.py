@@ -30,8 +30,8 @@ class Outdated:
 
 def outdated(view: RunView, tables: Sequence[str]) -> Outdated:
     """Looks at the run's snapshots and at what its rows were made from."""
-    from strobe.derive.subject import NotApplicableError
-    from strobe.derive.work import stale
+    from strobe.derive.filling.staleness import stale
+    from strobe.derive.recorded_run import NotApplicableError
 
     try:
         counts = {table: len(stale(view.tables.run(view.run), table)) for table in tables}

@@ -10,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from etl.errors import StrobeError
+from etl.run.folder import Run
 from strobe.analysis.geometry import sum_classes
-from strobe.derive.subject import NotApplicableError, Subject
+from strobe.derive.addition import AdditionModel
+from strobe.derive.recorded_run import NotApplicableError, RecordedRun
 from strobe.views.budget import evenly
 from strobe.views.neurons import MOST_INPUTS
 from strobe.views.run_view import Answer, RunView
@@ -30,7 +32,7 @@ Measures = Mapping[str, float]
 class ClassesPlan:
     """What the geometry of the classes would be computed from, before any of it is: every step is a forward pass."""
 
-    subject: Subject
+    model: AdditionModel
     p: int
     steps: list[int]
     """At which the model would be run."""
@@ -62,20 +64,20 @@ def classes_plan(view: RunView) -> ClassesPlan | None:
     run, p = (view.snapshots(), view.modulus()) if view.steps else (None, None)
     if run is None or p is None:
         return None
-    subject, steps = Subject(run), evenly(view.steps, MOST_STEPS)
-    seconds = len(steps) * (_PER_STEP + _PER_OPERATION * 2 * _parameters(subject) * 3 * p * p)
-    return ClassesPlan(subject, p, steps, seconds)
+    steps = evenly(view.steps, MOST_STEPS)
+    seconds = len(steps) * (_PER_STEP + _PER_OPERATION * 2 * _parameters(run) * 3 * p * p)
+    return ClassesPlan(AdditionModel(RecordedRun(run)), p, steps, seconds)
 
 
-def _parameters(subject: Subject) -> int:
-    tensors = subject.run.manifest.raw["snapshot"]["tensors"]
+def _parameters(run: Run) -> int:
+    tensors = run.manifest.raw["snapshot"]["tensors"]
     return sum(int(np.prod(tensor["shape"])) for tensor in tensors if tensor["section"] == "params")
 
 
 def sites(plan: ClassesPlan) -> Sites:
     """Where in the model classes can be looked at."""
     try:
-        return Sites([f"after layer {layer}" for layer in range(plan.subject.architecture.n_layer)])
+        return Sites([f"after layer {layer}" for layer in range(plan.model.recorded.architecture.n_layer)])
     except NotApplicableError as error:
         return Sites(reason=f"Nothing to show for this run: {error}.")
 
@@ -83,7 +85,7 @@ def sites(plan: ClassesPlan) -> Sites:
 def classes_at(plan: ClassesPlan, step: int) -> list[Measures]:
     """The measures of `SumClasses` by name, for each site; none where the snapshot cannot be run."""
     try:
-        return [sum_classes(residual, plan.p)._asdict() for residual in plan.subject.forward(step).residual]
+        return [sum_classes(residual, plan.p)._asdict() for residual in plan.model.forward(step).residual]
     except (StrobeError, OSError):
         return []
 
@@ -99,7 +101,7 @@ def over_training(plan: ClassesPlan, measured: Mapping[int, Sequence[Measures]],
     ]
     if not rows:
         return None
-    where = f" after layer {site}" if plan.subject.architecture.n_layer > 1 else ""
+    where = f" after layer {site}" if plan.model.recorded.architecture.n_layer > 1 else ""
     schema = pa.schema([("step", pa.int64()), ("series", pa.string()), ("value", pa.float64())])
     sql = f"-- computed from the snapshots: the residual stream at “=”{where}, for all inputs"
     return Answer(sql, pa.Table.from_pylist(rows, schema))

@@ -108,13 +108,14 @@ def affordable(view: RunView, tiles: int, each: int, most: int = MOST_FRAMES) ->
 
 def activations(view: RunView, step: int) -> Array | None:
     """float16 (layers, p * p, neurons) of one snapshot; None where it cannot be run."""
-    from strobe.derive.subject import Subject
+    from strobe.derive.addition import AdditionModel
+    from strobe.derive.recorded_run import RecordedRun
 
     snapshots = view.snapshots()
     if snapshots is None:
         return None
     try:
-        return Subject(snapshots).forward(step).activation.astype(np.float16)
+        return AdditionModel(RecordedRun(snapshots)).forward(step).activation.astype(np.float16)
     except (StrobeError, OSError, KeyError):
         return None
 

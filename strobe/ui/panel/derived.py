@@ -50,7 +50,7 @@ def _button(view: RunView, tables: Sequence[str]) -> None:
 
 
 def _analyse(view: RunView, tables: Sequence[str]) -> None:
-    from strobe.derive.work import Work
+    from strobe.derive.filling.deriver import Deriver
 
     bar = st.progress(0.0, "Analysing …")
     store = open_store()
@@ -58,9 +58,9 @@ def _analyse(view: RunView, tables: Sequence[str]) -> None:
     def show(_: str, done: int, total: int) -> None:
         bar.progress(done / total, f"{done:,} of {total:,} snapshots")
 
-    work = Work(store, store.run(view.run), show)
+    deriver = Deriver(store, store.run(view.run), show)
     try:
-        work.do([*tables, "transitions"])
+        deriver.fill([*tables, "transitions"])
     except (StrobeError, OSError) as error:
         st.error(inert(str(error)))
         return

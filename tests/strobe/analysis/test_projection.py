@@ -65,19 +65,10 @@ def test_the_basis_of_a_movie_is_the_frame_that_was_chosen():
     assert movie.explained == pytest.approx(((centred @ joint) ** 2).sum(axis=(1, 2)) / (centred**2).sum(axis=(1, 2)))
 
 
-def test_each_frame_is_aligned_with_the_one_before_it_as_it_is_shown():
-    frames = np.random.default_rng(4).standard_normal((4, 6, 2))
-    aligned = projection.align(frames)
-    for i in range(1, 4):
-        assert aligned[i] == pytest.approx(projection.procrustes(frames[i], aligned[i - 1]))
-
-
 def test_rotated_copies_align():
     x = np.random.default_rng(2).standard_normal((30, 3))
-    copies = np.stack([x @ rotation(3, seed) + seed for seed in range(6)])
-    aligned = projection.align(copies)
-    assert np.abs(aligned - aligned[0]).max() < 1e-9
-    assert np.array_equal(aligned[0], copies[0])
+    for seed in range(6):
+        assert np.abs(projection.procrustes(x @ rotation(3, seed) + seed, x) - x).max() < 1e-9
     mirrored = x * [1, 1, -1]
     assert np.abs(projection.procrustes(mirrored, x) - x).max() < 1e-9
     with pytest.raises(ValueError, match="alike"):
@@ -164,14 +155,12 @@ def test_tsne_keeps_clusters_apart_and_repeats():
         np.linalg.norm(shown[:20] - centres[0], axis=1).max(), np.linalg.norm(shown[20:] - centres[1], axis=1).max()
     )
     assert np.linalg.norm(centres[0] - centres[1]) > inside
-    movie = projection.tsne_movie(np.stack([x[::2], x[::2]]), 2, perplexity=6)
-    assert np.corrcoef(movie.reshape(2, -1))[0, 1] > 0.9
     with pytest.raises(ValueError, match="too few"):
         projection.tsne(x[:3])
 
 
 def test_how_tsne_starts(monkeypatch):
-    """From the PCA, and a movie's next frame from the one before it as shown, both made small."""
+    """From the PCA, or from where it is told, both made small."""
     given = []
 
     class Recorded:
@@ -183,9 +172,9 @@ def test_how_tsne_starts(monkeypatch):
 
     monkeypatch.setattr("sklearn.manifold.TSNE", Recorded)
     frames = np.random.default_rng(6).standard_normal((2, 13, 4)) * [1, 2, 5, 3]
-    shown = projection.tsne_movie(frames, seed=9)
-    assert shown[1] == pytest.approx(projection.procrustes(frames[1][:, 1::-1] * 7, shown[0]), abs=1e-4)
-    starts = (projection.pca(frames[0]).points, shown[0] - shown[0].mean(axis=0))
+    shown = projection.tsne(frames[0], seed=9)
+    projection.tsne(frames[1], seed=9, start=shown)
+    starts = (projection.pca(frames[0]).points, shown - shown.mean(axis=0))
     for options, start in zip(given, starts, strict=True):
         assert options["init"] == pytest.approx(1e-4 * start / start[:, 0].std(), rel=1e-3, abs=1e-9)
         assert (options["perplexity"], options["random_state"], options["n_components"]) == (4, 9, 2)

@@ -126,25 +126,6 @@ def test_no_profile_of_a_zero_or_nonfinite_matrix(value):
     assert found.entries.tolist() == [3, 4, 2]
 
 
-def test_bandwidth_by_hand():
-    profile = banding.BandProfile(np.array([0.5, 0.25, 0.125, 0.125]), np.ones(4), np.ones(4, int))
-    for share, width in ((0.1, 0), (0.5, 0), (0.505, 1), (0.75, 1), (0.755, 2), (0.88, 3), (1, 3)):
-        assert banding.bandwidth(profile, share) == width
-    assert banding.bandwidth(profile._replace(energy=np.array([0.5, 0.35, 0.1, 0.05]))) == 2
-    with pytest.raises(ValueError, match="share of 1.1"):
-        banding.bandwidth(profile, 1.1)
-
-
-def test_bandwidth():
-    i, j = np.indices((40, 40))
-    profile = banding.band_profile((np.abs(i - j) <= 3).astype(float))
-    assert banding.bandwidth(profile, 1.0) == 3
-    assert banding.bandwidth(banding.band_profile(np.eye(9))) == 0
-    assert banding.bandwidth(banding.band_profile(np.zeros((3, 3)))) is None
-    with pytest.raises(ValueError, match="share"):
-        banding.bandwidth(profile, 0)
-
-
 def test_switches_and_commitment():
     steps = [0, 10, 20, 30, 40]
     frequency = np.array([[1, 3, 3, 0, 2], [2, 3, 3, 0, 2], [2, 4, 3, 0, 2], [1, 5, 5, 0, 2], [2, 5, 5, 0, 2]])
@@ -155,6 +136,8 @@ def test_switches_and_commitment():
     share[:, 3] = np.nan
     assert neurons.switches(frequency, share).tolist() == [2, 1, 1, 0, 0]
     assert neurons.commitment_step(steps, frequency, share) == pytest.approx([40, 30, np.nan, np.nan, 0], nan_ok=True)
+    assert neurons.final_frequency(frequency, share).tolist() == [2, 5, 0, 0, 2]
+    assert neurons.final_frequency(frequency, share, threshold=0.95).tolist() == [0] * 5
     assert neurons.switches(frequency, share, threshold=0.95).tolist() == [0] * 5
     with pytest.raises(ValueError, match="do not fit"):
         neurons.commitment_step(steps[:2], frequency, share)
@@ -167,6 +150,23 @@ def test_what_lies_between_specialised_snapshots_is_no_switch():
     committed = neurons.commitment_step([0, 5, 9], frequency[:, ::3], share[:, ::3])
     assert committed.tolist() == [9, 9]
     assert np.isnan(neurons.commitment_step([0], np.array([[0]]), np.array([[0.9]]))).all()
+
+
+def test_coarseness():
+    """By hand: a blob, one on either border, one in no low frequency, one that does not vary."""
+    shares = np.array([
+        [0.86, 0.4, 0.3, 0.03, np.nan],
+        [0.10, 0.2, 0.1, 0.03, np.nan],
+        [0.01, 0.1, 0.1, 0.10, np.nan],
+        [0.02, 0.0, 0.4, 0.84, np.nan],
+    ])  # fmt: skip
+    assert neurons.coarseness(shares) == pytest.approx([0.97, 0.7, 0.5, 0.16, np.nan], nan_ok=True)
+    exact = np.array([[0.75, 0.7, 0.5, 0.25, np.nan], *[[0.0] * 5] * 3])
+    found = neurons.layer_coarseness(exact)
+    assert found == (4, pytest.approx(0.55), 0.5, 0.25)
+    nothing = neurons.layer_coarseness(np.full((4, 3), np.nan))
+    assert nothing.neurons == 0
+    assert np.isnan(nothing[1:]).all()
 
 
 def test_unit_states():

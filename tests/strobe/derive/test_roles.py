@@ -14,7 +14,7 @@ from etl.run.roles import LLMC_ROLES
 from etl.run.snapshot import place
 from etl.run.writer import SnapshotWriter
 from etl.store.catalogue import Store
-from strobe.derive.work import Work
+from strobe.derive.filling.deriver import Deriver
 from tests.support.planted import run_folder
 
 OWN_NAMES = {"wte": "tok_emb", "wpe": "pos_emb", "qkvw": "c_attn", "attprojw": "c_proj", "fcw": "up",
@@ -45,7 +45,7 @@ def renamed(folder: Path, target: Path, *, roles: bool) -> Path:
 def analysed(folder: Path, store: Path) -> tuple[Store, Any]:
     ingest([folder], store)
     opened = Store(store)
-    return opened, Work(opened, opened.run("planted")).do()
+    return opened, Deriver(opened, opened.run("planted")).fill()
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_rows_are_those_of_llmc_names(plain: Path, tmp_path: Path) -> None:
     expected, _ = analysed(plain, tmp_path / "expected")
     store, report = analysed(renamed(plain, tmp_path / "own", roles=True), tmp_path / "store")
     assert not report.skipped
-    for table in ("fourier", "heads", "neurons", "progress"):
+    for table in ("fourier", "heads", "neurons", "progress", "coarseness", "neuron_history"):
         sql = f"SELECT * FROM {table} ORDER BY ALL"
         assert store.sql(sql).num_rows
         assert store.sql(sql).equals(expected.sql(sql)), table
@@ -67,5 +67,5 @@ def test_rows_are_those_of_llmc_names(plain: Path, tmp_path: Path) -> None:
 
 def test_without_roles_nothing_is_guessed(plain: Path, tmp_path: Path) -> None:
     store, report = analysed(renamed(plain, tmp_path / "own", roles=False), tmp_path / "store")
-    assert set(report.skipped) == {"fourier", "neurons", "progress"}
+    assert set(report.skipped) == {"fourier", "neurons", "progress", "coarseness", "neuron_history"}
     assert store.sql("SELECT count(*) AS n FROM spectra")["n"][0].as_py() > 0

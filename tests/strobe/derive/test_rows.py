@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from strobe.analysis import fourier, progress
-from strobe.derive.snapshots import fourier_rows, heads, neurons, progress_rows, spectra
+from strobe.derive.coarseness import rows as coarseness
+from strobe.derive.fourier import rows as fourier_rows
+from strobe.derive.heads import rows as heads
+from strobe.derive.neurons import rows as neurons
+from strobe.derive.progress import rows as progress_rows
+from strobe.derive.recorded_run import RecordedRun
+from strobe.derive.spectra import rows as spectra
 from strobe.derive.subject import Subject
 
 P, LAYERS, HEADS, WIDTH, NEURONS, PROBES, STEP = 7, 2, 2, 6, 5, 3, 40
@@ -20,8 +26,8 @@ SHAPES = {
 }  # fmt: skip
 
 
-class Made(Subject):
-    """One snapshot of random tensors in memory, with frequencies 1 and 3 as its keys."""
+class Made(RecordedRun):
+    """One snapshot of random tensors in memory."""
 
     def __init__(self) -> None:
         random = np.random.default_rng(0)
@@ -35,8 +41,7 @@ class Made(Subject):
         task = {"kind": "modular_addition", "modulus": P, "train_fraction": 0.3, "data_seed": 5}
         manifest = SimpleNamespace(raw={"model": model, "snapshot": {"tensors": tensors}}, task=task)
         self.run: Any = SimpleNamespace(manifest=manifest)
-        self.paths, self._last = {STEP: None}, None
-        self.keys = fourier.KeyFrequencies(np.array([1, 3]), np.array([4, 1]))
+        self.paths = {STEP: None}  # type: ignore[dict-item]
 
     def at(self, step: int) -> Any:
         return self
@@ -51,8 +56,16 @@ class Made(Subject):
 
 
 @pytest.fixture(scope="module")
-def made() -> Made:
-    return Made()
+def made() -> Subject:
+    """The snapshot, with frequencies 1 and 3 as the keys."""
+    subject = Subject(Made())
+    subject.addition.keys = fourier.KeyFrequencies(np.array([1, 3]), np.array([4, 1]))
+    return subject
+
+
+def arrays(subject: Subject) -> dict[str, np.ndarray]:
+    assert isinstance(subject.recorded, Made)
+    return subject.recorded.arrays
 
 
 def by(rows: list[dict], *names: str) -> dict[tuple, dict]:
@@ -62,9 +75,9 @@ def by(rows: list[dict], *names: str) -> dict[tuple, dict]:
     return found
 
 
-def test_losses_are_those_of_their_split_and_key(made: Made) -> None:
+def test_losses_are_those_of_their_split_and_key(made: Subject) -> None:
     found = {key: row["value"] for key, row in by(progress_rows(made, STEP), "measure", "split", "frequency").items()}
-    logits, task = made.forward(STEP).logits, made.modular
+    logits, task = made.addition.forward(STEP).logits, made.addition.task
     each = progress.losses(logits[:, :P], task.labels)
     splits = {"train": task.train_index, "val": task.val_index, "all": np.arange(P * P)}
     expected = {("full_loss", split, None): each[rows].mean() for split, rows in splits.items()}
@@ -79,44 +92,56 @@ def test_losses_are_those_of_their_split_and_key(made: Made) -> None:
     cosines = progress.cosine_coefficients(logits, P)
     expected |= {("cosine_coefficient", None, k): cosines[k - 1] for k in (1, 2, 3)}
     for name, site in (("wte", "embedding"), ("unembed", "unembedding")):
-        norms = np.linalg.norm(fourier.basis(P).matrix @ made.arrays[f"params/{name}"][:P], axis=1)
+        norms = np.linalg.norm(fourier.basis(P).matrix @ arrays(made)[f"params/{name}"][:P], axis=1)
         expected[f"gini_{site}", None, None] = fourier.gini(norms)
     assert found == pytest.approx(expected)
     assert len(set(found.values())) == len(found)
 
 
-def test_neurons_are_those_of_their_layer(made: Made) -> None:
+def test_neurons_are_those_of_their_layer(made: Subject) -> None:
     found = by(neurons(made, STEP), "layer", "neuron")
     assert len(found) == LAYERS * NEURONS
-    activation = made.forward(STEP).activation
+    activation = made.addition.forward(STEP).activation
     for (layer, neuron), row in found.items():
         grid = np.array([[activation[layer, a * P + b, neuron] for b in range(P)] for a in range(P)])
         shares = fourier.neuron_shares(grid[None], P)[:, 0]
         assert (row["frequency"], row["share"]) == (shares.argmax() + 1, pytest.approx(shares.max(), abs=1e-5))
 
 
-def test_components_and_query_key_energies_are_those_of_their_site(made: Made) -> None:
+def test_coarseness_is_that_of_its_layer(made: Subject) -> None:
+    """Of p = 7 every frequency is one of the lowest three: the mean is that of the whole share."""
+    found = by(coarseness(made, STEP), "layer")
+    assert len(found) == LAYERS
+    for (layer,), row in found.items():
+        each = made.addition.shares(STEP)[layer].sum(axis=0)
+        assert row["neurons"] == NEURONS
+        assert row["mean"] == pytest.approx(each.mean())
+        assert (row["blob"], row["plaid"]) == ((each >= 0.7).mean(), (each < 0.5).mean())
+    assert found[0,]["mean"] != found[1,]["mean"]
+
+
+def test_components_and_query_key_energies_are_those_of_their_site(made: Subject) -> None:
     found = fourier_rows(made, STEP)
     basis = fourier.basis(P)
     sites = by([row for row in found if "head" not in row], "site", "frequency", "kind")
     for name, site in (("wte", "embedding"), ("unembed", "unembedding")):
-        norms = np.linalg.norm(basis.matrix @ made.arrays[f"params/{name}"][:P], axis=1)
+        norms = np.linalg.norm(basis.matrix @ arrays(made)[f"params/{name}"][:P], axis=1)
         for frequency, kind, norm in zip(basis.frequency, basis.kind, norms, strict=True):
             assert sites[site, frequency, kind]["value"] == pytest.approx(norm)
     energies = by([row for row in found if "head" in row], "layer", "head", "frequency")
     assert len(energies) == LAYERS * HEADS * 3
-    size, W_E = WIDTH // HEADS, made.arrays["params/wte"]
+    size, W_E = WIDTH // HEADS, arrays(made)["params/wte"]
     for (layer, head, frequency), row in energies.items():
-        qkv = made.arrays["params/qkvw"][layer]
+        qkv = arrays(made)["params/qkvw"][layer]
         W_Q, W_K = (qkv[start + head * size :][:size] for start in (0, WIDTH))
         assert row["value"] == pytest.approx(fourier.qk_energy(W_E, W_Q, W_K, P)[frequency - 1])
 
 
-def test_scores_are_those_of_their_head(made: Made) -> None:
+def test_scores_are_those_of_their_head(made: Subject) -> None:
     found = by(heads(made, STEP), "layer", "head")
     assert len(found) == LAYERS * HEADS
     for (layer, head), row in found.items():
-        att = made.arrays["attention/att"][layer, :, head]
+        att = arrays(made)["attention/att"][layer, :, head]
         assert row["first_token"] == pytest.approx(att[:, 1:, 0].mean())
         assert row["previous_token"] == pytest.approx((att[:, 1, 0] + att[:, 2, 1]).mean() / 2)
         assert row["diagonal"] == pytest.approx((att[:, 1, 1] + att[:, 2, 2]).mean() / 2)
@@ -125,17 +150,17 @@ def test_scores_are_those_of_their_head(made: Made) -> None:
         assert row["induction"] == pytest.approx((att[0, 2, 1] + att[1, 2, 1]) / 2)
 
 
-def test_spectra_are_those_of_their_part(made: Made) -> None:
+def test_spectra_are_those_of_their_part(made: Subject) -> None:
     found = by(spectra(made, STEP), "tensor", "layer", "part", "head")
     size = WIDTH // HEADS
     expected = {}
     for name in SHAPES:
-        array = made.arrays[f"params/{name}"]
+        array = arrays(made)[f"params/{name}"]
         if name in ("wte", "wpe", "unembed"):
             expected[name, None, "whole", None] = array
         elif name != "ln1w":
             expected |= {(name, layer, "whole", None): array[layer] for layer in range(LAYERS)}
-    for layer, qkv in enumerate(made.arrays["params/qkvw"]):
+    for layer, qkv in enumerate(arrays(made)["params/qkvw"]):
         for i, part in enumerate("qkv"):
             expected["qkvw", layer, part, None] = block = qkv[i * WIDTH : (i + 1) * WIDTH]
             expected |= {("qkvw", layer, part, h): block[h * size : (h + 1) * size] for h in range(HEADS)}

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from strobe.analysis.change_points import change_points
-from strobe.derive.transitions import transitions
+from strobe.derive.transitions import rows as transitions
 
 
 def logged(**series: Any) -> Any:
@@ -29,7 +29,7 @@ def logged(**series: Any) -> Any:
         "tensors (run VARCHAR, tensor VARCHAR, layer BIGINT, section VARCHAR, step BIGINT, l2 DOUBLE)",
     ):
         connection.execute(f"CREATE TABLE {table}")
-    return SimpleNamespace(query=lambda sql, values: connection.sql(sql, params=values).to_arrow_table())
+    return SimpleNamespace(query=lambda sql, values=None: connection.sql(sql, params=values).to_arrow_table())
 
 
 def test_milestones_are_those_of_the_right_column() -> None:

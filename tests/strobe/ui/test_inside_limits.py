@@ -100,12 +100,13 @@ def test_heads_are_scored_from_the_snapshots_where_no_scores_are_stored(
 
 
 def test_scores_on_demand_are_those_that_would_be_stored(tmp_path: Path) -> None:
-    from strobe.derive.snapshots import heads
+    from strobe.derive import heads
+    from strobe.derive.recorded_run import RecordedRun
     from strobe.derive.subject import Subject
     from strobe.ui.attention.panels import _score
 
     run = Run(make_run(tmp_path / "two", steps=(0,)))
-    stored = heads(Subject(run), 0)
+    stored = heads.rows(Subject(RecordedRun(run)), 0)
     for made, kept in zip(_score(run.at(0), 0, 4), stored, strict=True):
         assert {name: kept[name] for name in made if name != "series"} == {
             k: v for k, v in made.items() if k != "series"

@@ -16,7 +16,7 @@ import pytest
 from etl.ingest.load import ingest
 from etl.store.catalogue import Store
 from strobe.charts.moment import bars
-from strobe.derive.work import Work
+from strobe.derive.filling.deriver import Deriver
 from strobe.ui.panel import downloads
 from strobe.ui.shell.registry import specs
 from strobe.ui.weights.spectrum import picked
@@ -98,7 +98,7 @@ def test_rows_that_are_out_of_date_are_shown_with_the_way_to_mend_them(
     folder = run_folder(tmp_path / "planted", (0, 100, 200))
     ingest([folder], tmp_path / "store")
     store = Store(tmp_path / "store")
-    Work(store, store.run("planted")).do(["fourier", "neurons", "progress"])
+    Deriver(store, store.run("planted")).fill(["fourier", "neurons", "progress"])
     resume(folder, 200)
     ingest([folder], tmp_path / "store")
     at = opened("fourier", monkeypatch, tmp_path / "store", writing=True, run="planted")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from strobe.analysis.geometry import sum_classes
-from strobe.derive.subject import NotApplicableError
+from strobe.derive.recorded_run import NotApplicableError
 from strobe.views.geometry import ClassesPlan, classes_at, classes_plan, over_training, sites
 from strobe.views.run_view import RunView
 from tests.support.planted import P, run_folder
@@ -52,15 +52,15 @@ def test_a_model_without_a_forward_pass_says_so(tmp_path: Path) -> None:
         def architecture(self) -> None:
             raise NotApplicableError("no forward pass for this model")
 
-    subject: Any = Stranger()
-    found = sites(replace(planted(tmp_path / "planted"), subject=subject))
+    model: Any = SimpleNamespace(recorded=Stranger())
+    found = sites(replace(planted(tmp_path / "planted"), model=model))
     assert (found.names, found.reason) == ((), "Nothing to show for this run: no forward pass for this model.")
 
 
 def test_measures_are_those_of_the_residual_stream(tmp_path: Path) -> None:
     plan = planted(tmp_path / "planted")
     (found,) = classes_at(plan, 100)
-    expected = sum_classes(plan.subject.forward(100).residual[0], P)._asdict()
+    expected = sum_classes(plan.model.forward(100).residual[0], P)._asdict()
     assert found == expected
     assert found["spread"] > 0
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from strobe.analysis.projection import procrustes
 from strobe.ui.embeddings.neighbour_jobs import folder
 from strobe.views.neighbour_maps import neighbour_map
 from tests.support.places import ROOT
@@ -84,6 +85,31 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_every_frame_starts_from_the_one_before_it_as_shown_and_is_aligned_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With a t-SNE that mirrors, scales and moves its frames, and remembers where each was to start."""
+    starts: list[np.ndarray | None] = []
+
+    def seen(frame: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
+        starts.append(start)
+        return frame[:, 1::-1] * 7 + 3
+
+    monkeypatch.setattr("strobe.analysis.projection.tsne", seen)
+    frames = np.random.default_rng(6).standard_normal((4, 13, 4)) * [1, 2, 5, 3]
+    shown = neighbour_map(frames, "tsne")
+    assert np.array_equal(shown[0], frames[0][:, 1::-1] * 7 + 3)
+    assert starts[0] is None
+    for i in range(1, 4):
+        assert np.array_equal(starts[i], shown[i - 1])
+        assert shown[i] == pytest.approx(procrustes(frames[i][:, 1::-1] * 7, shown[i - 1]))
+
+
+def test_frames_that_are_alike_stay_where_they_are() -> None:
+    shown = neighbour_map(np.stack([clusters()[0]] * 2), "tsne")
+    assert np.corrcoef(shown.reshape(2, -1))[0, 1] > 0.9
 
 
 def test_an_unknown_method_is_refused() -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,11 @@ from etl.run.folder import Run
 from etl.store.catalogue import Store
 from etl.store.files import Files
 from etl.store.pointer import read_pointer
-from strobe.analysis.definitions import DEFINITIONS
 from strobe.cli import app
-from strobe.derive.work import ANALYSES, Work, stale
+from strobe.derive.analysis import SnapshotAnalysis
+from strobe.derive.filling.deriver import Deriver
+from strobe.derive.filling.staleness import stale
+from strobe.derive.registry import ANALYSES
 from strobe.plot.figures import make
 from strobe.plot.request import Request
 from tests.support.make_run import make_run
@@ -35,8 +38,8 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def work(store: Store, run: str = "planted") -> Work:
-    return Work(store, store.run(run))
+def deriver(store: Store, run: str = "planted") -> Deriver:
+    return Deriver(store, store.run(run))
 
 
 def rows(store: Store, sql: str) -> list[dict]:
@@ -44,8 +47,11 @@ def rows(store: Store, sql: str) -> list[dict]:
 
 
 def test_a_planted_frequency_is_found_in_every_table(store: Store) -> None:
-    report = work(store).do()
-    assert report.computed | {"transitions": 0} == dict.fromkeys(DEFINITIONS, 3) | {"transitions": 0}
+    report = deriver(store).fill()
+    of_snapshots = [table for table, analysis in ANALYSES.items() if isinstance(analysis, SnapshotAnalysis)]
+    assert report.computed | {"transitions": 0} == dict.fromkeys(of_snapshots, 3) | {
+        "transitions": 0, "neuron_history": NEURONS,
+    }  # fmt: skip
     assert not report.skipped
     assert not report.bad
     top = rows(
@@ -69,7 +75,7 @@ def test_a_planted_frequency_is_found_in_every_table(store: Store) -> None:
 
 
 def test_what_cannot_be_measured_is_null_with_a_reason(store: Store) -> None:
-    work(store).do()
+    deriver(store).fill()
     assert rows(store, "SELECT DISTINCT frequency, share, note FROM neurons WHERE step = 0") == [
         {"frequency": None, "share": None, "note": "the neuron does not vary over the inputs"}
     ]
@@ -84,15 +90,15 @@ def test_what_cannot_be_measured_is_null_with_a_reason(store: Store) -> None:
 
 
 def test_a_second_run_computes_nothing_and_a_lost_part_only_itself(store: Store, tmp_path: Path) -> None:
-    work(store).do(steps=[0])
-    work(store).do()
-    assert set(work(store).do().computed.values()) == {0}
+    deriver(store).fill(steps=[0])
+    deriver(store).fill()
+    assert set(deriver(store).fill().computed.values()) == {0}
     pointer = read_pointer(Files(tmp_path / "store"), "planted")
     parts = pointer.tables["heads"]
     assert len(parts) == 2
     (tmp_path / "store" / parts[0].file).unlink()
     assert stale(store.run("planted"), "heads") == [0]
-    again = work(store).do(only=["heads", "spectra"])
+    again = deriver(store).fill(["heads", "spectra"])
     assert again.computed == {"heads": 1, "spectra": 0}
     assert rows(store, "SELECT count(*) AS n FROM heads") == [{"n": 3 * HEADS}]
 
@@ -100,10 +106,10 @@ def test_a_second_run_computes_nothing_and_a_lost_part_only_itself(store: Store,
 def test_another_definition_or_other_bytes_are_stale(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work(store).do()
-    monkeypatch.setitem(DEFINITIONS, "heads", 2)
+    deriver(store).fill()
+    monkeypatch.setitem(ANALYSES, "heads", replace(ANALYSES["heads"], definition=2))
     assert stale(store.run("planted"), "heads") == [0, 100, 200]
-    assert work(store).do(only=["heads"]).computed == {"heads": 3}
+    assert deriver(store).fill(["heads"]).computed == {"heads": 3}
     assert rows(store, "SELECT count(*) AS n, min(definition) AS d FROM heads") == [{"n": 3 * HEADS, "d": 2}]
     folder = tmp_path / "planted"
     (folder / "step_000200.bin").unlink()
@@ -111,12 +117,12 @@ def test_another_definition_or_other_bytes_are_stale(
     (other / "step_000100.bin").unlink()
     (folder / "step_000200.bin").write_bytes((other / "step_000200.bin").read_bytes())
     assert stale(store.run("planted"), "heads") == []
-    assert work(store).do().computed["heads"] == 0
+    assert deriver(store).fill().computed["heads"] == 0
 
 
 def test_ingest_and_compact_keep_what_was_derived(store: Store, tmp_path: Path) -> None:
-    work(store).do(steps=[0, 100])
-    work(store).do()
+    deriver(store).fill(steps=[0, 100])
+    deriver(store).fill()
     run_folder(tmp_path / "more", (0, 100, 200, 300))
     (tmp_path / "more" / "step_000300.bin").rename(tmp_path / "planted" / "step_000300.bin")
     assert stale(store.run("planted"), "heads") == []  # a page knows nothing yet of what a training has just written
@@ -125,47 +131,48 @@ def test_ingest_and_compact_keep_what_was_derived(store: Store, tmp_path: Path) 
 
     compact(tmp_path / "store", "planted")
     assert stale(store.run("planted"), "heads") == [300]
-    assert work(store).do().computed["neurons"] == 1
+    assert deriver(store).fill().computed["neurons"] == 1
 
 
 def test_another_task_is_left_empty_with_a_reason(tmp_path: Path) -> None:
     ingest([run_folder(tmp_path / "text", task={"kind": "text"})], tmp_path / "store")
     store = Store(tmp_path / "store")
-    report = work(store).do()
+    report = deriver(store).fill()
     assert (report.computed["heads"], report.computed["spectra"]) == (3, 3)
-    assert set(report.skipped) == {"fourier", "neurons", "progress"}
+    assert set(report.skipped) == {"fourier", "neurons", "progress", "coarseness", "neuron_history"}
     assert all("the task is text, not modular addition" in reason for reason in report.skipped.values())
     assert rows(store, "SELECT count(*) AS n FROM fourier") == [{"n": 0}]
-    assert set(work(store).do().computed.values()) == {0}
+    assert set(deriver(store).fill().computed.values()) == {0}
 
 
 def test_a_resume_makes_its_step_stale_and_drops_what_it_cut_off(tmp_path: Path) -> None:
     folder = run_folder(tmp_path / "planted", (0, 100, 200, 300))
     ingest([folder], tmp_path / "store")
     store = Store(tmp_path / "store")
-    work(store).do()
+    deriver(store).fill()
     resume(folder, 200)
     ingest([folder], tmp_path / "store")
     assert stale(store.run("planted"), "heads") == [200, 300]
-    report = work(store).do()
+    report = deriver(store).fill()
     assert report.computed["heads"] == 1
-    assert report.dropped == dict.fromkeys(("spectra", "fourier", "heads", "neurons", "progress"), 1)
-    for table in ("spectra", "fourier", "heads", "neurons", "progress"):
+    tables = ("spectra", "fourier", "heads", "neurons", "progress", "coarseness")
+    assert report.dropped == dict.fromkeys(tables, 1)
+    for table in tables:
         assert rows(store, f"SELECT DISTINCT step FROM {table} ORDER BY step") == [
             {"step": 0}, {"step": 100}, {"step": 200},
         ]  # fmt: skip
     first = rows(store, "SELECT DISTINCT step < 200 AS before, first_token = 1 AS first FROM heads ORDER BY ALL")
     assert first == [{"before": False, "first": True}, {"before": True, "first": False}]
     assert stale(store.run("planted"), "heads") == []
-    again = work(store).do()
+    again = deriver(store).fill()
     assert (set(again.computed.values()), again.dropped) == ({0}, {})
 
 
 def test_rows_of_a_snapshot_that_was_thinned_away_stay(store: Store, tmp_path: Path) -> None:
-    work(store).do()
+    deriver(store).fill()
     (tmp_path / "planted" / "step_000100.bin").unlink()
     assert stale(store.run("planted"), "heads") == []
-    work(store).do()
+    deriver(store).fill()
     assert rows(store, "SELECT count(DISTINCT step) AS n FROM heads") == [{"n": 3}]
 
 
@@ -173,11 +180,11 @@ def test_rows_of_a_snapshot_that_was_thinned_away_stay(store: Store, tmp_path: P
 def test_a_damaged_snapshot_costs_itself_and_is_named(store: Store, tmp_path: Path, step: int) -> None:
     path = tmp_path / "planted" / f"step_{step:06}.bin"
     path.write_bytes(path.read_bytes()[:-1])
-    report = work(store).do(only=["heads", "neurons", "progress"])
+    report = deriver(store).fill(["heads", "neurons", "progress"])
     assert report.computed == {"heads": 2, "neurons": 2, "progress": 2}
     assert [what for what, _ in report.bad] == [f"step {step}"]
     assert stale(store.run("planted"), "progress") == []
-    assert set(work(store).do(only=["heads", "neurons", "progress"]).computed.values()) == {0}
+    assert set(deriver(store).fill(["heads", "neurons", "progress"]).computed.values()) == {0}
 
 
 def test_the_command(store: Store, tmp_path: Path) -> None:
@@ -210,9 +217,9 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(tmp_path: Path, kills: int
         child.wait()
         for table in ANALYSES:
             Store(tmp_path / "store").sql(f"SELECT * FROM {table}")
-    work(Store(tmp_path / "store")).do()
+    deriver(Store(tmp_path / "store")).fill()
     ingest([run_folder(tmp_path / "calm" / "planted", steps)], tmp_path / "calm" / "store")
-    work(Store(tmp_path / "calm" / "store")).do()
+    deriver(Store(tmp_path / "calm" / "store")).fill()
     for table in ANALYSES:
         sql = f"SELECT * FROM {table} ORDER BY ALL"
         assert Store(tmp_path / "store").sql(sql).equals(Store(tmp_path / "calm" / "store").sql(sql))
@@ -230,17 +237,17 @@ def test_what_can_never_be_is_said_by_analyses_and_figures(tmp_path: Path) -> No
     ):  # fmt: skip
         with pytest.raises(StrobeError, match=reason):
             make(panel, Request(store, [run]))
-    report = Work(store, store.run("bare")).do()
+    report = Deriver(store, store.run("bare")).fill()
     assert not {"spectra", "heads", "fourier"} & set(report.computed)
     assert report.skipped["spectra"] == "the run has no snapshots to analyse"
     with pytest.raises(StrobeError, match="at those steps; the run has 3: from 0 to 200"):
-        work(store).do(steps=[7])
+        deriver(store).fill(steps=[7])
 
 
 def test_only_transitions_that_were_reached_are_counted(tmp_path: Path) -> None:
     ingest([make_run(tmp_path / "text")], tmp_path / "store")
     store = Store(tmp_path / "store")
-    found = Work(store, store.run("text")).do(["transitions"]).computed["transitions"]
+    found = Deriver(store, store.run("text")).fill(["transitions"]).computed["transitions"]
     steps = store.sql("SELECT step FROM transitions WHERE run = 'text'")["step"]
     assert steps.null_count > 0
     assert found == len(steps) - steps.null_count

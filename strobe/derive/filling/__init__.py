@@ -1,0 +1,1 @@
+"""Filling the derived tables of a store: what is stale, the parts that change, and the commit."""

@@ -1,0 +1,32 @@
+"""What one run of the analyses did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+Progress = Callable[[str, int, int], None]
+"""Called with (run, snapshots done, snapshots to do)."""
+
+
+@dataclass
+class Report:
+    """`computed`: table -> snapshots, or rows of a table that is made of others. `skipped`: table -> why this run
+    cannot have it. `bad`: (what, why) of what could not be read."""
+
+    run: str
+    computed: dict[str, int] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    bad: list[tuple[str, str]] = field(default_factory=list)
+    dropped: dict[str, int] = field(default_factory=dict)
+    """Table -> steps whose rows were removed because a later attempt cut those steps off."""
+
+    def skip(self, table: str, error: Exception) -> None:
+        """The run cannot have this table."""
+        self.computed.pop(table, None)
+        self.skipped[table] = str(error)
+
+    def damaged(self, what: str, error: Exception) -> None:
+        """Something could not be read; said once."""
+        if (what, str(error)) not in self.bad:
+            self.bad.append((what, str(error)))

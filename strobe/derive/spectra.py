@@ -1,0 +1,76 @@
+"""The table `spectra`: singular values, ranks and the tail of every weight matrix."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from strobe.analysis import spectrum
+from strobe.derive.analysis import BIGINT, DOUBLE, REAL, SMALLINT, TEXT, Row, SnapshotAnalysis
+from strobe.derive.recorded_run import Array, NotApplicableError, RecordedRun, layers
+from strobe.derive.subject import Subject
+
+_NO_MATRICES = "the snapshots hold no weight matrices (section params)"
+
+
+def needs(subject: Subject) -> None:
+    if not subject.recorded.names("params"):
+        raise NotApplicableError(_NO_MATRICES)
+
+
+def rows(subject: Subject, step: int) -> list[Row]:
+    """Every weight matrix, layer by layer; queries, keys and values also as three parts, whole and head by head."""
+    snapshot, made = subject.recorded.at(step), []
+    for name in subject.recorded.names("params"):
+        for layer, matrix in layers(snapshot, f"params/{name}"):
+            if matrix.ndim != 2:
+                continue
+            tensor = snapshot.spec(f"params/{name}").get("group", name)
+            base = {"step": step, "tensor": tensor, "layer": layer}
+            made += [base | named | _spectrum(part) for named, part in _parts(subject.recorded, name, matrix)]
+    if not made:
+        raise NotApplicableError(_NO_MATRICES)
+    return made
+
+
+def _parts(recorded: RecordedRun, name: str, matrix: Array) -> Iterator[tuple[Row, Array]]:
+    yield {"part": "whole", "head": None}, matrix
+    if recorded.roles[name] != "qkv":
+        return
+    for part, heads in recorded.heads(matrix).items():
+        yield {"part": part, "head": None}, np.concatenate(heads)
+        for head, block in enumerate(heads):
+            yield {"part": part, "head": head}, block
+
+
+def _spectrum(matrix: Array) -> Row:
+    s = spectrum.singular_values(matrix).values
+    tail = spectrum.heavy_tail(s)
+    row: Row = {
+        "singular_values": s if np.isfinite(s).all() else None,
+        "stable_rank": spectrum.stable_rank(s),
+        "effective_rank": spectrum.effective_rank(s),
+        "participation_ratio": spectrum.participation_ratio(s),
+        "alpha": tail.alpha, "alpha_ks": tail.ks, "alpha_xmin": tail.xmin,
+    }  # fmt: skip
+    row = {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
+    note = tail.note if np.isfinite(s).all() and s.any() else "a weight is not finite" if s.any() else "all zero"
+    return row | {"alpha_n": tail.n, "note": note or None}
+
+
+ANALYSIS = SnapshotAnalysis(
+    table="spectra",
+    definition=1,
+    order=10,
+    columns=(
+        ("step", BIGINT), ("tensor", TEXT), ("layer", SMALLINT), ("part", TEXT), ("head", SMALLINT),
+        ("singular_values", pa.list_(REAL)),
+        ("stable_rank", DOUBLE), ("effective_rank", DOUBLE), ("participation_ratio", DOUBLE),
+        ("alpha", DOUBLE), ("alpha_ks", DOUBLE), ("alpha_xmin", DOUBLE), ("alpha_n", BIGINT),
+    ),
+    needs=needs,
+    rows=rows,
+)  # fmt: skip

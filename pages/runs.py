@@ -4,7 +4,7 @@ import streamlit as st
 
 from strobe.ui.attention.panels import all_heads
 from strobe.ui.curves import panel
-from strobe.ui.panel import model
+from strobe.ui.embeddings import flat
 from strobe.ui.panel import panel as panels
 from strobe.ui.runs import card, table
 from strobe.ui.shell.page import frame
@@ -22,7 +22,7 @@ def attention() -> None:
 
 @part("embedding")
 def embedding() -> None:
-    model.embedding(page)
+    flat.token_embedding(page.view)
 
 
 @part("loss")

@@ -13,9 +13,9 @@ import pyarrow as pa
 from etl.errors import StrobeError
 from etl.run.folder import Run
 from etl.run.snapshot import Snapshot
-from strobe.charts.tokens import position_names, token_name
 from strobe.views import budget
 from strobe.views.run_view import RunView
+from strobe.views.tokens import position_names, token_name
 
 TENSOR: Final = "attention/att"
 MEAN: Final = "mean of probes"

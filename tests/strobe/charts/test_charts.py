@@ -75,10 +75,8 @@ def test_runs_keep_their_colours_and_never_share_one_below_eight() -> None:
     assert theme.run_colours(runs[:1])[runs[0]] == colours[runs[0]]
 
 
-def test_both_libraries_take_the_theme() -> None:
+def test_altair_takes_the_theme() -> None:
     assert theme.altair().theme.active == "strobe"
-    template = theme.plotly_template(theme.DARK)
-    assert template.layout.paper_bgcolor == theme.DARK.background
 
 
 def test_a_figure_has_legend_labels_units_and_its_marks_in_words() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.support.places import ROOT
 
 if TYPE_CHECKING:
     from cuda_recorder import Driver
@@ -62,6 +65,24 @@ def program(binary: Path) -> Program:
     from cuda_trainer import runner
 
     return runner(binary)
+
+
+COMPILING = pytest.StashKey["subprocess.Popen[bytes]"]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begins to compile the kernels of the statistics, while the workers of xdist start: each would do it for itself
+    where numba's cache on disk is not warm."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        config.stash[COMPILING] = subprocess.Popen([sys.executable, "-c", "import etl.ingest.kernels"], cwd=ROOT)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any) -> None:
+    """The first test waits for the kernels."""
+    compiling = node.config.stash.get(COMPILING, None)
+    if compiling is not None:
+        compiling.wait()
 
 
 def pytest_sessionfinish() -> None:

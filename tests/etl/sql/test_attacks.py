@@ -33,7 +33,7 @@ DOZEN = {
     "read_csv passwd", "read_text /proc/self/environ", "getenv", "copy to abs", "attach file", "http read",
     "set external", "delete", "multi stmt", "query()", "py df local", "copy in a cte", "dynamic file name",
 }  # fmt: skip
-"""One or two of each kind, tried through the real path in every run; all of them where CI is set, and with -m slow."""
+"""One or two of each kind, always tried end to end; all of them are where CI is set, and with -m slow."""
 
 
 def statements(name: str) -> list[dict[str, str]]:

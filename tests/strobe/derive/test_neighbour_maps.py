@@ -44,7 +44,7 @@ STARTER = """
 import os, sys, threading
 from pathlib import Path
 import numpy as np
-from strobe.ui import neighbour_jobs
+from strobe.ui.embeddings import neighbour_jobs
 given = np.random.default_rng(0).normal(size=(400, 60, 8))
 jobs = neighbour_jobs._Jobs()
 neighbour_jobs._jobs = lambda: jobs

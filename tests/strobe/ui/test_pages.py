@@ -287,7 +287,7 @@ def test_names_are_data(use, tmp_path: Path, name: str) -> None:
 
 TWICE = """
 import streamlit as st
-from strobe.ui.frame import frame
+from strobe.ui.shell.page import frame
 page = frame("runs")
 assert frame("runs") is page
 st.text(f"drawn {len(page.runs)}")

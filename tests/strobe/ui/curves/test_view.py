@@ -18,10 +18,10 @@ from tests.support.places import ROOT
 VIEWS = """
 import json
 import streamlit as st
-from strobe.ui import curve_panel
-from strobe.ui.curve_panel import Curve
-from strobe.ui.curve_view import View
-from strobe.ui.frame import frame
+from strobe.ui.curves import panel as curve_panel
+from strobe.ui.curves.panel import Curve
+from strobe.ui.curves.view import View
+from strobe.ui.shell.page import frame
 
 page = frame("curves")
 view = View(**json.loads(st.query_params["view"]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -83,6 +85,14 @@ def pytest_xdist_node_collection_finished(node: Any) -> None:
     compiling = node.config.stash.get(COMPILING, None)
     if compiling is not None:
         compiling.wait()
+
+
+def pytest_collection_finish() -> None:
+    """Has Streamlit's test harness look for components among the installed packages once, and not for each page: to
+    read the metadata of them all takes as long as the page."""
+    if "streamlit.testing.v1.app_test" in sys.modules:
+        scanner: Any = importlib.import_module("streamlit.components.v2.manifest_scanner")
+        scanner.scan_component_manifests = functools.cache(scanner.scan_component_manifests)
 
 
 def pytest_sessionfinish() -> None:

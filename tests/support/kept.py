@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import select
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest.mock import patch
 
@@ -15,21 +17,27 @@ SCRIPT = Path(__file__).with_name("kept_child.py")
 
 
 class Kept:
-    """Stands in for the pool: one child, greeted and confined as a real one, answers statement after statement."""
+    """Stands in for the pool: one child, greeted and confined as a real one, answers statement after statement.
+    Threads must not ask at once."""
 
     def __init__(self) -> None:
         self._child: Child | None = None
+        # Linux ends a child with the thread that started it, and a page runs in a thread of its own.
+        self._starter = ThreadPoolExecutor(1)
         self.starts = 0
 
     def warm(self) -> None:
-        """The pool's; this child starts with the first statement."""
+        """Start the child, if none runs, and wait until it is ready: no statement pays for its start."""
+        if self._child is None:
+            with patch.object(process, "_SCRIPT", SCRIPT):
+                self._child, self.starts = self._starter.submit(Child).result(), self.starts + 1
+            select.select([self._child._from], [], [], 60)
 
     @contextlib.contextmanager
     def child(self, wait_s: float, on_wait: Callable[[int], None] | None, *, spare: bool) -> Iterator[Child]:
         """The kept child. One that was late or died is replaced, as every one is on the real path."""
-        if self._child is None:
-            with patch.object(process, "_SCRIPT", SCRIPT):
-                self._child, self.starts = Child(), self.starts + 1
+        self.warm()
+        assert self._child is not None
         try:
             yield self._child
         except BaseException:
@@ -48,8 +56,7 @@ class Kept:
 
 
 class KeptSandbox(Sandbox):
-    """A sandbox whose statements one kept child answers, one at a time and from one thread: Linux ends a child with
-    the thread that started it."""
+    """A sandbox of its own kept child; others beside it take the real path."""
 
     def __init__(self, catalogue: Tables) -> None:
         super().__init__(catalogue, spare=False)

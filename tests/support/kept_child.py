@@ -21,14 +21,16 @@ def load():
 
 
 def opened_once(open_engine):
-    """`open_engine`, with the same engine for the same arguments."""
-    engines = {}
+    """`open_engine`, with the last engine again where its arguments are the same."""
+    last = {}
 
     def opened(*arguments):
         key = json.dumps(arguments)
-        if key not in engines:
-            engines[key] = open_engine(*arguments)
-        return engines[key]
+        if key not in last:
+            while last:
+                last.popitem()[1].close()
+            last[key] = open_engine(*arguments)
+        return last[key]
 
     return opened
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 from tests.support.places import ROOT
 
@@ -53,7 +52,7 @@ def files() -> dict[str, str]:
 
 
 def rooms() -> list[str]:
-    """etl/run, strobe/ui/sql and so on: every folder of tests below tests/etl and tests/strobe, by what it mirrors."""
+    """etl/run, strobe/ui/sql and so on: what each folder of tests below tests/etl and tests/strobe mirrors."""
     tests = [path.parent for part in ("etl", "strobe") for path in (TESTS / part).rglob("test_*.py")]
     return sorted({str(folder.relative_to(TESTS)) for folder in tests})
 

@@ -98,7 +98,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def context(browser: Any) -> Iterator[Any]:
-    """What pages share: the cache, so that a module loads the app's scripts once. Each page is a session of its own."""
+    """What pages share is the cache: a module loads the app's scripts once. Each page is a session of its own."""
     context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
     yield context
     context.close()

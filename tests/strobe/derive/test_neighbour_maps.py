@@ -35,10 +35,10 @@ class TSNE:
         pass
 
     def fit_transform(self, rows):
-        time.sleep(0.02)
+        time.sleep(0.25)
         return rows[:, :2]
 """
-"""In place of scikit-learn's: its import and first fit take seconds, and the child is the same without them."""
+"""In place of scikit-learn's, whose import and first fit take seconds. 400 frames take longer than a test waits."""
 
 
 @pytest.fixture(params=["quick", pytest.param("real", marks=pytest.mark.slow)])

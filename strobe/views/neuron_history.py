@@ -140,8 +140,8 @@ class Coarseness:
             return self.reason
         first, last = self.ends
         return (
-            f"At step {count(last.step)} {count(last.blob)} of {count(last.neurons)} neurons are blobs and "
-            f"{count(last.plaid)} are plaid; mean coarseness {number(last.mean, 2)} "
+            f"{count(last.blob)} of {count(last.neurons)} neurons are blobs and {count(last.plaid)} are plaid "
+            f"at step {count(last.step)}; mean coarseness {number(last.mean, 2)} "
             f"({number(first.mean, 2)} at step {count(first.step)})."
         )
 

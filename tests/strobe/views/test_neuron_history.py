@@ -145,7 +145,7 @@ def test_coarseness_is_told_by_layer_and_over_all_neurons() -> None:
         "blob 1": [(0, 0), (300, 0)], "mean 1": [(0, 0.2), (300, 0.6)], "plaid 1": [(0, 1), (300, 0)],
     }  # fmt: skip
     assert coarse.sentence() == (
-        "At step 300 0 of 5 neurons are blobs and 4 are plaid; mean coarseness 0.20 (0.60 at step 0)."
+        "0 of 5 neurons are blobs and 4 are plaid at step 300; mean coarseness 0.20 (0.60 at step 0)."
     )
     assert coarse.over_layers.table.to_pylist()[0] == {
         "step": 0, "neurons": 6, "blob": 3, "plaid": 3, "mean": pytest.approx(0.6),
@@ -160,7 +160,7 @@ def test_what_does_not_vary_has_no_coarseness() -> None:
     later = neuron_history.coarseness(view(layers=[still, (100, 0, 2, 0.7, 1.0, 0.0)]))
     assert later.reason == ""
     assert lines(later.answer) == {"blob 0": [(100, 1)], "mean 0": [(100, 0.7)], "plaid 0": [(100, 0)]}
-    assert later.sentence().startswith("At step 100 2 of 2 neurons are blobs and 0 are plaid; mean coarseness 0.70 (")
+    assert later.sentence().startswith("2 of 2 neurons are blobs and 0 are plaid at step 100; mean coarseness 0.70 (")
 
 
 def test_of_many_layers_some_are_drawn_and_that_is_said() -> None:

@@ -18,7 +18,8 @@ import numpy as np
 
 from etl.ingest.statistics import Statistics, statistics, statistics_rows
 from etl.run.folder import Run
-from etl.run.snapshot import HEADER_BYTES, Snapshot, SnapshotWriter, place
+from etl.run.snapshot import HEADER_BYTES, Snapshot, place
+from etl.run.writer import SnapshotWriter
 
 THREADS = 2
 LAYERS, WIDTH, POSITIONS = 6, 384, 256

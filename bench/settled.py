@@ -25,7 +25,8 @@ import numpy as np
 from browser import APP, ROOT, chromium, median, opened, p95, said, served
 
 from etl.ingest.load import ingest
-from etl.run.snapshot import SnapshotWriter, place
+from etl.run.snapshot import place
+from etl.run.writer import SnapshotWriter
 
 sys.path.insert(0, str(ROOT / "tests"))
 

@@ -221,9 +221,9 @@ def query_times(store: Path, repeat: int, folder: Path) -> Iterator[tuple[str, f
 
 FIRST_QUERY = """
 import sys, time
-import duckdb, pyarrow, numpy, etl.store
+import duckdb, pyarrow, numpy, etl.store.catalogue
 start = time.perf_counter()
-catalogue = etl.store.Store(sys.argv[1]).current()
+catalogue = etl.store.catalogue.Store(sys.argv[1]).current()
 catalogue.query(sys.argv[2])
 print(1e3 * (time.perf_counter() - start))
 """

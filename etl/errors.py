@@ -1,4 +1,4 @@
-"""The root of every error that a person is meant to read."""
+"""The errors that a person is meant to read: their root, and the one that several parts of the store raise."""
 
 from __future__ import annotations
 
@@ -8,3 +8,7 @@ class StrobeError(ValueError):
 
     The command line prints it and exits with 1; everything else that escapes is a bug and keeps its traceback.
     """
+
+
+class StoreError(StrobeError):
+    """A store that cannot be read or written, or a run that is not in it."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -68,20 +66,17 @@ def remove(store: Path, name: str) -> None:
 @contextmanager
 def _editing(store: Path) -> Iterator[dict[str, str]]:
     """The queries as name -> SQL, written back at the end; one editor at a time, across processes."""
-    from etl.local_files import replacing, write_all
+    from etl.locks import locked
+    from etl.replacing import replacing, write_all
     from etl.store.files import Files
     from etl.store.pointer import prepare_store
 
     if read_only():
         raise StrobeError("this app is read-only; run `strobe app` to save queries")
     prepare_store(Files(store))
-    lock = os.open(store / f".{FILE}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(store / f".{FILE}.lock"):
         queries = {query.name: query.sql for query in saved(store)}
         yield queries
         rows = [asdict(SavedQuery(name, sql)) for name, sql in sorted(queries.items())]
         with replacing(store / FILE) as descriptor:
             write_all(descriptor, json.dumps({**_FORMAT, "queries": rows}, indent=1, ensure_ascii=False).encode())
-    finally:
-        os.close(lock)

@@ -1,21 +1,18 @@
-"""The small tables of a run: attempts, snapshots, the metric catalogue, and the run itself."""
+"""The small tables of a run: attempts, the metric catalogue, and the run itself."""
 
 from __future__ import annotations
 
 import json
-import math
 import time as clock
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from etl.ingest.sources.snapshots import Flattened, attempt_rows, parameter_count
-from etl.run.journal import Attempt, number, whole
-from etl.run.manifest import Manifest
-from etl.store.schema import ATTEMPTS, METRICS, RUNS, SNAPSHOTS, UNITS
+from etl.ingest.source import About
+from etl.run.journal import Attempt
+from etl.store.current import CUTS, current_rows
+from etl.store.schema import UNITS, part_schema
 
 LIVE_S = 120.0
 """A run without an end line whose newest metric is younger than this is running."""
@@ -23,31 +20,18 @@ TOKENS_PER_PARAMETER = 20
 """Compute-optimal tokens for each parameter (Hoffmann et al., "Training compute-optimal LLMs", 2022)."""
 
 
-def _without_run(schema: pa.Schema) -> pa.Schema:
-    return pa.schema([column for column in schema if column.name != "run"])
-
-
 def attempts_table(attempts: Sequence[Attempt]) -> pa.Table:
-    rows = [row | {"changes": json.dumps(row["changes"])} for row in attempt_rows(attempts)]
-    return pa.Table.from_pylist(rows, _without_run(ATTEMPTS))
-
-
-def snapshots_table(
-    known: pa.Table, disk: Mapping[tuple[int, int], tuple[Path, int]], flattened: Sequence[Flattened]
-) -> pa.Table:
-    """The stored rows and the new ones; `file` is NULL for a snapshot that is no longer on disk."""
-    rows = {(row["attempt"], row["step"]): row for row in known.to_pylist()}
-    for item in flattened:
-        rows[item.attempt, item.step] = {
-            "attempt": item.attempt,
-            "step": item.step,
-            "file": item.path.name,
-            "bytes": item.bytes,
-            "crc32": item.crc32,
-            "time": item.time,
+    rows = [
+        {
+            "attempt": a.attempt,
+            "first_step": a.step,
+            "cut_step": a.cut_step,
+            "started_at": a.time,
+            "changes": json.dumps(a.training),
         }
-    ordered = [row | {"file": row["file"] if key in disk else None} for key, row in sorted(rows.items())]
-    return pa.Table.from_pylist(ordered, _without_run(SNAPSHOTS))
+        for a in attempts
+    ]
+    return pa.Table.from_pylist(rows, part_schema("attempts"))
 
 
 _CATALOGUE = """
@@ -59,8 +43,7 @@ _CATALOGUE = """
            arg_max(step, (value, -step)) FILTER (isfinite(value)) AS max_step,
            count(*) FILTER (NOT isfinite(value)) AS nonfinite,
            min(step) FILTER (NOT isfinite(value)) AS first_nonfinite_step
-    FROM scalars LEFT JOIN cuts USING (attempt)
-    WHERE attempt >= 0 AND (cut_step IS NULL OR step < cut_step)
+    FROM ({current})
     GROUP BY name ORDER BY name
 """
 
@@ -75,11 +58,12 @@ def metrics_table(scalars: pa.Table, attempts: Sequence[Attempt]) -> pa.Table:
     )
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.register("scalars", scalars)
-        connection.register("cuts", cuts)
-        table: pa.Table = connection.sql(_CATALOGUE).to_arrow_table()
+        connection.register(CUTS, cuts)
+        sql = _CATALOGUE.format(current=current_rows("scalars", part_schema("scalars").names))
+        table: pa.Table = connection.sql(sql).to_arrow_table()
     units = pa.array([UNITS.get(name) for name in table["name"].to_pylist()], pa.string())
     table = table.set_column(table.schema.get_field_index("unit"), "unit", units)
-    return table.cast(_without_run(METRICS))
+    return table.cast(part_schema("metrics"))
 
 
 def run_status(attempts: Sequence[Attempt], newest: float | None) -> str:
@@ -89,54 +73,29 @@ def run_status(attempts: Sequence[Attempt], newest: float | None) -> str:
     return "running" if newest is not None and clock.time() - newest < LIVE_S else "unknown"
 
 
-def unix_time(value: float | str) -> float | None:
-    """Unix seconds of a manifest's created_at; a time without a zone is UTC."""
-    if not isinstance(value, str):
-        return float(value)
-    moment = datetime.fromisoformat(value)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _finite(value: object) -> float | None:
-    found = number(value)
-    return found if found is not None and math.isfinite(found) else None
-
-
-def _config(manifest: Manifest) -> str:
-    raw = manifest.raw
-    return json.dumps(
-        {key: raw.get(key, {}) for key in ("model", "task", "training")} | {"writer": manifest.run.writer}
-    )
-
-
 def runs_table(
-    manifest: Manifest,
+    about: About,
+    source: str,
     attempts: Sequence[Attempt],
     metrics: pa.Table,
     snapshots: pa.Table,
     *,
     newest: float | None = None,
 ) -> pa.Table:
-    """The run's row of `runs`, but for `snapshots_path` and `reduced`. `steps` is the last step recorded."""
-    model, training = manifest.raw["model"], manifest.training
-    n_params = parameter_count(manifest)
+    """The run's row of `runs`, but for `snapshots_path` and `reduced`. `steps` is the last step recorded.
+
+    `newest` is the Unix time of the newest metric.
+    """
     last = [step for table, key in ((metrics, "last_step"), (snapshots, "step")) for step in table[key].to_pylist()]
-    kind = manifest.task.get("kind")
+    said = ("name", "task", "created_at", "n_params", "n_layer", "n_head", "n_embd", "vocab_size")
     row: dict[str, Any] = {
-        "name": manifest.run.name,
-        "source": "snapshots",
-        "task": str(kind) if kind is not None else None,
+        **{column: getattr(about, column) for column in (*said, "tokens_per_step", "device", "peak_flops")},
+        "source": source,
         "status": run_status(attempts, newest),
-        "created_at": unix_time(manifest.run.created_at),
         "ended_at": attempts[-1].end_time if attempts else None,
         "steps": max(last, default=None),
         "attempts": len(attempts),
-        "n_params": n_params,
-        "tokens_per_step": whole(training.get("tokens_per_step")),
-        "optimal_tokens": n_params * TOKENS_PER_PARAMETER if n_params is not None else None,
-        "device": str(training["device"]) if "device" in training else None,
-        "peak_flops": _finite(training.get("peak_flops")),
-        "config": _config(manifest),
-        **{key: whole(model.get(key)) for key in ("n_layer", "n_head", "n_embd", "vocab_size")},
+        "optimal_tokens": about.n_params * TOKENS_PER_PARAMETER if about.n_params is not None else None,
+        "config": json.dumps(dict(about.config)),
     }
-    return pa.Table.from_pylist([row], _without_run(RUNS))
+    return pa.Table.from_pylist([row], part_schema("runs"))

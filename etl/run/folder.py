@@ -17,9 +17,9 @@ def all_attempts(logged: list[Attempt], files: Iterable[tuple[int, int, Path]]) 
     first: dict[int, int] = {}
     for step, attempt, _ in files:
         first[attempt] = min(step, first.get(attempt, step))
-    known = {attempt.attempt for attempt in logged}
-    found = [Attempt(number, step) for number, step in first.items() if number not in known]
-    return with_cuts(sorted([*logged, *found], key=lambda attempt: attempt.attempt))
+    numbers = {attempt.attempt for attempt in logged}
+    unlogged = [Attempt(number, step) for number, step in first.items() if number not in numbers]
+    return with_cuts(sorted([*logged, *unlogged], key=lambda attempt: attempt.attempt))
 
 
 class Run:
@@ -70,8 +70,8 @@ class Run:
         if nearest and place:
             return self.open(current[steps[place - 1]])
         around = ", ".join(f"{near:,}" for near in steps[max(0, place - 2) : place + 2])
-        there = f"of {len(steps):,} the nearest are {around}" if steps else "there are none yet"
-        raise SnapshotError(f"{self.folder}: no snapshot at step {step:,}; {there}")
+        others = f"of {len(steps):,} the nearest are {around}" if steps else "there are none yet"
+        raise SnapshotError(f"{self.folder}: no snapshot at step {step:,}; {others}")
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}, id={self.manifest.run.id!r})"

@@ -10,20 +10,20 @@ import contextlib
 import json
 import math
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from etl.local_files import open_regular, write_all
+from etl.local_files import open_regular
+from etl.replacing import write_all
+from etl.run.strict_json import SURROGATE
 
 METRICS = "metrics.jsonl"
 ATTEMPTS = "attempts.jsonl"
 ENDINGS = ("finished", "interrupted", "failed")
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _MAX_STEP = 2**63 - 1
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def number(value: object) -> float | None:
@@ -118,7 +118,7 @@ def _parse(raw: bytes) -> dict[str, Any] | str:
         return "nested too deeply"
     except ValueError as error:
         return f"not JSON ({error})"
-    if _SURROGATE.search(text) and not _is_text(row):
+    if SURROGATE.search(text) and not _is_text(row):
         return "half of a surrogate pair (\\ud800-\\udfff)"
     return row if isinstance(row, dict) else f"a JSON {type(row).__name__}, not an object"
 

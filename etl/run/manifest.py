@@ -6,12 +6,10 @@ and each refusal names the file, the tensor and the field.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from pathlib import Path
@@ -21,15 +19,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, Pri
 
 from etl.errors import StrobeError
 from etl.local_files import NotAFileError, open_regular
+from etl.run import strict_json
 from etl.run.roles import Role
 from etl.run.snapshot import ALIGNMENT, DTYPES, HEADER_BYTES, MANIFEST, aligned, fnv1a64, itemsize
 
-MAX_BYTES = 64 << 20
 MAX_NAME = 16_384
-MAX_VALUES = 2_500_000
-"""Commas and opening brackets: a hundred thousand tensors have under 2,000,000, and each may cost 100 bytes here."""
 RUN_ID = re.compile(r"[a-z][a-z0-9._-]{0,63}")
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 MAX_LAYERS = 2**15 - 1
 """What the tables' SMALLINT column holds."""
@@ -153,59 +148,6 @@ class Manifest(_Part):
         return self._hash
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        counts = Counter(name for name, _ in pairs)
-        twice = next(name for name, count in counts.items() if count > 1)
-        raise ValueError(f"the key {twice!r:.80} stands twice in one object")
-    return result
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"the number {text:.40} is out of range")
-    return value
-
-
-def _no_constant(text: str) -> float:
-    raise ValueError(f"{text} is not JSON")
-
-
-def _load(data: bytes) -> dict[str, Any]:
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"is {len(data):,} bytes; at most {MAX_BYTES:,} are read")
-    if sum(map(data.count, (b",", b"[", b"{"))) > MAX_VALUES:
-        raise ValueError(f"holds more than {MAX_VALUES:,} values, which is more than any model has tensors for")
-    if not data.strip():
-        raise ValueError("is empty")
-    if data.startswith(b"\xef\xbb\xbf"):
-        raise ValueError("begins with a byte order mark at byte 0; write plain UTF-8")
-    try:
-        document = json.loads(
-            data.decode(), object_pairs_hook=_object, parse_float=_finite, parse_constant=_no_constant
-        )
-    except UnicodeDecodeError as error:
-        raise ValueError(f"is not UTF-8 at byte {error.start}") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"is not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
-    except RecursionError:
-        raise ValueError("is nested too deeply") from None
-    if not isinstance(document, dict):
-        raise ValueError(f"is a JSON {type(document).__name__}, not an object")
-    if _SURROGATE.search(data):
-        _refuse_surrogates(document)
-    return document
-
-
-def _refuse_surrogates(document: dict[str, Any]) -> None:
-    try:
-        json.dumps(document, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise ValueError("holds half of a surrogate pair (\\ud800-\\udfff)") from None
-
-
 def _refuse_null(fields: Collection[str], part: object, path: str) -> None:
     for key, value in part.items() if isinstance(part, dict) else ():
         if value is None and key in fields:
@@ -290,7 +232,7 @@ def parse(data: bytes, where: str | os.PathLike[str]) -> Manifest:
     """Validate the bytes of a manifest; `where` is named in errors. Raises ManifestError, and nothing else."""
     document: Any = None
     try:
-        document = _load(data)
+        document = strict_json.load(data)
         _check_nulls(document)
         manifest = Manifest.model_validate(document)
         if manifest.model.family == "gpt2":
@@ -320,7 +262,7 @@ def read(folder: str | os.PathLike[str]) -> Manifest:
         raise ManifestError(f"{path}: is missing, and step files cannot be read without it; {there}")
     try:
         with os.fdopen(open_regular(path), "rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            data = file.read(strict_json.MAX_BYTES + 1)
     except NotAFileError as error:
         raise ManifestError(str(error)) from None
     return parse(data, path)

@@ -1,8 +1,8 @@
-"""The `.bin` snapshot format, both ends: `SnapshotWriter` and the memory-mapped reader `Snapshot`.
+"""The `.bin` snapshot format: its names, its header, its layout, and the memory-mapped reader `Snapshot`.
 
 One file holds every recorded tensor of one training step behind a 64-byte header; `docs/snapshot-format.md`
 gives it byte by byte. This module needs numpy alone, so that a training machine can write and check snapshots
-with nothing else installed; it takes the manifest as a plain dict, which `etl.manifest` validates.
+with nothing else installed; it takes the manifest as a plain dict, which `etl.run.manifest` validates.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import mmap
 import os
 import re
 import struct
-import time as clock
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from etl.errors import StrobeError
-from etl.local_files import NotAFileError, open_regular, replacing, write_all
+from etl.local_files import NotAFileError, open_regular
 
 MAGIC = b"STROBE1\0"
 HEADER_BYTES = 64
@@ -44,8 +43,8 @@ _HEADER = struct.Struct("<8sqQIIdQI8xI")
 _CRC_VALID = 1
 _CHUNK = 1 << 24
 _NAME = re.compile(r"step_([0-9]{6,20})(?:\.([1-9][0-9]{0,9}))?\.bin")
-_MAX_STEP = 2**63 - 1
-_MAX_ATTEMPT = 2**31 - 1
+MAX_STEP = 2**63 - 1
+MAX_ATTEMPT = 2**31 - 1
 """What the tables' INTEGER column holds; the header's field is wider."""
 
 Array = npt.NDArray[Any]
@@ -106,7 +105,7 @@ def parse_file_name(name: str) -> tuple[int, int] | None:
     if match is None:
         return None
     step, attempt = int(match[1]), int(match[2] or 0)
-    canonical = step <= _MAX_STEP and attempt <= _MAX_ATTEMPT and file_name(step, attempt) == name
+    canonical = step <= MAX_STEP and attempt <= MAX_ATTEMPT and file_name(step, attempt) == name
     return (step, attempt) if canonical else None
 
 
@@ -155,7 +154,7 @@ class Header:
             raise SnapshotError(f"{where}: flags {flags:#x} hold bits this reader does not know, or lack bit 0")
         if any(data[52:60]):
             raise SnapshotError(f"{where}: reserved header bytes 52-59 are not zero")
-        if step < 0 or attempt > _MAX_ATTEMPT or not math.isfinite(time):
+        if step < 0 or attempt > MAX_ATTEMPT or not math.isfinite(time):
             raise SnapshotError(f"{where}: step {step}, attempt {attempt} or time {time} is out of range")
         return cls(step, size, crc, time, manifest_hash, attempt)
 
@@ -260,81 +259,3 @@ class Snapshot:
 
     def __repr__(self) -> str:
         return f"Snapshot({str(self.path)!r}, step={self.step}, attempt={self.attempt}, tensors={len(self._specs)})"
-
-
-def write_manifest(folder: str | os.PathLike[str], manifest: Mapping[str, Any], *, fsync: bool = True) -> int:
-    """Write manifest.json unless the very same one is there; returns its hash. A different one is never replaced."""
-    data, path = manifest_bytes(manifest), Path(folder) / MANIFEST
-    if path.exists():
-        if path.read_bytes() != data:
-            raise SnapshotError(f"{path}: is there already and differs; record into another folder")
-    else:
-        with replacing(path, fsync=fsync) as descriptor:
-            write_all(descriptor, data)
-    return fnv1a64(data)
-
-
-class SnapshotWriter:
-    """Writes the snapshots of one run; a reader never sees half a file.
-
-    `manifest` has its tensors placed (see `place`); it is written on construction unless it is there already.
-    """
-
-    def __init__(self, folder: str | os.PathLike[str], manifest: Mapping[str, Any], *, fsync: bool = True) -> None:
-        self.folder, self._fsync = Path(folder), fsync
-        self._tensors: list[dict[str, Any]] = list(manifest["snapshot"]["tensors"])
-        placed, size = place(self._tensors)
-        if placed != self._tensors or size != manifest["snapshot"]["bytes"]:
-            raise SnapshotError(f"{folder}: the manifest's offsets are not those that `place` gives")
-        self._bytes = size
-        self.manifest_hash = write_manifest(folder, manifest, fsync=fsync)
-
-    def write(self, step: int, arrays: Mapping[str, Array], *, attempt: int = 0, time: float | None = None) -> Path:
-        """Write one snapshot atomically; returns its path.
-
-        `arrays` maps every tensor name of the manifest to an array of just its shape and dtype. Raises SnapshotError
-        when they differ or the file exists already, OSError when the disk refuses; nothing is left behind then.
-        """
-        if not 0 <= step <= _MAX_STEP or not 0 <= attempt <= _MAX_ATTEMPT:
-            raise SnapshotError(f"step {step} or attempt {attempt} is out of range")
-        payload = self._payload(arrays)
-        path = self.folder / file_name(step, attempt)
-        if path.exists():
-            raise SnapshotError(f"{path}: step {step} was recorded already in attempt {attempt}")
-        written_at = clock.time() if time is None else time
-        with replacing(path, fsync=self._fsync) as descriptor:
-            crc = self._write_payload(descriptor, payload)
-            size = self._bytes - HEADER_BYTES
-            header = Header(step, size, crc, written_at, self.manifest_hash, attempt)
-            os.lseek(descriptor, 0, os.SEEK_SET)
-            write_all(descriptor, header.pack())
-        return path
-
-    def _payload(self, arrays: Mapping[str, Array]) -> list[tuple[int, Array]]:
-        unknown = set(arrays) - {tensor["name"] for tensor in self._tensors}
-        if unknown:
-            raise SnapshotError(f"tensors {sorted(unknown)} are not in the manifest")
-        return [(tensor["offset"], _as_bytes(tensor, arrays)) for tensor in self._tensors]
-
-    def _write_payload(self, descriptor: int, payload: list[tuple[int, Array]]) -> int:
-        crc, position = 0, HEADER_BYTES
-        os.lseek(descriptor, position, os.SEEK_SET)
-        for offset, data in [*payload, (self._bytes, np.empty(0, np.uint8))]:
-            for part in (bytes(offset - position), data.data):
-                write_all(descriptor, part)
-                crc = zlib.crc32(part, crc)
-            position = offset + data.size
-        return crc
-
-
-def _as_bytes(tensor: Mapping[str, Any], arrays: Mapping[str, Array]) -> Array:
-    name, dtype = tensor["name"], numpy_dtype(tensor["dtype"])
-    if name not in arrays:
-        raise SnapshotError(f"tensor {name!r} is missing; a snapshot holds every tensor of its manifest")
-    array = arrays[name]
-    if list(array.shape) != list(tensor["shape"]) or array.dtype.newbyteorder("<") != dtype:
-        raise SnapshotError(
-            f"tensor {name!r} is {array.dtype} {list(array.shape)}; "
-            f"the manifest says {tensor['dtype']} {list(tensor['shape'])}"
-        )
-    return np.ascontiguousarray(array, dtype=dtype).reshape(-1).view(np.uint8)

@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 
+from etl.store.current import CUTS, current_rows
+
 LOCKS = (
     "errors_as_json=true",
     "python_enable_replacements=false",
@@ -29,9 +31,6 @@ LOCKS = (
     "disabled_filesystems='LocalFileSystem'",
     "lock_configuration=true",
 )
-
-CUTS = "cuts"
-"""Rows (run, attempt, cut_step): where a later attempt took over. The current-rows views leave out what follows."""
 
 _READING = ("select", "explain")
 _PIVOT_STARTS = ("pivot", "pivot_wider", "from", "with", "select", "(", "describe", "desc", "summarize", "explain")
@@ -62,7 +61,8 @@ def open_engine(tables: dict[str, Any], cuts: str, memory_limit: str) -> "duckdb
     for name, table in tables.items():
         schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(table["schema"])))
         con.register(f"{name}_all", dataset(schema, table["parts"]))
-        con.execute(_current_view(name, schema, cut_rows.num_rows > 0))
+        rows = current_rows(f'"{name}_all"', schema.names, cut=cut_rows.num_rows > 0)
+        con.execute(f'CREATE TEMP VIEW "{name}" AS {rows}')
     for setting in LOCKS:
         con.execute(f"SET {setting}")
     return con
@@ -75,19 +75,6 @@ def dataset(schema: pa.Schema, parts: list[list[str]]) -> ds.Dataset:
         parquet.make_fragment(path, local, partition_expression=ds.field("run") == run) for run, path in parts
     ]
     return ds.FileSystemDataset(fragments, schema, parquet, local)
-
-
-def _current_view(name: str, schema: pa.Schema, any_cuts: bool) -> str:
-    """SQL of the view of current rows. A left join keeps the filters of a query pushed into the scan."""
-    view = f'CREATE TEMP VIEW "{name}" AS SELECT t.* FROM "{name}_all" t'
-    if not {"attempt", "step"} <= set(schema.names):
-        return view
-    if not any_cuts:
-        return f"{view} WHERE t.attempt >= 0"
-    return (
-        f"{view} LEFT JOIN {CUTS} c ON t.run = c.run AND t.attempt = c.attempt "
-        "WHERE t.attempt >= 0 AND (c.cut_step IS NULL OR t.step < c.cut_step)"
-    )
 
 
 def one_statement(con: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.Statement":

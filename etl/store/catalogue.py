@@ -8,51 +8,26 @@ import hashlib
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from etl.errors import StrobeError
-from etl.run.folder import Run
-from etl.run.snapshot import Snapshot
+from etl.errors import StoreError, StrobeError
+from etl.store.current import CUTS
 from etl.store.files import Files
-from etl.store.pointer import Pointer, StoreError, check_store, pointer_name, read_pointer
-from etl.store.schema import TABLES, are_plain, has_attempts
+from etl.store.pointer import Pointer, check_root, check_store, pointer_name, read_pointer
+from etl.store.schema import TABLES, are_plain
+from etl.store.stored_run import StoredRun
+from etl.store.views import CUTS_TABLE, Part, current_view, every_row
 
-__all__ = ["Catalogue", "Part", "Store", "StoreError", "StoredRun", "hides_example"]
-
-_TYPES = {"string": "VARCHAR", "int64": "BIGINT", "int32": "INTEGER", "int16": "SMALLINT", "float": "REAL"}
-_TYPES |= {"double": "DOUBLE", "bool": "BOOLEAN"}
-
-_HELD = frozenset({"runs", "attempts"})
+_SMALL = frozenset({"runs", "attempts"})
 """A row or two a run, asked for by every page: read once a version, since a thousand small files take 0.1 s."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One Parquet file that a pointer names, by its absolute path."""
-
-    run: str
-    path: str
-    rows: int
-    bytes: int
-    crc32: int
 
 
 def hides_example(path: str | os.PathLike[str]) -> bool:
     """True when the store says that the example is not to be attached beside it."""
     return check_store(Files(path)).get("hide_example") is True
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _duckdb_type(kind: pa.DataType) -> str:
-    return f"{_duckdb_type(kind.value_type)}[]" if pa.types.is_list(kind) else _TYPES[str(kind)]
 
 
 class Catalogue:
@@ -72,15 +47,14 @@ class Catalogue:
         # In whatever order the files come: twice as fast, and nothing asks these tables without an order of its own.
         self._connection.execute("SET preserve_insertion_order = false")
         for table, schema in self._schemas.items():
-            kind = "TABLE" if table in _HELD else "VIEW"
-            self._connection.execute(f"CREATE {kind} {table}_all AS {self._scan(table, schema)}")
-        self._connection.execute(
-            "CREATE TABLE cuts AS SELECT run, attempt, cut_step FROM attempts_all WHERE cut_step IS NOT NULL"
-        )
+            kind = "TABLE" if table in _SMALL else "VIEW"
+            self._connection.execute(f"CREATE {kind} {table}_all AS {every_row(schema, self._parts[table])}")
+        self._connection.execute(CUTS_TABLE)
         self._connection.execute("SET preserve_insertion_order = true")
-        cut = {run for (run,) in self._connection.execute("SELECT DISTINCT run FROM cuts").fetchall()}
+        cut = {run for (run,) in self._connection.execute(f"SELECT DISTINCT run FROM {CUTS}").fetchall()}
         for table, schema in self._schemas.items():
-            self._connection.execute(f"CREATE VIEW {table} AS {self._current(table, schema, cut)}")
+            view = current_view(table, schema, self._parts[table], cut)
+            self._connection.execute(f"CREATE VIEW {table} AS {view}")
 
     def _schemas_of_unknown(self) -> dict[str, pa.Schema]:
         """The columns of tables that pointers name and nothing here declares, as the first readable part has them."""
@@ -96,43 +70,13 @@ class Catalogue:
 
     def _parts_of(self, table: str) -> list[Part]:
         return [
-            Part(run, files.path(part.file), part.rows, part.bytes, part.crc32)
+            Part(run, files.local_path(part.file), part.rows, part.bytes, part.crc32)
             for run, (files, pointer) in self._pointers.items()
             for part in pointer.tables.get(table, [])
         ]
 
-    def _scan(self, table: str, schema: pa.Schema, parts: Sequence[Part] | None = None) -> str:
-        parts = self._parts[table] if parts is None else parts
-        if not parts:
-            columns = ", ".join(f'NULL::{_duckdb_type(column.type)} AS "{column.name}"' for column in schema)
-            return f"SELECT {columns} WHERE false"
-        paths = ", ".join(_quoted(part.path) for part in parts)
-        columns = ", ".join(f'"{name}"' for name in schema.names)
-        hive = "hive_partitioning = true, hive_types = {'run': VARCHAR}"
-        return f"SELECT {columns} FROM read_parquet([{paths}], {hive})"
-
-    def _current(self, table: str, schema: pa.Schema, cut: set[str]) -> str:
-        """The rows that no later attempt and no later line replaced.
-
-        Only runs that were resumed are joined to `cuts`: over a large table the join costs as much as the query.
-        """
-        if not has_attempts(schema):
-            return f"SELECT * FROM {table}_all"
-        resumed = [part for part in self._parts[table] if part.run in cut]
-        others = [part for part in self._parts[table] if part.run not in cut]
-        if not resumed:
-            return f"SELECT * FROM {table}_all WHERE attempt >= 0"
-        plain = f"SELECT * FROM ({self._scan(table, schema, others)}) WHERE attempt >= 0"
-        columns = ", ".join(f't."{name}"' for name in schema.names)
-        joined = (
-            f"SELECT {columns} FROM ({self._scan(table, schema, resumed)}) t "
-            "LEFT JOIN cuts c ON t.run = c.run AND t.attempt = c.attempt "
-            "WHERE t.attempt >= 0 AND (c.cut_step IS NULL OR t.step < c.cut_step)"
-        )
-        return f"{plain} UNION ALL {joined}" if others else joined
-
     def query(self, sql: str, params: Sequence[object] | Mapping[str, object] | None = None) -> pa.Table:
-        """Run trusted SQL on a cursor of its own. What people type goes through `etl.sandbox`, never here.
+        """Run trusted SQL on a cursor of its own. What people type goes through `etl.sql.sandbox`, never here.
 
         Raises StoreError when a file of this version is gone: resolve the store again.
         """
@@ -177,11 +121,11 @@ class Catalogue:
 
     def _unknown(self, name: str) -> str:
         names = self.query("SELECT run, name FROM runs ORDER BY created_at DESC")
-        known = list(dict.fromkeys(names["run"].to_pylist() + names["name"].to_pylist()))
-        near = difflib.get_close_matches(name, known, n=1)
-        if not known:
+        choices = list(dict.fromkeys(names["run"].to_pylist() + names["name"].to_pylist()))
+        near = difflib.get_close_matches(name, choices, n=1)
+        if not choices:
             return f"no run {name!r}: the store is empty; fill it with `strobe ingest FOLDER`"
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known[:8])}"
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(choices[:8])}"
         return f"no run {name!r}; {hint}"
 
 
@@ -200,52 +144,20 @@ def _first_line(error: Exception) -> str:
     return text if len(text) < 120 else text[:117] + "..."
 
 
-class StoredRun:
-    """One run of the store: its row of `runs`, and its snapshots where they lie on this machine."""
-
-    def __init__(self, row: dict[str, Any], files: Files, pointer: Pointer) -> None:
-        self.id: str = row["run"]
-        self.row, self.files, self.pointer = row, files, pointer
-
-    @property
-    def folder(self) -> Path | None:
-        """The folder of the run's snapshots, or None when it is not on this machine."""
-        path = self.row["snapshots_path"]
-        if path is None:
-            return None
-        folder = Path(path) if Path(path).is_absolute() else (self.files.local or Path()) / path
-        return folder if folder.is_dir() else None
-
-    def _open(self) -> Run:
-        if self.folder is None:
-            raise StoreError(f"run {self.id!r} has no snapshots on this machine; its tables are here")
-        return Run(self.folder)
-
-    def steps(self) -> list[int]:
-        """The steps with a snapshot on this machine, ascending; none when the snapshots are elsewhere."""
-        return self._open().steps() if self.folder is not None else []
-
-    def at(self, step: int, *, nearest: bool = False) -> Snapshot:
-        """The snapshot at `step`, or with `nearest` the nearest earlier one. Raises StoreError or SnapshotError."""
-        return self._open().at(step, nearest=nearest)
-
-    def __repr__(self) -> str:
-        return f"StoredRun({self.id!r})"
-
-
 class Store:
     """A folder of Parquet tables, read through `current()`. A folder that does not exist is an empty store."""
 
-    def __init__(self, path: str | os.PathLike[str], *, attached: Sequence[str | os.PathLike[str]] = ()) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str] | Files, *, attached: Sequence[str | os.PathLike[str] | Files] = ()
+    ) -> None:
         """`attached` stores are read beside this one; where they share a run's id, this one's counts.
 
         Raises StoreError when the folder is none of ours, or of a later version.
         """
-        self.path = Path(path)
-        if self.path.exists() and not self.path.is_dir():
-            raise StoreError(f"{self.path}: is a file; a store is a folder")
-        self._roots = [Files(root) for root in (path, *attached)]
+        self._roots = [Files.of(root) for root in (path, *attached)]
+        self.path = Path(self._roots[0].path("")) if isinstance(path, Files) else Path(path)
         for files in self._roots:
+            check_root(files)
             check_store(files)
         self._lock = threading.Lock()
         self._catalogue: Catalogue | None = None
@@ -263,11 +175,11 @@ class Store:
             return self._catalogue
 
     def _read_pointers(self) -> list[tuple[Files, Pointer]]:
-        found: dict[str, tuple[Files, Pointer]] = {}
+        pointers: dict[str, tuple[Files, Pointer]] = {}
         self.damaged = {}
         for files in self._roots:
             for run in files.names("runs"):
-                if run in found:
+                if run in pointers:
                     continue
                 try:
                     pointer = self._read(files, run)
@@ -275,19 +187,19 @@ class Store:
                     self.damaged[run] = str(error)
                     continue
                 if pointer.tables:
-                    found[run] = (files, pointer)
-        return list(found.values())
+                    pointers[run] = (files, pointer)
+        return list(pointers.values())
 
     def _read(self, files: Files, run: str) -> Pointer:
-        """The pointer, parsed again only when its file was replaced."""
-        if files.local is None:
-            return read_pointer(files, run)
-        path = files.path(pointer_name(run))
+        """The pointer, parsed again only when its file was replaced, where the storage tells."""
+        name = pointer_name(run)
         try:
-            status = os.stat(path)  # noqa: PTH116 (a plain string path)
+            identity = files.identity(name)
         except FileNotFoundError:
             return Pointer(run)
-        identity = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if identity is None:
+            return read_pointer(files, run)
+        path = files.path(name)
         if path not in self._seen or self._seen[path][0] != identity:
             self._seen[path] = (identity, read_pointer(files, run))
         return self._seen[path][1]

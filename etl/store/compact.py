@@ -17,9 +17,9 @@ def merged_part(files: Files, run: str, table: str, parts: Sequence[PartFile]) -
     return write_part(files, run, table, read_rows(files, Pointer(run, 0, {table: list(parts)}), table))
 
 
-def compact(store: str | os.PathLike[str], run: str) -> int:
+def compact(store: str | os.PathLike[str] | Files, run: str) -> int:
     """Merge the parts of each table of one run; returns how many files that saves. No row changes."""
-    files = Files(store)
+    files = Files.of(store)
     with files.lock(f"runs/{run}/.lock"):
         pointer = read_pointer(files, run)
         many = {table: parts for table, parts in pointer.tables.items() if len(parts) > 1}

@@ -1,4 +1,4 @@
-"""Every write to a store, over pyarrow.fs: a local folder or an object store.
+"""Every file of a store, over pyarrow.fs: a local folder or an object store. Nothing above knows which.
 
 A file appears whole under its name or not at all. Locally that is a temporary dot name, fsync and rename; an object
 store gives it with one PUT.
@@ -8,59 +8,63 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import tempfile
+import time
 import uuid
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from etl.local_files import sync_folder
+from etl.errors import StoreError
+from etl.locks import locked
+from etl.replacing import replacing_path
+from etl.store.layout import ROW_GROUP, encodings
 
-ROW_GROUP = 16_384
-"""Rows of a Parquet row group: about one tensor's history, so that a curve reads little else."""
+CLAIM_S = 300.0
+"""A claim that is older than this belongs to a writer that was killed: writing a pointer takes far less."""
+_CLAIM = ".claim-"
 
-_COUNTERS = frozenset({"step", "tokens"})
 
-
-def encodings(schema: pa.Schema) -> dict[str, Any]:
-    """How each column is laid out, as arguments of `pq.write_table`.
-
-    Floating-point values are split into their bytes: exponents lie together and compress, which takes a third off the
-    size of noisy statistics and more than half off the time to write them. Counters are stored as differences.
-    Everything else repeats, so it has a dictionary.
-    """
-    special: dict[str, str] = {}
-    for column in schema:
-        if pa.types.is_list(column.type) and pa.types.is_floating(column.type.value_type):
-            special[f"{column.name}.list.element"] = "BYTE_STREAM_SPLIT"
-        elif pa.types.is_floating(column.type):
-            special[column.name] = "BYTE_STREAM_SPLIT"
-        elif column.name in _COUNTERS:
-            special[column.name] = "DELTA_BINARY_PACKED"
-    plain = [name for name in schema.names if name not in special and f"{name}.list.element" not in special]
-    return {"column_encoding": special, "use_dictionary": plain}
+class ConflictError(StoreError):
+    """Another writer is changing the same file, or has changed it since it was read. Nothing was written."""
 
 
 class Files:
     """The files below one root, by relative POSIX path."""
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
-        """`root` is a local path, or a URI that pyarrow.fs knows (s3://, gs://, ...)."""
+    def __init__(self, root: str | os.PathLike[str], filesystem: pafs.FileSystem | None = None) -> None:
+        """`root` is a local path, or a URI that pyarrow.fs knows (s3://, gs://, ...), or a path of `filesystem`."""
         text = os.fspath(root)
-        if "://" in text:
+        self.local: Path | None = None
+        """The root, where it is a folder of this machine."""
+        if filesystem is not None:
+            base, path = filesystem, text
+        elif "://" in text:
             base, path = pafs.FileSystem.from_uri(text)
-            self.local: Path | None = None
         else:
             base, path = pafs.LocalFileSystem(), str(Path(text).absolute())
             self.local = Path(path)
         self._fs, self._root = base, PurePosixPath(path)
+        self._copies: Path | None = None
+
+    @classmethod
+    def of(cls, store: str | os.PathLike[str] | Files) -> Files:
+        """The files of a store that is given by its place, or as they are."""
+        return store if isinstance(store, Files) else cls(store)
 
     def path(self, name: str) -> str:
         """The full path of `name`, as the file system knows it."""
         return str(self._root / name)
+
+    def blocked(self) -> bool:
+        """True when something other than a folder stands where the root should be."""
+        kind = self._fs.get_file_info(str(self._root)).type
+        return bool(kind not in (pafs.FileType.Directory, pafs.FileType.NotFound))
 
     def exists(self, name: str) -> bool:
         return bool(self._fs.get_file_info(self.path(name)).type == pafs.FileType.File)
@@ -70,6 +74,16 @@ class Files:
         with self._fs.open_input_file(self.path(name)) as file:
             return bytes(file.read())
 
+    def identity(self, name: str) -> object | None:
+        """What differs after each replacement of a file, or None where the storage has no such thing.
+
+        Raises FileNotFoundError.
+        """
+        if self.local is None:
+            return None
+        status = (self.local / name).stat()
+        return (status.st_ino, status.st_mtime_ns, status.st_size)
+
     def names(self, folder: str) -> list[str]:
         """The names (not paths) of the files and folders in `folder`; none when it does not exist."""
         selector = pafs.FileSelector(self.path(folder), allow_not_found=True)
@@ -77,24 +91,14 @@ class Files:
 
     @contextlib.contextmanager
     def _writing(self, name: str) -> Iterator[pa.NativeFile]:
-        final = PurePosixPath(self.path(name))
         if self.local is None:
-            with self._fs.open_output_stream(str(final)) as stream:
+            with self._fs.open_output_stream(self.path(name)) as stream:
                 yield stream
             return
-        self._fs.create_dir(str(final.parent), recursive=True)
-        temporary = str(final.with_name(f".{final.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp"))
-        try:
-            with self._fs.open_output_stream(temporary) as stream:
-                yield stream
-            with open(temporary, "rb") as written:  # noqa: PTH123 (a descriptor to sync, not text)
-                os.fsync(written.fileno())
-            self._fs.move(temporary, str(final))
-            sync_folder(str(final.parent))
-        except BaseException:
-            with contextlib.suppress(OSError):
-                self._fs.delete_file(temporary)
-            raise
+        path = self.local / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing_path(path) as temporary, self._fs.open_output_stream(str(temporary)) as stream:
+            yield stream
 
     def put(self, name: str, data: bytes) -> None:
         """Write a whole file, or replace one at once."""
@@ -128,14 +132,85 @@ class Files:
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Hold the lock file `name` while others wait. An object store has no locks: there, let one ingest write."""
+        """Hold the lock file `name` while others wait. An object store has no locks: there, `replacing` refuses."""
         if self.local is None:
             yield
             return
-        import fcntl
-
         path = self.local / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with locked(path):
             yield
+
+    def settled(self, name: str) -> bool:
+        """Whether nobody can be about to commit a file that no pointer names.
+
+        Locally who asks holds the run's lock. Elsewhere another writer may have put it a moment ago, so that only
+        age tells.
+        """
+        return self.local is not None or self._age(name) > 12 * CLAIM_S
+
+    def _age(self, name: str) -> float:
+        """Seconds since a file was written; 0 for one that is gone, or whose storage keeps no time."""
+        written = self._fs.get_file_info(self.path(name)).mtime_ns
+        return time.time() - written / 1e9 if written is not None else 0.0
+
+    @contextlib.contextmanager
+    def replacing(self, name: str) -> Iterator[None]:
+        """Inside, the file `name` may be read, compared and put, and no other writer does so meanwhile.
+
+        Locally the caller holds the run's `lock`. pyarrow.fs has no conditional PUT (If-Match), so on an object store
+        every writer first leaves a claim beside the file and then lists them: who sees another's claim withdraws and
+        raises ConflictError. Of two at once at most one goes on, and both may withdraw. This is as safe as a
+        conditional PUT where a listing shows every object that was put before it began (S3, GCS and Azure do), and
+        while no writer stands still for `CLAIM_S` between its claim and its PUT: then its claim counts as left by a
+        writer that was killed.
+        """
+        if self.local is not None:
+            yield
+            return
+        folder, own = name.rpartition("/")[0], f"{_CLAIM}{uuid.uuid4().hex}"
+        self.put(f"{folder}/{own}", b"")
+        try:
+            others = [file for file in self.names(folder) if file.startswith(_CLAIM) and file != own]
+            if any(self._claimed(f"{folder}/{file}") for file in others):
+                raise ConflictError(f"{self.path(name)}: another writer is changing it; try again in a moment")
+            yield
+        finally:
+            self.remove(f"{folder}/{own}")
+
+    def _claimed(self, claim: str) -> bool:
+        if self._age(claim) <= CLAIM_S:
+            return True
+        self.remove(claim)
+        return False
+
+    def place_of(self, folder: Path) -> str:
+        """How the store names a folder of this machine: relative where it travels with the store, else absolute."""
+        absolute = folder.resolve()
+        if self.local is not None and absolute.is_relative_to(self.local.resolve()):
+            return absolute.relative_to(self.local.resolve()).as_posix()
+        return str(absolute)
+
+    def folder_at(self, place: str) -> Path | None:
+        """The folder that `place_of` named, or None when it is not on this machine."""
+        if not Path(place).is_absolute() and self.local is None:
+            return None
+        folder = (self.local or Path()) / place
+        return folder if folder.is_dir() else None
+
+    def local_path(self, name: str) -> str:
+        """A path on this machine with the bytes of a file that is never replaced: its own, or a copy's.
+
+        A copy is fetched once, and lasts as long as this object. Raises FileNotFoundError.
+        """
+        if self.local is not None:
+            return self.path(name)
+        if self._copies is None:
+            self._copies = Path(tempfile.mkdtemp(prefix="strobe-parts-"))
+            weakref.finalize(self, shutil.rmtree, self._copies, ignore_errors=True)
+        copy = self._copies / name
+        if not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            with replacing_path(copy, fsync=False) as temporary:
+                temporary.write_bytes(self.read(name))
+        return str(copy)

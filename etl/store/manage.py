@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from etl.errors import StrobeError
+from etl.errors import StoreError, StrobeError
 from etl.store.files import Files
 from etl.store.pointer import (
     STORE_FILE,
-    StoreError,
     check_store,
     commit,
     pointer_name,
@@ -59,9 +58,9 @@ def rename_run(files: Files, run: str, name: str) -> None:
         remove_unnamed(files, new, keep=pointer)
 
 
-def hide_example(store: str | os.PathLike[str], hidden: bool = True) -> None:
+def hide_example(store: str | os.PathLike[str] | Files, hidden: bool = True) -> None:
     """Attach the example beside this store no longer, or again."""
-    files = Files(store)
+    files = Files.of(store)
     prepare_store(files)
     files.put(STORE_FILE, json.dumps(check_store(files) | {"hide_example": hidden}).encode())
 
@@ -75,9 +74,9 @@ class Problem:
     remedy: str
 
 
-def check_parts(store: str | os.PathLike[str]) -> Iterator[Problem | None]:
+def check_parts(store: str | os.PathLike[str] | Files) -> Iterator[Problem | None]:
     """Read every part of every run and compare its CRC; yields None for each sound part."""
-    files = Files(store)
+    files = Files.of(store)
     check_store(files)
     for run in files.names("runs"):
         again = f"strobe rm {run} && strobe ingest FOLDER"

@@ -16,16 +16,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from etl.errors import StrobeError
-from etl.store.files import Files
+from etl.errors import StoreError
+from etl.store.files import ConflictError, Files
 from etl.store.schema import SORT, TABLES, part_schema
 
 STORE_FORMAT = {"format": "strobe-store", "version": 1}
 STORE_FILE = "store.json"
-
-
-class StoreError(StrobeError):
-    """A store that cannot be read or written, or a run that is not in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +76,16 @@ def read_pointer(files: Files, run: str) -> Pointer:
 
 def prepare_store(files: Files) -> None:
     """Make the store's own file unless it is there. Raises StoreError for another format or a later version."""
-    if files.local is not None and files.local.exists() and not files.local.is_dir():
-        raise StoreError(f"{files.local}: is a file; a store is a folder")
+    check_root(files)
     if not files.exists(STORE_FILE):
         files.put(STORE_FILE, json.dumps(STORE_FORMAT).encode())
     check_store(files)
+
+
+def check_root(files: Files) -> None:
+    """Raises StoreError when the store's place is taken by a file."""
+    if files.blocked():
+        raise StoreError(f"{files.path('')}: is a file; a store is a folder")
 
 
 def check_store(files: Files) -> dict[str, Any]:
@@ -119,10 +120,20 @@ def write_part(files: Files, run: str, table: str, rows: pa.Table) -> PartFile:
 
 
 def commit(files: Files, old: Pointer, tables: Mapping[str, Sequence[PartFile]], state: dict[str, Any]) -> Pointer:
-    """Replace the pointer; `tables` gives the whole list of parts of each table that changed."""
+    """Replace the pointer; `tables` gives the whole list of parts of each table that changed.
+
+    The caller holds the run's lock since it read `old`. Where the storage has no locks, the pointer is read again:
+    raises ConflictError when it is no longer `old`, and then the store is as the other writer left it.
+    """
     merged = {name: list(parts) for name, parts in {**old.tables, **tables}.items() if parts}
     new = Pointer(old.run, old.version + 1, merged, state)
-    files.put(pointer_name(old.run), new.to_bytes())
+    name = pointer_name(old.run)
+    with files.replacing(name):
+        now = read_pointer(files, old.run)
+        # Names of parts are never used twice, so that equal tables and versions are one state.
+        if (now.version, now.tables) != (old.version, old.tables):
+            raise ConflictError(f"{files.path(name)}: another writer changed the run since it was read; try again")
+        files.put(name, new.to_bytes())
     return new
 
 
@@ -136,7 +147,7 @@ def remove_unnamed(files: Files, pointer: Pointer, *, keep: Pointer | None = Non
     for table in files.names("tables"):
         folder = table_folder(table, pointer.run)
         for name in files.names(folder):
-            if f"{folder}/{name}" not in named:
+            if f"{folder}/{name}" not in named and files.settled(f"{folder}/{name}"):
                 files.remove(f"{folder}/{name}")
                 count += 1
     for name in files.names(f"runs/{pointer.run}"):

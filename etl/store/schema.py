@@ -1,6 +1,7 @@
 """The tables of a store: columns and types of each, in the order that people see. docs/store.md has them in words.
 
-Those that an ingest fills are here. Whoever fills others declares them, by `register`.
+A table is here, and so shown, from the day that something writes it: its schema, and its line in docs/store.md.
+Those that an ingest fills are here; whoever fills others declares them, by `register`.
 """
 
 from __future__ import annotations
@@ -132,8 +133,3 @@ def are_plain(names: Iterable[str]) -> bool:
 def part_schema(table: str) -> pa.Schema:
     """The columns that a part of a known table has: all but `run`, which the name of its folder tells."""
     return pa.schema([column for column in TABLES[table] if column.name != "run"])
-
-
-def has_attempts(schema: pa.Schema) -> bool:
-    """True for the tables whose rows belong to an attempt and a step, and can be superseded."""
-    return "attempt" in schema.names and "step" in schema.names

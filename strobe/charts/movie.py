@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from etl.replacing import replacing_path
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -44,9 +46,8 @@ def drawn(
         path, image = kept / f"{step:012}.png", None
         if not path.is_file():
             image = draw(step)
-            temporary = path.with_suffix(".tmp")
-            image.save(temporary, "PNG", compress_level=1)
-            temporary.rename(path)
+            with replacing_path(path, fsync=False) as temporary:
+                image.save(temporary, "PNG", compress_level=1)
         on_frame()
         yield Frame(path, image)
 

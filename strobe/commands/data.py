@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -39,7 +39,7 @@ def ingest(
             _say([report for report in reports if report.changed], as_json)
     except KeyboardInterrupt:
         typer.echo("stopped watching; what was read stays", err=True)
-    if any(report.bad for report in reports):
+    if any(report.lost for report in reports):
         raise typer.Exit(1)
 
 
@@ -64,15 +64,23 @@ def _ingest_once(paths: list[Path], store: Path, jobs: int) -> list[IngestReport
 
 def _say(reports: list[IngestReport], as_json: bool) -> None:
     if as_json:
-        print_json([vars(report) | {"folder": str(report.folder)} for report in reports])
+        print_json([_plain(report) for report in reports])
         return
     for report in reports:
         news = f"{report.snapshots:,} snapshots, {report.metrics:,} metric values"
         typer.echo(f"{report.run}: {news} added, {report.status}" if report.changed else f"{report.run}: nothing new")
-        for name, reason in report.bad[:_SHOWN]:
-            typer.echo(f"  left out {visible(name)}: {visible(reason)}", err=True)
-        if len(report.bad) > _SHOWN:
-            typer.echo(f"  and {len(report.bad) - _SHOWN:,} more", err=True)
+        for loss in report.lost[:_SHOWN]:
+            typer.echo(f"  left out {visible(loss.where)}: {visible(loss.reason)}", err=True)
+        if len(report.lost) > _SHOWN:
+            typer.echo(f"  and {len(report.lost) - _SHOWN:,} more", err=True)
+        if report.torn:
+            typer.echo(f"  {report.torn:,} bytes of a last line without its end wait for the rest of it", err=True)
+
+
+def _plain(report: IngestReport) -> dict[str, Any]:
+    counts = {name: getattr(report, name) for name in ("snapshots", "metrics", "changed", "status")}
+    bad = [[loss.where, loss.reason] for loss in report.lost]
+    return {"run": report.run, "folder": str(report.path), **counts, "bad": bad}
 
 
 def compact(

@@ -124,20 +124,17 @@ def _write(movie: Movie, path: Path, write: Callable[[Path, Iterable[Frame]], in
     from rich.console import Console
     from rich.progress import track
 
+    from etl.replacing import replacing_path
     from strobe.charts.movie import drawn
 
     kept = path.parent / f".{path.name}.{movie.fingerprint}.frames"
     console = Console(stderr=True)
     bar = iter(track(movie.steps, "frames", console=console, transient=True, disable=not console.is_terminal))
     next(bar, None)
-    temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with alone(path), writing(path):
-        try:
+        with replacing_path(path, fsync=False, suffix=path.suffix) as temporary:
             count = write(temporary, drawn(movie.steps, movie.draw, kept, lambda: next(bar, None)))
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
         shutil.rmtree(kept)
     typer.echo(f"{path}: {count} frames, {path.stat().st_size / 1e6:.1f} MB")

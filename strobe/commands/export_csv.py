@@ -96,7 +96,7 @@ def _pivoted(catalogue: Catalogue, run: str, names: list[str]) -> pa.Table:
 
 
 def _write(rows: pa.Table, path: Path, force: bool) -> None:
-    from etl.local_files import replacing, write_all
+    from etl.replacing import replacing, write_all
     from strobe.rows import csv_bytes, write_csv
 
     if path == _STDOUT:

@@ -52,7 +52,7 @@ def plot(
 
 def _draw(panel: str, request: Request, kind: str, out: Path, force: bool) -> None:
     from etl.errors import StrobeError
-    from etl.local_files import replacing, write_all
+    from etl.replacing import replacing, write_all
     from strobe.charts.export import image
     from strobe.plot.figures import make
 

@@ -11,8 +11,9 @@ import typer
 from strobe.commands.output import age, number, print_json, print_table, visible
 
 if TYPE_CHECKING:
-    from etl.store.catalogue import Store, StoredRun
+    from etl.store.catalogue import Store
     from etl.store.files import Files
+    from etl.store.stored_run import StoredRun
 
 StoreOption = Annotated[
     Path | None, typer.Option("--store", help="The store; default $STROBE_STORE, else ./store.", show_default=False)

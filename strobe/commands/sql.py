@@ -61,7 +61,7 @@ def sql(
 
 def _write_parquet(table: pa.Table, path: Path) -> None:
     from etl.errors import StrobeError
-    from etl.local_files import replacing, write_all
+    from etl.replacing import replacing, write_all
     from strobe.rows import parquet_bytes
 
     data = parquet_bytes(table)

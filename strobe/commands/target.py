@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from etl.errors import StrobeError
+from etl.locks import try_lock
 
 
 def free(path: Path, force: bool) -> Path:
@@ -40,28 +40,14 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Holds a lock on writing `path`. Raises StrobeError where another process has it.
-
-    The holder removes its lock file, so one that was removed between our opening and locking it holds nobody off:
-    the file under the name must be the one that was locked.
-    """
+    """Holds a lock on writing `path`. Raises StrobeError where another process has it."""
     name = path.with_name(f".{path.name}.lock")
     with writing(path):
-        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        descriptor = try_lock(name)
+    if descriptor is None:
+        raise StrobeError(f"another export of {path} is under way; wait for it, or give another --out")
     try:
-        if not _locked(descriptor, name):
-            raise StrobeError(f"another export of {path} is under way; wait for it, or give another --out")
-        try:
-            yield
-        finally:
-            name.unlink(missing_ok=True)
+        yield
     finally:
+        name.unlink(missing_ok=True)
         os.close(descriptor)
-
-
-def _locked(descriptor: int, name: Path) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.path.samestat(os.fstat(descriptor), name.stat())
-    except (BlockingIOError, FileNotFoundError):
-        return False

@@ -19,6 +19,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from etl.replacing import replacing_path
+
 METHODS: Final = ("tsne", "umap")
 
 Array = np.ndarray[Any, Any]
@@ -47,9 +49,8 @@ def main(frames: Path, method: str, out: Path) -> None:
     progress = out.with_name(out.name + ".progress")
     progress.write_text(f"0 {len(values)}")
     made = movie(values, method, lambda done: _say(progress, done, len(values)))
-    temporary = out.with_name(out.name + ".tmp.npy")
-    np.save(temporary, made.astype(np.float32))
-    temporary.replace(out)
+    with replacing_path(out, fsync=False, suffix=".npy") as temporary:
+        np.save(temporary, made.astype(np.float32))
     progress.unlink(missing_ok=True)
     frames.unlink(missing_ok=True)
 

@@ -17,9 +17,9 @@ from strobe.analysis.geometry import frequency_round
 from strobe.analysis.projection import principal_axes, project
 from strobe.charts import movie_frames
 from strobe.charts.axes import number
-from strobe.charts.binning import bin_size, bin_words, binned
 from strobe.charts.movie_frames import Words
 from strobe.charts.tokens import position_names, token_name
+from strobe.views.binning import bin_size, bin_words, binned
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from etl.run.journal import ATTEMPTS, METRICS, Journal, read_attempts
-from etl.run.snapshot import MANIFEST, SnapshotError, SnapshotWriter, list_files
+from etl.run.snapshot import MANIFEST, SnapshotError, list_files
+from etl.run.writer import SnapshotWriter
 from strobe.record.ending import Ending
 from strobe.record.limits import Limits
 from strobe.record.lock import FolderLock

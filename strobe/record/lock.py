@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import socket
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from etl.errors import StrobeError
+from etl.locks import try_lock
 
 LOCK = ".recorder.lock"
 _KEYS = {"pid": int, "host": str, "started": float}
@@ -32,30 +32,17 @@ class FolderLock:
     def __init__(self, folder: str | os.PathLike[str], *, take_over: bool = False) -> None:
         self.path = Path(folder) / LOCK
         self._descriptor = self._acquire()
-        holder = self._holder(self._descriptor)
+        holder = self._holder()
         if holder and holder["host"] != socket.gethostname() and not take_over:
             self._let_go()
             raise LockedError(f"{self._said(holder)}; if that recorder is surely gone, remove {self.path}")
         self._sign()
 
     def _acquire(self) -> int:
-        while True:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                holder = self._holder(descriptor)
-                os.close(descriptor)
-                raise LockedError(f"{self._said(holder)}; record into another folder") from None
-            if self._still_named(descriptor):
-                return descriptor
-            # Its holder removed the file between our open and our lock: what we hold has no name any more.
-            os.close(descriptor)
-
-    def _still_named(self, descriptor: int) -> bool:
-        with contextlib.suppress(OSError):
-            return os.path.samestat(os.fstat(descriptor), self.path.stat())
-        return False
+        descriptor = try_lock(self.path)
+        if descriptor is None:
+            raise LockedError(f"{self._said(self._holder())}; record into another folder")
+        return descriptor
 
     def _said(self, holder: dict[str, Any] | None) -> str:
         who = "another recorder"
@@ -64,9 +51,9 @@ class FolderLock:
             who = f"process {holder['pid']} on {holder['host']}, since {since},"
         return f"{self.path.parent}: {who} is recording here"
 
-    def _holder(self, descriptor: int) -> dict[str, Any] | None:
+    def _holder(self) -> dict[str, Any] | None:
         try:
-            holder = json.loads(os.pread(descriptor, 4096, 0))
+            holder = json.loads(self.path.read_bytes())
             return {key: kind(holder[key]) for key, kind in _KEYS.items()}
         except (OSError, ValueError, TypeError, KeyError):
             return None

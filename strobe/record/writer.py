@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etl.run.journal import METRICS, Journal
-from etl.run.snapshot import SnapshotWriter
+from etl.run.writer import SnapshotWriter
 from strobe.record.tensors import Array
 
 log = logging.getLogger("strobe.record")

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from etl.local_files import replacing, write_all
+from etl.replacing import replacing, write_all
 from strobe.train.config import ConfigError
 from strobe.train.model import GPT
 

@@ -17,7 +17,8 @@ from etl.run.folder import Run
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from etl.store.catalogue import Catalogue, StoredRun
+    from etl.store.catalogue import Catalogue
+    from etl.store.stored_run import StoredRun
 
 
 @dataclass(frozen=True)

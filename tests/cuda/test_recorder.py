@@ -20,7 +20,8 @@ from etl.ingest.load import ingest
 from etl.run.folder import Run
 from etl.run.journal import read_attempts, read_lines, read_metrics
 from etl.run.manifest import parse
-from etl.run.snapshot import Snapshot, SnapshotWriter, fnv1a64, manifest_bytes
+from etl.run.snapshot import Snapshot, fnv1a64, manifest_bytes
+from etl.run.writer import SnapshotWriter
 from strobe.cli import app
 from strobe.record import SCALARS, LockedError, Recorder, TensorSpec
 from tests.support.cuda_programs import CUDA, NEEDS_A_COMPILER

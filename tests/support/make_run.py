@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from etl.run.journal import ATTEMPTS, METRICS, Journal
-from etl.run.snapshot import SnapshotWriter, place
+from etl.run.snapshot import place
+from etl.run.writer import SnapshotWriter
 
 START = 1_760_000_000.0
 

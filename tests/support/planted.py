@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from etl.run.folder import Run
-from etl.run.snapshot import SnapshotWriter, place
+from etl.run.snapshot import place
+from etl.run.writer import SnapshotWriter
 
 P, KEY, HEADS, WIDTH, NEURONS = 13, 3, 2, 8, 6
 

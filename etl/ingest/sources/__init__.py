@@ -1,1 +1,1 @@
-"""One reader per kind of input."""
+"""One file a kind of input, each with a `SOURCE`: see `etl.ingest.source`."""

@@ -1,225 +1,194 @@
-"""A recorded run's folder as rows: statistics of its tensors, its scalars, its attempts.
-
-The functions that do the work take paths and return Arrow tables, so that any executor can spread them.
-"""
+"""A run's own folder (docs/snapshot-format.md): manifest.json, its snapshots, and its two line logs."""
 
 from __future__ import annotations
 
+import bisect
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
+from etl.ingest.flatten import Flattened, Work, flatten
+from etl.ingest.scalars import scalar_table
+from etl.ingest.source import (
+    SCALAR_ROWS,
+    SNAPSHOT_ROWS,
+    TENSOR_ROWS,
+    About,
+    Key,
+    Loss,
+    Recording,
+    Scalars,
+    Snapshots,
+    Spread,
+    State,
+)
 from etl.run.folder import Run
-from etl.run.journal import Attempt, number, whole
+from etl.run.journal import METRICS, Attempt, number, read_metrics, whole
 from etl.run.manifest import Manifest
-from etl.run.snapshot import Snapshot, SnapshotError
-from etl.store.schema import SCALARS, TENSORS
+from etl.run.snapshot import MANIFEST, SnapshotError
 
-SECTIONS = ("params", "grads", "attention", "residual")
-_MOMENTS = {"m_l2.": "adam_m", "v_l2.": "adam_v"}
-_EPSILON = 1e-12
-
-Row = dict[str, Any]
+SoundFiles = Mapping[Key, tuple[Path, int]]
+"""(attempt, step) -> path and payload CRC of each snapshot file whose header is sound."""
 
 
-def _without_run(schema: pa.Schema) -> pa.Schema:
-    return pa.schema([column for column in schema if column.name != "run"])
+class RunFolders:
+    """Folders that hold a manifest.json. A damaged one is a recording too: reading it says what is wrong with it."""
+
+    def find(self, path: Path) -> Sequence[Recording]:
+        """`path` itself, or the folders directly inside it."""
+        if not path.is_dir():
+            return []
+        if os.path.lexists(path / MANIFEST):
+            return [RunFolder(path)]
+        return [RunFolder(child) for child in path.iterdir() if child.is_dir() and os.path.lexists(child / MANIFEST)]
 
 
-TENSOR_ROWS, SCALAR_ROWS = _without_run(TENSORS), _without_run(SCALARS)
+SOURCE = RunFolders()
 
 
-class Work(NamedTuple):
-    """One snapshot to flatten, and the one before it in the same attempt (None for the first)."""
+class RunFolder(Recording):
+    """One run's folder. Its state has the manifest's hash, and how far metrics.jsonl was read."""
 
-    path: Path
-    before: Path | None
+    source = "snapshots"
 
+    @cached_property
+    def _run(self) -> Run:
+        return Run(self.path)
 
-@dataclass(frozen=True)
-class Flattened:
-    """What one snapshot gives; `error` when it could not be read, and then nothing else."""
+    @property
+    def run_id(self) -> str:
+        return self._run.manifest.run.id
 
-    path: Path
-    step: int = 0
-    attempt: int = 0
-    time: float = 0.0
-    bytes: int = 0
-    crc32: int = 0
-    tensors: pa.Table | None = None
-    scalars: Mapping[str, float] | None = None
-    error: str | None = None
+    def resumes(self, state: State) -> bool:
+        return bool(state.get("manifest") == f"{self._run.manifest.hash:016x}")
 
+    def scalars(self, since: State) -> Scalars:
+        path = self.path / METRICS
+        size = path.stat().st_size if path.is_file() and not path.is_symlink() else 0
+        start, bad = since.get("metrics_end", 0), since.get("bad_lines", 0)
+        shrunk = size < start
+        if shrunk:
+            start, bad = 0, 0
+        lines = read_metrics(path, start)
+        state = {
+            "manifest": f"{self._run.manifest.hash:016x}",
+            "metrics_end": lines.end,
+            "bad_lines": bad + len(lines.bad),
+        }
+        lost = [Loss(METRICS, reason) for _, reason in lines.bad]
+        # A torn last line is not there, as the format has it; `strobe verify` tells of it.
+        return Scalars(scalar_table(lines.rows), state, lost, whole=shrunk)
 
-def real(value: float) -> float | None:
-    """A measured value, or None where it could not be measured; the column rounds it to float32 once."""
-    return None if math.isnan(value) else value
+    def snapshots(self, stored: pa.Table, spread: Spread[Work, Flattened]) -> Snapshots:
+        keys = zip(stored["attempt"].to_pylist(), stored["step"].to_pylist(), strict=True)
+        before = dict(zip(keys, stored["crc32"].to_pylist(), strict=True))
+        files, lost = self._files()
+        new = {key for key, (_, crc) in files.items() if before.get(key) != crc}
+        todo, replaced = plan(files, set(before), new)
+        work = partial(flatten, self.path, self._run.manifest.hash)
+        sound = []
+        for item in spread(work, todo):
+            if item.error is None:
+                sound.append(item)
+            else:
+                lost.append(Loss(item.path.name, item.error))
+        return Snapshots(
+            listing=_listing(stored, files, sound),
+            tensors=pa.concat_tables([TENSOR_ROWS.empty_table(), *(item.tensors for item in sound)]),
+            scalars=_scalars(sound),
+            replaced=frozenset(replaced),
+            added=len([item for item in sound if (item.attempt, item.step) in new]),
+            lost=lost,
+        )
 
+    def _files(self) -> tuple[SoundFiles, list[Loss]]:
+        sound: dict[Key, tuple[Path, int]] = {}
+        lost = []
+        for step, attempt, path in self._run.files():
+            try:
+                sound[attempt, step] = (path, self._run.open(path).payload_crc)
+            except SnapshotError as error:
+                lost.append(Loss(path.name, str(error)))
+        return sound, lost
 
-def _layers(spec: Mapping[str, Any]) -> bool:
-    return bool(spec["dims"][0] == "layer")
+    def attempts(self) -> Sequence[Attempt]:
+        return self._run.attempts
 
-
-def _statistics_rows(snapshot: Snapshot, name: str) -> list[Row]:
-    from etl.ingest.statistics import statistics, statistics_rows
-
-    spec = snapshot.spec(name)
-    stacked = _layers(spec)
-    array = snapshot[name] if "scale" not in spec else snapshot.values(name)
-    records = statistics_rows(array) if stacked else [statistics(array)]
-    section, _, tensor = name.partition("/")
-    rows = []
-    for index, record in enumerate(records):
-        values = {key: real(value) for key, value in record._asdict().items()}
-        layer = index if stacked else spec.get("layer")
-        rows.append({"section": section, "tensor": spec.get("group", tensor), "layer": layer, **values})
-    return rows
-
-
-def _add_deltas(rows: Sequence[Row], name: str, now: Snapshot, before: Snapshot) -> None:
-    """delta_l2 against the snapshot before, and its ratio to the norm there, per step of the gap."""
-    from etl.ingest.statistics import delta_l2, delta_l2_rows, statistics, statistics_rows
-
-    scaled = "scale" in now.spec(name)
-    a, b = (s.values(name) if scaled else s[name] for s in (now, before))
-    stacked = _layers(now.spec(name))
-    deltas = delta_l2_rows(a, b) if stacked else [delta_l2(a, b)]
-    norms = [record.l2 for record in (statistics_rows(b) if stacked else [statistics(b)])]
-    for row, delta, norm in zip(rows, deltas, norms, strict=True):
-        row["delta_l2"] = real(float(delta))
-        row["update_ratio"] = real(float(delta) / (now.step - before.step) / (norm + _EPSILON))
-
-
-def _moment_rows(snapshot: Snapshot, sizes: Mapping[str, list[int]]) -> list[Row]:
-    """Adam's norms: l2 as recorded, n from the shape of the parameter."""
-    rows = []
-    for name in snapshot.names:
-        section, _, rest = name.partition("/")
-        adam = _MOMENTS.get(rest[:5])
-        if section != "optimizer" or adam is None:
-            continue
-        spec, tensor = snapshot.spec(name), rest[5:]
-        stacked = _layers(spec)
-        shape = sizes.get(tensor)
-        count = None if shape is None else math.prod(shape[1:] if stacked else shape)
-        for layer, value in enumerate(np.asarray(snapshot[name], np.float64).reshape(-1)):
-            at = layer if stacked else spec.get("layer")
-            rows.append({"section": adam, "tensor": tensor, "layer": at, "n": count, "l2": real(float(value))})
-    return rows
-
-
-def _tensor_table(snapshot: Snapshot, before: Snapshot | None) -> pa.Table:
-    rows: list[Row] = []
-    sizes: dict[str, list[int]] = {}
-    for name in snapshot.names:
-        section, _, tensor = name.partition("/")
-        if section not in SECTIONS:
-            continue
-        own = _statistics_rows(snapshot, name)
-        if section == "params":
-            sizes[tensor] = snapshot.spec(name)["shape"]
-            if before is not None:
-                _add_deltas(own, name, snapshot, before)
-        rows += own
-    rows += _moment_rows(snapshot, sizes)
-    for row in rows:
-        row |= {"attempt": snapshot.attempt, "step": snapshot.step}
-    return pa.Table.from_pylist(rows, TENSOR_ROWS)
+    def about(self) -> About:
+        manifest = self._run.manifest
+        model, training, kind = manifest.raw["model"], manifest.training, manifest.task.get("kind")
+        flops = number(training.get("peak_flops"))
+        return About(
+            manifest.run.name,
+            task=str(kind) if kind is not None else None,
+            created_at=unix_time(manifest.run.created_at),
+            n_params=parameter_count(manifest),
+            tokens_per_step=whole(training.get("tokens_per_step")),
+            device=str(training["device"]) if "device" in training else None,
+            peak_flops=flops if flops is not None and math.isfinite(flops) else None,
+            config={key: manifest.raw.get(key, {}) for key in ("model", "task", "training")}
+            | {"writer": manifest.run.writer},
+            snapshots=self.path,
+            **{key: whole(model.get(key)) for key in ("n_layer", "n_head", "n_embd", "vocab_size")},
+        )
 
 
-def _scalar_values(snapshot: Snapshot) -> dict[str, float]:
-    values = {}
-    for name in snapshot.names:
-        section, _, scalar = name.partition("/")
-        if section == "scalars" and snapshot.spec(name)["shape"] == [1]:
-            value = float(snapshot[name][0])
-            if not math.isnan(value):  # NaN stands for "unknown" here
-                values[scalar] = value
-    return values
+def plan(files: SoundFiles, stored: set[Key], new: set[Key]) -> tuple[list[Work], set[Key]]:
+    """What to flatten: the new snapshots, and those whose predecessor is new; and which stored rows that replaces."""
+    steps: dict[int, list[int]] = {}
+    for attempt, step in sorted(set(files) | stored):
+        steps.setdefault(attempt, []).append(step)
+    todo, replaced = [], set()
+    for key in sorted(files):
+        attempt, step = key
+        place = bisect.bisect_left(steps[attempt], step)
+        before = (attempt, steps[attempt][place - 1]) if place else None
+        if key in new or before in new:
+            todo.append(Work(files[key][0], files[before][0] if before is not None and before in files else None))
+            if key in stored:
+                replaced.add(key)
+    return todo, replaced
 
 
-def flatten(folder: Path, manifest: Manifest, work: Sequence[Work]) -> list[Flattened]:
-    """Summarise snapshots of one run; a damaged one is returned with its error.
-
-    Headers, sizes and the manifest's hash are checked here, the payload's CRC is not: that is `strobe verify`.
-    """
-    run = Run(folder)
-    if run.manifest.hash != manifest.hash:
-        raise SnapshotError(f"{folder}: manifest.json changed while it was read")
-    return [_flatten_one(run, item) for item in work]
-
-
-def _flatten_one(run: Run, work: Work) -> Flattened:
-    try:
-        snapshot = run.open(work.path)
-        before = run.open(work.before) if work.before is not None else None
-        table, scalars = _tensor_table(snapshot, before), _scalar_values(snapshot)
-    except (SnapshotError, OSError, TypeError) as error:
-        return Flattened(work.path, error=str(error))
-    size = work.path.stat().st_size
-    crc, time = snapshot.payload_crc, snapshot.time
-    return Flattened(work.path, snapshot.step, snapshot.attempt, time, size, crc, table, scalars)
+def _listing(stored: pa.Table, files: SoundFiles, flattened: Sequence[Flattened]) -> pa.Table:
+    """The stored rows and the new ones; `file` is NULL for a snapshot that is no longer on disk."""
+    rows = {(row["attempt"], row["step"]): row for row in stored.to_pylist()}
+    for item in flattened:
+        rows[item.attempt, item.step] = {
+            "attempt": item.attempt,
+            "step": item.step,
+            "file": item.path.name,
+            "bytes": item.bytes,
+            "crc32": item.crc32,
+            "time": item.time,
+        }
+    ordered = [row | {"file": row["file"] if key in files else None} for key, row in sorted(rows.items())]
+    return pa.Table.from_pylist(ordered, SNAPSHOT_ROWS)
 
 
-_NOT_METRICS = frozenset({"step", "time", "attempt", "epoch", "tokens"})
-
-
-def metric_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """Lines of metrics.jsonl as rows of `scalars`; of two lines for one (attempt, step, name) the later counts.
-
-    The one that lost has attempt -1. Values that are no numbers (text, lists) are left out.
-    """
-    columns: dict[str, list[Any]] = defaultdict(list)
-    at: dict[tuple[int, int, str], int] = {}
-    for row in rows:
-        attempt, step = row.get("attempt", 0), row["step"]
-        tokens, epoch = whole(row.get("tokens")), number(row.get("epoch"))
-        for name, raw in row.items():
-            value = None if name in _NOT_METRICS else number(raw)
-            if value is None:
-                continue
-            key = (attempt, step, name)
-            if key in at:
-                columns["attempt"][at[key]] = -1
-            at[key] = len(columns["attempt"])
-            fields = (attempt, name, step, value, number(row["time"]), tokens, epoch)
-            for column, field in zip(SCALAR_ROWS.names, fields, strict=True):
-                columns[column].append(field)
-    return pa.table({name: columns[name] for name in SCALAR_ROWS.names}, schema=SCALAR_ROWS)
-
-
-def snapshot_scalars(flattened: Iterable[Flattened], known: set[tuple[int, int, str]]) -> pa.Table:
-    """The scalars of snapshot files as rows, but for those (attempt, step, name) that metrics.jsonl has."""
+def _scalars(flattened: Sequence[Flattened]) -> pa.Table:
     rows = [
         {"attempt": item.attempt, "name": name, "step": item.step, "value": value, "time": item.time}
         for item in flattened
         for name, value in (item.scalars or {}).items()
-        if (item.attempt, item.step, name) not in known
     ]
     return pa.Table.from_pylist(rows, SCALAR_ROWS)
-
-
-def attempt_rows(attempts: Iterable[Attempt]) -> list[Row]:
-    """Rows of `attempts` but for the JSON column `changes`."""
-    return [
-        {
-            "attempt": a.attempt,
-            "first_step": a.step,
-            "cut_step": a.cut_step,
-            "started_at": a.time,
-            "changes": a.training,
-        }
-        for a in attempts
-    ]
 
 
 def parameter_count(manifest: Manifest) -> int | None:
     """Values in the section params, or None where a run does not record it."""
     sizes = [math.prod(t.shape) for t in manifest.snapshot.tensors if t.section == "params"]
     return sum(sizes) if sizes else None
+
+
+def unix_time(value: float | str) -> float | None:
+    """Unix seconds of a manifest's created_at; a time without a zone is UTC."""
+    if not isinstance(value, str):
+        return float(value)
+    moment = datetime.fromisoformat(value)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

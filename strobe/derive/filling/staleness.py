@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from etl.errors import StrobeError
 from etl.run.folder import Run
 from etl.run.snapshot import SnapshotError
-from etl.store.catalogue import StoredRun
 from etl.store.files import Files
 from etl.store.pointer import Pointer
+from etl.store.stored_run import StoredRun
 from strobe.derive.analysis import SnapshotAnalysis, TableAnalysis
 from strobe.derive.filling.parts import is_readable, stored_steps
 from strobe.derive.recorded_run import RecordedRun

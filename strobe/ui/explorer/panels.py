@@ -15,12 +15,12 @@ from strobe.ui.panel.kinds import AttentionPanel
 from strobe.ui.panel.settled import Later
 from strobe.ui.shell import address
 from strobe.ui.shell.page import Page
-from strobe.ui.weights import frames as weight_frames
 from strobe.ui.weights import panels as weight_panels
 from strobe.ui.weights import spectrum_at_cursor
-from strobe.ui.weights.frames import Matrix
+from strobe.ui.weights.kept import matrices
 from strobe.views.curves import Curve
 from strobe.views.run_view import literal
+from strobe.views.weights import WeightMatrix
 
 
 def timeline(page: Page) -> None:
@@ -59,13 +59,13 @@ def second(page: Page) -> Page | None:
     return other
 
 
-def stack(page: Page, layer: int, wanted: Matrix | None) -> Later:
+def stack(page: Page, layer: int, wanted: WeightMatrix | None) -> Later:
     """The panels of one run below one another, with the same matrix where it has one of that name."""
     later: Later = _nothing_left
     panels.title(page.title_of(page.run))
     attention(page, min(layer, max(0, frames.attention_layers(page) - 1)))
     embedding(page)
-    own = {matrix.label: matrix for matrix in weight_frames.matrices(page)}
+    own = {matrix.label: matrix for matrix in matrices(page.view)}
     matrix = own.get(wanted.label) if wanted is not None else None
     if matrix is not None:
         later = weights(page, matrix)
@@ -79,7 +79,7 @@ def _nothing_left() -> None:
     """All of it is drawn already."""
 
 
-def pickers(page: Page) -> tuple[int, Matrix | None]:
+def pickers(page: Page) -> tuple[int, WeightMatrix | None]:
     """Which layer's heads, and which matrix."""
     layers = [str(layer) for layer in range(frames.attention_layers(page))]
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
@@ -87,7 +87,7 @@ def pickers(page: Page) -> tuple[int, Matrix | None]:
             address.offer("layer", layers, layers[0])
             st.segmented_control("Layer", layers, key="layer", required=True, persist_state="session")
             address.remember("layer", st.session_state["layer"], layers[0])
-        matrix = weight_panels.pick(page)
+        matrix = weight_panels.pick(page.view)
     return int(st.session_state.get("layer", 0)) if len(layers) > 1 else 0, matrix
 
 
@@ -118,16 +118,17 @@ def embedding(page: Page) -> None:
     model.embedding(page, key=f"explorer_embedding{page.suffix}", height=330)
 
 
-def weights(page: Page, matrix: Matrix) -> Later:
+def weights(page: Page, matrix: WeightMatrix) -> Later:
     """One weight matrix; the function that is returned adds the steps that were not read yet."""
     panels.title(matrix.label)
-    return weight_panels.matrix_at_once(page, matrix, key=f"explorer_weights{page.suffix}", tallest=300)
+    return weight_panels.matrix_at_once(page.view, matrix, key=f"explorer_weights{page.suffix}", tallest=300)
 
 
-def frequencies(page: Page, matrix: Matrix | None) -> None:
+def frequencies(page: Page, matrix: WeightMatrix | None) -> None:
     """The frequencies of the embedding where the task has them, else the singular values of the matrix."""
     rows = page.reader.rows(f"SELECT count(*) AS n FROM fourier WHERE run = {literal(page.run)}")
     if rows[0]["n"]:
         fourier_panels.at_cursor(page.view, key=f"fourier_bars{page.suffix}")
     elif matrix is not None:
-        spectrum_at_cursor.draw(page, matrix, key=f"explorer_spectrum{page.suffix}", height=250)
+        key = f"explorer_spectrum{page.suffix}"
+        spectrum_at_cursor.draw(page.view, matrix, key=key, height=250, control=not page.suffix)

@@ -11,7 +11,8 @@ import streamlit as st
 from strobe.views.run_view import Answer
 
 if TYPE_CHECKING:
-    from etl.store.catalogue import Catalogue, Store, StoredRun
+    from etl.store.catalogue import Catalogue, Store
+    from etl.store.stored_run import StoredRun
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -211,7 +211,7 @@ def test_growing_metrics_are_added_once(run: Path, store: Path) -> None:
 def test_a_damaged_snapshot_is_one_damaged_snapshot(run: Path, store: Path) -> None:
     (run / "step_000100.bin").write_bytes(b"STROBE1\0" + bytes(100))
     (report,) = ingest([run], store)
-    assert [name for name, _ in report.bad] == ["step_000100.bin"]
+    assert [loss.file for loss in report.lost] == ["step_000100.bin"]
     assert Store(store).sql("SELECT step FROM snapshots ORDER BY step")["step"].to_pylist() == [0, 200, 300]
 
 
@@ -324,3 +324,25 @@ def test_a_missing_snapshots_folder_leaves_the_tables(run: Path, store: Path) ->
     with pytest.raises(StrobeError, match="no snapshots on this machine"):
         stored.at(0)
     assert isinstance(Store(store).sql("SELECT * FROM tensors"), pa.Table)
+
+
+def test_a_pointer_from_before_there_were_sources_is_continued(run: Path, store: Path) -> None:
+    ingest([run], store)
+    path = store / "runs" / "alpha" / "_parts.json"
+    pointer = json.loads(path.read_text())
+    assert pointer["state"].pop("source") == "snapshots"
+    path.write_text(json.dumps(pointer))
+    (report,) = ingest([run], store)
+    assert (report.run, report.snapshots, report.metrics) == ("alpha", 0, 0)
+    assert Store(store).runs()["run"].to_pylist() == ["alpha"]
+
+
+def test_a_log_that_shrank_and_grew_again_has_each_step_once(tmp_path: Path, store: Path) -> None:
+    run = make_run(tmp_path / "alpha", steps=(0,))
+    path = run / "metrics.jsonl"
+    lines = [f'{{"step": {step}, "time": 1.0, "train_loss": {step}.5}}\n' for step in range(8)]
+    for text in (lines, lines[:3], lines[:5], lines):
+        path.write_text("".join(text))
+        ingest([run], store)
+        steps = Store(store).sql("SELECT step FROM scalars WHERE name = 'train_loss' ORDER BY step")
+        assert steps["step"].to_pylist() == list(range(8)), "what was read stays"

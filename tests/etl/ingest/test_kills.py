@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from etl.errors import StoreError
 from etl.ingest.load import ingest
 from etl.store.catalogue import Store
 from etl.store.files import Files
-from etl.store.pointer import StoreError, read_pointer
+from etl.store.pointer import read_pointer
 from tests.support.make_run import make_run
 from tests.support.tables import tables
 

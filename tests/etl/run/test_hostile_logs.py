@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from etl.ingest.load import ingest
-from etl.ingest.sources.snapshots import metric_table
+from etl.ingest.scalars import scalar_table
 from etl.run.journal import read_metrics
 from etl.run.manifest import MAX_LAYERS, ManifestError, parse
-from etl.run.snapshot import SnapshotError, SnapshotWriter, manifest_bytes, parse_file_name, place
+from etl.run.snapshot import SnapshotError, manifest_bytes, parse_file_name, place
 from etl.run.verify import verify_run
+from etl.run.writer import SnapshotWriter
 from etl.store.catalogue import Store
 from tests.support.make_run import make_run
 
@@ -70,7 +71,7 @@ def test_lines_of_metrics(tmp_path: Path, number: int) -> None:
     line, added = METRIC_LINES[number]
     (tmp_path / "metrics.jsonl").write_text(line + "\n" + AFTER)
     lines = read_metrics(tmp_path / "metrics.jsonl")
-    found = {(row["name"], row["value"]) for row in metric_table(lines.rows).to_pylist()}
+    found = {(row["name"], row["value"]) for row in scalar_table(lines.rows).to_pylist()}
     assert found == ({("after", 5.0)} if added is None else {("after", 5.0), ("kept", 1.0), *added.items()})
     assert len(lines.bad) == (added is None)
 

@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 
 from etl.run.folder import Run
-from etl.run.manifest import MAX_VALUES, ManifestError, parse, read
-from etl.run.snapshot import SnapshotError, SnapshotWriter, place
+from etl.run.manifest import ManifestError, parse, read
+from etl.run.snapshot import SnapshotError, place
+from etl.run.strict_json import MAX_VALUES
 from etl.run.verify import verify_run
+from etl.run.writer import SnapshotWriter
 
 TENSORS = [
     {"name": "params/wte", "section": "params", "dims": ["token", "channel"], "shape": [3, 5], "dtype": "float32"},

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,9 @@ from hypothesis.extra import numpy as hnp
 from etl.run import snapshot as fmt
 from etl.run.folder import Run
 from etl.run.manifest import parse, read
-from etl.run.snapshot import DTYPES, Snapshot, SnapshotError, SnapshotWriter
+from etl.run.snapshot import DTYPES, Snapshot, SnapshotError
+from etl.run.writer import SnapshotWriter, write_manifest
+from tests.support.places import ROOT
 
 WTE = np.arange(15, dtype="<f4").reshape(5, 3) / 8
 BIAS = np.array([1.5, -2.0], ml_dtypes.bfloat16)
@@ -267,7 +271,7 @@ def test_file_names_round_trip(step: int, attempt: int) -> None:
 def test_opening_reads_one_row_of_a_large_file_without_reading_the_rest(tmp_path: Path) -> None:
     """A sparse 1 GiB snapshot: only the header's page and the row's pages become resident."""
     document = manifest([tensor("params/big", [262_144, 1024], "float32")])
-    manifest_hash = fmt.write_manifest(tmp_path, document)
+    manifest_hash = write_manifest(tmp_path, document)
     path = tmp_path / "step_000000.bin"
     size = document["snapshot"]["bytes"]
     with path.open("wb") as file:
@@ -327,3 +331,22 @@ def test_manifest_round_trip(golden: Path) -> None:
     assert manifest_read.raw == GOLDEN_MANIFEST
     assert parse(fmt.manifest_bytes(GOLDEN_MANIFEST), "x").hash == manifest_read.hash
     assert isinstance(Snapshot(golden, manifest_read.raw, manifest_read.hash), Snapshot)
+
+
+def test_reading_and_writing_need_numpy_alone(tmp_path: Path) -> None:
+    """A training machine has nothing else: every other package is kept out, and a snapshot goes there and back."""
+    code = f"""
+import sys
+for name in ("pydantic", "pyarrow", "duckdb", "numba", "ml_dtypes", "pandas", "strobe"):
+    sys.modules[name] = None
+import numpy as np
+from etl.run.snapshot import Snapshot, place
+from etl.run.writer import SnapshotWriter, write_manifest
+entry = {{"name": "params/w", "section": "params", "dims": ["one"], "shape": [1], "dtype": "float32"}}
+tensors, size = place([entry])
+manifest = {{"snapshot": {{"bytes": size, "tensors": tensors}}}}
+writer = SnapshotWriter({str(tmp_path)!r}, manifest)
+path = writer.write(7, {{"params/w": np.ones(1, np.float32)}})
+assert Snapshot(path, manifest, writer.manifest_hash)["params/w"][0] == 1
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.run.folder import Run
-from etl.run.snapshot import SnapshotWriter, place
+from etl.run.snapshot import place
 from etl.run.thin import choose_steps, thin
+from etl.run.writer import SnapshotWriter
 
 
 @given(st.sets(st.integers(0, 10_000), min_size=1), st.integers(2, 50), st.integers(0, 5000), st.integers(0, 5000))

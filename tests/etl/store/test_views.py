@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.store.catalogue import Store
-from etl.store.files import Files, encodings
+from etl.store.files import Files
+from etl.store.layout import encodings
 from etl.store.pointer import Pointer, commit, prepare_store, write_part
 from etl.store.schema import TABLES
+from tests.support.places import ROOT
 
 ATTEMPTS = {
     "plain": [(0, 0, None)],
@@ -81,3 +84,14 @@ def test_no_bit_is_lost_by_the_layout(tmp_path_factory: pytest.TempPathFactory, 
                 b and b.to_pybytes() for b in two.buffers()
             ][-1:]
     assert back.schema == table.schema
+
+
+def test_the_page_of_the_store_lists_the_tables_that_there_are() -> None:
+    page = (ROOT / "docs" / "store.md").read_text()
+    listed = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", page, re.MULTILINE)
+    assert [name for name, _ in listed] == list(TABLES)
+    for name, columns in listed:
+        words = set(re.findall(r"\w+", columns))
+        own = [c for c in TABLES[name].names if c not in ("run", "definition", "note")]
+        key = set(re.findall(r"\w+", re.search(rf"^\| `{name}` \| ([^|]+) \|", page, re.MULTILINE)[1]))
+        assert set(own) <= words | key, name

@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 import strobe
 from etl.errors import StrobeError
 from strobe.charts.axes import number
-from strobe.charts.binning import binned
 from strobe.charts.colours import colour_table, heatmap, named_tokens, rgb, token_colours, token_range
 from strobe.charts.movie import Frame, drawn
 from strobe.charts.movie_frames import Sheet, Words, attention_frame, plain
@@ -24,6 +23,7 @@ from strobe.charts.theme import CYCLIC, DIVERGING, LIGHT, SEQUENTIAL
 from strobe.cli import app
 from strobe.commands.target import alone
 from strobe.plot.movies import Movie, Wanted
+from strobe.views.binning import binned
 
 STEPS = ["--steps", "0-2000"]
 

@@ -83,7 +83,7 @@ def test_a_matrix_and_a_moment_are_named_in_the_file(here: Path) -> None:
 def test_a_figure_replaces_whole_or_not_at_all(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plot("loss", "grok-p97")
     before = (here / "grok-p97-loss.png").read_bytes()
-    monkeypatch.setattr("etl.local_files.write_all", _full_disk)
+    monkeypatch.setattr("etl.replacing.write_all", _full_disk)
     with pytest.raises(StrobeError, match="full"):
         plot("loss", "grok-p97", "--force")
     assert (here / "grok-p97-loss.png").read_bytes() == before

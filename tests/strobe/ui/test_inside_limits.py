@@ -10,7 +10,8 @@ import pytest
 
 from etl.ingest.load import ingest
 from etl.run.folder import Run
-from etl.run.snapshot import SnapshotWriter, place
+from etl.run.snapshot import place
+from etl.run.writer import SnapshotWriter
 from tests.support.inside import opened, text_of
 from tests.support.make_run import make_run
 
@@ -26,17 +27,17 @@ def test_no_circle_is_offered_where_residues_are_left_out(monkeypatch: pytest.Mo
 def test_the_asked_step_of_a_matrix_is_read_first_and_the_rest_later(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from strobe.ui.weights import frames as weight_frames
+    from strobe.ui.weights import kept
 
     ingest([make_run(tmp_path / "runs" / "deep", steps=range(0, 800, 100), layers=3)], tmp_path / "store")
     asked: list[list[int]] = []
-    frames = weight_frames.frames
+    frames = kept.matrix_frames
 
-    def told(page, matrix, steps):
+    def told(view, matrix, steps):
         asked.append(list(steps))
-        return frames(page, matrix, steps)
+        return frames(view, matrix, steps)
 
-    monkeypatch.setattr(weight_frames, "frames", told)
+    monkeypatch.setattr(kept, "matrix_frames", told)
     at = opened("weights", monkeypatch, tmp_path / "store", run="deep", matrix="fcw.1", step="300")
     assert asked == [[300], list(range(0, 800, 100))]
     asked.clear()
@@ -47,7 +48,7 @@ def test_the_asked_step_of_a_matrix_is_read_first_and_the_rest_later(
 def test_a_large_matrix_is_read_at_some_steps_and_at_the_asked_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("strobe.ui.weights.frames.MOST_READ", 3 * 4 * 64 * 16)
+    monkeypatch.setattr("strobe.views.weights.MOST_READ", 3 * 4 * 64 * 16)
     ingest([make_run(tmp_path / "runs" / "deep", steps=range(0, 800, 100))], tmp_path / "store")
     at = opened("weights", monkeypatch, tmp_path / "store", run="deep", matrix="fcw.1", step="300")
     assert "Read at 4 of 8 snapshots (16.4 kB); another is read when the cursor rests on it." in text_of(at)
@@ -81,10 +82,10 @@ def test_what_would_take_long_is_computed_when_it_is_asked_for(
 
 @pytest.mark.parametrize(("shape", "low", "high"), [((3072, 768), 0.01, 0.3), ((9216, 2304), 0.3, 5)])
 def test_the_stated_cost_is_of_the_right_size(shape: tuple[int, int], low: float, high: float) -> None:
-    from strobe.ui.weights.frames import Matrix
-    from strobe.ui.weights.spectrum_at_cursor import seconds
+    from strobe.views.spectrum import seconds
+    from strobe.views.weights import WeightMatrix
 
-    assert low < seconds(Matrix("fcw", None, shape)) < high
+    assert low < seconds(WeightMatrix("fcw", None, shape)) < high
 
 
 def test_heads_are_scored_from_the_snapshots_where_no_scores_are_stored(
@@ -163,19 +164,21 @@ def test_a_damaged_snapshot_costs_its_own_frame(
 class Recorded(dict):  # type: ignore[type-arg]
     """As much of a snapshot as the activations panel asks for."""
 
+    step = 100
+
     def values(self, name: str) -> np.ndarray:  # type: ignore[override]
         return np.asarray(self[name])
 
 
 def test_what_is_recorded_of_activations_becomes_rows_by_layer() -> None:
-    from strobe.ui.weights.activations import _of
+    from strobe.views.activations import rows_of
 
     snapshot = Recorded({
         "activations/ln1_mean": [-0.5, 0.25], "activations/lnf_rstd": [2.0],
         "activations/residual_rms": [1.0, np.nan],
         "activations/unit_active": [[0.0, 1.0, 0.5, 0.5], [0.0, 0.0, 0.0, 1.0]],
     })  # fmt: skip
-    rows = {(row["name"], row["series"]): row["value"] for row in _of(snapshot, 100)}
+    rows = {(row["name"], row["series"]): row["value"] for row in rows_of(snapshot)}
     assert rows[("ln1_mean", "layer 0")] == -0.5
     assert rows[("lnf_rstd", "model")] == 2.0
     assert rows[("residual_rms", "layer 1")] is None

@@ -1,0 +1,48 @@
+"""Locks between processes, the kernel's own (flock): gone with the process that held one, however it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+
+
+def _named(descriptor: int, path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    return False
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file `path` while others wait for it. The file stays. Raises OSError where it cannot be made."""
+    descriptor = _opened(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def try_lock(path: Path) -> int | None:
+    """A descriptor that holds the lock file `path` until it is closed, or None while another process does.
+
+    A holder may remove the file before it lets go. Raises OSError where the file cannot be made.
+    """
+    while True:
+        descriptor = _opened(path)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return None
+        if _named(descriptor, path):
+            return descriptor
+        # Its holder removed the file between our open and our lock: what we hold has no name any more.
+        os.close(descriptor)

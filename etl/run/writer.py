@@ -1,0 +1,106 @@
+"""Writing a run's snapshots: the manifest once, then one whole file a step. Needs numpy alone."""
+
+from __future__ import annotations
+
+import os
+import time as clock
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from etl.replacing import replacing, write_all
+from etl.run.snapshot import (
+    HEADER_BYTES,
+    MANIFEST,
+    MAX_ATTEMPT,
+    MAX_STEP,
+    Array,
+    Header,
+    SnapshotError,
+    file_name,
+    fnv1a64,
+    manifest_bytes,
+    numpy_dtype,
+    place,
+)
+
+
+def write_manifest(folder: str | os.PathLike[str], manifest: Mapping[str, Any], *, fsync: bool = True) -> int:
+    """Write manifest.json unless the very same one is there; returns its hash. A different one is never replaced."""
+    data, path = manifest_bytes(manifest), Path(folder) / MANIFEST
+    if path.exists():
+        if path.read_bytes() != data:
+            raise SnapshotError(f"{path}: is there already and differs; record into another folder")
+    else:
+        with replacing(path, fsync=fsync) as descriptor:
+            write_all(descriptor, data)
+    return fnv1a64(data)
+
+
+class SnapshotWriter:
+    """Writes the snapshots of one run; a reader never sees half a file.
+
+    `manifest` has its tensors placed (see `place`); it is written on construction unless it is there already.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], manifest: Mapping[str, Any], *, fsync: bool = True) -> None:
+        self.folder, self._fsync = Path(folder), fsync
+        self._tensors: list[dict[str, Any]] = list(manifest["snapshot"]["tensors"])
+        placed, size = place(self._tensors)
+        if placed != self._tensors or size != manifest["snapshot"]["bytes"]:
+            raise SnapshotError(f"{folder}: the manifest's offsets are not those that `place` gives")
+        self._bytes = size
+        self.manifest_hash = write_manifest(folder, manifest, fsync=fsync)
+
+    def write(self, step: int, arrays: Mapping[str, Array], *, attempt: int = 0, time: float | None = None) -> Path:
+        """Write one snapshot atomically; returns its path.
+
+        `arrays` maps every tensor name of the manifest to an array of just its shape and dtype. Raises SnapshotError
+        when they differ or the file exists already, OSError when the disk refuses; nothing is left behind then.
+        """
+        if not 0 <= step <= MAX_STEP or not 0 <= attempt <= MAX_ATTEMPT:
+            raise SnapshotError(f"step {step} or attempt {attempt} is out of range")
+        payload = self._payload(arrays)
+        path = self.folder / file_name(step, attempt)
+        if path.exists():
+            raise SnapshotError(f"{path}: step {step} was recorded already in attempt {attempt}")
+        written_at = clock.time() if time is None else time
+        with replacing(path, fsync=self._fsync) as descriptor:
+            crc = self._write_payload(descriptor, payload)
+            size = self._bytes - HEADER_BYTES
+            header = Header(step, size, crc, written_at, self.manifest_hash, attempt)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            write_all(descriptor, header.pack())
+        return path
+
+    def _payload(self, arrays: Mapping[str, Array]) -> list[tuple[int, Array]]:
+        unknown = set(arrays) - {tensor["name"] for tensor in self._tensors}
+        if unknown:
+            raise SnapshotError(f"tensors {sorted(unknown)} are not in the manifest")
+        return [(tensor["offset"], _as_bytes(tensor, arrays)) for tensor in self._tensors]
+
+    def _write_payload(self, descriptor: int, payload: list[tuple[int, Array]]) -> int:
+        crc, position = 0, HEADER_BYTES
+        os.lseek(descriptor, position, os.SEEK_SET)
+        for offset, data in [*payload, (self._bytes, np.empty(0, np.uint8))]:
+            for part in (bytes(offset - position), data.data):
+                write_all(descriptor, part)
+                crc = zlib.crc32(part, crc)
+            position = offset + data.size
+        return crc
+
+
+def _as_bytes(tensor: Mapping[str, Any], arrays: Mapping[str, Array]) -> Array:
+    name, dtype = tensor["name"], numpy_dtype(tensor["dtype"])
+    if name not in arrays:
+        raise SnapshotError(f"tensor {name!r} is missing; a snapshot holds every tensor of its manifest")
+    array = arrays[name]
+    if list(array.shape) != list(tensor["shape"]) or array.dtype.newbyteorder("<") != dtype:
+        raise SnapshotError(
+            f"tensor {name!r} is {array.dtype} {list(array.shape)}; "
+            f"the manifest says {tensor['dtype']} {list(tensor['shape'])}"
+        )
+    return np.ascontiguousarray(array, dtype=dtype).reshape(-1).view(np.uint8)

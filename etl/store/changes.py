@@ -1,0 +1,49 @@
+"""What one writer is about to commit for one run: the parts of each table as they will be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from etl.store.compact import MANY_PARTS, merged_part
+from etl.store.files import Files
+from etl.store.pointer import PartFile, Pointer, commit, read_rows, write_part
+
+
+class Changes:
+    """Collects new parts. They are written at once and count when `commit` names them; what is dropped is removed by
+    the next ingest."""
+
+    def __init__(self, files: Files, pointer: Pointer) -> None:
+        self._files, self._pointer = files, pointer
+        self.tables: dict[str, list[PartFile]] = {}
+        """The whole list of parts of each table that changed."""
+
+    def parts(self, table: str) -> list[PartFile]:
+        return self.tables.get(table, self._pointer.tables.get(table, []))
+
+    def rows(self, table: str) -> pa.Table:
+        """All rows that the table will have, less the column `run`."""
+        return read_rows(self._files, Pointer(self._pointer.run, 0, {table: self.parts(table)}), table)
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        if rows.num_rows:
+            parts = [*self.parts(table), write_part(self._files, self._pointer.run, table, rows)]
+            if len(parts) > MANY_PARTS:
+                parts = [merged_part(self._files, self._pointer.run, table, parts)]
+            self.tables[table] = parts
+
+    def replace(self, table: str, rows: pa.Table) -> None:
+        """Make these the table's only rows, unless they are that already."""
+        if not rows.equals(self.rows(table)):
+            run = self._pointer.run
+            self.tables[table] = [write_part(self._files, run, table, rows)] if rows.num_rows else []
+
+    def commit(self, state: Mapping[str, Any]) -> bool:
+        """Replace the pointer, unless nothing changed; returns whether something did. Raises ConflictError."""
+        if not self.tables and state == self._pointer.state:
+            return False
+        commit(self._files, self._pointer, self.tables, dict(state))
+        return True

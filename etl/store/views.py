@@ -1,0 +1,58 @@
+"""SQL of the views over Parquet parts: every row of a table, and its current rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from etl.store.current import CUTS, current_rows, has_attempts
+
+_TYPES = {"string": "VARCHAR", "int64": "BIGINT", "int32": "INTEGER", "int16": "SMALLINT", "float": "REAL"}
+_TYPES |= {"double": "DOUBLE", "bool": "BOOLEAN"}
+
+CUTS_TABLE = f"CREATE TABLE {CUTS} AS SELECT run, attempt, cut_step FROM attempts_all WHERE cut_step IS NOT NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One Parquet file that a pointer names, by a path on this machine."""
+
+    run: str
+    path: str
+    rows: int
+    bytes: int
+    crc32: int
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _duckdb_type(kind: pa.DataType) -> str:
+    return f"{_duckdb_type(kind.value_type)}[]" if pa.types.is_list(kind) else _TYPES[str(kind)]
+
+
+def every_row(schema: pa.Schema, parts: Sequence[Part]) -> str:
+    """SQL of all rows of `parts`, with the columns of `schema`; of no rows when there are none."""
+    if not parts:
+        columns = ", ".join(f'NULL::{_duckdb_type(column.type)} AS "{column.name}"' for column in schema)
+        return f"SELECT {columns} WHERE false"
+    paths = ", ".join(_quoted(part.path) for part in parts)
+    columns = ", ".join(f'"{name}"' for name in schema.names)
+    hive = "hive_partitioning = true, hive_types = {'run': VARCHAR}"
+    return f"SELECT {columns} FROM read_parquet([{paths}], {hive})"
+
+
+def current_view(table: str, schema: pa.Schema, parts: Sequence[Part], cut: Collection[str]) -> str:
+    """SQL of the current rows of `parts`, where `{table}_all` has all of them. Only runs of `cut` join `cuts`."""
+    names = schema.names
+    resumed = [part for part in parts if part.run in cut] if has_attempts(names) else []
+    if not resumed:
+        return current_rows(f"{table}_all", names, cut=False)
+    joined = current_rows(f"({every_row(schema, resumed)})", names)
+    others = [part for part in parts if part.run not in cut]
+    if not others:
+        return joined
+    return f"{current_rows(f'({every_row(schema, others)})', names, cut=False)} UNION ALL {joined}"

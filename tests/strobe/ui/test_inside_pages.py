@@ -135,7 +135,7 @@ def test_a_run_analysed_before_there_was_a_table_lacks_that_part_alone(
     assert "6 of 6 neurons specialise" in words
     assert "Best frequency of neuron" in words
     assert "out of date" not in words
-    assert not read_only.button
+    assert not [button for button in read_only.button if "analyse" in str(button.key)]
     at = opened("fourier", monkeypatch, tmp_path / "store", writing=True, run="planted")
     at.button(key="analyse_history").click().run()
     assert not at.exception

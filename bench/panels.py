@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,8 +22,8 @@ from strobe.charts.export import image
 from strobe.charts.movie_frames import Words, embedding_frame, matrix_frame
 from strobe.plot.figures import make
 from strobe.plot.request import Request
-from strobe.ui.panel import frames
 from strobe.ui.weights import kept
+from strobe.views import attention
 from strobe.views.run_view import CatalogueTables, RunView
 from strobe.views.weights import WeightMatrix
 
@@ -51,11 +50,6 @@ def said(what: str, value: float, bar: float) -> bool:
 def panels() -> bool:
     """The frames of all snapshots, past Streamlit's cache."""
     catalogue = strobe.open().current()
-    page: Any = SimpleNamespace(
-        run=RUN, steps=catalogue.run(RUN).steps(), step=0,
-        reader=SimpleNamespace(key="bench", version="1", run=catalogue.run),
-    )  # fmt: skip
-    attention = frames._attention.__wrapped__
     matrix = WeightMatrix("fcw", 0, (512, 128))
     view = RunView(CatalogueTables(catalogue, "bench"), RUN, tuple(catalogue.run(RUN).steps()))
 
@@ -64,7 +58,7 @@ def panels() -> bool:
         kept.matrix_frames(view, matrix, steps)
 
     def heads() -> None:
-        attention("", "", RUN, tuple(page.steps), False, frames.MEAN, page)
+        attention.frames(view, view.steps, False)
 
     good = said("attention, every snapshot", best_ms(heads), 100)
     good = said("a weight matrix, the asked snapshot", best_ms(lambda: weights(view.steps[-1:])), 100) and good

@@ -2,52 +2,50 @@
 
 import streamlit as st
 
-from strobe.plot.movies import Wanted
-from strobe.ui.embeddings import geometry as geometry_panel
-from strobe.ui.embeddings import panels as embedding_panels
-from strobe.ui.embeddings import solid as solid_panel
-from strobe.ui.panel import frames, movie, panel
+from strobe.plot.movies import MovieRequest
+from strobe.ui.embeddings import axes, flat, geometry, roundness, three_axes
+from strobe.ui.panel import movie, panel
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
+from strobe.views.embedding import embeddings
+from strobe.views.embedding_axes import LAST
 
 page = frame("embeddings")
 
 
 @part("scatter")
 def scatter() -> None:
-    name, view = embedding_panels.controls(page, present)
-    found = embedding_panels.movie(page, name, view)
-    if found is None:
+    shown, along = axes.controls(page.view, recorded)
+    points = axes.points(page.view, shown.name, along)
+    if points is None:
         return
-    if not found.steps:
-        panel.caption(found.reason)
+    if not points.steps:
+        panel.caption(points.reason)
         return
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        embedding_panels.scatter(page, name, view, found)
-        differs = (
-            "" if view == embedding_panels.LAST else "The movie is along the principal axes of the last snapshot."
-        )
-        movie.draw(page, Wanted("embedding", name), differs)
+        flat.scatter(page.view, shown, points)
+        differs = "" if along == LAST else "The movie is along the principal axes of the last snapshot."
+        movie.offer(page.view, MovieRequest("embedding", shown.name), differs)
     with right:
-        embedding_panels.roundness(page, view, found)
+        roundness.draw(page.view, points)
 
         @part("solid")
         def solid() -> None:
-            solid_panel.draw(page, name, view, found)
+            three_axes.draw(page.view, points)
 
         solid()
 
 
 @part("geometry")
-def geometry() -> None:
-    geometry_panel.draw(page, frames.modulus(page))
+def classes() -> None:
+    geometry.draw(page.view)
 
 
-present = embedding_panels.names(page)
-if present:
+recorded = embeddings(page.view)
+if recorded:
     scatter()
-    geometry()
+    classes()
 else:
     panel.caption("This run has no embedding to show: record snapshots with params/wte.")
 page.footer()

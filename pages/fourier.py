@@ -33,7 +33,7 @@ def history() -> None:
 
 @part("changes")
 def changes() -> None:
-    change_panel.draw(page)
+    change_panel.draw(page.view)
 
 
 @part("neurons")

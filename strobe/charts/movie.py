@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-class Frame:
+class KeptFrame:
     """A frame on disk, still at hand where it was drawn just now."""
 
     def __init__(self, path: Path, image: Image | None = None) -> None:
@@ -31,14 +31,14 @@ class Frame:
             return image
         from PIL import Image as Pillow
 
-        with Pillow.open(self.path) as found:
-            found.load()
-            return found
+        with Pillow.open(self.path) as picture:
+            picture.load()
+            return picture
 
 
 def drawn(
     steps: Sequence[int], draw: Callable[[int], Image], kept: Path, on_frame: Callable[[], object] = lambda: None
-) -> Iterator[Frame]:
+) -> Iterator[KeptFrame]:
     """The frame of each step, in order; each is kept as a PNG in the folder `kept`, so that an interrupted movie
     draws only what is missing when it is asked for again."""
     kept.mkdir(parents=True, exist_ok=True)
@@ -49,10 +49,10 @@ def drawn(
             with replacing_path(path, fsync=False) as temporary:
                 image.save(temporary, "PNG", compress_level=1)
         on_frame()
-        yield Frame(path, image)
+        yield KeptFrame(path, image)
 
 
-def write_gif(path: Path, frames: Iterable[Frame], fps: float) -> int:
+def write_gif(path: Path, frames: Iterable[KeptFrame], fps: float) -> int:
     """An endless GIF of frames that share one palette. Returns how many there are."""
     images = (frame.image for frame in frames)
     first = next(images)
@@ -68,7 +68,7 @@ def write_gif(path: Path, frames: Iterable[Frame], fps: float) -> int:
     return count
 
 
-def write_mp4(path: Path, frames: Iterable[Frame], fps: float) -> int:
+def write_mp4(path: Path, frames: Iterable[KeptFrame], fps: float) -> int:
     """H.264 through imageio-ffmpeg, which encodes while the next frame is drawn. Returns how many there are. Raises
     ModuleNotFoundError where it is not installed."""
     import imageio_ffmpeg
@@ -124,7 +124,7 @@ show(frames.length - 1);
 """
 
 
-def write_html(path: Path, frames: Iterable[Frame], fps: float, title: str) -> int:
+def write_html(path: Path, frames: Iterable[KeptFrame], fps: float, title: str) -> int:
     """One file that needs no network: play, scrub, arrow keys, space. Returns how many frames there are."""
     pictures = [base64.b64encode(frame.path.read_bytes()).decode() for frame in frames]
     fields = {"title": html.escape(title), "frames": json.dumps(pictures), "pause": str(round(1000 / fps))}

@@ -15,13 +15,16 @@ import numpy as np
 
 from strobe.charts.axes import number
 from strobe.charts.colours import colour_table, heatmap, named_tokens, rgb, token_colours, token_range
-from strobe.charts.moment import LINEAR_UP_TO
 from strobe.charts.theme import CYCLIC, DIVERGING, LIGHT, SEQUENTIAL
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 Array = np.ndarray[Any, Any]
+HEAD: Final = 74
+"""Units above the picture: two lines of words and the scale of colours."""
+PAD: Final = 14
+"""Units between pictures, and round them."""
 _SHADES: Final = 240
 """Of the map of colours in the palette of a movie; the rest are the ground and greys for words, none so light that
 Pillow, which looks in boxes of colours, takes it for the ground."""
@@ -59,10 +62,10 @@ def _palette(colours: tuple[str, ...]) -> Image:
 
 def plain(words: str) -> str:
     """`words` in the letters that Pillow's own font has: 2.3e-5 for 2.3×10⁻⁵, x for ×."""
-    return _POWER.sub(lambda found: f"{'e' if found[1] else '1e'}{found[2]}", words).translate(_ASCII)
+    return _POWER.sub(lambda power: f"{'e' if power[1] else '1e'}{power[2]}", words).translate(_ASCII)
 
 
-class Sheet:
+class FrameDrawing:
     """One frame being drawn; `unit` is a pixel of a frame 480 wide."""
 
     def __init__(self, size: int, height: float, words: Words, colours: Sequence[str]) -> None:
@@ -70,14 +73,10 @@ class Sheet:
         from PIL import Image, ImageDraw
 
         self.unit, self._colours = size / 480, tuple(colours)
-        self.image = Image.new("RGB", (size, round((self.HEAD + height) * self.unit)), LIGHT.background)
+        self.image = Image.new("RGB", (size, round((HEAD + height) * self.unit)), LIGHT.background)
         self._draw = ImageDraw.Draw(self.image)
-        self.text(self.PAD, 8, words.heading, LIGHT.text, 15)
-        self.text(self.PAD, 30, words.about, LIGHT.muted, 12)
-
-    HEAD: Final = 74
-    """Units above the picture: two lines of words and the scale of colours."""
-    PAD: Final = 14
+        self.text(PAD, 8, words.heading, LIGHT.text, 15)
+        self.text(PAD, 30, words.about, LIGHT.muted, 12)
 
     def text(self, x: float, y: float, words: str, colour: str, size: int = 12) -> float:
         """Words with their top left corner at (x, y), cut at the right edge; returns where they end."""
@@ -107,7 +106,7 @@ class Sheet:
 
     def scale(self, quantity: str, low: str, high: str, middle: str = "") -> None:
         """What the colours stand for, under the words: quantity, least, bar, greatest."""
-        x = self.text(self.PAD, 50, quantity, LIGHT.muted) + 12
+        x = self.text(PAD, 50, quantity, LIGHT.muted) + 12
         x = self.text(x, 50, low, LIGHT.text) + 6
         self.paste(colour_table(self._colours)[None], x, 52, 96, 9)
         if middle:
@@ -136,34 +135,34 @@ def _dot(size: int) -> Image:
     return large.resize((size, size), Image.Resampling.BOX)
 
 
-def attention_frame(att: Array, words: Words, size: int = 480, positions: Sequence[str] = ()) -> Image:
-    """Heads across, layers down, from `att` (layer, head, query, key) in 0..1; later keys stay white. Up to 8
-    `positions` are named beside the first head's rows and under the columns of the last layer.
-
-    The colour is linear up to 8 positions and the square root of the weight beyond, as in the app.
+def attention_frame(
+    att: Array, words: Words, size: int = 480, positions: Sequence[str] = (), *, root: bool = False
+) -> Image:
+    """Heads across, layers down, from `att` (layer, head, query, key) in 0..1; later keys stay white. The colour is
+    the weight, or its square `root`. `positions` are named where it is the weight: beside the first head's rows and
+    under the columns of the last layer.
     """
     layers, heads, length, _ = att.shape
-    root = length > LINEAR_UP_TO
     shares = np.sqrt(att) if root else np.array(att, float)
     shares[..., np.triu(np.ones((length, length), bool), 1)] = np.nan
-    cell = max((480 - Sheet.PAD) / heads - Sheet.PAD, 6.0)
+    cell = max((480 - PAD) / heads - PAD, 6.0)
     named = cell >= 34
-    down = cell + Sheet.PAD + (14 if named else 0)
+    down = cell + PAD + (14 if named else 0)
     positions = positions if named and not root else ()
-    sheet = Sheet(size, layers * down + (18 if positions else 6), words, SEQUENTIAL)
-    sheet.scale("weight (square-root scale)" if root else "weight", "0", "1")
+    drawing = FrameDrawing(size, layers * down + (18 if positions else 6), words, SEQUENTIAL)
+    drawing.scale("weight (square-root scale)" if root else "weight", "0", "1")
     for layer, head in np.ndindex(layers, heads):
-        x, y = Sheet.PAD + head * (cell + Sheet.PAD), Sheet.HEAD + layer * down + (14 if named else 0)
-        sheet.paste(heatmap(shares[layer, head], SEQUENTIAL), x, y, cell, cell)
+        x, y = PAD + head * (cell + PAD), HEAD + layer * down + (14 if named else 0)
+        drawing.paste(heatmap(shares[layer, head], SEQUENTIAL), x, y, cell, cell)
         if named:
-            sheet.text(x, y - 15, f"L{layer}  H{head}" if layers > 1 else f"head {head}", LIGHT.muted, 11)
+            drawing.text(x, y - 15, f"L{layer}  H{head}" if layers > 1 else f"head {head}", LIGHT.muted, 11)
         for k, name in enumerate(positions):
             middle = (k + 0.5) * cell / length
             if head == 0:
-                sheet.centred(x - Sheet.PAD / 2, y + middle, name, Sheet.PAD)
+                drawing.centred(x - PAD / 2, y + middle, name, PAD)
             if layer == layers - 1:
-                sheet.centred(x + middle, y + cell + 9, name, cell / length)
-    return sheet.done()
+                drawing.centred(x + middle, y + cell + 9, name, cell / length)
+    return drawing.done()
 
 
 def matrix_frame(
@@ -171,12 +170,12 @@ def matrix_frame(
 ) -> Image:
     """Cells (rows, columns) from -reach (blue) over 0 to reach (red), as high as a matrix of `shape` would be, from
     a tenth of its width to the whole of it."""
-    wide = 480 - 2 * Sheet.PAD
+    wide = 480 - 2 * PAD
     high = min(max(wide * shape[0] / shape[1], wide / 10), wide)
-    sheet = Sheet(size, high + Sheet.PAD, words, DIVERGING)
-    sheet.scale("weight", "−" + number(reach, 2), number(reach, 2), "0")
-    sheet.paste(heatmap((values / reach + 1) / 2, DIVERGING), Sheet.PAD, Sheet.HEAD, wide, high)
-    return sheet.done()
+    drawing = FrameDrawing(size, high + PAD, words, DIVERGING)
+    drawing.scale("weight", "−" + number(reach, 2), number(reach, 2), "0")
+    drawing.paste(heatmap((values / reach + 1) / 2, DIVERGING), PAD, HEAD, wide, high)
+    return drawing.done()
 
 
 def embedding_frame(
@@ -184,21 +183,23 @@ def embedding_frame(
 ) -> Image:
     """Points (n, 2) between -reach and reach, in the colours of `token_colours` by `turn` times the residue, every
     tenth named."""
-    sheet = Sheet(size, 480, words, CYCLIC)
-    middle, half = Sheet.HEAD + 240, 240 - Sheet.PAD - 8
-    sheet.scale(
+    drawing = FrameDrawing(size, 480, words, CYCLIC)
+    middle, half = HEAD + 240, 240 - PAD - 8
+    drawing.scale(
         f"{turn} × token, mod {int(token_range(labels)[1]) + 1}" if turn > 1 else "token", *token_range(labels)
     )
-    sheet.line(Sheet.PAD, middle, 480 - Sheet.PAD, middle)
-    sheet.line(240, Sheet.HEAD, 240, Sheet.HEAD + 480 - Sheet.PAD)
+    drawing.line(PAD, middle, 480 - PAD, middle)
+    drawing.line(240, HEAD, 240, HEAD + 480 - PAD)
     for sign, edge in ((-1, "−"), (1, "")):
-        sheet.text(240 + sign * half - (2 if sign < 0 else 24), middle + 3, edge + number(reach, 2), LIGHT.muted, 10)
+        drawing.text(
+            240 + sign * half - (2 if sign < 0 else 24), middle + 3, edge + number(reach, 2), LIGHT.muted, 10
+        )
     colours, named = token_colours(labels, turn), set(named_tokens(labels))
-    known = np.flatnonzero(np.isfinite(points).all(axis=1)).tolist()
+    placed = np.flatnonzero(np.isfinite(points).all(axis=1)).tolist()
     across, up = 240 + points[:, 0] / reach * half, middle - points[:, 1] / reach * half
-    for k in known:
-        sheet.dot(across[k], up[k], tuple(colours[k].tolist()))
-    for k in known:
+    for k in placed:
+        drawing.dot(across[k], up[k], tuple(colours[k].tolist()))
+    for k in placed:
         if k in named:
-            sheet.text(across[k] + 6, up[k] - 7, labels[k], LIGHT.text, 11)
-    return sheet.done()
+            drawing.text(across[k] + 6, up[k] - 7, labels[k], LIGHT.text, 11)
+    return drawing.done()

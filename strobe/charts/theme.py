@@ -1,7 +1,7 @@
-"""The look of every figure: one set of tokens, one Altair theme and one Plotly template made from them.
+"""The look of every figure: one set of tokens, and the Altair theme made from them.
 
-`.streamlit/config.toml` holds the same colours for the app itself. The libraries are imported only when a figure
-is really made, so that the first page does not wait for them.
+`.streamlit/config.toml` holds the same colours for the app itself. Altair is imported only when a figure is
+really made, so that the first page does not wait for it.
 """
 
 from __future__ import annotations
@@ -99,32 +99,3 @@ def altair() -> Any:
         alt.theme.register("strobe", enable=True)(lambda: alt.theme.ThemeConfig({"config": altair_config()}))  # type: ignore[typeddict-item]
         alt.data_transformers.disable_max_rows()
     return alt
-
-
-def plotly_template(mode: Mode = LIGHT) -> Any:
-    """The Plotly template of the same tokens, registered as "strobe"."""
-    import plotly.graph_objects as go
-    import plotly.io as pio
-
-    axis = {
-        "gridcolor": mode.border,
-        "linecolor": mode.border,
-        "zerolinecolor": mode.border,
-        "tickcolor": mode.border,
-    }
-    pio.templates["strobe"] = go.layout.Template(
-        layout={
-            "font": {"family": FONT, "size": FONT_PX, "color": mode.text},
-            "colorway": list(SERIES),
-            "colorscale": {
-                "sequential": [[k / 9, colour] for k, colour in enumerate(SEQUENTIAL)],
-                "diverging": [[k / 9, colour] for k, colour in enumerate(DIVERGING)],
-            },
-            "paper_bgcolor": mode.background,
-            "plot_bgcolor": mode.background,
-            "margin": {"l": 12, "r": 12, "t": 12, "b": 12},
-            "xaxis": axis,
-            "yaxis": axis,
-        }
-    )
-    return pio.templates["strobe"]

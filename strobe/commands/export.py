@@ -16,8 +16,8 @@ from strobe.commands.runs import RunArgument, StoreOption, find_run
 from strobe.commands.target import alone, free, writing
 
 if TYPE_CHECKING:
-    from strobe.charts.movie import Frame
-    from strobe.plot.movies import Movie, Wanted
+    from strobe.charts.movie import KeptFrame
+    from strobe.plot.movies import Movie, MovieRequest
 
 app = typer.Typer(
     help="Movies of a run's inside, and its numbers and parameters for other tools.", no_args_is_help=True
@@ -43,9 +43,9 @@ def gif(
 ) -> None:  # fmt: skip
     """A GIF that plays on its own."""
     from strobe.charts.movie import write_gif
-    from strobe.plot.movies import Wanted
+    from strobe.plot.movies import MovieRequest
 
-    movie = _movie(run, Wanted(subject, tensor, layer, metric, size), steps, store)
+    movie = _movie(run, MovieRequest(subject, tensor, layer, metric, size), steps, store)
     _write(movie, _target(movie, out, "gif", force), lambda path, frames: write_gif(path, frames, fps))
 
 
@@ -57,13 +57,13 @@ def mp4(
 ) -> None:  # fmt: skip
     """An MP4 (H.264); needs `pip install 'strobe[movie]'`."""
     from strobe.charts.movie import write_mp4
-    from strobe.plot.movies import Wanted
+    from strobe.plot.movies import MovieRequest
 
     try:
         import imageio_ffmpeg  # noqa: F401 (told before anything is drawn)
     except ModuleNotFoundError:
         raise StrobeError("MP4 needs imageio-ffmpeg: pip install 'strobe[movie]'; gif and html do without") from None
-    movie = _movie(run, Wanted(subject, tensor, layer, metric, size), steps, store)
+    movie = _movie(run, MovieRequest(subject, tensor, layer, metric, size), steps, store)
     _write(movie, _target(movie, out, "mp4", force), lambda path, frames: write_mp4(path, frames, fps))
 
 
@@ -75,9 +75,9 @@ def html_page(
 ) -> None:  # fmt: skip
     """One self-contained page with play and scrub."""
     from strobe.charts.movie import write_html
-    from strobe.plot.movies import Wanted
+    from strobe.plot.movies import MovieRequest
 
-    movie = _movie(run, Wanted(subject, tensor, layer, metric, size), steps, store)
+    movie = _movie(run, MovieRequest(subject, tensor, layer, metric, size), steps, store)
     _write(movie, _target(movie, out, "html", force), lambda path, frames: write_html(path, frames, fps, movie.title))
 
 
@@ -90,7 +90,7 @@ def safetensors(
     store: StoreOption = None,
 ) -> None:
     """The parameters of one snapshot as a .safetensors file."""
-    from strobe.charts.tensors_file import write_safetensors
+    from strobe.commands.safetensors_file import write_safetensors
     from strobe.settings import open_store
 
     stored = find_run(open_store(store), run)
@@ -105,21 +105,23 @@ def safetensors(
     typer.echo(f"{path}: {len(tensors)} tensors of step {step:,}")
 
 
-def _movie(run: str, wanted: Wanted, steps: str | None, store: Path | None) -> Movie:
+def _movie(run: str, request: MovieRequest, steps: str | None, store: Path | None) -> Movie:
     from strobe.plot.movies import Movie
     from strobe.settings import open_store
     from strobe.train.schedule import parse_schedule
+    from strobe.views.run_view import CatalogueTables, RunView
 
     opened = open_store(store)
-    return Movie(opened.current(), find_run(opened, run).id, wanted, None if steps is None else parse_schedule(steps))
+    view = RunView(CatalogueTables(opened.current(), str(opened.path)), find_run(opened, run).id)
+    return Movie(view, request, None if steps is None else parse_schedule(steps))
 
 
 def _target(movie: Movie, out: Path | None, kind: str, force: bool) -> Path:
-    tensor = f"-{movie.wanted.tensor}.{movie.wanted.layer}" if movie.wanted.tensor else ""
-    return free(out or Path(f"{movie.run_id}-{movie.wanted.subject}{tensor}.{kind}"), force)
+    tensor = f"-{movie.request.tensor}.{movie.request.layer}" if movie.request.tensor else ""
+    return free(out or Path(f"{movie.run_id}-{movie.request.subject}{tensor}.{kind}"), force)
 
 
-def _write(movie: Movie, path: Path, write: Callable[[Path, Iterable[Frame]], int]) -> None:
+def _write(movie: Movie, path: Path, write: Callable[[Path, Iterable[KeptFrame]], int]) -> None:
     """Draw what is missing and write beside the target, then rename: an interrupted movie goes on where it was."""
     from rich.console import Console
     from rich.progress import track

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +13,11 @@ from etl.run.roles import LLMC_ROLES
 from strobe.charts import moment
 from strobe.charts.curves import Curves, Series
 from strobe.charts.theme import TEST
-from strobe.charts.tokens import position_names, token_name
 from strobe.plot.request import Request
+from strobe.views.attention import rooted, weights_at
 from strobe.views.binning import bin_words
+from strobe.views.embedding import token_embedding
+from strobe.views.embedding_axes import on_axes_of
 from strobe.views.run_view import RunView
 from strobe.views.spectrum import analysed_layers, stored_at
 from strobe.views.weights import (
@@ -31,17 +33,15 @@ from strobe.views.weights import (
 if TYPE_CHECKING:
     from etl.run.snapshot import Snapshot
 
-MOST_TOKENS: Final = 2048
-
 
 def attention(request: Request) -> moment.Attention:
     """Attention weights of every head, means over the probe sequences."""
-    snapshot = request.snapshot()
-    weights = np.asarray(request.values(snapshot, "attention/att"), np.float64).mean(axis=1)
-    length = weights.shape[-1]
-    weights[..., np.triu(np.ones((length, length), bool), 1)] = np.nan
-    names = position_names(_task(request), length)
-    return moment.Attention(weights, names, caption="Mean over the probe sequences; rows attend to columns.")
+    step = request.snapshot().step
+    weights = weights_at(request.view(), step)
+    return moment.Attention(
+        weights.seen.astype(np.float64), weights.labels, rooted(len(weights.labels)),
+        caption="Mean over the probe sequences; rows attend to columns.",
+    )  # fmt: skip
 
 
 def _task(request: Request) -> dict[str, object]:
@@ -53,23 +53,18 @@ def _task(request: Request) -> dict[str, object]:
 
 def embedding(request: Request) -> moment.Points:
     """Token embeddings on the two principal axes of the last snapshot."""
-    from strobe.analysis.projection import principal_axes, project
-
-    stored, snapshot = request.store.run(request.run), request.snapshot()
-    last = stored.at(stored.steps()[-1])
-    rows, final = (
-        np.asarray(request.values(source, "params/wte")[:MOST_TOKENS], np.float64) for source in (snapshot, last)
-    )
+    snapshot, view = request.snapshot(), request.view()
+    shown = token_embedding(view)
+    if shown is None:
+        raise StrobeError("its snapshots have no params/wte")
     try:
-        points = project(rows, principal_axes(final))
+        points = on_axes_of(shown, view.steps[-1], snapshot.step)
     except ValueError as error:
         raise StrobeError(f"its embedding has no axes: {error}") from None
     reach = float(np.nanmax(np.abs(points), initial=0)) * 1.05 or 1.0
-    task = _task(request)
-    cut = f" The first {MOST_TOKENS:,} tokens." if len(rows) == MOST_TOKENS else ""
+    about = f"Axes of the last snapshot. Colour: residue, cyclic. {shown.rows.left_out}".rstrip()
     return moment.Points(
-        points, [token_name(task, k) for k in range(len(points))], reach, "first principal axis",
-        "second principal axis", caption=f"Axes of the last snapshot. Colour: residue, cyclic.{cut}",
+        points, shown.rows.labels, reach, "first principal axis", "second principal axis", caption=about
     )  # fmt: skip
 
 

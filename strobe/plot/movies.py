@@ -5,39 +5,29 @@ from __future__ import annotations
 import bisect
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from etl.errors import StrobeError
 from etl.run.folder import Run
-from strobe.analysis.geometry import frequency_round
-from strobe.analysis.projection import principal_axes, project
-from strobe.charts import movie_frames
 from strobe.charts.axes import number
 from strobe.charts.movie_frames import Words
-from strobe.charts.tokens import position_names, token_name
-from strobe.views.binning import bin_size, bin_words, binned
+from strobe.plot.movie_subjects import SUBJECTS, Snapshots, Subject
+from strobe.views.run_view import RunView, literal
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from etl.run.snapshot import Snapshot
-    from etl.store.catalogue import Catalogue
-
-SUBJECTS: Final = ("attention", "embedding", "weights")
-MOST_ROWS: Final = 2048
-FRAMES: Final = 4
+LOOK: Final = 4
 """Version of what a frame looks like: frames kept by another are not taken."""
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a movie is to show. `tensor` is without its section; None means wte or fcw."""
+class MovieRequest:
+    """What a movie is to show. `tensor` is without its section; None means the token embedding or the matrix into the
+    first MLP."""
 
     subject: str
     tensor: str | None = None
@@ -51,134 +41,79 @@ class Wanted:
 class Movie:
     """The frames of one run: `draw(step)` for each of `steps`."""
 
-    def __init__(self, catalogue: Catalogue, run: str, wanted: Wanted, steps: Sequence[int] | None = None) -> None:
+    def __init__(self, view: RunView, request: MovieRequest, steps: Sequence[int] | None = None) -> None:
         """`steps` picks among the snapshots; None takes all. Looks once at every snapshot for the common scale.
         Raises StrobeError where this cannot be drawn."""
-        if wanted.subject not in SUBJECTS:
-            raise StrobeError(f"there is no movie of {wanted.subject!r:.60}; there are {', '.join(SUBJECTS)}")
-        stored = catalogue.run(run)
+        if request.subject not in SUBJECTS:
+            raise StrobeError(f"there is no movie of {request.subject!r:.60}; there are {', '.join(SUBJECTS)}")
+        stored = view.tables.run(view.run)
         if stored.folder is None:
             raise StrobeError(f"run {stored.id!r} has no snapshots on this machine; its tables are here")
-        self.run_id, self.wanted, self._run = stored.id, wanted, Run(stored.folder)
-        self._paths = self._run.current()
-        self.steps = self._chosen(steps)
-        default = {"attention": "attention/att", "embedding": "params/wte", "weights": "params/fcw"}[wanted.subject]
-        own = wanted.tensor if wanted.subject != "attention" else None
-        self.tensor = f"params/{own}" if own else default
-        rows = catalogue.query(
-            "SELECT step, value FROM scalars WHERE run = $1 AND name = $2 ORDER BY step", [stored.id, wanted.metric]
-        )
-        self._metric = dict(zip(rows["step"].to_pylist(), rows["value"].to_pylist(), strict=True))
-        self._measured = list(self._metric)
-        if not self._measured and wanted.metric != Wanted.metric:
-            raise StrobeError(
-                f"run {stored.id!r} has no metric {wanted.metric!r:.60}; `strobe show` lists what it has"
-            )
-        units = catalogue.query(
-            "SELECT unit FROM metrics WHERE run = $1 AND name = $2 AND unit IS NOT NULL", [stored.id, wanted.metric]
-        )
-        self._unit = units["unit"][0].as_py() if units.num_rows else ""
-        self._shape = self._check()
-        self._axes: Array | None = None
-        self._reach, self._turn = 1.0, 1
-        self._measure()
+        self.run_id, self.request = stored.id, request
+        run = Run(stored.folder)
+        paths = run.current()
+        self.steps = _chosen(paths, steps)
+        self._snapshots = Snapshots(view, run, paths, self.steps)
+        self._metric = _metric(view, request.metric)
+        self._subject: Subject = SUBJECTS[request.subject](self._snapshots, request.tensor, request.layer)
+
+    @property
+    def reach(self) -> float:
+        """The scale, or the axes, go from -reach to reach; 1 for attention, whose weights do from 0 to 1."""
+        return self._subject.reach
 
     @property
     def title(self) -> str:
         """What the movie shows, in words."""
-        layered = self.wanted.subject == "weights" and len(self._shape) == 3
-        layer = f", layer {self.wanted.layer}" if layered else ""
-        return f"{self.run_id}: {self.tensor.partition('/')[2]}{layer}"
+        return f"{self.run_id}: {self._subject.name}"
 
     @property
     def fingerprint(self) -> str:
         """Of everything that a frame depends on: kept frames of another movie are not taken for this one's."""
-        crcs = [self._at(step).payload_crc for step in self.steps]
-        what = [FRAMES, self.run_id, self.tensor, vars(self.wanted), self._reach, self.steps, crcs]
+        crcs = [self._snapshots.at(step).payload_crc for step in self.steps]
+        what = [LOOK, self.run_id, self._subject.tensor, vars(self.request), self.reach, self.steps, crcs]
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
-
-    def _chosen(self, steps: Sequence[int] | None) -> list[int]:
-        there = list(self._paths)
-        wanted = there if steps is None else [step for step in steps if step in self._paths]
-        if not wanted:
-            around = f"from {there[0]:,} to {there[-1]:,}" if there else "none at all"
-            raise StrobeError(f"no snapshot to draw at those steps; the run has {len(there):,}: {around}")
-        return wanted
-
-    def _check(self) -> list[int]:
-        names = {tensor["name"] for tensor in self._run.manifest.raw["snapshot"]["tensors"]}
-        if self.tensor not in names:
-            there = ", ".join(sorted(name.partition("/")[2] for name in names if name.startswith("params/"))[:12])
-            raise StrobeError(f"the snapshots have no {self.tensor}; there are {there or 'no parameters'}")
-        shape = self._at(self.steps[0]).spec(self.tensor)["shape"]
-        fitting = {"attention": (5,), "embedding": (2,), "weights": (2, 3)}[self.wanted.subject]
-        if len(shape) not in fitting:
-            raise StrobeError(f"{self.tensor} has shape {shape}: it cannot be drawn as {self.wanted.subject}")
-        if self.wanted.subject == "weights" and len(shape) == 3 and self.wanted.layer >= shape[0]:
-            raise StrobeError(f"{self.tensor} has {shape[0]} layers; --layer counts from 0")
-        if self.wanted.subject == "weights" and len(shape) == 2 and self.wanted.layer:
-            raise StrobeError(f"{self.tensor} has no layers, so no layer {self.wanted.layer}; leave --layer out")
-        return list(shape)
-
-    def _at(self, step: int) -> Snapshot:
-        return self._run.open(self._paths[step])
-
-    def _measure(self) -> None:
-        if self.wanted.subject == "embedding":
-            try:
-                self._axes = principal_axes(self._values(self.steps[-1]))
-            except ValueError as error:
-                raise StrobeError(f"{self.tensor} at step {self.steps[-1]:,} has no axes: {error}") from None
-            task = self._run.manifest.task
-            p = task.get("modulus") if task.get("kind") == "modular_addition" else None
-            if isinstance(p, int) and self.tensor == "params/wte":
-                self._turn = frequency_round(project(self._values(self.steps[-1]), self._axes), p)
-            seen = [np.abs(project(self._values(step), self._axes)) for step in self.steps]
-            self._reach = float(np.nanmax([np.nanmax(part, initial=0) for part in seen])) * 1.05 or 1.0
-        elif self.wanted.subject == "weights":
-            finite = [np.abs(values[np.isfinite(values)]) for values in map(self._values, self.steps)]
-            self._reach = float(max(np.quantile(part, 0.999) if part.size else 0 for part in finite)) or 1.0
-
-    def _values(self, step: int) -> Array:
-        whole = np.asarray(self._at(step).values(self.tensor), np.float32)
-        if self.wanted.subject == "attention":
-            return np.asarray(whole.mean(axis=1))
-        if self.wanted.subject == "weights":
-            return binned(whole[self.wanted.layer] if whole.ndim == 3 else whole)[0]
-        return whole[:MOST_ROWS]
-
-    @property
-    def about(self) -> str:
-        """What each frame shows, in a line."""
-        name = self.tensor.partition("/")[2]
-        if self.wanted.subject == "attention":
-            return f"{name}: mean over {self._shape[1]:,} probe sequences, queries down, keys across"
-        if self.wanted.subject == "embedding":
-            shown = min(self._shape[0], MOST_ROWS)
-            cut = f", the first {shown:,} of {self._shape[0]:,}" if shown < self._shape[0] else ""
-            return f"{name} on the principal axes of step {self.steps[-1]:,}{cut}"
-        rows, columns = self._shape[-2:]
-        which = f"{name}.{self.wanted.layer}" if len(self._shape) == 3 else name
-        return f"{which}, {rows:,} × {columns:,}. {bin_words(bin_size((rows, columns)))}".strip()
 
     def draw(self, step: int) -> Image:
         """The picture of one step."""
-        words, size, values = Words(self._heading(step), self.about), self.wanted.size, self._values(step)
-        if self.wanted.subject == "attention":
-            names = position_names(self._run.manifest.task, self._shape[-1])
-            return movie_frames.attention_frame(values, words, size, names)
-        if self._axes is None:
-            rows, columns = self._shape[-2:]
-            return movie_frames.matrix_frame(values, self._reach, words, size, (rows, columns))
-        task = self._run.manifest.task
-        labels = [token_name(task, k) if self.tensor == "params/wte" else str(k) for k in range(len(values))]
-        return movie_frames.embedding_frame(project(values, self._axes), self._reach, labels, words, size, self._turn)
+        words = Words(f"{self.run_id}   step {step:,}{self._metric.words(step)}", self._subject.about)
+        return self._subject.frame(step, words, self.request.size)
 
-    def _heading(self, step: int) -> str:
-        words = f"{self.run_id}   step {step:,}"
-        at = bisect.bisect_right(self._measured, step) - 1
-        if at < 0:
-            return words
-        found = self._measured[at]
-        when = f" (at {found:,})" if found != step else ""
-        return f"{words}   {self.wanted.metric} {number(self._metric[found])} {self._unit}".rstrip() + when
+
+def _chosen(paths: Mapping[int, Path], steps: Sequence[int] | None) -> list[int]:
+    recorded = list(paths)
+    chosen = recorded if steps is None else [step for step in steps if step in paths]
+    if not chosen:
+        around = f"from {recorded[0]:,} to {recorded[-1]:,}" if recorded else "none at all"
+        raise StrobeError(f"no snapshot to draw at those steps; the run has {len(recorded):,}: {around}")
+    return chosen
+
+
+@dataclass(frozen=True)
+class _Metric:
+    """The values of a metric at ascending steps."""
+
+    name: str
+    unit: str
+    steps: Sequence[int]
+    values: Sequence[float]
+
+    def words(self, step: int) -> str:
+        """The value at `step`, or the last one before it; nothing where there is none yet."""
+        k = bisect.bisect_right(self.steps, step) - 1
+        if k < 0:
+            return ""
+        when = f" (at {self.steps[k]:,})" if self.steps[k] != step else ""
+        return f"   {self.name} {number(self.values[k])} {self.unit}".rstrip() + when
+
+
+def _metric(view: RunView, name: str) -> _Metric:
+    """Raises StrobeError where the run has none of this name, unless nobody asked for it."""
+    own = f"run = {literal(view.run)} AND name = {literal(name)}"
+    rows = view.tables.ask(f"SELECT step, value FROM scalars WHERE {own} ORDER BY step").table
+    # Of two values at one step the last counts.
+    values = dict(zip(rows["step"].to_pylist(), rows["value"].to_pylist(), strict=True))
+    if not values and name != MovieRequest.metric:
+        raise StrobeError(f"run {view.run!r} has no metric {name!r:.60}; `strobe show` lists what it has")
+    units = view.rows(f"SELECT unit FROM metrics WHERE {own} AND unit IS NOT NULL")
+    return _Metric(name, units[0]["unit"] if units else "", list(values), list(values.values()))

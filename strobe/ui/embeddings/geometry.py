@@ -1,127 +1,98 @@
-"""How the classes a + b mod p come apart inside the model: radius, spread and separation over training."""
+"""The geometry of the classes a + b mod p over training: computed when it is asked for, step by step, and kept."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-import pyarrow as pa
 import streamlit as st
 
-from etl.errors import StrobeError
-from strobe.analysis.geometry import sum_classes
 from strobe.charts.curves import Series
 from strobe.charts.theme import SERIES
-from strobe.derive.addition import AdditionModel
-from strobe.derive.recorded_run import NotApplicableError, RecordedRun
 from strobe.ui.panel import derived, panel
-from strobe.ui.panel.frames import evenly, snapshots_of
+from strobe.ui.panel.choice import segmented
 from strobe.ui.panel.marks import step_marks
-from strobe.ui.shell import address
-from strobe.ui.shell.page import Page
-from strobe.views.neurons import MOST_INPUTS
-from strobe.views.run_view import Answer
+from strobe.ui.shell.cache import cached_by_run
+from strobe.views import geometry
+from strobe.views.geometry import ClassesPlan, Measures
+from strobe.views.run_view import Answer, RunView
 from strobe.views.words import number
 
-MOST_STEPS: Final = 40
-"""Snapshots that are run through the model; of more, evenly spaced ones."""
-_PER_OPERATION: Final = 1e-11
-"""Seconds; a forward pass takes two operations a parameter and token."""
 _LENGTHS: Final = {"radius": Series("radius", SERIES[1]), "spread": Series("spread", SERIES[0])}
 _RATIOS: Final = {"snr": Series("spread² / radius²", SERIES[2]), "fisher": Series("Fisher, median pair", SERIES[5])}
 _CIRCLE: Final = {
     "alignment": Series("in order round a circle", SERIES[2]), "circularity": Series("circularity", SERIES[0]),
 }  # fmt: skip
 
-Row = dict[str, Any]
 
-
-def draw(page: Page, p: int | None) -> None:
+def draw(view: RunView) -> None:
     """The panel of a run that adds modulo p: off until it is asked for, since every step is a forward pass."""
-    files = snapshots_of(page, page.run) if page.steps and p else None
-    if files is None or p is None:
+    plan = geometry.classes_plan(view)
+    if plan is None:
         return
-    model, steps, inputs = AdditionModel(RecordedRun(files)), evenly(page.steps, MOST_STEPS), p * p
     with panel.head("geometry"):
         panel.title("Classes a + b mod p inside the model")
-        if inputs <= MOST_INPUTS:
+        if not plan.too_many:
             st.toggle("Compute", key="geometry_on", persist_state="session")
-    if inputs > MOST_INPUTS:
-        panel.caption(f"Not computed: {inputs:,} inputs are more than the {MOST_INPUTS:,} that are run here.")
-        return
-    if not st.session_state.get("geometry_on"):
-        cost = len(steps) * (0.1 + _PER_OPERATION * 2 * _weights(model.recorded) * 3 * inputs)
+    if plan.too_many:
+        panel.caption(plan.too_many)
+    elif st.session_state.get("geometry_on"):
+        _computed(view, plan)
+    else:
         panel.caption(
             "Radius, spread and separation of the classes at “=”. Off, since it runs the model on all "
-            f"{inputs:,} inputs at {len(steps)} snapshots: about {number(cost, 1)} s, once."
+            f"{plan.inputs:,} inputs at {len(plan.steps)} snapshots: about {number(plan.seconds, 1)} s, once."
         )
+
+
+def _computed(view: RunView, plan: ClassesPlan) -> None:
+    sites = geometry.sites(plan)
+    if not sites.names:
+        panel.caption(sites.reason)
         return
-    try:
-        sites = [f"after layer {layer}" for layer in range(model.recorded.architecture.n_layer)]
-    except NotApplicableError as error:
-        panel.caption(f"Nothing to show for this run: {error}.")
-        return
-    site = len(sites) - 1
-    if len(sites) > 1:
-        address.offer("site", sites, sites[-1])
-        st.segmented_control("Residual stream", sites, key="site", required=True, persist_state="session")
-        site = sites.index(address.remember("site", st.session_state["site"], sites[-1]))
-    rows = _rows(page, model, steps, site)
-    if rows:
-        _lines(page, rows, f" after layer {site}" if len(sites) > 1 else "")
-    else:
+    names = list(sites.names)
+    site = names[-1]
+    if len(names) > 1:
+        site = segmented("site", "Residual stream", names, names[-1], labelled=True)
+    answer = geometry.over_training(plan, _measured(view, plan), names.index(site))
+    if answer is None:
         panel.caption("No snapshot of this run can be run through the model: it lacks weights, or is damaged.")
+    else:
+        _lines(view, answer)
 
 
-def _weights(recorded: RecordedRun) -> int:
-    """How many parameters the snapshots hold."""
-    tensors = recorded.run.manifest.raw["snapshot"]["tensors"]
-    return sum(int(np.prod(tensor["shape"])) for tensor in tensors if tensor["section"] == "params")
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _kept(key: str, version: str, run: str) -> dict[int, list[Row]]:
-    """Step -> its values in every layer: filled as pages ask."""
-    del key, version, run
+@cached_by_run(16)
+def _kept(view: RunView) -> dict[int, list[Measures]]:
+    """Step -> the measures of every site: filled as pages ask."""
+    del view
     return {}
 
 
-def _rows(page: Page, model: AdditionModel, steps: list[int], site: int) -> list[Row]:
-    kept = _kept(*page.reader.key, page.run)
-    missing, p = [step for step in steps if step not in kept], model.modulus
+def _measured(view: RunView, plan: ClassesPlan) -> dict[int, list[Measures]]:
+    kept: dict[int, list[Measures]] = _kept(view)
+    missing = [step for step in plan.steps if step not in kept]
     place = st.empty()
     for done, step in enumerate(missing):
         place.progress(done / len(missing), f"Running the model: {done} of {len(missing)} snapshots")
-        try:
-            kept[step] = [sum_classes(residual, p)._asdict() for residual in model.forward(step).residual]
-        except (StrobeError, OSError):
-            kept[step] = []
+        kept[step] = geometry.classes_at(plan, step)
     place.empty()
-    return [
-        {"step": step, "series": name, "value": float(value) if np.isfinite(value) else None}
-        for step in steps
-        if kept[step]
-        for name, value in kept[step][site].items()
-    ]
+    return kept
 
 
-def _lines(page: Page, rows: list[Row], where: str) -> None:
-    schema = pa.schema([("step", pa.int64()), ("series", pa.string()), ("value", pa.float64())])
-    sql = f"-- computed from the snapshots: the residual stream at “=”{where}, for all inputs"
-    answer, marks = Answer(sql, pa.Table.from_pylist(rows, schema), 0.0), step_marks(page)
+def _lines(view: RunView, answer: Answer) -> None:
+    marks = step_marks(view)
     first, second, third = st.columns(3, gap="medium")
     with first:
         derived.lines(
-            page.view, "geometry_lengths", answer, _LENGTHS, y_title="distance", marks=marks,
+            view, "geometry_lengths", answer, _LENGTHS, y_title="distance", marks=marks,
             about="Root mean square distances: of inputs to their class's centroid, of centroids to their mean.",
         )  # fmt: skip
     with second:
         derived.lines(
-            page.view, "geometry_ratios", answer, _RATIOS, y_title="ratio", log=True, marks=marks,
+            view, "geometry_ratios", answer, _RATIOS, y_title="ratio", log=True, marks=marks,
             about="Separation: squared distance between two centroids over the sum of the two classes' variances.",
         )  # fmt: skip
     with third:
         derived.lines(
-            page.view, "geometry_circle", answer, _CIRCLE, y_title="share", share=True, marks=marks,
+            view, "geometry_circle", answer, _CIRCLE, y_title="share", share=True, marks=marks,
             about="Of the centroids on their two principal axes; noise of this shape scores about 0.05 on both.",
         )  # fmt: skip

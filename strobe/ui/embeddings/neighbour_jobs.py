@@ -83,7 +83,7 @@ def _start(frames: Array, method: str, out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     given = out.with_name(f"{out.stem}.frames.npy")
     np.save(given, frames.astype(np.float32))
-    command = [sys.executable, "-m", "strobe.derive.neighbour_maps", str(given), method, str(out)]
+    command = [sys.executable, "-m", "strobe.views.neighbour_maps", str(given), method, str(out)]
     with out.with_name(out.name + ".log").open("wb") as log:
         # Its standard input stays open for as long as this server lives: a restart leaves no orphan at work.
         _jobs().running[out] = subprocess.Popen(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from strobe.charts.movie import Frame, drawn, write_gif, write_html, write_mp4
+from strobe.charts.movie import KeptFrame, drawn, write_gif, write_html, write_mp4
 
 WIDE, HIGH = 63, 37
 STEPS = (0, 10, 500)
@@ -23,17 +23,17 @@ def draw(step: int) -> Image.Image:
 
 
 @pytest.fixture
-def frames(tmp_path: Path) -> list[Frame]:
+def frames(tmp_path: Path) -> list[KeptFrame]:
     return list(drawn(STEPS, draw, tmp_path / "kept"))
 
 
-def test_a_gif_repeats_for_ever_at_its_pace(tmp_path: Path, frames: list[Frame]) -> None:
+def test_a_gif_repeats_for_ever_at_its_pace(tmp_path: Path, frames: list[KeptFrame]) -> None:
     assert write_gif(tmp_path / "a.gif", frames, 4) == 3
     with Image.open(tmp_path / "a.gif") as found:
         assert (found.n_frames, found.size, found.info["duration"], found.info["loop"]) == (3, (WIDE, HIGH), 250, 0)
 
 
-def test_an_mp4_has_its_pace_and_even_sides(tmp_path: Path, frames: list[Frame]) -> None:
+def test_an_mp4_has_its_pace_and_even_sides(tmp_path: Path, frames: list[KeptFrame]) -> None:
     ffmpeg = pytest.importorskip("imageio_ffmpeg")
     assert write_mp4(tmp_path / "a.mp4", frames, 4) == 3
     command = [ffmpeg.get_ffmpeg_exe(), "-i", str(tmp_path / "a.mp4"), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
@@ -45,7 +45,7 @@ def test_an_mp4_has_its_pace_and_even_sides(tmp_path: Path, frames: list[Frame])
     assert np.abs(found - expected).max() < 12
 
 
-def test_a_page_holds_the_frames_in_order_at_its_pace(tmp_path: Path, frames: list[Frame]) -> None:
+def test_a_page_holds_the_frames_in_order_at_its_pace(tmp_path: Path, frames: list[KeptFrame]) -> None:
     assert write_html(tmp_path / "a.html", frames, 4, "a < b") == 3
     text = (tmp_path / "a.html").read_text()
     pictures = json.loads(re.search(r"const frames = (\[.*?\])", text).group(1))
@@ -54,7 +54,7 @@ def test_a_page_holds_the_frames_in_order_at_its_pace(tmp_path: Path, frames: li
     assert text.count("a &lt; b") == 3
 
 
-def test_what_is_kept_is_not_drawn_again(tmp_path: Path, frames: list[Frame]) -> None:
+def test_what_is_kept_is_not_drawn_again(tmp_path: Path, frames: list[KeptFrame]) -> None:
     asked: list[int] = []
     again = list(drawn((0, 10, 500, 600), lambda step: asked.append(step) or draw(step), tmp_path / "kept"))
     assert asked == [600]

@@ -16,14 +16,16 @@ import strobe
 from etl.errors import StrobeError
 from strobe.charts.axes import number
 from strobe.charts.colours import colour_table, heatmap, named_tokens, rgb, token_colours, token_range
-from strobe.charts.movie import Frame, drawn
-from strobe.charts.movie_frames import Sheet, Words, attention_frame, plain
-from strobe.charts.tensors_file import write_safetensors
+from strobe.charts.movie import KeptFrame, drawn
+from strobe.charts.movie_frames import HEAD, FrameDrawing, Words, attention_frame, plain
 from strobe.charts.theme import CYCLIC, DIVERGING, LIGHT, SEQUENTIAL
 from strobe.cli import app
+from strobe.commands.safetensors_file import write_safetensors
 from strobe.commands.target import alone
-from strobe.plot.movies import Movie, Wanted
+from strobe.plot.movies import Movie, MovieRequest
+from strobe.views.attention import rooted
 from strobe.views.binning import binned
+from strobe.views.run_view import CatalogueTables, RunView
 
 STEPS = ["--steps", "0-2000"]
 
@@ -182,7 +184,7 @@ def test_an_interrupted_movie_draws_only_what_is_missing(here: Path) -> None:
 
 
 def test_a_broken_movie_leaves_its_frames_and_no_half_file(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(path: Path, frames: Iterable[Frame], fps: float) -> int:
+    def interrupted(path: Path, frames: Iterable[KeptFrame], fps: float) -> int:
         path.write_text("half")
         next(iter(frames))
         raise KeyboardInterrupt
@@ -196,7 +198,8 @@ def test_a_broken_movie_leaves_its_frames_and_no_half_file(here: Path, monkeypat
 
 
 def movie_of(subject: str, **wanted: Any) -> Movie:
-    return Movie(strobe.open().current(), "grok-p97", Wanted(subject, **wanted))
+    view = RunView(CatalogueTables(strobe.open().current()), "grok-p97")
+    return Movie(view, MovieRequest(subject, **wanted))
 
 
 def pixels(image: Image.Image) -> np.ndarray[Any, Any]:
@@ -205,17 +208,17 @@ def pixels(image: Image.Image) -> np.ndarray[Any, Any]:
 
 def test_frames_say_the_metric_with_its_unit_and_the_size_of_a_bin(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    text = Sheet.text
+    text = FrameDrawing.text
 
-    def heard(self: Sheet, x: float, y: float, words: str, *look: Any) -> float:
+    def heard(self: FrameDrawing, x: float, y: float, words: str, *look: Any) -> float:
         said.append(words)
         return text(self, x, y, words, *look)
 
-    monkeypatch.setattr(Sheet, "text", heard)
+    monkeypatch.setattr(FrameDrawing, "text", heard)
     movie_of("weights", metric="step_time_ms").draw(14000)
     assert any("step 14,000" in words and words.endswith(" ms") for words in said)
     assert "fcw.0, 512 × 128. Each cell is the mean of 3 × 1 weights." in said
-    reach = movie_of("weights")._reach
+    reach = movie_of("weights").reach
     assert {"weight", "−" + number(reach, 2), "0", number(reach, 2)} <= set(said)
     said.clear()
     movie_of("attention").draw(14000)
@@ -223,7 +226,7 @@ def test_frames_say_the_metric_with_its_unit_and_the_size_of_a_bin(monkeypatch: 
 
 
 def test_the_scale_of_colours_is_on_the_frame() -> None:
-    frame = pixels(movie_of("attention").draw(14000))[: round(Sheet.HEAD)]
+    frame = pixels(movie_of("attention").draw(14000))[: round(HEAD)]
     shades = {tuple(colour) for colour in colour_table(SEQUENTIAL).tolist()}
     assert len({tuple(pixel) for pixel in frame.reshape(-1, 3).tolist()} & shades) > 80
     assert (frame[0, 0] == 255).all()
@@ -254,7 +257,7 @@ def test_the_digits_of_an_alphabet_are_no_residues() -> None:
 def test_fixed_places_all_through_a_movie() -> None:
     movie = movie_of("embedding")
     first, last = (pixels(movie.draw(step)) for step in (movie.steps[0], movie.steps[-1]))
-    axis = Sheet.HEAD + 240
+    axis = HEAD + 240
     assert (first[axis, 20:60] == last[axis, 20:60]).all()
     assert first.shape == last.shape
 
@@ -279,7 +282,7 @@ def test_positions_are_named_beside_the_cells_of_attention_where_they_fit() -> N
     def ink(length: int, *positions: str) -> tuple[int, int]:
         """Height, and pixels that are not the ground left of the heads."""
         att = np.tril(np.full((1, 2, length, length), 0.5))
-        frame = np.asarray(attention_frame(att, Words("r"), 480, positions).convert("RGB"))
+        frame = np.asarray(attention_frame(att, Words("r"), 480, positions, root=rooted(length)).convert("RGB"))
         return len(frame), int((frame[100:, :12] < 200).any(axis=-1).sum())
 
     bare, named = ink(3), ink(3, "a", "b", "=")

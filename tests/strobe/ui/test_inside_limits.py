@@ -91,8 +91,8 @@ def test_the_stated_cost_is_of_the_right_size(shape: tuple[int, int], low: float
 def test_heads_are_scored_from_the_snapshots_where_no_scores_are_stored(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("strobe.ui.attention.panels.MOST_READ", 4 * 2 * 1152)
-    monkeypatch.setattr("strobe.ui.attention.panels.MOST_EACH", 1000)
+    monkeypatch.setattr("strobe.views.attention.MOST_READ", 4 * 2 * 1152)
+    monkeypatch.setattr("strobe.views.head_scores.MOST_EACH", 1000)
     ingest([make_run(tmp_path / "runs" / "two", steps=(0, 100, 200), heads=4)], tmp_path / "store")
     text = text_of(opened("attention", monkeypatch, tmp_path / "store", run="two", score="entropy"))
     words = "Computed now from all 3 snapshots, the first 3 of 4 probe sequences (2.59 kB read): `strobe analyze two`"
@@ -103,11 +103,11 @@ def test_scores_on_demand_are_those_that_would_be_stored(tmp_path: Path) -> None
     from strobe.derive import heads
     from strobe.derive.recorded_run import RecordedRun
     from strobe.derive.subject import Subject
-    from strobe.ui.attention.panels import _score
+    from strobe.views.head_scores import rows_of
 
     run = Run(make_run(tmp_path / "two", steps=(0,)))
     stored = heads.rows(Subject(RecordedRun(run)), 0)
-    for made, kept in zip(_score(run.at(0), 0, 4), stored, strict=True):
+    for made, kept in zip(rows_of(run.at(0), 0, 4), stored, strict=True):
         assert {name: kept[name] for name in made if name != "series"} == {
             k: v for k, v in made.items() if k != "series"
         }
@@ -204,7 +204,7 @@ def test_attention_too_large_for_a_panel_is_read_round_the_cursor_and_compared_a
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # A snapshot has 2 * 4 * 4 * 9 weights: room for half the probe sequences, and for two snapshots.
-    monkeypatch.setattr("strobe.ui.panel.frames.MOST_ATTENTION", 4 * 2 * 2 * 4 * 9 * 2)
+    monkeypatch.setattr("strobe.views.attention.MOST_READ", 4 * 2 * 2 * 4 * 9 * 2)
     ingest([make_run(tmp_path / "runs" / "two", steps=range(0, 600, 100))], tmp_path / "store")
     at = opened("attention", monkeypatch, tmp_path / "store", run="two", step="500", at=["0", "300"])
     text = text_of(at)
@@ -222,8 +222,8 @@ def test_a_window_reaches_over_a_snapshot_that_cannot_be_read(
     run = make_run(tmp_path / "runs" / "two", steps=range(0, 600, 100))
     ingest([run], tmp_path / "store")
     (run / "step_000000.bin").write_bytes(b"damaged")
-    monkeypatch.setattr("strobe.ui.panel.frames.MOST_BYTES", 100)
-    monkeypatch.setattr("strobe.ui.panel.frames.MOST_MOVED", 4 * 2 * 4 * 3 * 3)
+    monkeypatch.setattr("strobe.views.budget.MOST_BYTES", 100)
+    monkeypatch.setattr("strobe.views.budget.MOST_MOVED", 4 * 2 * 4 * 3 * 3)
     shown: dict[str, Any] = {}
     show = panel.show
 

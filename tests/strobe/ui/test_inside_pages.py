@@ -172,11 +172,11 @@ def test_a_second_run_stands_beside_the_first(monkeypatch: pytest.MonkeyPatch, t
 @pytest.mark.parametrize(("kind", "magic"), [("gif", b"GIF8"), ("html", b"<!doctype html>")])
 def test_a_page_makes_its_movie_when_it_is_asked_for(kind: str, magic: bytes) -> None:
     import strobe
-    from strobe.plot.movies import Wanted
+    from strobe.plot.movies import MovieRequest
     from strobe.ui.panel.movie import _made
 
     view = RunView(CatalogueTables(strobe.open().current()), "grok-p97")
-    assert _made(view, Wanted("attention", size=200), kind).startswith(magic)
+    assert _made(view, MovieRequest("attention", size=200), kind).startswith(magic)
 
 
 def test_circularity_is_told_beside_what_chance_gives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -252,6 +252,23 @@ def test_three_axes_take_the_colours_of_the_frequency(monkeypatch: pytest.Monkey
     )
 
 
+def test_three_axes_name_tokens_on_hover_and_keep_the_camera(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    at = opened("embeddings", monkeypatch, tmp_path / "none", step="6300")
+    at.toggle(key="solid_on").set_value(True).run()
+    before = json.loads(at.get("plotly_chart")[0].proto.spec)
+    at.query_params["step"] = "14000"
+    at.run()
+    after = json.loads(at.get("plotly_chart")[0].proto.spec)
+    assert "Step 14,000" in text_of(at)
+    assert before["data"][0]["x"] != after["data"][0]["x"]
+    # Plotly leaves camera and zoom alone while this stays the same.
+    assert before["layout"]["uirevision"] == after["layout"]["uirevision"] == "grok-p97"
+    assert before["layout"]["scene"] == after["layout"]["scene"]
+    for figure in (before, after):
+        assert [trace["hoverinfo"] for trace in figure["data"]] == ["text", "text"]
+        assert [name for trace in figure["data"] for name in trace["text"]] == [*map(str, range(97)), "="]
+
+
 def _plain(value: object) -> object:
     """A list as it is, or out of the base64 that Plotly packs arrays in."""
     if isinstance(value, dict):
@@ -266,7 +283,7 @@ def test_the_largest_singular_value_is_always_drawn(many: int, numbers: list[int
 
 def test_what_is_no_residue_has_no_place_among_the_colours() -> None:
     from strobe.charts.colours import token_colours
-    from strobe.ui.panel.frames import colour_places
+    from strobe.views.tokens import colour_places
 
     assert colour_places(range(6), 6, 5, 2) == pytest.approx([0, 0.4, 0.8, 0.2, 0.6, -1])
     assert colour_places([0, 50], 100, None) == [0, 0.5]

@@ -1,8 +1,8 @@
-"""What a token is called on a figure."""
+"""What tokens and positions are called, and where they stand on the map of colours."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -19,3 +19,18 @@ def position_names(task: Mapping[str, Any], length: int) -> list[str]:
     """The places of a sequence: a, b and = of modular addition, else their numbers."""
     modular = length == 3 and task.get("kind") == "modular_addition"
     return ["a", "b", "="] if modular else [str(position) for position in range(length)]
+
+
+def colour_places(rows: Sequence[int], total: int, p: int | None, turn: int = 1) -> list[float]:
+    """Each row's place on the map of colours, 0..1: `turn` times the residue round the circle, -1 for a token that is
+    no residue; without residues, by row number."""
+    if p is None:
+        return [row / max(1, total) for row in rows]
+    return [(turn * row % p) / p if row < p else -1.0 for row in rows]
+
+
+def colour_words(p: int | None, turn: int) -> str:
+    """What `colour_places` stand for."""
+    if p is None:
+        return "row number"
+    return f"{turn}·x mod {p}, in whose order residues x lie here" if turn > 1 else "residue, cyclic"

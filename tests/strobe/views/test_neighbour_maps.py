@@ -13,8 +13,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from strobe.analysis.projection import procrustes
-from strobe.derive.neighbour_maps import movie
 from strobe.ui.embeddings.neighbour_jobs import folder
+from strobe.views.neighbour_maps import neighbour_map
 from tests.support.places import ROOT
 
 ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
@@ -30,7 +30,7 @@ def clusters() -> np.ndarray:
 
 def test_a_child_leaves_the_map_and_nothing_else(tmp_path: Path) -> None:
     np.save(tmp_path / "frames.npy", clusters())
-    command = [sys.executable, "-m", "strobe.derive.neighbour_maps", "frames.npy", "tsne", "out.npy"]
+    command = [sys.executable, "-m", "strobe.views.neighbour_maps", "frames.npy", "tsne", "out.npy"]
     with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, env=ENVIRONMENT) as child:
         assert child.wait(60) == 0
     made = np.load(tmp_path / "out.npy")
@@ -99,7 +99,7 @@ def test_every_frame_starts_from_the_one_before_it_as_shown_and_is_aligned_with_
 
     monkeypatch.setattr("strobe.analysis.projection.tsne", seen)
     frames = np.random.default_rng(6).standard_normal((4, 13, 4)) * [1, 2, 5, 3]
-    shown = movie(frames, "tsne")
+    shown = neighbour_map(frames, "tsne")
     assert np.array_equal(shown[0], frames[0][:, 1::-1] * 7 + 3)
     assert starts[0] is None
     for i in range(1, 4):
@@ -108,18 +108,18 @@ def test_every_frame_starts_from_the_one_before_it_as_shown_and_is_aligned_with_
 
 
 def test_frames_that_are_alike_stay_where_they_are() -> None:
-    shown = movie(np.stack([clusters()[0]] * 2), "tsne")
+    shown = neighbour_map(np.stack([clusters()[0]] * 2), "tsne")
     assert np.corrcoef(shown.reshape(2, -1))[0, 1] > 0.9
 
 
 def test_an_unknown_method_is_refused() -> None:
     with pytest.raises(ValueError, match="there are tsne, umap"):
-        movie(clusters(), "magic")
+        neighbour_map(clusters(), "magic")
 
 
 @pytest.mark.slow
 def test_umap_holds_the_frames_together() -> None:
-    made = movie(clusters(), "umap")
+    made = neighbour_map(clusters(), "umap")
     assert made.shape == (2, 20, 2)
     assert np.linalg.norm(made[0] - made[1], axis=1).max() < np.ptp(made)
 

@@ -1,6 +1,6 @@
-"""t-SNE and UMAP movies in a process of their own: their imports and first fits take tens of seconds.
+"""Maps of neighbours, by t-SNE and UMAP, in a process of their own: imports and first fits take tens of seconds.
 
-python -m strobe.derive.neighbour_maps FRAMES.npy METHOD OUT.npy
+python -m strobe.views.neighbour_maps FRAMES.npy METHOD OUT.npy
 
 FRAMES.npy holds (steps, n, d) float32; OUT.npy gets (steps, n, 2) float32, by rename, when all of it is done. How far
 it is stands in OUT.npy.progress as "done total". It ends when its standard input does, and so with the server that
@@ -26,7 +26,7 @@ METHODS: Final = ("tsne", "umap")
 Array = np.ndarray[Any, Any]
 
 
-def movie(frames: Array, method: str, on_frame: Callable[[int], None] = lambda _done: None) -> Array:
+def neighbour_map(frames: Array, method: str, on_frame: Callable[[int], None] = lambda _done: None) -> Array:
     """(steps, n, d) -> (steps, n, 2): t-SNE frame by frame, each started from and aligned with the one before; UMAP
     of all frames together (AlignedUMAP), or of the one there is. Raises ValueError for an unknown method."""
     from strobe.analysis.projection import aligned_umap, procrustes, tsne, umap
@@ -48,7 +48,7 @@ def main(frames: Path, method: str, out: Path) -> None:
     values = np.load(frames, allow_pickle=False)
     progress = out.with_name(out.name + ".progress")
     progress.write_text(f"0 {len(values)}")
-    made = movie(values, method, lambda done: _say(progress, done, len(values)))
+    made = neighbour_map(values, method, lambda done: _say(progress, done, len(values)))
     with replacing_path(out, fsync=False, suffix=".npy") as temporary:
         np.save(temporary, made.astype(np.float32))
     progress.unlink(missing_ok=True)

@@ -1,0 +1,194 @@
+"""What there are movies of: attention, an embedding, a weight matrix. Each reads a step and has its picture drawn, on
+a scale that was measured once over all steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
+
+from etl.errors import StrobeError
+from etl.run.folder import Run
+from etl.run.roles import Role, first_with
+from strobe.analysis.geometry import frequency_round
+from strobe.analysis.projection import principal_axes, project
+from strobe.charts import movie_frames
+from strobe.charts.movie_frames import Words
+from strobe.views.attention import read, rooted
+from strobe.views.binning import bin_size, bin_words
+from strobe.views.embedding import Embedding, embedding
+from strobe.views.run_view import RunView
+from strobe.views.tokens import position_names
+from strobe.views.weights import WeightMatrix, matrix_of, picture, read_matrix
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from etl.run.snapshot import Snapshot
+
+Array = np.ndarray[Any, Any]
+
+
+class Subject(Protocol):
+    """What one movie shows: `frame` is the picture of a step below `words`, `size` pixels wide."""
+
+    @property
+    def tensor(self) -> str:
+        """With its section: "params/wte"."""
+
+    @property
+    def name(self) -> str:
+        """For people: "fcw, layer 0"."""
+
+    @property
+    def about(self) -> str:
+        """What each frame shows, in a line."""
+
+    @property
+    def reach(self) -> float:
+        """The scale, or the axes, go from -reach to reach."""
+
+    def frame(self, step: int, words: Words, size: int) -> Image: ...
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """The snapshots of a run that a movie goes through: `steps`, in their order."""
+
+    view: RunView
+    run: Run
+    paths: Mapping[int, Path]
+    steps: Sequence[int]
+
+    def at(self, step: int) -> Snapshot:
+        """Raises SnapshotError where it is damaged."""
+        return self.run.open(self.paths[step])
+
+    def shape(self, tensor: str, subject: str, axes: tuple[int, ...]) -> list[int]:
+        """Of a tensor. Raises StrobeError where there is none, or it has not as many axes as the subject takes."""
+        shapes: dict[str, list[int]] = {
+            each["name"]: each["shape"] for each in self.run.manifest.raw["snapshot"]["tensors"]
+        }
+        if tensor not in shapes:
+            names = ", ".join(sorted(name.partition("/")[2] for name in shapes if name.startswith("params/"))[:12])
+            raise StrobeError(f"the snapshots have no {tensor}; there are {names or 'no parameters'}")
+        if len(shapes[tensor]) not in axes:
+            raise StrobeError(f"{tensor} has shape {shapes[tensor]}: it cannot be drawn as {subject}")
+        return shapes[tensor]
+
+    def parameter(self, asked: str | None, role: Role, default: str) -> str:
+        """The params tensor that was asked for, else the first of a role."""
+        return f"params/{asked}" if asked else first_with(self.run.manifest.raw, role) or f"params/{default}"
+
+
+@dataclass(frozen=True)
+class _Attention:
+    snapshots: Snapshots
+    shape: Sequence[int]
+    tensor: str = "attention/att"
+    name: str = "att"
+    reach: float = 1.0
+
+    @property
+    def about(self) -> str:
+        return f"{self.name}: mean over {self.shape[1]:,} probe sequences, queries down, keys across"
+
+    def frame(self, step: int, words: Words, size: int) -> Image:
+        weights = read(self.snapshots.run, self.snapshots.at(step)).values
+        names = position_names(self.snapshots.run.manifest.task, self.shape[-1])
+        return movie_frames.attention_frame(weights, words, size, names, root=rooted(self.shape[-1]))
+
+
+def _attention(snapshots: Snapshots, tensor: str | None, layer: int) -> _Attention:
+    del tensor, layer
+    return _Attention(snapshots, snapshots.shape("attention/att", "attention", (5,)))
+
+
+@dataclass(frozen=True)
+class _Embedding:
+    shown: Embedding
+    last: int
+    """The step on whose principal axes all are shown."""
+    axes: Array
+    reach: float
+    turn: int
+
+    @property
+    def tensor(self) -> str:
+        return f"params/{self.shown.name}"
+
+    @property
+    def name(self) -> str:
+        return self.shown.name
+
+    @property
+    def about(self) -> str:
+        many, total = len(self.shown.rows.numbers), self.shown.rows.total
+        cut = f", the first {many:,} of {total:,}" if many < total else ""
+        return f"{self.name} on the principal axes of step {self.last:,}{cut}"
+
+    def frame(self, step: int, words: Words, size: int) -> Image:
+        rows = self.shown.rows
+        labels = rows.labels if self.shown.role == "token_embedding" else [str(row) for row in rows.numbers]
+        points = project(self.shown.at(step), self.axes)
+        return movie_frames.embedding_frame(points, self.reach, labels, words, size, self.turn)
+
+
+def _embedding(snapshots: Snapshots, tensor: str | None, layer: int) -> _Embedding:
+    del layer
+    name = snapshots.parameter(tensor, "token_embedding", "wte")
+    snapshots.shape(name, "embedding", (2,))
+    shown, last = embedding(snapshots.view, name.partition("/")[2], "first"), snapshots.steps[-1]
+    try:
+        axes = principal_axes(shown.at(last))
+    except ValueError as error:
+        raise StrobeError(f"{name} at step {last:,} has no axes: {error}") from None
+    p = shown.rows.modulus if shown.role == "token_embedding" else None
+    turn = frequency_round(project(shown.at(last), axes), p) if p is not None else 1
+    farthest = [np.nanmax(np.abs(project(shown.at(step), axes)), initial=0) for step in snapshots.steps]
+    return _Embedding(shown, last, axes, float(np.nanmax(farthest)) * 1.05 or 1.0, turn)
+
+
+@dataclass(frozen=True)
+class _Weights:
+    snapshots: Snapshots
+    matrix: WeightMatrix
+    reach: float
+
+    @property
+    def tensor(self) -> str:
+        return f"params/{self.matrix.name}"
+
+    @property
+    def name(self) -> str:
+        return self.matrix.name if self.matrix.layer is None else f"{self.matrix.name}, layer {self.matrix.layer}"
+
+    @property
+    def about(self) -> str:
+        rows, columns = self.matrix.shape
+        return f"{self.matrix.label}, {rows:,} × {columns:,}. {bin_words(bin_size(self.matrix.shape))}".strip()
+
+    def frame(self, step: int, words: Words, size: int) -> Image:
+        cells = picture(read_matrix(self.snapshots.at(step), self.matrix)).cells
+        return movie_frames.matrix_frame(cells, self.reach, words, size, self.matrix.shape)
+
+
+def _weights(snapshots: Snapshots, tensor: str | None, layer: int) -> _Weights:
+    name = snapshots.parameter(tensor, "mlp_in", "fcw")
+    shape = snapshots.shape(name, "weights", (2, 3))
+    if len(shape) == 3 and layer >= shape[0]:
+        raise StrobeError(f"{name} has {shape[0]} layers; --layer counts from 0")
+    if len(shape) == 2 and layer:
+        raise StrobeError(f"{name} has no layers, so no layer {layer}; leave --layer out")
+    entry = next(each for each in snapshots.run.manifest.raw["snapshot"]["tensors"] if each["name"] == name)
+    matrix = matrix_of(entry, layer if len(shape) == 3 else None)
+    reaches = [picture(read_matrix(snapshots.at(step), matrix)).reach for step in snapshots.steps]
+    return _Weights(snapshots, matrix, max(reaches) or 1.0)
+
+
+SUBJECTS: Final[Mapping[str, Callable[[Snapshots, str | None, int], Subject]]] = {
+    "attention": _attention, "embedding": _embedding, "weights": _weights,
+}  # fmt: skip

@@ -1,0 +1,72 @@
+"""An embedding on two axes, moved by the cursor in the browser: the panel of the tokens, and that of its own page."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from strobe.charts.theme import CYCLIC, SEQUENTIAL
+from strobe.ui.panel import downloads, panel
+from strobe.ui.panel.kinds import EmbeddingPanel, presence
+from strobe.ui.shell.cache import cached_by_run
+from strobe.views import embedding_axes
+from strobe.views.embedding import Embedding
+from strobe.views.embedding_axes import EmbeddingPoints, canvas_points
+from strobe.views.run_view import RunView
+from strobe.views.words import visible
+
+
+def token_embedding(view: RunView, key: str = "embedding", height: int = 420) -> None:
+    """Where the tokens are: two principal axes of the last snapshot, the same for every step."""
+    with panel.head(key):
+        panel.title("Token embedding at the cursor")
+    points = _token_points(view)
+    if not points.steps:
+        panel.caption(points.reason)
+        return
+    many = len(points.rows.numbers)
+    alt = f"{many} token embeddings on two principal axes, at the step of the cursor"
+    _show(view, key, points, subject=view.run, label_every=max(10, many // 10), height=height, alt=alt)
+
+
+@cached_by_run(24, "Projecting embeddings …")
+def _token_points(view: RunView) -> EmbeddingPoints:
+    return embedding_axes.token_points(view)
+
+
+def scatter(view: RunView, shown: Embedding, points: EmbeddingPoints) -> None:
+    """The points of any embedding along any axes."""
+    many = len(points.rows.numbers)
+    _show(
+        view, "embeddings", points, subject=f"{view.run} {shown.name} {points.axes}",
+        label_every=max(10, many // 10) if many > 16 else 1, height=560,
+        alt=f"{many} rows of {shown.name} on two axes, at the step of the cursor",
+    )  # fmt: skip
+
+
+def _show(
+    view: RunView, key: str, points: EmbeddingPoints, *, subject: str, label_every: int, height: int, alt: str
+) -> None:
+    labels = [visible(label) for label in points.rows.labels]
+    header = EmbeddingPanel(
+        subject=subject, run=view.run, steps=points.steps, presence=presence(view, lack="not projected"),
+        labels=labels, label_every=label_every, height=height, alt=alt, places=points.rows.places(points.turn),
+        colours=list(CYCLIC if points.rows.modulus else SEQUENTIAL),
+    )  # fmt: skip
+    panel.show(key, header, {"points": canvas_points(points.points)})
+    _offer_files(view, key, points, labels)
+
+
+def _offer_files(view: RunView, key: str, points: EmbeddingPoints, labels: list[str]) -> None:
+    """The caption, with the points of the settled step as data and as an image."""
+    from strobe.charts import moment
+
+    reach = float(np.nanmax(np.abs(points.points.astype(np.float64)), initial=0)) * 1.05 or 1.0
+
+    def table(at: int) -> pa.Table:
+        return moment.points_table(np.asarray(points.points[at], np.float64)[:, :2], labels)
+
+    downloads.offer(
+        view, key, points.words, points.steps, "-- read from the snapshot under the cursor: the embedding, projected",
+        table, lambda at: moment.points(table(at), reach, points.turn),
+    )  # fmt: skip

@@ -1,0 +1,26 @@
+"""How round an embedding lies, and how much of it is seen, over training."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from strobe.charts.curves import Series
+from strobe.charts.theme import SERIES
+from strobe.ui.panel import derived, panel
+from strobe.ui.panel.marks import step_marks
+from strobe.views import embedding_axes
+from strobe.views.embedding_axes import EmbeddingPoints
+from strobe.views.run_view import RunView
+
+_LINES: Final = {
+    "circularity": Series("circularity", SERIES[2]), "explained": Series("variance in the plane", SERIES[0]),
+}  # fmt: skip
+
+
+def draw(view: RunView, points: EmbeddingPoints) -> None:
+    """Circularity and explained variance of the plane that is shown flat."""
+    panel.title("How round, and how much of it is seen")
+    derived.lines(
+        view, "roundness", embedding_axes.roundness(points), _LINES, y_title="share", share=True, height=240,
+        about=embedding_axes.roundness_words(points), marks=step_marks(view),
+    )  # fmt: skip

@@ -1,0 +1,164 @@
+"""An embedding of a run: which of its rows are shown and what they are called, and what was recorded of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from etl.errors import StrobeError
+from etl.run.folder import Run
+from etl.run.roles import Role, role_of
+from strobe.views.budget import MOST_BYTES, MOST_ROWS, even_rows, evenly
+from strobe.views.run_view import RunView
+from strobe.views.tokens import colour_places, token_name
+
+MOST_READ: Final = 500_000_000
+"""Bytes of an embedding that one view reads: beyond, evenly spaced snapshots."""
+WORDS: Final[dict[Role, str]] = {
+    "token_embedding": "Tokens", "position_embedding": "Positions", "unembedding": "Unembedding",
+}  # fmt: skip
+"""The roles of what is an embedding, in the order in which they are offered."""
+_OF_TOKENS: Final = ("token_embedding", "unembedding")
+
+Array = np.ndarray[Any, Any]
+Sample = Literal["first", "even"]
+"""Which rows are shown of more than MOST_ROWS: the first, or evenly spaced ones."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of an embedding that are shown, and what they are called (as data: escaped where it is shown)."""
+
+    numbers: Sequence[int] = ()
+    total: int = 0
+    labels: Sequence[str] = ()
+    modulus: int | None = None
+    """p where the rows are tokens of an addition modulo p."""
+    sample: Sample = "first"
+
+    @property
+    def left_out(self) -> str:
+        """What is shown of more rows, as a sentence; empty where all are."""
+        shown = len(self.numbers)
+        if shown == self.total:
+            return ""
+        return (
+            f"The first {shown:,} tokens."
+            if self.sample == "first"
+            else f"{shown:,} of {self.total:,} rows, evenly spaced."
+        )
+
+    @property
+    def has_residues(self) -> bool:
+        """Whether every residue has its row, in order: what a circle of them needs."""
+        return self.modulus is not None and list(self.numbers[: self.modulus]) == list(range(self.modulus))
+
+    def places(self, turn: int) -> list[float]:
+        """Each row's place on the map of colours, as `colour_places` has it."""
+        return colour_places(self.numbers, self.total, self.modulus, turn)
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A params matrix of a run, a row a token or position; `name` is without the section."""
+
+    name: str
+    role: Role | None
+    rows: Rows
+    width: int
+    run: Run = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        """For people: "Tokens (wte)"."""
+        word = WORDS.get(self.role) if self.role is not None else None
+        if word is None or self.name == "unembed":
+            return word or self.name
+        return f"{word} ({self.name})"
+
+    @cached_property
+    def _paths(self) -> Mapping[int, Path]:
+        return self.run.current()
+
+    def at(self, step: int) -> Array:
+        """(rows, width): the shown rows at a snapshot, floats as they were recorded. Raises StrobeError, OSError or
+        KeyError where the snapshot is damaged or gone."""
+        values: Array = self.run.open(self._paths[step]).values(f"params/{self.name}")[list(self.rows.numbers)]
+        return values
+
+    def affordable(self, steps: Sequence[int], bytes_a_row: int, most: int | None = None) -> list[int]:
+        """The steps that are read, where a frame holds so many bytes for each row: all, or evenly spaced ones, never
+        more than `most` of them."""
+        shown = max(1, len(self.rows.numbers))
+        room = max(2, min(MOST_BYTES // (bytes_a_row * shown), MOST_READ // (4 * shown * self.width)))
+        return evenly(steps, room if most is None else min(room, most))
+
+
+@dataclass(frozen=True)
+class EmbeddingFrames:
+    """`values` float32 (steps, rows, width) at the steps that could be read, all of it finite."""
+
+    rows: Rows
+    steps: list[int]
+    values: Array
+
+
+def embeddings(view: RunView, sample: Sample = "even") -> list[Embedding]:
+    """The embeddings that a run recorded, by their roles; none where its snapshots are not on this machine."""
+    run = view.snapshots() if view.steps else None
+    if run is None:
+        return []
+    tensors = run.manifest.raw["snapshot"]["tensors"]
+    return [
+        _embedding(view, run, tensor, sample)
+        for role in WORDS
+        for tensor in tensors
+        if role_of(tensor) == role and len(tensor["shape"]) == 2
+    ]
+
+
+def token_embedding(view: RunView, sample: Sample = "first") -> Embedding | None:
+    """The first embedding of tokens; None where the run recorded none, or its snapshots are not on this machine."""
+    return next((each for each in embeddings(view, sample) if each.role == "token_embedding"), None)
+
+
+def embedding(view: RunView, name: str, sample: Sample = "even") -> Embedding:
+    """Any params matrix by its name (without the section), as an embedding. Raises StrobeError where there is none of
+    two axes."""
+    run = view.snapshots()
+    tensors = run.manifest.raw["snapshot"]["tensors"] if run is not None else []
+    tensor = next((each for each in tensors if each["name"] == f"params/{name}" and len(each["shape"]) == 2), None)
+    if run is None or tensor is None:
+        raise StrobeError(f"its snapshots have no embedding params/{name}")
+    return _embedding(view, run, tensor, sample)
+
+
+def _embedding(view: RunView, run: Run, tensor: Mapping[str, Any], sample: Sample) -> Embedding:
+    role, (total, width) = role_of(tensor), tensor["shape"]
+    numbers = even_rows(total) if sample == "even" else list(range(min(total, MOST_ROWS)))
+    task, tokens = run.manifest.task, role in _OF_TOKENS
+    labels = [token_name(task, row) if tokens else str(row) for row in numbers]
+    rows = Rows(numbers, total, labels, view.modulus() if tokens else None, sample)
+    return Embedding(str(tensor["name"]).partition("/")[2], role, rows, width, run)
+
+
+def frames(shown: Embedding, steps: Sequence[int]) -> EmbeddingFrames:
+    """An embedding at each of the steps that can be read and where it is finite: float32, to be held together."""
+    read: dict[int, Array] = {}
+    for step in steps:
+        try:
+            values = np.asarray(shown.at(step), np.float32)
+        except (StrobeError, OSError, KeyError):
+            # A damaged snapshot costs its own frame; the panel says which step it shows instead.
+            continue
+        if np.isfinite(values).all():
+            read[step] = values
+    values = (
+        np.stack(list(read.values())) if read else np.zeros((0, len(shown.rows.numbers), shown.width), np.float32)
+    )
+    return EmbeddingFrames(shown.rows, list(read), values)

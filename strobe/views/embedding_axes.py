@@ -1,0 +1,214 @@
+"""An embedding along a few axes: principal ones, the circle of a frequency, or a map of neighbours; and how round it
+lies there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from etl.errors import StrobeError
+from strobe.analysis.fourier import basis
+from strobe.analysis.geometry import frequency_round
+from strobe.analysis.projection import circularity, pca_movie, principal_axes, project
+from strobe.views.embedding import Embedding, EmbeddingFrames, Rows, token_embedding
+from strobe.views.run_view import Answer, RunView
+from strobe.views.tokens import colour_words
+
+LAST: Final = "last"
+JOINT: Final = "joint"
+TSNE: Final = "tsne"
+UMAP: Final = "umap"
+FREE: Final = (LAST, JOINT, TSNE, UMAP)
+"""Axes that belong to no frequency; the others are the frequency as text."""
+_TRIALS: Final = 3
+"""Sets of random rows whose mean circularity is the level of chance."""
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class EmbeddingPoints:
+    """The rows of an embedding along axes that all steps share. Where there is nothing to show, `steps` is empty and
+    `reason` says why."""
+
+    steps: list[int]
+    points: Array
+    """(steps, rows, 2 or 3), NaN for a row that has no place."""
+    rows: Rows = field(default_factory=Rows)
+    axes: str = LAST
+    explained: Array = field(default_factory=lambda: np.zeros(0))
+    """(steps,): the share of variance in the plane of the first two axes; NaN where it has no meaning."""
+    circularity: Array = field(default_factory=lambda: np.zeros(0))
+    """(steps,): in that plane."""
+    chance: float = float("nan")
+    """The circularity that random rows get in a plane chosen from themselves; NaN where not measured."""
+    reason: str = ""
+
+    @property
+    def turn(self) -> int:
+        """By how many times their number residues are coloured: the frequency of the axes, or of the last picture."""
+        if self.axes not in FREE:
+            return int(self.axes)
+        if self.rows.modulus is None or not self.rows.has_residues:
+            return 1
+        return frequency_round(self.points[-1].astype(np.float64), self.rows.modulus)
+
+    @property
+    def words(self) -> str:
+        """What is shown along which axes and in which colours, in sentences."""
+        words = axes_words(self.axes)
+        if self.axes in (LAST, JOINT):
+            words += ", kept for all steps"
+        elif self.axes not in FREE:
+            words += ": the plane of its cosine and sine, found anew at each step"
+        cut = f"{self.rows.left_out} " if self.rows.left_out else ""
+        colour = colour_words(self.rows.modulus, self.turn)
+        return f"{cut}{words[0].upper()}{words[1:]}. Colour: {colour}."
+
+
+def nothing(reason: str) -> EmbeddingPoints:
+    """No points, and why."""
+    return EmbeddingPoints([], np.zeros((0, 0, 2)), reason=reason)
+
+
+def canvas_points(points: Array) -> Array:
+    """float16 (steps, rows, 2): what the flat panel draws of points along two or more axes."""
+    return np.ascontiguousarray(points[:, :, :2]).astype(np.float16)
+
+
+def axes_words(axes: str) -> str:
+    """What `axes` are called."""
+    words = {
+        LAST: "principal axes of the last snapshot", JOINT: "principal axes of all snapshots together",
+        TSNE: "t-SNE, each step aligned with the one before", UMAP: "UMAP of all snapshots together (aligned)",
+    }  # fmt: skip
+    return words.get(axes, f"circle of frequency {axes}")
+
+
+def on_axes_of(shown: Embedding, last: int, step: int) -> Array:
+    """float64 (rows, 2): an embedding at `step` on the two principal axes that it has at step `last`. Raises
+    ValueError where it has none there, and what `Embedding.at` raises."""
+    return project(shown.at(step), principal_axes(shown.at(last)))
+
+
+def token_points(view: RunView) -> EmbeddingPoints:
+    """The first tokens on the two principal axes of the last snapshot that has some, at every snapshot: float16, as
+    the flat panel draws them."""
+    if not view.steps:
+        return nothing("This run has no snapshots, so no embedding to show.")
+    if view.snapshots() is None:
+        return nothing("The snapshots of this run are not on this machine; its tables are.")
+    shown = token_embedding(view)
+    if shown is None:
+        return nothing("This run recorded no token embedding (params/wte).")
+    axes: Array | None = None
+    seen: dict[int, Array] = {}
+    for step in reversed(shown.affordable(view.steps, 4)):
+        try:
+            values = shown.at(step)
+            axes = principal_axes(values) if axes is None else axes
+            seen[step] = project(values, axes).astype(np.float16)
+        except (StrobeError, ValueError, OSError, KeyError):
+            continue
+    if not seen:
+        return nothing("No embedding of this run can be projected: it is damaged, not finite, or too small.")
+    steps = sorted(seen)
+    return EmbeddingPoints(steps, np.stack([seen[step] for step in steps]), shown.rows)
+
+
+def along(frames: EmbeddingFrames, axes: str) -> EmbeddingPoints:
+    """Frames along fixed principal axes, or on the cosine and sine of one frequency: float32 (steps, rows, 3)."""
+    if not frames.steps or min(frames.values.shape[1:]) < 2:
+        return nothing("No snapshot of this embedding can be read, or none of it is finite.")
+    p = frames.rows.modulus
+    points, explained = _seen(frames.values, axes, p)
+    order = _order(axes, frames.rows)
+    around = np.array([_circularity(frame, order) for frame in points])
+    chance = _chance(frames.values.shape[1:], axes, p, order)
+    return EmbeddingPoints(frames.steps, points.astype(np.float32), frames.rows, axes, explained, around, chance)
+
+
+def mapped(frames: EmbeddingFrames, axes: str, places: Array) -> EmbeddingPoints:
+    """Frames at the `places` (steps, rows, 2) of their map of neighbours, which explains no share of variance."""
+    points = np.pad(places, ((0, 0), (0, 0), (0, 1)))
+    around = np.array([_circularity(frame, None) for frame in points])
+    return EmbeddingPoints(frames.steps, points, frames.rows, axes, np.full(len(points), np.nan), around)
+
+
+def _seen(frames: Array, axes: str, p: int | None) -> tuple[Array, Array]:
+    """(steps, rows, 3) along the axes, and the share of variance in the first two."""
+    if axes in (LAST, JOINT) or p is None:
+        count = min(3, *frames.shape[1:])
+        made = pca_movie(frames, count, -1 if axes == LAST else "joint")
+        flat = pca_movie(frames, 2, -1 if axes == LAST else "joint")
+        return np.pad(made.frames, ((0, 0), (0, 0), (0, 3 - count))), flat.explained
+    return _circle(frames, int(axes), p)
+
+
+def _circle(frames: Array, k: int, p: int) -> tuple[Array, Array]:
+    """Residues on the plane that the embedding's cos and sin components of frequency k span at each step.
+
+    The first axis is the direction of the cosine component, so the picture turns only where the model turns.
+    """
+    waves, residues = basis(p), frames[:, :p].astype(np.float64)
+    residues = residues - residues.mean(axis=1, keepdims=True)
+    plane = waves.matrix[waves.frequency == k] @ residues
+    points = np.zeros((*frames.shape[:2], 3))
+    explained = np.zeros(len(frames))
+    for i, (rows, pair) in enumerate(zip(residues, plane, strict=True)):
+        axes = np.linalg.qr(pair.T)[0]
+        axes = axes * np.where(np.einsum("dk,kd->k", axes, pair) < 0, -1.0, 1.0)
+        seen = rows @ axes
+        points[i, :p, : seen.shape[1]] = seen
+        total = (rows**2).sum()
+        explained[i] = (seen**2).sum() / total if total else np.nan
+    points[:, p:] = np.nan
+    return points, explained
+
+
+def _order(axes: str, rows: Rows) -> Array | None:
+    """Each residue's place round the circle of the frequency that is looked at."""
+    p = rows.modulus
+    if axes in FREE or p is None or len(rows.numbers) < p:
+        return None
+    return np.asarray(int(axes) * np.arange(p) % p)
+
+
+def _circularity(points: Array, order: Array | None) -> float:
+    return circularity(points[: len(order) if order is not None else None, :2], order)
+
+
+def _chance(shape: tuple[int, ...], axes: str, p: int | None, order: Array | None) -> float:
+    """The circularity of Gaussian noise of this shape along the same kind of axes, which pick their plane from the
+    points themselves: what a circle must be rounder than."""
+    random, scores = np.random.default_rng(0), []
+    for _ in range(_TRIALS):
+        points, _explained = _seen(random.normal(size=(1, *shape)).astype(np.float32), axes, p)
+        scores.append(_circularity(points[0], order))
+    return float(np.mean(scores))
+
+
+def roundness(shown: EmbeddingPoints) -> Answer:
+    """Rows (step, series, value) of the circularity and the explained variance; NULL where not defined."""
+    series = {"circularity": shown.circularity, "explained": shown.explained}
+    rows = [
+        {"step": step, "series": name, "value": float(value) if np.isfinite(value) else None}
+        for name, values in series.items()
+        for step, value in zip(shown.steps, values, strict=True)
+    ]
+    schema = pa.schema([("step", pa.int64()), ("series", pa.string()), ("value", pa.float64())])
+    return Answer("-- read from the snapshots: the embedding", pa.Table.from_pylist(rows, schema))
+
+
+def roundness_words(shown: EmbeddingPoints) -> str:
+    """What circularity is here, and what to compare it with."""
+    order = "in the order k·x mod p" if shown.axes not in FREE else "in whatever order"
+    words = f"Circularity: 1 where the points lie on one circle {order}, 0 for a line."
+    if np.isfinite(shown.chance):
+        return f"{words} Random rows get {shown.chance:.2f} in a plane chosen from themselves: compare with that."
+    if shown.axes in (TSNE, UMAP):
+        return f"{words} A round cloud scores as well, about 0.6: look at the map too."
+    return words

@@ -47,8 +47,7 @@ def without_a_room(folders: list[str]) -> list[str]:
 
 
 def files() -> dict[str, str]:
-    paths = [path for path in TESTS.rglob("*.py") if path.name != "cuda_trainer.py"]  # it is to move into tests/cuda
-    return {str(path.relative_to(ROOT)): path.read_text() for path in paths}
+    return {str(path.relative_to(ROOT)): path.read_text() for path in TESTS.rglob("*.py")}
 
 
 def rooms() -> list[str]:

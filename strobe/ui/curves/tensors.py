@@ -11,7 +11,7 @@ import streamlit as st
 
 from strobe.charts.curves import Series, curves, tensor_heatmap
 from strobe.charts.theme import SERIES
-from strobe.ui.panel import panel
+from strobe.ui.panel import choice, panel
 from strobe.ui.panel.kinds import CurvesPanel, GridPanel, Line
 from strobe.ui.shell import address
 from strobe.ui.shell.cache import cached_by_run
@@ -39,14 +39,9 @@ def draw(page: Page) -> None:
             "This run has no tensor statistics, which come from its snapshots: record some and ingest again."
         )
         return
-    address.offer("tensors", names, names[0])
     with panel.head("tensors"):
         panel.title(_title(page))
-        st.segmented_control(
-            "Statistic", names, key="tensors", label_visibility="collapsed", required=True, persist_state="session",
-            format_func=lambda name: QUANTITIES[name].label,
-        )  # fmt: skip
-    chosen = address.remember("tensors", st.session_state["tensors"], names[0])
+        chosen = choice.segmented("tensors", "Statistic", names, words=lambda name: QUANTITIES[name].label)
     quantity, matrix = QUANTITIES[chosen], read(page.view, chosen)
     if not matrix.steps:
         panel.caption(f"{quantity.label}: needs two snapshots; this run has {len(page.view.steps)}.")

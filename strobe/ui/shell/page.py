@@ -28,10 +28,10 @@ from streamlit.errors import StreamlitDuplicateElementKey
 
 from etl.errors import StrobeError
 from strobe.charts.theme import ACCENT, run_colours
-from strobe.settings import read_only, store_path
 from strobe.ui.shell import address, components, parts, registry
 from strobe.ui.shell import cursor as step_cursor
 from strobe.ui.shell.reader import Reader
+from strobe.ui.shell.start import read_only_line, read_store, store_name
 from strobe.ui.shell.words import escaped, inert, markup
 from strobe.views.milestones import Milestones, milestones
 from strobe.views.run_view import RunView, snapshot_steps
@@ -42,7 +42,6 @@ WATCH_SECONDS: Final = 5.0
 
 _ROUTED = "_routed"
 _PAGE = "_page"
-_TRAIN = "strobe train modadd --preset grok\nstrobe ingest runs/grok"
 _STYLE = f"<style>{(components.STATIC / 'frame.css').read_text(encoding='utf-8')}</style>"
 
 
@@ -145,7 +144,7 @@ def _draw(name: str, cursor: bool) -> Page:
     )
     st.logo(str(components.STATIC / "logo.svg"), size="medium")
     st.html(_STYLE)
-    reader, rows = _read_store(spec)
+    reader, rows = read_store(spec)
     address.choose_runs(list(rows), _default_run(rows))
     chosen: list[str] = st.session_state["runs"]
     steps = snapshot_steps(reader, chosen[0]) if cursor else ()
@@ -170,58 +169,9 @@ def _colours(chosen: list[str]) -> dict[str, str]:
     return {chosen[0]: ACCENT} if len(chosen) == 1 else run_colours(chosen)
 
 
-def _read_store(spec: registry.PageSpec) -> tuple[Reader, dict[str, dict[str, Any]]]:
-    try:
-        reader = Reader.newest()
-        table = reader.catalogue.runs()
-    except (StrobeError, OSError) as error:
-        _title(spec)
-        st.error(inert(str(error)), icon=":material/folder_off:")
-        st.markdown("Point `STROBE_STORE` at a store, or move what is there aside and run `strobe ingest` again.")
-        st.stop()
-    rows = {row["run"]: row for row in table.to_pylist()}
-    if not rows:
-        _title(spec)
-        _ways_to_begin()
-        st.stop()
-    return reader, rows
-
-
-def _title(spec: registry.PageSpec) -> None:
-    markup('<div class="st-head"><h1>{title}</h1><p>{answers}</p></div>', title=spec.title, answers=spec.answers)
-
-
-def _ways_to_begin() -> None:
-    with st.sidebar:
-        _read_only_line()
-    st.markdown("**No runs yet.** Three ways to begin; then reload this page.")
-    for column, (title, why, command) in zip(
-        st.columns(3, border=True),
-        (
-            ("Open the example", "A transformer that learns addition modulo 97 and groks.", "strobe example"),
-            ("Train one", "The same task on your machine, with your settings.", _TRAIN),
-            ("Ingest a folder", "Snapshots or logs that you already have.", "strobe ingest PATH"),
-        ),
-        strict=True,
-    ):  # fmt: skip
-        with column:
-            markup('<p class="st-title">{title}</p><p class="st-caption">{why}</p>', title=title, why=why)
-            st.code(command, language="bash", wrap_lines=True)
-    markup('<p class="st-caption">This page reads the store at {path}</p>', path=_store_name())
-
-
-def _store_name() -> str:
-    return store_path().name if read_only() else str(store_path())
-
-
 def _default_run(rows: dict[str, dict[str, Any]]) -> str:
     """The newest run; the example where it is the only one."""
     return max(rows, key=lambda run: (rows[run].get("created_at") or 0, run))
-
-
-def _read_only_line() -> None:
-    if read_only():
-        st.caption("Read-only. Run `strobe app` to import, rename and delete.")
 
 
 def _sidebar(page: Page) -> None:
@@ -251,8 +201,8 @@ def _sidebar(page: Page) -> None:
             },
             on_selected_change=selected,
         )
-        markup('<p class="st-caption">Store: {name}</p>', name=_store_name())
-        _read_only_line()
+        markup('<p class="st-caption">Store: {name}</p>', name=store_name())
+        read_only_line()
 
 
 def _header(page: Page, spec: registry.PageSpec) -> None:

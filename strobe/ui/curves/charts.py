@@ -1,0 +1,53 @@
+"""The charts of the Curves page: a title, a scale where it can be chosen, and the curves of some metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from strobe.ui.curves import panel as curves
+from strobe.ui.curves.options import CurveOptions
+from strobe.ui.panel import choice, panel
+from strobe.ui.shell.page import Page
+from strobe.views.curves import Curve
+
+Scale = Literal["log", "linear"]
+SCALES: Final[tuple[Scale, ...]] = ("log", "linear")
+
+
+@dataclass(frozen=True)
+class Chart:
+    """`metrics` maps a metric to the word for its split; `scale` is what the y axis begins with, None where it cannot
+    be chosen; `share` fixes it to 0..1."""
+
+    key: str
+    title: str
+    metrics: Mapping[str, str]
+    y_title: str
+    scale: Scale | None = None
+    share: bool = False
+    height: int = 300
+
+
+LOSS: Final = Chart("loss", "Loss", {"val_loss": "test", "train_loss": "train"}, "loss (nats)", "log")
+ACCURACY: Final = Chart(
+    "accuracy", "Accuracy", {"val_accuracy": "test", "train_accuracy": "train"}, "accuracy (share)", share=True
+)
+LEARNING_RATE: Final = Chart(
+    "lr", "Learning rate", {"learning_rate": "learning rate"}, "learning rate", "linear", height=190
+)
+
+
+def draw(page: Page, options: CurveOptions, chart: Chart) -> None:
+    """One chart of every drawn run."""
+    scale = "linear"
+    with panel.head(chart.key):
+        panel.title(chart.title)
+        if chart.scale is not None:
+            scale = choice.segmented(f"{chart.key}_axis", f"{chart.title} axis", SCALES, chart.scale)
+    wanted = [Curve(run, metric, split) for run in options.runs(page) for metric, split in chart.metrics.items()]
+    curves.draw(
+        page, chart.key, wanted, view=options, y_title=chart.y_title, log=scale == "log", share=chart.share,
+        height=chart.height,
+    )  # fmt: skip

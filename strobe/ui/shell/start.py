@@ -1,0 +1,68 @@
+"""The store that a page reads, and what is shown where there is none or nothing in it yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from etl.errors import StrobeError
+from strobe.settings import read_only, store_path
+from strobe.ui.shell import registry
+from strobe.ui.shell.reader import Reader
+from strobe.ui.shell.words import inert, markup
+
+_TRAIN = "strobe train modadd --preset grok\nstrobe ingest runs/grok"
+
+
+def read_store(spec: registry.PageSpec) -> tuple[Reader, dict[str, dict[str, Any]]]:
+    """The newest version of the store, and its runs by id. Stops the script, after saying why and what to do next,
+    where the store cannot be read or holds no run."""
+    try:
+        reader = Reader.newest()
+        table = reader.catalogue.runs()
+    except (StrobeError, OSError) as error:
+        _title(spec)
+        st.error(inert(str(error)), icon=":material/folder_off:")
+        st.markdown("Point `STROBE_STORE` at a store, or move what is there aside and run `strobe ingest` again.")
+        st.stop()
+    rows = {row["run"]: row for row in table.to_pylist()}
+    if not rows:
+        _title(spec)
+        _ways_to_begin()
+        st.stop()
+    return reader, rows
+
+
+def _title(spec: registry.PageSpec) -> None:
+    markup('<div class="st-head"><h1>{title}</h1><p>{answers}</p></div>', title=spec.title, answers=spec.answers)
+
+
+def _ways_to_begin() -> None:
+    with st.sidebar:
+        read_only_line()
+    st.markdown("**No runs yet.** Three ways to begin; then reload this page.")
+    for column, (title, why, command) in zip(
+        st.columns(3, border=True),
+        (
+            ("Open the example", "A transformer that learns addition modulo 97 and groks.", "strobe example"),
+            ("Train one", "The same task on your machine, with your settings.", _TRAIN),
+            ("Ingest a folder", "Snapshots or logs that you already have.", "strobe ingest PATH"),
+        ),
+        strict=True,
+    ):  # fmt: skip
+        with column:
+            markup('<p class="st-title">{title}</p><p class="st-caption">{why}</p>', title=title, why=why)
+            st.code(command, language="bash", wrap_lines=True)
+    markup('<p class="st-caption">This page reads the store at {path}</p>', path=store_name())
+
+
+def store_name() -> str:
+    """The store as visitors may see it: its path where writing is on."""
+    return store_path().name if read_only() else str(store_path())
+
+
+def read_only_line() -> None:
+    """How to get the rest, where nothing can be written."""
+    if read_only():
+        st.caption("Read-only. Run `strobe app` to import, rename and delete.")

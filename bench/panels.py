@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,9 +22,10 @@ from strobe.charts.export import image
 from strobe.charts.movie_frames import Words, embedding_frame, matrix_frame
 from strobe.plot.figures import make
 from strobe.plot.request import Request
-from strobe.ui.panel import frames
-from strobe.ui.weights import frames as weight_frames
-from strobe.ui.weights.frames import Matrix
+from strobe.ui.weights import kept
+from strobe.views import attention
+from strobe.views.run_view import CatalogueTables, RunView
+from strobe.views.weights import WeightMatrix
 
 RUN = "grok-p97"
 FRAMES = 50
@@ -50,23 +50,19 @@ def said(what: str, value: float, bar: float) -> bool:
 def panels() -> bool:
     """The frames of all snapshots, past Streamlit's cache."""
     catalogue = strobe.open().current()
-    page: Any = SimpleNamespace(
-        run=RUN, steps=catalogue.run(RUN).steps(), step=0,
-        reader=SimpleNamespace(key="bench", version="1", run=catalogue.run),
-    )  # fmt: skip
-    attention = frames._attention.__wrapped__
-    matrix = Matrix("fcw", 0, (512, 128))
+    matrix = WeightMatrix("fcw", 0, (512, 128))
+    view = RunView(CatalogueTables(catalogue, "bench"), RUN, tuple(catalogue.run(RUN).steps()))
 
     def weights(steps: Sequence[int]) -> None:
-        weight_frames._kept.clear()
-        weight_frames.frames(page, matrix, steps)
+        kept._kept.clear()
+        kept.matrix_frames(view, matrix, steps)
 
     def heads() -> None:
-        attention("", "", RUN, tuple(page.steps), False, frames.MEAN, page)
+        attention.frames(view, view.steps, False)
 
     good = said("attention, every snapshot", best_ms(heads), 100)
-    good = said("a weight matrix, the asked snapshot", best_ms(lambda: weights(page.steps[-1:])), 100) and good
-    return said("a weight matrix, every snapshot", best_ms(lambda: weights(page.steps)), 100) and good
+    good = said("a weight matrix, the asked snapshot", best_ms(lambda: weights(view.steps[-1:])), 100) and good
+    return said("a weight matrix, every snapshot", best_ms(lambda: weights(view.steps)), 100) and good
 
 
 def movies(folder: Path) -> bool:

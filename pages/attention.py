@@ -3,8 +3,10 @@
 import streamlit as st
 
 from strobe.plot.movies import MovieRequest
+from strobe.ui.attention import compared as side_by_side
 from strobe.ui.attention import panels
-from strobe.ui.panel import model, movie
+from strobe.ui.attention import scores as over_training
+from strobe.ui.panel import movie
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
 
@@ -13,27 +15,27 @@ page = frame("attention")
 
 @part("heads")
 def heads() -> None:
-    model.attention(page)
-    if page.steps:
-        movie.draw(page, MovieRequest("attention"))
+    panels.all_heads(page.view)
+    if page.view.steps:
+        movie.offer(page.view, MovieRequest("attention"))
 
 
 @part("one")
 def one() -> None:
-    panels.one(page)
+    panels.one_head(page.view)
 
 
 @part("compared")
 def compared() -> None:
-    panels.compared(page)
+    side_by_side.compared(page.view)
 
 
 @part("scores")
 def scores() -> None:
-    panels.scores(page)
+    over_training.scores(page.view)
 
 
-if panels.many(page):
+if panels.many(page.view):
     # Small multiples leave room beside them for one that is large.
     left, right = st.columns([3, 2], gap="medium")
     with left:

@@ -1,9 +1,7 @@
 """Explorer: one moment, everywhere at once."""
 
-import streamlit as st
-
-from strobe.ui.explorer import changes as change_panel
-from strobe.ui.explorer import panels as explorer_panels
+from strobe.ui.explorer import changes as changed
+from strobe.ui.explorer import panels
 from strobe.ui.panel import panel
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
@@ -13,38 +11,26 @@ page = frame("explorer")
 
 @part("timeline")
 def timeline() -> None:
-    explorer_panels.timeline(page)
+    panels.timeline(page)
 
 
 @part("inside")
 def inside() -> None:
-    layer, matrix = explorer_panels.pickers(page)
-    other = explorer_panels.second(page)
-    left, right = st.columns(2, gap="medium")
+    layer, matrix = panels.pickers(page.view)
+    other = panels.second(page)
     if other is not None:
-        with left:
-            first = explorer_panels.stack(page, layer, matrix)
-        with right:
-            explorer_panels.stack(other, layer, matrix)()
-        first()
-        return
-    with left:
-        explorer_panels.attention(page, layer)
-        later = explorer_panels.weights(page, matrix) if matrix is not None else None
-    with right:
-        explorer_panels.embedding(page)
-        explorer_panels.frequencies(page, matrix)
-    if later is not None:
-        later()
+        panels.side_by_side(page.view, other, layer, matrix)
+    else:
+        panels.one_run(page.view, layer, matrix)
 
 
 @part("changes")
 def changes() -> None:
-    change_panel.draw(page)
+    changed.draw(page.view)
 
 
 timeline()
-if page.steps:
+if page.view.steps:
     inside()
     changes()
 else:

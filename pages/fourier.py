@@ -26,7 +26,7 @@ def story() -> None:
 
 @part("changes")
 def changes() -> None:
-    change_panel.draw(page)
+    change_panel.draw(page.view)
 
 
 @part("neurons")

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
+from strobe.ui.attention.panels import all_heads
 from strobe.ui.curves import panel
 from strobe.ui.embeddings import flat
-from strobe.ui.panel import model
 from strobe.ui.panel import panel as panels
 from strobe.ui.runs import card, table
 from strobe.ui.shell.page import frame
@@ -17,7 +17,7 @@ page = frame("runs")
 
 @part("attention")
 def attention() -> None:
-    model.attention(page)
+    all_heads(page.view)
 
 
 @part("embedding")

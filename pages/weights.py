@@ -10,12 +10,12 @@ page = frame("weights")
 
 @part("matrix")
 def matrix() -> None:
-    panels.matrix_row(page)
+    panels.matrix_row(page.view)
 
 
 @part("activations")
 def activations() -> None:
-    activation_panels.draw(page)
+    activation_panels.panels(page.view)
 
 
 matrix()

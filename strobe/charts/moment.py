@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,22 +17,6 @@ from strobe.charts.svg import Drawing, cut, text_width
 from strobe.charts.theme import DIVERGING, LIGHT, SEQUENTIAL, SERIES
 
 Array = np.ndarray[Any, Any]
-LINEAR_UP_TO: Final = 8
-"""Positions up to which attention is shaded linearly; beyond it weights are small and a square root shows them."""
-
-
-def attention_table(weights: Array, tokens: Sequence[str]) -> pa.Table:
-    """layer, head, query, key (positions), query_token, key_token, weight of `weights` (layer, head, query, key);
-    masked keys (later than the query) are left out."""
-    layer, head, query, key = (axis.ravel() for axis in np.indices(weights.shape))
-    seen = key <= query
-    names = np.asarray(list(tokens), dtype=object)
-    return pa.table({
-        "layer": layer[seen], "head": head[seen], "query": query[seen], "key": key[seen],
-        "query_token": pa.array(names[query[seen]].tolist(), pa.string()),
-        "key_token": pa.array(names[key[seen]].tolist(), pa.string()),
-        "weight": weights.ravel()[seen].astype(np.float64),
-    })  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,6 +25,8 @@ class Attention(Figure):
 
     weights: Array
     tokens: Sequence[str]
+    root: bool = False
+    """Whether the colour is the square root of the weight."""
 
     @property
     def alt(self) -> str:
@@ -53,14 +39,13 @@ class Attention(Figure):
         names = [cut(token, 40) for token in self.tokens]
         labels = 8 + max(map(text_width, names), default=0) if few else 0.0
         cell = min(180.0, (width - 22) / heads - labels - 14)
-        root = length > LINEAR_UP_TO
-        scale = Scale("attention weight" + (" (square-root scale)" if root else ""), SEQUENTIAL, "0", "1")
+        scale = Scale("attention weight" + (" (square-root scale)" if self.root else ""), SEQUENTIAL, "0", "1")
         top = scale.paint(on, 22) + 6
         down = cell + (42 if few else 24)
         for layer, head in np.ndindex(layers, heads):
             left, high = 22 + labels + head * (cell + labels + 14), top + layer * down + 16
             box = Box(left, high, left + cell, high + cell)
-            shares = np.sqrt(self.weights[layer, head]) if root else self.weights[layer, head]
+            shares = np.sqrt(self.weights[layer, head]) if self.root else self.weights[layer, head]
             on.text(left, high - 9, f"L{layer} H{head}" if layers > 1 else f"head {head}", colour=LIGHT.text)
             on.picture(left, high, cell, cell, heatmap(shares, SEQUENTIAL))
             if few:
@@ -75,14 +60,6 @@ def _tokens(on: Drawing, box: Box, names: Sequence[str]) -> None:
     for k, name in enumerate(names):
         on.text(box.left - 6, box.top + (k + 0.5) * each, name, anchor="end")
         on.text(box.left + (k + 0.5) * each, box.bottom + 11, name, anchor="middle")
-
-
-def attention(table: pa.Table, tokens: Sequence[str]) -> Attention:
-    """Heads across, layers down, on one colour scale from 0 to 1, from rows of `attention_table`."""
-    at = [table[name].to_numpy() for name in ("layer", "head", "query", "key")]
-    weights = np.full([int(part.max(initial=0)) + 1 for part in at], np.nan)
-    weights[tuple(at)] = table["weight"].to_numpy()
-    return Attention(weights, tokens)
 
 
 def points_table(points: Array, labels: Sequence[str]) -> pa.Table:

@@ -15,7 +15,6 @@ import numpy as np
 
 from strobe.charts.axes import number
 from strobe.charts.colours import colour_table, heatmap, named_tokens, rgb, token_colours, token_range
-from strobe.charts.moment import LINEAR_UP_TO
 from strobe.charts.theme import CYCLIC, DIVERGING, LIGHT, SEQUENTIAL
 
 if TYPE_CHECKING:
@@ -136,14 +135,14 @@ def _dot(size: int) -> Image:
     return large.resize((size, size), Image.Resampling.BOX)
 
 
-def attention_frame(att: Array, words: Words, size: int = 480, positions: Sequence[str] = ()) -> Image:
-    """Heads across, layers down, from `att` (layer, head, query, key) in 0..1; later keys stay white. Up to 8
-    `positions` are named beside the first head's rows and under the columns of the last layer.
-
-    The colour is linear up to 8 positions and the square root of the weight beyond, as in the app.
+def attention_frame(
+    att: Array, words: Words, size: int = 480, positions: Sequence[str] = (), *, root: bool = False
+) -> Image:
+    """Heads across, layers down, from `att` (layer, head, query, key) in 0..1; later keys stay white. The colour is
+    the weight, or its square `root`. `positions` are named where it is the weight: beside the first head's rows and
+    under the columns of the last layer.
     """
     layers, heads, length, _ = att.shape
-    root = length > LINEAR_UP_TO
     shares = np.sqrt(att) if root else np.array(att, float)
     shares[..., np.triu(np.ones((length, length), bool), 1)] = np.nan
     cell = max((480 - PAD) / heads - PAD, 6.0)

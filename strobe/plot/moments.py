@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from etl.errors import StrobeError
+from etl.run.roles import LLMC_ROLES
 from strobe.charts import moment
-from strobe.charts.binning import bin_words, binned
 from strobe.charts.curves import Curves, Series
 from strobe.charts.theme import TEST
 from strobe.plot.request import Request
+from strobe.views.attention import rooted, weights_at
+from strobe.views.binning import bin_words
 from strobe.views.embedding import token_embedding
 from strobe.views.embedding_axes import on_axes_of
-from strobe.views.tokens import position_names
+from strobe.views.run_view import RunView
+from strobe.views.spectrum import analysed_layers, stored_at
+from strobe.views.weights import (
+    WeightMatrix,
+    first_with_role,
+    matrices,
+    matrices_in,
+    matrix_of,
+    picture,
+    read_matrix,
+)
+
+if TYPE_CHECKING:
+    from etl.run.snapshot import Snapshot
 
 
 def attention(request: Request) -> moment.Attention:
     """Attention weights of every head, means over the probe sequences."""
-    snapshot = request.snapshot()
-    weights = np.asarray(request.values(snapshot, "attention/att"), np.float64).mean(axis=1)
-    length = weights.shape[-1]
-    weights[..., np.triu(np.ones((length, length), bool), 1)] = np.nan
-    names = position_names(_task(request), length)
-    return moment.Attention(weights, names, caption="Mean over the probe sequences; rows attend to columns.")
-
-
-def _task(request: Request) -> dict[str, object]:
-    from etl.run.folder import Run
-
-    folder = request.store.run(request.run).folder
-    return dict(Run(folder).manifest.task) if folder is not None else {}
+    step = request.snapshot().step
+    weights = weights_at(request.view(), step)
+    return moment.Attention(
+        weights.seen.astype(np.float64), weights.labels, rooted(len(weights.labels)),
+        caption="Mean over the probe sequences; rows attend to columns.",
+    )  # fmt: skip
 
 
 def embedding(request: Request) -> moment.Points:
@@ -54,22 +64,27 @@ def embedding(request: Request) -> moment.Points:
 def weights(request: Request) -> moment.Matrix:
     """One weight matrix (--tensor, --layer), large ones as means of bins."""
     snapshot = request.snapshot()
-    name = request.tensor or _first_matrix(snapshot.names)
-    stored = np.asarray(request.values(snapshot, f"params/{name}"), np.float32)
-    if stored.ndim not in (2, 3) or (stored.ndim == 3 and request.layer >= len(stored)):
-        raise StrobeError(f"{name} has shape {stored.shape}: it has no matrix of layer {request.layer}")
-    if stored.ndim == 2:
-        _no_layer(name, request.layer)
-    whole = stored[request.layer] if stored.ndim == 3 else stored
-    cells, bins = binned(whole)
-    finite = np.abs(cells[np.isfinite(cells)])
-    reach = float(np.quantile(finite, 0.999)) if finite.size else 0.0
-    if reach == 0:
-        raise StrobeError(f"every weight of {name} is 0 or not finite")
-    dims = [str(dim) for dim in snapshot.spec(f"params/{name}")["dims"][-2:]]
-    label = f"{name}.{request.layer}" if stored.ndim == 3 else name
-    about = f"{label}, {whole.shape[0]:,} × {whole.shape[1]:,}. {bin_words(bins)}".strip()
-    return moment.Matrix(cells, reach, f"{label}, weight", (dims[0], dims[1]), bins, caption=about)
+    matrix = _asked_matrix(request, snapshot)
+    drawn = picture(read_matrix(snapshot, matrix))
+    if drawn.empty:
+        raise StrobeError(f"every weight of {matrix.name} is 0 or not finite")
+    rows, columns = matrix.shape
+    about = f"{matrix.label}, {rows:,} × {columns:,}. {bin_words(drawn.bins)}".strip()
+    return moment.Matrix(drawn.cells, drawn.reach, f"{matrix.label}, weight", matrix.dims, drawn.bins, caption=about)
+
+
+def _asked_matrix(request: Request, snapshot: Snapshot) -> WeightMatrix:
+    """The matrix that --tensor and --layer name. Raises StrobeError where the snapshot has none such."""
+    name = f"params/{request.tensor}" if request.tensor else _first_matrix(snapshot)
+    if name not in snapshot:
+        raise StrobeError(f"its snapshots have no {name}")
+    entry, tensor = snapshot.spec(name), name.partition("/")[2]
+    shape = tuple(entry["shape"])
+    if len(shape) not in (2, 3) or (len(shape) == 3 and request.layer >= shape[0]):
+        raise StrobeError(f"{tensor} has shape {shape}: it has no matrix of layer {request.layer}")
+    if len(shape) == 2:
+        _no_layer(tensor, request.layer)
+    return matrix_of(entry, request.layer if len(shape) == 3 else None)
 
 
 def _no_layer(name: str, layer: int) -> None:
@@ -78,43 +93,54 @@ def _no_layer(name: str, layer: int) -> None:
         raise StrobeError(f"{name} has no layers, so no layer {layer}; leave --layer out")
 
 
-def _first_matrix(names: list[str]) -> str:
-    there = [name.partition("/")[2] for name in names if name.startswith("params/")]
-    known = next((name for name in ("fcw", "qkvw", "wte") if name in there), None)
-    if known is None:
-        raise StrobeError("name the matrix with --tensor; there are " + (", ".join(there[:12]) or "no parameters"))
-    return known
-
-
-def _asked_for(request: Request, tensor: str) -> None:
-    """Raises StrobeError where spectra are stored, but none of this matrix."""
-    there = request.rows("SELECT DISTINCT tensor, layer FROM spectra WHERE run = $1 AND part = 'whole'").to_pylist()
-    layers = [row["layer"] for row in there if row["tensor"] == tensor]
-    if there and not layers:
-        names = ", ".join(sorted({row["tensor"] for row in there})[:12])
-        raise StrobeError(f"there are no singular values of {tensor!r:.60}; there are those of {names}")
-    if layers == [None]:
-        _no_layer(tensor, request.layer)
-    elif layers and request.layer not in layers:
-        raise StrobeError(f"{tensor} has {len(layers)} layers; --layer counts from 0")
+def _first_matrix(snapshot: Snapshot) -> str:
+    """The tensor whose matrix is drawn where none is named: by what it is."""
+    entries = [snapshot.spec(name) for name in snapshot.names]
+    first = first_with_role(matrices_in(entries), "mlp_in", "qkv", "token_embedding")
+    if first is None:
+        names = [name.partition("/")[2] for name in snapshot.names if name.startswith("params/")]
+        raise StrobeError("name the matrix with --tensor; there are " + (", ".join(names[:12]) or "no parameters"))
+    return f"params/{first.name}"
 
 
 def spectrum(request: Request) -> Curves:
     """Singular values of one weight matrix (--tensor, --layer), greatest first, on a log axis."""
-    tensor = request.tensor or "fcw"
-    _asked_for(request, tensor)
-    rows = request.found(
-        "spectra",
-        """SELECT step, layer, singular_values FROM spectra WHERE run = $1 AND tensor = $2 AND part = 'whole'
-AND head IS NULL AND coalesce(layer, $3) = $3 AND ($4 IS NULL OR step <= $4) ORDER BY step DESC LIMIT 1""",
-        tensor, request.layer, request.step,
-    )  # fmt: skip
-    values = np.asarray(rows["singular_values"][0].as_py(), np.float64)
+    view = request.view()
+    layers = analysed_layers(view)
+    tensor = request.tensor or _first_analysed(view, layers)
+    layer = _asked_layer(request, tensor, layers)
+    stored = stored_at(view, tensor, layer, request.step)
+    if stored is None:
+        raise request.nothing_derived("spectra")
+    values = stored.values
     place = np.arange(1, len(values) + 1, dtype=np.float64)[values > 0]
-    label = tensor if rows["layer"][0].as_py() is None else f"{tensor}.{request.layer}"
+    label = tensor if layer is None else f"{tensor}.{layer}"
     line = (Series(label, TEST), place, values[values > 0])
-    caption = f"{label}: {len(values):,} singular values at step {rows['step'][0].as_py():,}."
+    caption = f"{label}: {len(values):,} singular values at step {stored.step:,}."
     return Curves([line], "number, from the greatest", "singular value", True, caption=caption)
+
+
+def _first_analysed(view: RunView, layers: Mapping[str, object]) -> str:
+    """The tensor that is drawn where none is named: what goes into the MLP, by the manifest where that is on this
+    machine, else by its usual name."""
+    first = first_with_role(matrices(view), "mlp_in")
+    usual = [name for name, role in LLMC_ROLES.items() if role == "mlp_in"]
+    return first.name if first is not None else next((name for name in usual if name in layers), usual[0])
+
+
+def _asked_layer(request: Request, tensor: str, analysed: Mapping[str, Sequence[int | None]]) -> int | None:
+    """The layer of the tensor, None where it has none. Raises StrobeError where spectra are stored, but none of this
+    matrix."""
+    layers = analysed.get(tensor, [])
+    if analysed and not layers:
+        names = ", ".join(sorted(analysed)[:12])
+        raise StrobeError(f"there are no singular values of {tensor!r:.60}; there are those of {names}")
+    if None in layers:
+        _no_layer(tensor, request.layer)
+        return None
+    if layers and request.layer not in layers:
+        raise StrobeError(f"{tensor} has {len(layers)} layers; --layer counts from 0")
+    return request.layer
 
 
 def frequencies(request: Request) -> moment.Bars:

@@ -51,14 +51,19 @@ class Request:
     def found(self, derived: str, sql: str, *params: object) -> pa.Table:
         """`rows` of the table `derived`. Raises StrobeError where there are none: why the run can never have them, or
         the command that fills the table."""
-        from strobe.derive.filling.staleness import why_never
-
         table = self.rows(sql, *params)
         if not table.num_rows:
-            if reason := why_never(self.store.run(self.run), derived):
-                raise StrobeError(reason)
-            raise StrobeError(f"nothing derived yet; `strobe analyze {self.run}` fills it where the run has it")
+            raise self.nothing_derived(derived)
         return table
+
+    def nothing_derived(self, derived: str) -> StrobeError:
+        """Why the run has no rows in the table `derived`: it can never have them, or the command that fills it."""
+        from strobe.derive.filling.staleness import why_never
+
+        reason = why_never(self.store.run(self.run), derived)
+        return StrobeError(
+            reason or f"nothing derived yet; `strobe analyze {self.run}` fills it where the run has it"
+        )
 
     def snapshot(self) -> Snapshot:
         """The snapshot of `step`, or of the nearest earlier one; the last where no step is given."""

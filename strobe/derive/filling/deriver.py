@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from etl.errors import StrobeError
 from etl.run.folder import Run
 from etl.run.snapshot import SnapshotError
-from etl.store.catalogue import Store, StoredRun
+from etl.store.catalogue import Store
 from etl.store.pointer import commit, read_pointer, remove_unnamed, write_part
+from etl.store.stored_run import StoredRun
 from strobe.derive.analysis import Row, SnapshotAnalysis, TableAnalysis
 from strobe.derive.filling.parts import replaced, stored_steps, without
 from strobe.derive.filling.report import Progress, Report

@@ -49,7 +49,7 @@ def draw(page: Page) -> None:
     chosen = address.remember("tensors", st.session_state["tensors"], names[0])
     quantity, matrix = QUANTITIES[chosen], read(page.view, chosen)
     if not matrix.steps:
-        panel.caption(f"{quantity.label}: needs two snapshots; this run has {len(page.steps)}.")
+        panel.caption(f"{quantity.label}: needs two snapshots; this run has {len(page.view.steps)}.")
         return
     picked = _picked(matrix)
     _heatmap(page, chosen, matrix, picked)
@@ -85,7 +85,7 @@ def _heatmap(page: Page, name: str, matrix: TensorSeries, picked: list[str]) -> 
     colours, low, high = shades(matrix.values)
     least, most = ends(low, high)
     header = GridPanel(
-        subject=f"{name} {page.run}", run=page.run, steps=page.steps,
+        subject=f"{name} {page.run}", run=page.run, steps=page.view.steps,
         alt=f"{quantity.explains}: {len(matrix.rows)} tensors by {len(matrix.steps)} snapshots",
         rows=matrix.rows, columns=matrix.steps, row_height=20 if len(matrix.rows) <= 24 else 12,
         picked=[matrix.rows.index(row) for row in picked], quantity=f"{quantity.label.lower()}, {quantity.unit}",
@@ -113,8 +113,8 @@ def _lines(page: Page, name: str, matrix: TensorSeries, picked: list[str]) -> No
         good = np.isfinite(values) & (values > 0)
         arrays[f"x{k}"], arrays[f"y{k}"] = np.asarray(matrix.steps, np.float64)[good], values[good]
     header = CurvesPanel(
-        subject=f"{name} {page.run} {' '.join(picked)}", run=page.run, steps=page.steps,
-        alt=f"{quantity.explains} of {', '.join(picked)}", cursor_x=[float(step) for step in page.steps],
+        subject=f"{name} {page.run} {' '.join(picked)}", run=page.run, steps=page.view.steps,
+        alt=f"{quantity.explains} of {', '.join(picked)}", cursor_x=[float(step) for step in page.view.steps],
         series=[Line(s.label, s.colour, s.dash) for s in series], log=True, height=220,
     )  # fmt: skip
     panel.show("tensors_lines", header, arrays, on_window_change=lambda: None)

@@ -1,78 +1,118 @@
-"""The Explorer: one moment of a run, in five panels that the cursor moves together in the browser."""
+"""The Explorer: one moment of a run, or of two side by side, in five panels that the cursor moves together in the
+browser."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
 import streamlit as st
 
-from strobe.ui.curves import panel
-from strobe.ui.embeddings import flat
+from strobe.ui.attention import frames
+from strobe.ui.attention.panels import one_layer
+from strobe.ui.curves import panel as curves_panel
+from strobe.ui.embeddings.flat import token_embedding
 from strobe.ui.fourier import panels as fourier_panels
-from strobe.ui.panel import frames, model
-from strobe.ui.panel import panel as panels
-from strobe.ui.panel.kinds import AttentionPanel
+from strobe.ui.panel import choice, panel
+from strobe.ui.panel.marks import milestones_of
 from strobe.ui.panel.settled import Later
-from strobe.ui.shell import address
 from strobe.ui.shell.page import Page
-from strobe.ui.weights import frames as weight_frames
 from strobe.ui.weights import panels as weight_panels
 from strobe.ui.weights import spectrum_at_cursor
-from strobe.ui.weights.frames import Matrix
+from strobe.ui.weights.kept import matrices
 from strobe.views.curves import Curve
-from strobe.views.run_view import literal
+from strobe.views.derived import has_rows
+from strobe.views.run_view import RunView
+from strobe.views.weights import WeightMatrix
+
+SECOND_RUN = {"no": "One run", "step": "Beside it, at the same step", "onset": "Beside it, from the onset on"}
+BESIDE = "_beside"
+"""Ends the keys of the panels of the second run."""
 
 
 def timeline(page: Page) -> None:
     """The losses as the time line: a click moves the cursor."""
-    panels.title("Loss")
+    panel.title("Loss")
     curves = [
         Curve(run, metric, split)
         for run in page.runs
         for metric, split in {"val_loss": "test", "train_loss": "train"}.items()
     ]
-    panel.draw(page, "explorer_loss", curves, y_title="loss (nats)", log=True, height=180)
+    curves_panel.draw(page, "explorer_loss", curves, y_title="loss (nats)", log=True, height=180)
 
 
-def second(page: Page) -> Page | None:
-    """The second selected run beside the first, where that is asked for."""
+def second(page: Page) -> RunView | None:
+    """The second selected run as it is looked at beside the first, where that is asked for: at the same step, or as
+    far from its own grokking onset as the first run is from its (where both have one)."""
     if len(page.runs) < 2:
         return None
-    choices = {"no": "One run", "step": "Beside it, at the same step", "onset": "Beside it, from the onset on"}
-    address.offer("beside", list(choices), "no")
-    name = page.title_of(page.runs[1])
-    st.segmented_control(
-        "Second run", list(choices), key="beside", required=True, persist_state="session",
-        format_func=lambda choice: choices[choice], help="The second run that is ticked in the sidebar.",
+    asked = choice.segmented(
+        "beside", "Second run", list(SECOND_RUN), words=SECOND_RUN, labelled=True,
+        help="The second run that is ticked in the sidebar.",
     )  # fmt: skip
-    asked = address.remember("beside", st.session_state["beside"], "no")
     if asked == "no":
         return None
-    other = page.beside(page.runs[1], at_onset=asked == "onset")
+    other = page.view_of(page.runs[1])
     if not other.steps:
-        panels.caption(f"{name} has no snapshots to show beside the first.")
+        panel.caption(f"{other.title} has no snapshots to show beside the first.")
         return None
-    if asked == "onset" and not other.shift:
-        panels.caption("Shown at the same step: both runs need a grokking onset to be aligned there.")
-    elif other.shift:
-        panels.caption(f"{name} is shown {abs(other.shift):,} steps {'later' if other.shift > 0 else 'earlier'}.")
-    return other
+    shift = _between_onsets(page.view, other) if asked == "onset" else 0
+    if asked == "onset" and not shift:
+        panel.caption("Shown at the same step: both runs need a grokking onset to be aligned there.")
+    elif shift:
+        panel.caption(f"{other.title} is shown {abs(shift):,} steps {'later' if shift > 0 else 'earlier'}.")
+    return other.shifted(shift)
 
 
-def stack(page: Page, layer: int, wanted: Matrix | None) -> Later:
+def _between_onsets(first: RunView, other: RunView) -> int:
+    """Steps from the onset of the first run to that of the other; 0 where one has none."""
+    onsets = [milestones_of(view).onset for view in (first, other)]
+    steps = [onset.step for onset in onsets if onset is not None and onset.step is not None]
+    return steps[1] - steps[0] if len(steps) == 2 else 0
+
+
+def pickers(view: RunView) -> tuple[int, WeightMatrix | None]:
+    """Which layer's heads, and which matrix."""
+    layers, layer = [str(layer) for layer in range(frames.layers(view))], "0"
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        if len(layers) > 1:
+            layer = choice.segmented("layer", "Layer", layers, labelled=True)
+        matrix = weight_panels.pick(view)
+    return int(layer), matrix
+
+
+def one_run(view: RunView, layer: int, matrix: WeightMatrix | None) -> None:
+    """The panels of the one run, in two columns."""
+    left, right = st.columns(2, gap="medium")
+    with left:
+        attention(view, layer)
+        later = weights(view, matrix) if matrix is not None else _nothing_left
+    with right:
+        embedding(view)
+        frequencies(view, matrix)
+    later()
+
+
+def side_by_side(first: RunView, second: RunView, layer: int, matrix: WeightMatrix | None) -> None:
+    """The panels of both runs, each in its column."""
+    left, right = st.columns(2, gap="medium")
+    with left:
+        later = _stack(first, layer, matrix)
+    with right:
+        _stack(second, layer, matrix, BESIDE)()
+    later()
+
+
+def _stack(view: RunView, layer: int, wanted: WeightMatrix | None, suffix: str = "") -> Later:
     """The panels of one run below one another, with the same matrix where it has one of that name."""
     later: Later = _nothing_left
-    panels.title(page.title_of(page.run))
-    attention(page, min(layer, max(0, frames.attention_layers(page) - 1)))
-    embedding(page)
-    own = {matrix.label: matrix for matrix in weight_frames.matrices(page)}
+    panel.title(view.title)
+    attention(view, min(layer, max(0, frames.layers(view) - 1)), suffix)
+    embedding(view, suffix)
+    own = {matrix.label: matrix for matrix in matrices(view)}
     matrix = own.get(wanted.label) if wanted is not None else None
     if matrix is not None:
-        later = weights(page, matrix)
+        later = weights(view, matrix, suffix)
     elif wanted is not None:
-        panels.caption(f"This run has no matrix {wanted.label}.")
-    frequencies(page, matrix)
+        panel.caption(f"This run has no matrix {wanted.label}.")
+    frequencies(view, matrix, suffix)
     return later
 
 
@@ -80,55 +120,26 @@ def _nothing_left() -> None:
     """All of it is drawn already."""
 
 
-def pickers(page: Page) -> tuple[int, Matrix | None]:
-    """Which layer's heads, and which matrix."""
-    layers = [str(layer) for layer in range(frames.attention_layers(page))]
-    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        if len(layers) > 1:
-            address.offer("layer", layers, layers[0])
-            st.segmented_control("Layer", layers, key="layer", required=True, persist_state="session")
-            address.remember("layer", st.session_state["layer"], layers[0])
-        matrix = weight_panels.pick(page)
-    return int(st.session_state.get("layer", 0)) if len(layers) > 1 else 0, matrix
-
-
-def attention(page: Page, layer: int) -> None:
+def attention(view: RunView, layer: int, suffix: str = "") -> None:
     """All heads of one layer, mean of the probe sequences."""
-    many = frames.attention_layers(page) > 1
-    with panels.head(f"explorer_attention{page.suffix}"):
-        panels.title("Attention" + (f", layer {layer}" if many else ""))
-    found = frames.attention(page, frames.MEAN)
-    if not found.steps:
-        model.instead(found)
-        return
-    values = np.ascontiguousarray(found.values[:, layer : layer + 1])
-    header = AttentionPanel(
-        subject=f"{page.run} {layer}", run=page.run, steps=found.steps, layers=1, heads=values.shape[2],
-        tokens=found.labels, presence=frames.attention_presence(page, found),
-        root=values.shape[3] > frames.LINEAR_UP_TO,
-        alt=f"Attention of {values.shape[2]} heads of layer {layer} at the step of the cursor",
-    )  # fmt: skip
-    panels.show(f"explorer_attention{page.suffix}", header, {"values": values})
-    shown = replace(found, values=values)
-    text = "Mean of the probe sequences; rows attend to columns."
-    model.attention_tools(page, f"explorer_attention{page.suffix}", shown, text)
+    one_layer(view, layer, f"explorer_attention{suffix}")
 
 
-def embedding(page: Page) -> None:
+def embedding(view: RunView, suffix: str = "") -> None:
     """Where the tokens are."""
-    flat.token_embedding(page.view, key=f"explorer_embedding{page.suffix}", height=330)
+    token_embedding(view, key=f"explorer_embedding{suffix}", height=330)
 
 
-def weights(page: Page, matrix: Matrix) -> Later:
+def weights(view: RunView, matrix: WeightMatrix, suffix: str = "") -> Later:
     """One weight matrix; the function that is returned adds the steps that were not read yet."""
-    panels.title(matrix.label)
-    return weight_panels.matrix_at_once(page, matrix, key=f"explorer_weights{page.suffix}", tallest=300)
+    panel.title(matrix.label)
+    return weight_panels.matrix_at_once(view, matrix, key=f"explorer_weights{suffix}", tallest=300)
 
 
-def frequencies(page: Page, matrix: Matrix | None) -> None:
+def frequencies(view: RunView, matrix: WeightMatrix | None, suffix: str = "") -> None:
     """The frequencies of the embedding where the task has them, else the singular values of the matrix."""
-    rows = page.reader.rows(f"SELECT count(*) AS n FROM fourier WHERE run = {literal(page.run)}")
-    if rows[0]["n"]:
-        fourier_panels.at_cursor(page.view, key=f"fourier_bars{page.suffix}")
+    if has_rows(view, "fourier"):
+        fourier_panels.at_cursor(view, key=f"fourier_bars{suffix}")
     elif matrix is not None:
-        spectrum_at_cursor.draw(page, matrix, key=f"explorer_spectrum{page.suffix}", height=250)
+        key = f"explorer_spectrum{suffix}"
+        spectrum_at_cursor.draw(view, matrix, key=key, height=250, control=not suffix)

@@ -13,7 +13,6 @@ import pyarrow as pa
 from strobe.charts.figure import Figure
 from strobe.ui.panel import panel
 from strobe.ui.shell import cursor
-from strobe.ui.shell.page import Page
 from strobe.views.run_view import RunView, index_at_or_before
 from strobe.views.words import visible
 
@@ -39,11 +38,3 @@ def offer(
         return replace(figure(k), title=f"{title}, step {steps[k]:,}")
 
     panel.tools(key, text, [query], data, image)
-
-
-def draw(
-    page: Page, key: str, text: str, steps: Sequence[int], query: str,
-    table: Callable[[int], pa.Table], figure: Callable[[int], Figure],
-) -> None:  # fmt: skip
-    """`offer` for callers that still have the page."""
-    offer(page.view, key, text, steps, query, table, figure)

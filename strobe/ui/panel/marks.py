@@ -5,7 +5,6 @@ from __future__ import annotations
 from strobe.charts.curves import Mark
 from strobe.charts.theme import SERIES
 from strobe.ui.shell.cache import cached_by_run
-from strobe.ui.shell.page import Page
 from strobe.views.milestones import Milestones, milestones
 from strobe.views.run_view import RunView
 
@@ -16,9 +15,9 @@ def milestones_of(view: RunView) -> Milestones:
     return milestones(view.tables, view.run)
 
 
-def step_marks(view: RunView | Page) -> list[Mark]:
+def step_marks(view: RunView) -> list[Mark]:
     """Where the phases of grokking begin: the training set known, and the onset of generalisation."""
-    onset = milestones_of(view.view if isinstance(view, Page) else view).onset
+    onset = milestones_of(view).onset
     marks = []
     if onset is not None and onset.fitted is not None:
         marks.append(Mark(float(onset.fitted), f"training set known {onset.fitted:,}", SERIES[1]))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from strobe.ui.panel import panel
-from strobe.ui.shell.page import Page
 from strobe.views.run_view import RunView
 
 if TYPE_CHECKING:
@@ -35,11 +34,6 @@ def offer(view: RunView, request: MovieRequest, remark: str = "") -> None:
                 )  # fmt: skip
         tensor = f" --tensor {request.tensor} --layer {request.layer}" if request.tensor else ""
         st.code(f"strobe export mp4 {request.subject} {view.run}{tensor}", language="bash", wrap_lines=True)
-
-
-def draw(page: Page, request: MovieRequest, remark: str = "") -> None:
-    """`offer` for callers that still have the page."""
-    offer(page.view, request, remark)
 
 
 def _made(view: RunView, request: MovieRequest, kind: str) -> bytes:

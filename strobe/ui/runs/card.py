@@ -27,7 +27,7 @@ def draw(page: Page) -> None:
     what = thinned(row.get("reduced"))
     if what:
         markup('<p class="st-caption">Thinned to travel: {what}.</p>', what=what)
-    if not page.steps:
+    if not page.view.steps:
         st.info(inert("This run has no snapshots, so the cursor and the model panels rest. Its curves and SQL work."))
 
 
@@ -41,7 +41,7 @@ def _facts(page: Page) -> str:
     if row.get("n_params"):
         facts.append(f"{parameters(row['n_params'])} parameters")
     facts.append(f"{count(row.get('steps'))} steps")
-    facts.append(f"{len(page.steps)} snapshots")
+    facts.append(f"{len(page.view.steps)} snapshots")
     return " · ".join(facts)
 
 

@@ -2,7 +2,7 @@
 
 A page is a thin script that begins with it:
 
-    from strobe.ui.frame import frame
+    from strobe.ui.shell.page import frame
 
     page = frame("sql", cursor=False)     # stops the script where there is nothing to show yet
     answer = page.reader.ask("SELECT ...")  # cached by store version; answer.table is an Arrow table
@@ -19,7 +19,7 @@ from __future__ import annotations
 import atexit
 import gc
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
@@ -58,27 +58,11 @@ class Page:
     """Run id -> its row of table `runs`, for every run there is."""
     runs: list[str]
     colours: dict[str, str]
-    steps: list[int] = field(default_factory=list)
-    """Steps of the first selected run that have a snapshot."""
+    view: RunView
+    """The first selected run; without steps on a page that has no cursor."""
     milestones: Milestones = field(default_factory=Milestones)
     started: float = field(default_factory=time.perf_counter)
     notes: Any = None
-    shift: int = 0
-    """Steps by which this run's panels run ahead of the cursor: 0 but for a second run that is aligned elsewhere."""
-    suffix: str = ""
-    """Ends the keys of the panels of a second run beside the first."""
-
-    def beside(self, run: str, *, at_onset: bool) -> Page:
-        """The same page for another run beside this one, its panels moved by the same cursor: at the same step, or as
-        far from its own grokking onset as the first run is from its (where both have one)."""
-        other = replace(
-            self, runs=[run], colours=_colours([run]), milestones=milestones(self.reader, run), suffix="_beside"
-        )
-        other.steps = list(snapshot_steps(self.reader, run))
-        here, there = self.milestones.onset, other.milestones.onset
-        if at_onset and here is not None and there is not None and None not in (here.step, there.step):
-            other.shift = (there.step or 0) - (here.step or 0)
-        return other
 
     def view_of(self, run: str) -> RunView:
         """Another run of the store, as the same panels look at it; where the first run's view is, `view` has it."""
@@ -91,14 +75,9 @@ class Page:
             self.notes.warning(inert(text), icon=":material/info:")
 
     @property
-    def view(self) -> RunView:
-        """The first selected run, as the panels of the page look at it."""
-        return RunView(self.reader, self.run, tuple(self.steps), self.shift, self.title_of(self.run))
-
-    @property
     def run(self) -> str:
         """The first selected run: the one the cursor moves through."""
-        return self.runs[0]
+        return self.view.run
 
     def title_of(self, run: str) -> str:
         """The display name of a run, as data (escape it before use)."""
@@ -169,15 +148,16 @@ def _draw(name: str, cursor: bool) -> Page:
     reader, rows = _read_store(spec)
     address.choose_runs(list(rows), _default_run(rows))
     chosen: list[str] = st.session_state["runs"]
-    page = Page(name, reader, rows, chosen, _colours(chosen), started=started)
+    steps = snapshot_steps(reader, chosen[0]) if cursor else ()
+    view = RunView(reader, chosen[0], steps, title=str(rows[chosen[0]].get("name") or chosen[0]))
+    page = Page(name, reader, rows, chosen, _colours(chosen), view, started=started)
     _sidebar(page)
     _header(page, spec)
-    page.steps = list(snapshot_steps(reader, page.run)) if cursor else []
     parts.none_follow()
     if cursor:
-        step_cursor.choose(page.steps)
+        step_cursor.choose(view.steps)
         page.milestones = milestones(reader, page.run)
-        step_cursor.draw(page.view, page.milestones.ticks())
+        step_cursor.draw(view, page.milestones.ticks())
     page.notes = st.container()
     page.say()
     if any(page.rows[run].get("status") == "running" for run in page.runs):

@@ -2,166 +2,142 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import streamlit as st
 
-from etl.errors import StrobeError
-from strobe.analysis import spectrum
 from strobe.charts.curves import Curves, Series, curves
 from strobe.charts.theme import SERIES
-from strobe.ui.panel import downloads, panel
-from strobe.ui.panel.frames import snapshots_of
-from strobe.ui.panel.kinds import Line, ProfilePanel, presence
-from strobe.ui.shell import address
+from strobe.ui.panel import choice, downloads, panel
+from strobe.ui.panel.kinds import Line, Presence, ProfilePanel, presence
+from strobe.ui.shell.cache import cached_by_run
 from strobe.ui.shell.cursor import settled
-from strobe.ui.shell.page import Page
 from strobe.ui.shell.parts import follow_server
-from strobe.ui.weights import frames
-from strobe.ui.weights.frames import Matrix
-from strobe.ui.weights.spectrum import analysed, rows_of
+from strobe.views import spectrum
+from strobe.views.run_view import RunView
+from strobe.views.spectrum import ComputedSpectrum, SpectrumFrames
+from strobe.views.weights import WeightMatrix
 from strobe.views.words import number
 
-MOST_VALUES: Final = 512
-"""Singular values that a panel shows; of more, the largest."""
 CHEAP_SECONDS: Final = 0.1
 MOST_SECONDS: Final = 60
 """What one step's singular values may cost on demand."""
-_PER_OPERATION: Final = 1.2e-11
-"""Seconds; the Gram matrix of (m, n), m <= n, takes 2 m^2 n operations and its eigenvalues about as long again."""
 _SCALES: Final = {"log": "Log", "linear": "Linear"}
 
 
-def draw(page: Page, matrix: Matrix, *, key: str = "singular_values", height: int = 240) -> None:
-    """The singular values at the cursor, largest first: stored ones, or those of the settled step on demand."""
+@dataclass(frozen=True)
+class _Place:
+    """Where the panel stands: the key of its canvas, its height, and whether its axis is logarithmic."""
+
+    key: str
+    height: int
+    log: bool
+
+
+def draw(
+    view: RunView, matrix: WeightMatrix, *, key: str = "singular_values", height: int = 240, control: bool = True
+) -> None:
+    """The singular values at the cursor, largest first: stored ones, or those of the settled step on demand. Without
+    its own `control` the panel has the scale that another's was set to: one serves two runs side by side."""
     with panel.head(key):
         panel.title("Singular values at the cursor")
-        address.offer("scale", list(_SCALES), "log")
-        # Beside another run the one control serves both.
-        if not page.suffix:
-            st.segmented_control(
-                "Scale", list(_SCALES), key="scale", required=True, persist_state="session",
-                label_visibility="collapsed", format_func=lambda name: _SCALES[name],
-            )  # fmt: skip
-    address.remember("scale", st.session_state["scale"], "log")
-    if not analysed(page, matrix):
-        _on_demand(page, matrix, key, height)
+        if control:
+            scale = choice.segmented("scale", "Scale", list(_SCALES), words=_SCALES)
+        else:
+            scale = st.session_state.get("scale", "log")
+    place = _Place(key, height, scale == "log")
+    if not spectrum.analysed(view, matrix):
+        _on_demand(view, matrix, place)
         return
-    answer = page.reader.ask(f"""SELECT step, singular_values[:{MOST_VALUES}] AS singular_values
-{rows_of(page, matrix)} AND singular_values IS NOT NULL ORDER BY step""")
-    if not answer.table.num_rows:
-        panel.caption("No singular values: a weight of this matrix is not finite at every snapshot.")
+    stored = spectrum.stored(view, matrix)
+    if stored.reason:
+        panel.caption(stored.reason)
         return
-    steps = answer.table["step"].to_pylist()
-    values = np.stack([np.asarray(row, np.float32) for row in answer.table["singular_values"].to_pylist()])
-    many = min(matrix.shape)
-    text = f"The largest {MOST_VALUES} of {many:,}." if many > MOST_VALUES else f"All {many:,}, largest first."
-    _draw(page, matrix, key, height, steps, values, answer.sql, text)
+    _panel(view, matrix, place, stored, stored.left_out, presence(view, (), stored.steps, lack="not analysed"))
 
 
-def _draw(
-    page: Page, matrix: Matrix, key: str, height: int, steps: list[int], values: Any, sql: str, text: str,
-    *, sampled: bool = False, tried: Sequence[int] = (), lack: str = "not analysed",
-) -> None:  # fmt: skip
-    log, n = st.session_state["scale"] == "log", values.shape[1]
-    ghosts = [steps[0], steps[-1]] if len(steps) > 2 else []
+def _panel(
+    view: RunView, matrix: WeightMatrix, place: _Place, shown: SpectrumFrames, text: str, there: Presence
+) -> None:
+    n, ghosts = shown.values.shape[1], [shown.steps[0], shown.steps[-1]] if len(shown.steps) > 2 else []
     header = ProfilePanel(
-        subject=f"spectrum {page.run} {matrix.label}", run=page.run, steps=steps, count=n, log=log, height=height,
-        lines=[Line("at the cursor" if ghosts else "value", SERIES[0])], ghosts=ghosts, x_name="number",
-        presence=presence(page.view, tried, steps, sampled=sampled, lack=lack),
-        alt=f"Singular values of {matrix.label} at the step of the cursor",
+        subject=f"spectrum {view.run} {matrix.label}", run=view.run, steps=shown.steps, count=n, log=place.log,
+        height=place.height, lines=[Line("at the cursor" if ghosts else "value", SERIES[0])], ghosts=ghosts,
+        x_name="number", presence=there, alt=f"Singular values of {matrix.label} at the step of the cursor",
     )  # fmt: skip
     x = np.arange(1, n + 1, dtype=np.float32)
-    panel.show(key, header, {"x": x, "y": np.ascontiguousarray(values)})
+    panel.show(place.key, header, {"x": x, "y": np.ascontiguousarray(shown.values)})
 
     def table(at: int) -> pa.Table:
-        return pa.table({"number": np.arange(1, n + 1), "singular_value": values[at].astype(np.float64)})
+        return pa.table({"number": np.arange(1, n + 1), "singular_value": shown.values[at].astype(np.float64)})
 
     def figure(at: int) -> Curves:
-        series = Series(matrix.label, SERIES[0])
-        drawn = pa.table({"series": [series.label] * n, "x": x.astype(float), "y": values[at].astype(float)})
-        return curves(drawn, [series], x_title="number", y_title="singular value", log=log)
+        series, values = Series(matrix.label, SERIES[0]), shown.values[at].astype(float)
+        drawn = pa.table({"series": [series.label] * n, "x": x.astype(float), "y": values})
+        return curves(drawn, [series], x_title="number", y_title="singular value", log=place.log)
 
-    downloads.draw(page, key, text, steps, sql, table, figure)
-
-
-def seconds(matrix: Matrix) -> float:
-    """About what the singular values of one step cost here."""
-    short, long = sorted(matrix.shape)
-    return 2e-3 + _PER_OPERATION * 2 * short**2 * long
+    downloads.offer(view, place.key, text, shown.steps, shown.sql, table, figure)
 
 
-@dataclass(frozen=True)
-class _Computed:
-    """`values` float32, the largest first, and how they came about; or why there are none."""
-
-    values: np.ndarray[Any, Any] | None
-    words: str
-
-
-def _on_demand(page: Page, matrix: Matrix, key: str, height: int) -> None:
+def _on_demand(view: RunView, matrix: WeightMatrix, place: _Place) -> None:
     """What takes less than the eye notices follows the cursor; the rest waits for a button, step by step."""
-    cost, step = seconds(matrix), settled(page.view)
+    cost = spectrum.seconds(matrix)
     words = f"less than {CHEAP_SECONDS} s" if cost < CHEAP_SECONDS else f"about {number(cost, 2)} s"
     if cost > MOST_SECONDS:
         size = f"{matrix.shape[0]:,} by {matrix.shape[1]:,}"
-        panel.caption(f"Not analysed. At {size} one step would take {words}: `strobe analyze {page.run}` can.")
+        panel.caption(f"Not analysed. At {size} one step would take {words}: `strobe analyze {view.run}` can.")
         return
-    kept = _kept(*page.reader.key, page.run, matrix)
-    if cost < CHEAP_SECONDS:
-        follow_server()
-        wanted = step not in kept
-    else:
-        wanted = st.button(f"Compute at the cursor ({words})", key=f"{key}_compute", icon=":material/calculate:")
-    if wanted and step not in kept:
+    follows = cost < CHEAP_SECONDS
+    kept: dict[int, ComputedSpectrum] = _kept(view, matrix)
+    if _asked(place.key, words, follows) and settled(view) not in kept:
         with st.spinner("Computing singular values …"):
-            kept[step] = _compute(page, matrix, step)
+            kept[settled(view)] = spectrum.computed(view, matrix, settled(view))
     if not kept:
-        panel.caption(f"Not analysed: compute one step here, or all with `strobe analyze {page.run}`.")
+        panel.caption(f"Not analysed: compute one step here, or all with `strobe analyze {view.run}`.")
         return
+    _computed(view, matrix, place, kept, follows)
+
+
+def _asked(key: str, words: str, follows: bool) -> bool:
+    """Whether the settled step is to be computed: always where the panel `follows` the cursor, else by a button."""
+    if follows:
+        follow_server()
+        return True
+    return st.button(f"Compute at the cursor ({words})", key=f"{key}_compute", icon=":material/calculate:")
+
+
+def _computed(
+    view: RunView, matrix: WeightMatrix, place: _Place, kept: dict[int, ComputedSpectrum], follows: bool
+) -> None:
+    step = settled(view)
     last = kept[step] if step in kept else next(reversed(kept.values()))
-    found = {at: made.values for at, made in sorted(kept.items()) if made.values is not None}
-    if last.values is None:
-        panel.caption(last.words)
-    if not found:
+    if last.reason:
+        panel.caption(last.reason)
+    shown = spectrum.of_computed(matrix, kept)
+    if not shown.steps:
         return
     # A panel that is not made again when the cursor moves on says what was computed, not what it shows.
-    follows = cost < CHEAP_SECONDS
-    text = last.words if follows else f"Computed at {len(found)} of {len(page.steps):,} snapshots. Last: {last.words}"
-    sql = f"-- computed from the snapshot under the cursor: params/{matrix.name}"
-    _draw(
-        page, matrix, key, height, list(found), np.stack(list(found.values())), sql, text,
-        sampled=follows and len(kept) < len(page.steps), tried=list(kept), lack="not computed",
-    )  # fmt: skip
+    text = f"Computed at {len(shown.steps)} of {len(view.steps):,} snapshots. Last: " if not follows else ""
+    sampled = follows and len(kept) < len(view.steps)
+    there = presence(view, list(kept), shown.steps, sampled=sampled, lack="not computed")
+    _panel(view, matrix, place, shown, text + _how(last), there)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _kept(key: str, version: str, run: str, matrix: Matrix) -> dict[int, _Computed]:
-    """Step -> what was computed for it, filled as pages ask."""
-    del key, version, run, matrix
-    return {}
-
-
-def _compute(page: Page, matrix: Matrix, step: int) -> _Computed:
-    files, started = snapshots_of(page, page.run), time.perf_counter()
-    try:
-        if files is None:
-            return _Computed(None, "The snapshots of this run are not on this machine.")
-        made = spectrum.singular_values(frames.weights(files.open(files.current()[step]), matrix))
-    except (StrobeError, OSError, KeyError):
-        return _Computed(None, f"The snapshot of step {step:,} cannot be read: `strobe verify` says why.")
-    if not np.isfinite(made.values).all():
-        return _Computed(None, f"A weight is not finite at step {step:,}, so there are no singular values.")
-    method = "the Gram matrix in float64" if made.method == "gram" else "an SVD in float64"
-    took = (time.perf_counter() - started) * 1e3
-    largest = number(float(made.error[0] / made.values[0]) if made.values[0] else 0.0, 1)
-    return _Computed(
-        made.values[:MOST_VALUES].astype(np.float32),
-        f"Step {step:,}, by {method} in {took:,.0f} ms; the largest is off by at most {largest} of itself, the "
-        f"smallest by {number(float(made.error[-1]), 1)}.",
+def _how(made: ComputedSpectrum) -> str:
+    """How one step's values came about, and how far off they may be; or why there are none."""
+    if made.reason:
+        return made.reason
+    return (
+        f"Step {made.step:,}, by {made.method} in {made.seconds * 1e3:,.0f} ms; the largest is off by at most "
+        f"{number(made.largest_off, 1)} of itself, the smallest by {number(made.smallest_off, 1)}."
     )
+
+
+@cached_by_run(64)
+def _kept(view: RunView, matrix: WeightMatrix) -> dict[int, ComputedSpectrum]:
+    """Step -> what was computed for it, filled as pages ask."""
+    del view, matrix
+    return {}

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from strobe.charts import axes, export, moment, theme
 from strobe.charts.axes import Axis, decades
 from strobe.charts.curves import Mark, Series, curves, tensor_heatmap
-from strobe.ui.panel.frames import window
 from strobe.ui.shell.words import ends, inert, sentence
-from strobe.views import curve_sql
+from strobe.views import attention, curve_sql
+from strobe.views.budget import window
 from strobe.views.tensors import shades
 from strobe.views.words import age, number, size, thinned, visible
 from tests.support.places import ROOT
@@ -248,12 +248,12 @@ def test_shades_cover_the_scale_and_leave_zero_empty() -> None:
 
 def test_frames_beyond_eight_megabytes_become_a_window_round_the_cursor() -> None:
     steps = list(range(0, 10_000, 100))
-    assert window(steps, 500, 1000) == (steps, False)
-    assert window(steps, 500, 80_000) == (steps, False)
+    assert window(steps, 500, 1000) == (steps, True)
+    assert window(steps, 500, 80_000) == (steps, True)
     for step in (0, 5000, 9900, 5050):
         for each, many in ((300_000, 10), (1_000_000, 3), (5_000_000, 1)):
-            chosen, windowed = window(steps, step, each)
-            assert windowed
+            chosen, whole = window(steps, step, each)
+            assert not whole
             assert len(chosen) == many
             assert max(s for s in steps if s <= step) in chosen
 
@@ -315,13 +315,14 @@ def test_a_matrix_has_one_row_a_tensor_and_layer_in_the_order_of_the_model() -> 
 
 def test_one_moment_is_data_and_a_figure() -> None:
     weights = np.tril(np.ones((1, 2, 3, 3))) / np.array([1, 2, 3])[:, None]
-    table = moment.attention_table(weights, ["a", "it's", "="])
+    seen = np.where(attention.masked_keys(3, 3), np.nan, weights)
+    table = attention.weights_table(seen, ["a", "it's", "="])
     assert table.num_rows == 2 * 6
     assert set(table.filter(pc.equal(table["query"], 1))["weight"].to_pylist()) == {0.5}
     places = np.array([[1.0, 2.0], [3.0, np.nan]])
     dots = moment.points_table(places, ["x", "y"])
     assert dots["label"].to_pylist() == ["x", "y"]
-    figures = [moment.attention(table, ["a", "it's", "="]), moment.points(dots, 3.0),
+    figures = [moment.Attention(seen, ["a", "it's", "="]), moment.points(dots, 3.0),
                moment.bars(["1", "2"], [0.5, 2.0], x_title="frequency", y_title="norm")]  # fmt: skip
     for figure in figures:
         assert export.image(figure, "svg").startswith(b"<svg")

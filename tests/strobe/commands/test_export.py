@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 import strobe
 from etl.errors import StrobeError
 from strobe.charts.axes import number
-from strobe.charts.binning import binned
 from strobe.charts.colours import colour_table, heatmap, named_tokens, rgb, token_colours, token_range
 from strobe.charts.movie import KeptFrame, drawn
 from strobe.charts.movie_frames import HEAD, FrameDrawing, Words, attention_frame, plain
@@ -24,6 +23,8 @@ from strobe.cli import app
 from strobe.commands.safetensors_file import write_safetensors
 from strobe.commands.target import alone
 from strobe.plot.movies import Movie, MovieRequest
+from strobe.views.attention import rooted
+from strobe.views.binning import binned
 from strobe.views.run_view import CatalogueTables, RunView
 
 STEPS = ["--steps", "0-2000"]
@@ -281,7 +282,7 @@ def test_positions_are_named_beside_the_cells_of_attention_where_they_fit() -> N
     def ink(length: int, *positions: str) -> tuple[int, int]:
         """Height, and pixels that are not the ground left of the heads."""
         att = np.tril(np.full((1, 2, length, length), 0.5))
-        frame = np.asarray(attention_frame(att, Words("r"), 480, positions).convert("RGB"))
+        frame = np.asarray(attention_frame(att, Words("r"), 480, positions, root=rooted(length)).convert("RGB"))
         return len(frame), int((frame[100:, :12] < 200).any(axis=-1).sum())
 
     bare, named = ink(3), ink(3, "a", "b", "=")

@@ -27,17 +27,17 @@ def test_no_circle_is_offered_where_residues_are_left_out(monkeypatch: pytest.Mo
 def test_the_asked_step_of_a_matrix_is_read_first_and_the_rest_later(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from strobe.ui.weights import frames as weight_frames
+    from strobe.ui.weights import kept
 
     ingest([make_run(tmp_path / "runs" / "deep", steps=range(0, 800, 100), layers=3)], tmp_path / "store")
     asked: list[list[int]] = []
-    frames = weight_frames.frames
+    frames = kept.matrix_frames
 
-    def told(page, matrix, steps):
+    def told(view, matrix, steps):
         asked.append(list(steps))
-        return frames(page, matrix, steps)
+        return frames(view, matrix, steps)
 
-    monkeypatch.setattr(weight_frames, "frames", told)
+    monkeypatch.setattr(kept, "matrix_frames", told)
     at = opened("weights", monkeypatch, tmp_path / "store", run="deep", matrix="fcw.1", step="300")
     assert asked == [[300], list(range(0, 800, 100))]
     asked.clear()
@@ -48,7 +48,7 @@ def test_the_asked_step_of_a_matrix_is_read_first_and_the_rest_later(
 def test_a_large_matrix_is_read_at_some_steps_and_at_the_asked_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("strobe.ui.weights.frames.MOST_READ", 3 * 4 * 64 * 16)
+    monkeypatch.setattr("strobe.views.weights.MOST_READ", 3 * 4 * 64 * 16)
     ingest([make_run(tmp_path / "runs" / "deep", steps=range(0, 800, 100))], tmp_path / "store")
     at = opened("weights", monkeypatch, tmp_path / "store", run="deep", matrix="fcw.1", step="300")
     assert "Read at 4 of 8 snapshots (16.4 kB); another is read when the cursor rests on it." in text_of(at)
@@ -82,17 +82,17 @@ def test_what_would_take_long_is_computed_when_it_is_asked_for(
 
 @pytest.mark.parametrize(("shape", "low", "high"), [((3072, 768), 0.01, 0.3), ((9216, 2304), 0.3, 5)])
 def test_the_stated_cost_is_of_the_right_size(shape: tuple[int, int], low: float, high: float) -> None:
-    from strobe.ui.weights.frames import Matrix
-    from strobe.ui.weights.spectrum_at_cursor import seconds
+    from strobe.views.spectrum import seconds
+    from strobe.views.weights import WeightMatrix
 
-    assert low < seconds(Matrix("fcw", None, shape)) < high
+    assert low < seconds(WeightMatrix("fcw", None, shape)) < high
 
 
 def test_heads_are_scored_from_the_snapshots_where_no_scores_are_stored(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("strobe.ui.attention.panels.MOST_READ", 4 * 2 * 1152)
-    monkeypatch.setattr("strobe.ui.attention.panels.MOST_EACH", 1000)
+    monkeypatch.setattr("strobe.views.attention.MOST_READ", 4 * 2 * 1152)
+    monkeypatch.setattr("strobe.views.head_scores.MOST_EACH", 1000)
     ingest([make_run(tmp_path / "runs" / "two", steps=(0, 100, 200), heads=4)], tmp_path / "store")
     text = text_of(opened("attention", monkeypatch, tmp_path / "store", run="two", score="entropy"))
     words = "Computed now from all 3 snapshots, the first 3 of 4 probe sequences (2.59 kB read): `strobe analyze two`"
@@ -103,11 +103,11 @@ def test_scores_on_demand_are_those_that_would_be_stored(tmp_path: Path) -> None
     from strobe.derive import heads
     from strobe.derive.recorded_run import RecordedRun
     from strobe.derive.subject import Subject
-    from strobe.ui.attention.panels import _score
+    from strobe.views.head_scores import rows_of
 
     run = Run(make_run(tmp_path / "two", steps=(0,)))
     stored = heads.rows(Subject(RecordedRun(run)), 0)
-    for made, kept in zip(_score(run.at(0), 0, 4), stored, strict=True):
+    for made, kept in zip(rows_of(run.at(0), 0, 4), stored, strict=True):
         assert {name: kept[name] for name in made if name != "series"} == {
             k: v for k, v in made.items() if k != "series"
         }
@@ -164,19 +164,21 @@ def test_a_damaged_snapshot_costs_its_own_frame(
 class Recorded(dict):  # type: ignore[type-arg]
     """As much of a snapshot as the activations panel asks for."""
 
+    step = 100
+
     def values(self, name: str) -> np.ndarray:  # type: ignore[override]
         return np.asarray(self[name])
 
 
 def test_what_is_recorded_of_activations_becomes_rows_by_layer() -> None:
-    from strobe.ui.weights.activations import _of
+    from strobe.views.activations import rows_of
 
     snapshot = Recorded({
         "activations/ln1_mean": [-0.5, 0.25], "activations/lnf_rstd": [2.0],
         "activations/residual_rms": [1.0, np.nan],
         "activations/unit_active": [[0.0, 1.0, 0.5, 0.5], [0.0, 0.0, 0.0, 1.0]],
     })  # fmt: skip
-    rows = {(row["name"], row["series"]): row["value"] for row in _of(snapshot, 100)}
+    rows = {(row["name"], row["series"]): row["value"] for row in rows_of(snapshot)}
     assert rows[("ln1_mean", "layer 0")] == -0.5
     assert rows[("lnf_rstd", "model")] == 2.0
     assert rows[("residual_rms", "layer 1")] is None
@@ -202,7 +204,7 @@ def test_attention_too_large_for_a_panel_is_read_round_the_cursor_and_compared_a
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # A snapshot has 2 * 4 * 4 * 9 weights: room for half the probe sequences, and for two snapshots.
-    monkeypatch.setattr("strobe.ui.panel.frames.MOST_ATTENTION", 4 * 2 * 2 * 4 * 9 * 2)
+    monkeypatch.setattr("strobe.views.attention.MOST_READ", 4 * 2 * 2 * 4 * 9 * 2)
     ingest([make_run(tmp_path / "runs" / "two", steps=range(0, 600, 100))], tmp_path / "store")
     at = opened("attention", monkeypatch, tmp_path / "store", run="two", step="500", at=["0", "300"])
     text = text_of(at)
@@ -220,8 +222,8 @@ def test_a_window_reaches_over_a_snapshot_that_cannot_be_read(
     run = make_run(tmp_path / "runs" / "two", steps=range(0, 600, 100))
     ingest([run], tmp_path / "store")
     (run / "step_000000.bin").write_bytes(b"damaged")
-    monkeypatch.setattr("strobe.ui.panel.frames.MOST_BYTES", 100)
-    monkeypatch.setattr("strobe.ui.panel.frames.MOST_MOVED", 4 * 2 * 4 * 3 * 3)
+    monkeypatch.setattr("strobe.views.budget.MOST_BYTES", 100)
+    monkeypatch.setattr("strobe.views.budget.MOST_MOVED", 4 * 2 * 4 * 3 * 3)
     shown: dict[str, Any] = {}
     show = panel.show
 

@@ -31,6 +31,6 @@ def binned(values: Array, most: int = MOST_CELLS) -> tuple[Array, tuple[int, int
     return sums / np.outer(*counts), (rows, columns)
 
 
-def bin_words(bins: tuple[int, int]) -> str:
+def bin_words(bins: tuple[int, int], by: str = "×") -> str:
     """What a cell of a binned matrix is, as a sentence; empty where cells are single weights."""
-    return "" if bins == (1, 1) else f"Each cell is the mean of {bins[0]} × {bins[1]} weights."
+    return "" if bins == (1, 1) else f"Each cell is the mean of {bins[0]} {by} {bins[1]} weights."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from strobe.charts.binning import bin_size, bin_words, binned
+from strobe.views.binning import bin_size, bin_words, binned
 
 
 @pytest.mark.parametrize(

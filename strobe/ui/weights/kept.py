@@ -1,0 +1,90 @@
+"""What was read of a run's matrices, kept by step and shared between visitors.
+
+It is filled as pages ask, so that the settled step can be read and shown first and the others later; a page asks
+`missing` which those are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from strobe.analysis.banding import BandProfile
+from strobe.ui.shell.cache import cached_by_run
+from strobe.views import bands, histograms, weights
+from strobe.views.bands import BandProfiles
+from strobe.views.histograms import Histograms
+from strobe.views.run_view import RunView
+from strobe.views.weights import MatrixFrames, PackedPicture, WeightMatrix
+
+_matrices = cached_by_run(64)(weights.matrices)
+
+
+def matrices(view: RunView) -> list[WeightMatrix]:
+    """Every weight matrix of the run; none where its snapshots are not on this machine."""
+    # Asked each time, since a folder can go while the server runs.
+    if view.tables.run(view.run).folder is None:
+        return []
+    every: list[WeightMatrix] = _matrices(view)
+    return every
+
+
+def layers(view: RunView, matrix: WeightMatrix) -> list[WeightMatrix]:
+    """The same matrix in every layer."""
+    return weights.in_every_layer(matrices(view), matrix)
+
+
+@cached_by_run(24)
+def _kept(view: RunView, what: str, tensor: str, layer: int | None) -> dict[int, Any]:
+    """Step -> `what` was read of the matrix, None where it cannot be."""
+    del view, what, tensor, layer
+    return {}
+
+
+def pictures(view: RunView, matrix: WeightMatrix) -> dict[int, PackedPicture | None]:
+    kept: dict[int, PackedPicture | None] = _kept(view, "picture", matrix.name, matrix.layer)
+    return kept
+
+
+def spreads(view: RunView, matrix: WeightMatrix) -> dict[int, Any]:
+    """Of all its layers at once."""
+    kept: dict[int, Any] = _kept(view, "spread", matrix.name, None)
+    return kept
+
+
+def profiles(view: RunView, matrix: WeightMatrix) -> dict[int, BandProfile | None]:
+    kept: dict[int, BandProfile | None] = _kept(view, "profile", matrix.name, matrix.layer)
+    return kept
+
+
+def missing(kept: dict[int, Any], steps: Sequence[int]) -> list[int]:
+    """Those of the steps that were not read yet."""
+    return [step for step in steps if step not in kept]
+
+
+def _fill(
+    kept: dict[int, Any], steps: Sequence[int], read: Callable[[Sequence[int]], Iterator[tuple[int, Any]]]
+) -> None:
+    # One by one: what was read stays where a rerun interrupts the rest.
+    kept.update(read(missing(kept, steps)))
+
+
+def matrix_frames(view: RunView, matrix: WeightMatrix, steps: Sequence[int]) -> MatrixFrames:
+    """The matrix at these steps, on one scale; a snapshot that cannot be read costs its own frame."""
+    kept = pictures(view, matrix)
+    _fill(kept, steps, lambda lacking: weights.pictures(view, matrix, lacking))
+    return weights.on_one_scale(matrix, kept, steps)
+
+
+def histogram_frames(view: RunView, matrix: WeightMatrix, steps: Sequence[int]) -> Histograms:
+    """How the weights are spread at these steps, layer by layer."""
+    every, kept = layers(view, matrix), spreads(view, matrix)
+    _fill(kept, steps, lambda lacking: histograms.spreads(view, every, lacking))
+    return histograms.histograms(every, kept, steps)
+
+
+def band_frames(view: RunView, matrix: WeightMatrix, steps: Sequence[int]) -> BandProfiles:
+    """How far from the diagonal the weights lie at these steps."""
+    kept = profiles(view, matrix)
+    _fill(kept, steps, lambda lacking: bands.profiles(view, matrix, lacking))
+    return bands.bands(kept, steps)

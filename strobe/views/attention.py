@@ -1,0 +1,226 @@
+"""Attention: who looks at whom, in every head, at a snapshot. The weights as they were recorded, and the same as
+shades for a canvas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from etl.errors import StrobeError
+from etl.run.folder import Run
+from etl.run.snapshot import Snapshot
+from strobe.views import budget
+from strobe.views.run_view import RunView
+from strobe.views.tokens import position_names, token_name
+
+TENSOR: Final = "attention/att"
+MEAN: Final = "mean of probes"
+"""Stands where the number of a probe sequence could."""
+MOST_READ: Final = 100_000_000
+"""Bytes of attention that one panel reads: beyond, fewer snapshots at a time, and of half as much in one snapshot the
+first probe sequences."""
+LINEAR_UP_TO: Final = 8
+"""Positions up to which attention is shaded linearly; beyond it weights are small and a square root shows them."""
+
+Array = np.ndarray[Any, Any]
+
+
+class Shape(NamedTuple):
+    """Of what a run records at each snapshot."""
+
+    layers: int
+    probes: int
+    heads: int
+    queries: int
+    keys: int
+
+    @property
+    def weights(self) -> int:
+        """How many weights one probe sequence has."""
+        return self.layers * self.heads * self.queries * self.keys
+
+    @property
+    def probes_read(self) -> int:
+        """How many probe sequences a mean is over that many snapshots are read for: all, or the first of very large
+        ones."""
+        return max(1, min(self.probes, MOST_READ // 2 // max(1, 4 * self.weights)))
+
+
+def shape(view: RunView) -> Shape | None:
+    """None where the run has no snapshots on this machine, or none with attention."""
+    entries = view.tensor_entries() if view.steps else []
+    own: list[int] = next((entry["shape"] for entry in entries if entry["name"] == TENSOR), [])
+    return Shape(*own) if len(own) == len(Shape._fields) else None
+
+
+def probe_choices(recorded: Shape | None) -> list[str]:
+    """What can be looked at: the mean, then each probe sequence by number; none without attention."""
+    return [MEAN, *map(str, range(recorded.probes))] if recorded is not None else []
+
+
+def rooted(keys: int) -> bool:
+    """Whether a colour is the square root of the weight."""
+    return keys > LINEAR_UP_TO
+
+
+def masked_keys(queries: int, keys: int) -> Array:
+    """bool (query, key): True where a query cannot look, since the key comes after it."""
+    return np.triu(np.ones((queries, keys), bool), k=1)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of one snapshot: of one probe sequence, or the mean of the first `probes` of `recorded`."""
+
+    values: Array
+    """float32 (layer, head, query, key), as recorded, 0..1."""
+    masked: Array
+    """bool (query, key)."""
+    labels: list[str]
+    """The tokens of the probe sequence as data (escaped where they are shown), or the names of the positions."""
+    probes: int
+    recorded: int
+
+    @property
+    def remark(self) -> str:
+        """Which probe sequences a mean leaves out, as a sentence that ends with a space; empty where none."""
+        few = self.probes < self.recorded
+        return f"Mean of the first {self.probes} of {self.recorded} probe sequences. " if few else ""
+
+    @property
+    def seen(self) -> Array:
+        """The values, NaN where a key is masked."""
+        return np.where(self.masked, np.float32(np.nan), self.values)
+
+
+def weights_at(view: RunView, step: int, probe: str = MEAN) -> Weights:
+    """The weights when the cursor is at `step`, means over all probe sequences. Raises StrobeError where the run has
+    no snapshots on this machine, or none with attention."""
+    snapshots = view.snapshots()
+    if snapshots is None or not view.steps:
+        raise StrobeError("its snapshots are not on this machine")
+    return read(snapshots, snapshots.at(view.at_or_before(step)), probe)
+
+
+def read(run: Run, snapshot: Snapshot, probe: str = MEAN, most: int | None = None) -> Weights:
+    """The weights of one snapshot of `run`: of a probe sequence by its number, or the mean of the first `most` (None:
+    of all). Raises StrobeError where it has none."""
+    if TENSOR not in snapshot:
+        raise StrobeError(f"its snapshots have no {TENSOR}")
+    stored = snapshot.values(TENSOR)
+    if stored.ndim != len(Shape._fields):
+        raise StrobeError(f"{TENSOR} has shape {list(stored.shape)}: it cannot be drawn as attention")
+    recorded, (queries, keys) = stored.shape[1], stored.shape[-2:]
+    used = min(recorded, most or recorded) if probe == MEAN else 1
+    if probe == MEAN:
+        values = np.asarray(stored[:, :used], np.float32).mean(axis=1)
+    else:
+        values = np.asarray(stored[:, int(probe)], np.float32)
+    labels = _labels(run, snapshot, probe, keys)
+    return Weights(values, masked_keys(queries, keys), labels, used, recorded)
+
+
+def _labels(run: Run, snapshot: Snapshot, probe: str, keys: int) -> list[str]:
+    task = run.manifest.task
+    if probe != MEAN and "probe/tokens" in snapshot:
+        return [token_name(task, int(token)) for token in snapshot["probe/tokens"][int(probe)][:keys]]
+    return position_names(task, keys)
+
+
+def shades_of(values: Array, masked: Array) -> Array:
+    """uint8 of the same shape as `values`: 1 = weight 0, 255 = weight 1, 0 = masked; beyond LINEAR_UP_TO keys the
+    square root of the weight."""
+    shares = np.clip(np.nan_to_num(values), 0, 1)
+    if rooted(values.shape[-1]):
+        shares = np.sqrt(shares)
+    return np.where(masked, np.uint8(0), 1 + np.round(shares * 254).astype(np.uint8))
+
+
+def weights_of(shades: Array) -> Array:
+    """The float64 weights that `shades` stand for, to one part in 254; NaN where masked."""
+    shares = (shades.astype(np.float64) - 1) / 254
+    return np.where(shades == 0, np.nan, shares ** (2 if rooted(shades.shape[-1]) else 1))
+
+
+def weights_table(weights: Array, labels: Sequence[str]) -> pa.Table:
+    """layer, head, query, key (positions), query_token, key_token, weight of `weights` (layer, head, query, key);
+    what is NaN, a masked key, is left out."""
+    layer, head, query, key = (axis.ravel() for axis in np.indices(weights.shape))
+    seen = ~np.isnan(weights.ravel())
+    names = np.asarray(list(labels), dtype=object)
+    return pa.table({
+        "layer": layer[seen], "head": head[seen], "query": query[seen], "key": key[seen],
+        "query_token": pa.array(names[query[seen]].tolist(), pa.string()),
+        "key_token": pa.array(names[key[seen]].tolist(), pa.string()),
+        "weight": weights.ravel()[seen].astype(np.float64),
+    })  # fmt: skip
+
+
+@dataclass(frozen=True)
+class AttentionFrames:
+    """The shades at some snapshots: `shades[k]` belongs to `steps[k]`. Where there is nothing to show, `steps` is
+    empty and `reason` says why."""
+
+    steps: list[int]
+    shades: Array
+    """uint8 (frame, layer, head, query, key), as `shades_of` makes them."""
+    labels: list[str]
+    windowed: bool = False
+    """Only frames round the cursor fit."""
+    span: tuple[int, int] = (0, 0)
+    """The first and the last of the steps that were tried, also where these cannot be read."""
+    reason: str = ""
+    remark: str = ""
+    """What was left out, as a sentence that ends with a space; empty where nothing was."""
+
+    @property
+    def rooted(self) -> bool:
+        """Whether shades are square roots of the weight."""
+        return rooted(self.shades.shape[-1])
+
+    def heads(self, layer: int, head: int | None = None) -> AttentionFrames:
+        """The same of one layer, or of one head of it."""
+        one = slice(None) if head is None else slice(head, head + 1)
+        return replace(self, shades=np.ascontiguousarray(self.shades[:, layer : layer + 1, one]))
+
+
+def window(view: RunView, step: int, recorded: Shape | None) -> budget.Window:
+    """The snapshots whose frames a panel holds when it shows `step`."""
+    return budget.window(view.steps, step, _bytes_each(recorded) if recorded is not None else 0)
+
+
+def _bytes_each(recorded: Shape) -> int:
+    """What a frame counts for in the bytes of a panel: its own, or its share in what may be read for all of them."""
+    own = recorded.weights
+    return max(own, 4 * own * recorded.probes_read * budget.MOST_BYTES // MOST_READ)
+
+
+def frames(view: RunView, steps: Sequence[int], windowed: bool, probe: str = MEAN) -> AttentionFrames:
+    """The frames at `steps`; a snapshot that is damaged costs its own, which a panel can tell from the steps."""
+    snapshots, recorded = view.snapshots(), shape(view)
+    if snapshots is None:
+        return _none("The snapshots of this run are not on this machine.")
+    if recorded is None:
+        return _none("This run recorded no attention: the section “attention” holds it.")
+    first, kept, shades, paths = None, [], [], snapshots.current()
+    for step in steps:
+        try:
+            weights = read(snapshots, snapshots.open(paths[step]), probe, recorded.probes_read)
+        except (StrobeError, OSError, KeyError):
+            continue
+        first = first or weights
+        shades.append(shades_of(weights.values, weights.masked))
+        kept.append(step)
+    if first is None:
+        which = "No snapshot around this step" if windowed else "No snapshot of this run"
+        return replace(_none(f"{which} can be read: `strobe verify` names what is damaged."), windowed=windowed)
+    span, remark = (steps[0], steps[-1]), first.remark if probe == MEAN else ""
+    return AttentionFrames(kept, np.stack(shades), first.labels, windowed, span, remark=remark)
+
+
+def _none(reason: str) -> AttentionFrames:
+    return AttentionFrames([], np.zeros((0, 0, 0, 0, 0), np.uint8), [], reason=reason)

@@ -1,0 +1,63 @@
+"""What changed around a moment, on series whose change is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from etl.ingest.load import ingest
+from etl.store.catalogue import Store
+from strobe.views import changes
+from strobe.views.run_view import Answer, CatalogueTables, RunView, snapshot_steps
+from tests.support.make_run import make_run
+
+
+def answer_of(**series: tuple[str, list[float]]) -> Answer:
+    """Series by name: their kind, and their values at steps 0, 100, 200, ..."""
+    rows = [
+        {"kind": kind, "series": name, "step": 100 * k, "value": value}
+        for name, (kind, values) in sorted(series.items())
+        for k, value in enumerate(values)
+    ]
+    return Answer("SELECT", pa.Table.from_pylist(rows))
+
+
+def test_what_moved_farthest_in_its_own_spread_comes_first() -> None:
+    noise = [1.0, -1.0] * 4
+    table = changes.ranking(
+        answer_of(
+            calm=("norm", noise),
+            jump=("head", [*noise[:4], *(5 + np.array(noise[:4]))]),
+            step=("norm", [1.0] * 4 + [3.0] * 4),
+        ),
+        400,
+    )
+    assert table.column_names == ["kind", "what", "before", "after", "effect", "standardised", "sides"]
+    rows = {row["what"]: row for row in table.to_pylist()}
+    # What does not move at all has no place.
+    assert table["what"].to_pylist() == ["step", "jump"]
+    assert (rows["step"]["before"], rows["step"]["after"], rows["step"]["sides"]) == (1, 3, "still")
+    assert rows["jump"]["effect"] == pytest.approx(5)
+    assert rows["jump"]["sides"] == ""
+    assert changes.of_kind(table, "head")["what"].to_pylist() == ["jump"]
+    assert changes.of_kind(table, "all") is table
+
+
+def test_without_series_there_is_nothing_to_rank() -> None:
+    empty = pa.table({"kind": pa.array([], pa.string()), "series": pa.array([], pa.string()),
+                      "step": pa.array([], pa.int64()), "value": pa.array([], pa.float64())})  # fmt: skip
+    assert changes.ranking(Answer("SELECT", empty), 100).num_rows == 0
+
+
+def test_a_run_that_is_not_analysed_has_norms_and_says_why_no_heads(tmp_path: Path) -> None:
+    ingest([make_run(tmp_path / "runs" / "two")], tmp_path / "store")
+    tables = CatalogueTables(Store(tmp_path / "store").current())
+    view = RunView(tables, "two", snapshot_steps(tables, "two"))
+    answer = changes.series(view)
+    assert set(answer.table["kind"].to_pylist()) == {"norm"}
+    assert "norm of fcw.1" in answer.table["series"].to_pylist()
+    assert changes.why_none(view, "head").startswith("This run has no rows in heads: `strobe analyze two` fills it")
+    assert "at least two snapshots on either side" in changes.why_none(view, "norm")

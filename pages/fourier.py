@@ -3,11 +3,13 @@
 import streamlit as st
 
 from strobe.ui.explorer import changes as change_panel
+from strobe.ui.fourier import history as history_panels
 from strobe.ui.fourier import neurons as neuron_panels
 from strobe.ui.fourier import panels
 from strobe.ui.panel import derived
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
+from strobe.views import neuron_history
 
 page = frame("fourier")
 
@@ -24,6 +26,11 @@ def story() -> None:
         panels.gini(page.view)
 
 
+@part("history")
+def history() -> None:
+    history_panels.draw(page.view)
+
+
 @part("changes")
 def changes() -> None:
     change_panel.draw(page.view)
@@ -34,9 +41,10 @@ def neurons() -> None:
     neuron_panels.draw(page.view, *st.columns([5, 3], gap="medium"))
 
 
-if derived.ready(page.view, ("fourier", "neurons", "progress")):
+if derived.ready(page.view, ("fourier", "neurons", "progress"), neuron_history.TABLES):
     panels.story(page.view)
     story()
+    history()
     changes()
     neurons()
 page.footer()

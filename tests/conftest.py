@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.support.places import ROOT
 
 
 @pytest.fixture
@@ -14,6 +20,32 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STROBE_STORE", str(tmp_path / "store"))
     return tmp_path
+
+
+COMPILING = pytest.StashKey["subprocess.Popen[bytes]"]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begins to compile the kernels of the statistics, while the workers of xdist start: each would do it for itself
+    where numba's cache on disk is not warm."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        config.stash[COMPILING] = subprocess.Popen([sys.executable, "-c", "import etl.ingest.kernels"], cwd=ROOT)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any) -> None:
+    """The first test waits for the kernels."""
+    compiling = node.config.stash.get(COMPILING, None)
+    if compiling is not None:
+        compiling.wait()
+
+
+def pytest_collection_finish() -> None:
+    """Has Streamlit's test harness look for components among the installed packages once, and not for each page: to
+    read the metadata of them all takes as long as the page."""
+    if "streamlit.testing.v1.app_test" in sys.modules:
+        scanner: Any = importlib.import_module("streamlit.components.v2.manifest_scanner")
+        scanner.scan_component_manifests = functools.cache(scanner.scan_component_manifests)
 
 
 def pytest_sessionfinish() -> None:

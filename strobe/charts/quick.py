@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 
 from strobe.charts.theme import SERIES, altair
 
-MARKS: Final = ("line", "points", "bars")
 MOST_COLOURS: Final = 12
 _BARS = 60
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -70,7 +71,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(store: Path) -> Iterator[str]:
     port = free_port()
-    process = serve(ROOT / "streamlit_app.py", port, STROBE_STORE=str(store))
+    # Read-only, and queries of the SQL page end soon.
+    limits = {"STROBE_READ_ONLY": "1", "STROBE_QUERY_TIMEOUT_S": "1.5"}
+    process = serve(ROOT / "streamlit_app.py", port, STROBE_STORE=str(store), **limits)
     try:
         wait_until_healthy(port, process)
         yield f"http://127.0.0.1:{port}"
@@ -93,12 +96,33 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def context(browser: Any) -> Iterator[Any]:
+    """What pages share is the cache: a module loads the app's scripts once. Each page is a session of its own."""
     context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
+    yield context
+    context.close()
+
+
+@contextlib.contextmanager
+def without_errors(context: Any) -> Iterator[Any]:
+    """A page whose scripts must not fail; it is closed at the end."""
     made = context.new_page()
     errors: list[str] = []
     made.on("pageerror", lambda error: errors.append(str(error)))
     yield made
-    context.close()
+    made.close()
     assert errors == []
+
+
+@pytest.fixture
+def page(context: Any) -> Iterator[Any]:
+    with without_errors(context) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def lasting(context: Any) -> Iterator[Any]:
+    """A page for the tests of a module that look, or that set what they look at."""
+    with without_errors(context) as made:
+        yield made

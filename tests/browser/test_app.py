@@ -40,20 +40,42 @@ def panel(page: Any, key: str) -> Any:
     return page.locator(f".st-key-{key} canvas").first
 
 
-def opened(page: Any, url: str, key: str) -> Any:
+def opened(page: Any, url: str, key: str, timeout: float = 30_000) -> Any:
     page.goto(url)
     canvas = panel(page, key)
-    canvas.wait_for(timeout=30_000)
+    canvas.wait_for(timeout=timeout)
     page.wait_for_timeout(300)
     return canvas
+
+
+@pytest.fixture(scope="module")
+def asked_for() -> list[str]:
+    """Every address that the page of the curves asked for."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def _loaded(lasting: Any, server: str, asked_for: list[str]) -> Any:
+    lasting.on("request", lambda request: asked_for.append(request.url))
+    # The server is just started: the first page waits for its imports.
+    opened(lasting, f"{server}/curves?run=grok-a", "loss", timeout=120_000)
+    return lasting
+
+
+@pytest.fixture
+def curves(_loaded: Any) -> Any:
+    """The page of the curves, loaded once, with the cursor at its last step as when it was opened."""
+    _loaded.keyboard.press("End")
+    assert label(_loaded) == "step 1,500"
+    return _loaded
 
 
 def label(page: Any) -> str:
     return str(page.locator("[data-at=step]").inner_text())
 
 
-def test_the_loss_curve_is_drawn(page: Any, server: str) -> None:
-    canvas = opened(page, f"{server}/curves?run=grok-a", "loss")
+def test_the_loss_curve_is_drawn(curves: Any) -> None:
+    canvas = panel(curves, "loss")
     assert canvas.evaluate(INK, TEST_BLUE) > 300
     assert "loss (nats) against step: test, train" in canvas.get_attribute("aria-label")
 
@@ -80,19 +102,20 @@ def test_a_key_redraws_the_panel_without_the_server(page: Any, server: str) -> N
         (["Home", "ArrowLeft"], "step 0"),
     ],
 )
-def test_every_key_of_the_cursor(page: Any, server: str, keys: list[str], step: str) -> None:
-    opened(page, f"{server}/curves?run=grok-a", "loss")
+def test_every_key_of_the_cursor(curves: Any, keys: list[str], step: str) -> None:
     for key in keys:
-        page.keyboard.press(key)
-    assert label(page) == step
+        curves.keyboard.press(key)
+    assert label(curves) == step
 
 
-def test_the_cursor_stays_in_reach_when_the_page_is_scrolled(page: Any, server: str) -> None:
-    opened(page, f"{server}/curves?run=grok-a", "loss")
-    page.locator("[data-testid=stMain]").evaluate("(main) => main.scrollTo(0, 9999)")
-    page.wait_for_timeout(200)
-    page.locator("[data-at=first]").click(timeout=2000)
-    assert label(page) == "step 0"
+def test_the_cursor_stays_in_reach_when_the_page_is_scrolled(curves: Any) -> None:
+    main = curves.locator("[data-testid=stMain]")
+    main.evaluate("(main) => main.scrollTo(0, 9999)")
+    curves.wait_for_timeout(200)
+    assert main.evaluate("(main) => main.scrollTop") > 100
+    curves.locator("[data-at=first]").click(timeout=2000)
+    assert label(curves) == "step 0"
+    main.evaluate("(main) => main.scrollTo(0, 0)")
 
 
 def test_space_plays_and_pauses(page: Any, server: str) -> None:
@@ -105,13 +128,15 @@ def test_space_plays_and_pauses(page: Any, server: str) -> None:
     assert label(page) == stopped != "step 1,500"
 
 
-def test_typing_does_not_move_the_cursor(page: Any, server: str) -> None:
-    opened(page, f"{server}/curves?run=grok-a", "loss")
-    page.evaluate(
+def test_typing_does_not_move_the_cursor(curves: Any) -> None:
+    curves.evaluate(
         "() => { const i = document.createElement('input'); i.id = 'typing'; document.body.append(i); i.focus(); }"
     )
-    page.keyboard.press("ArrowLeft")
-    assert label(page) == "step 1,500"
+    curves.keyboard.press("ArrowLeft")
+    assert label(curves) == "step 1,500"
+    curves.evaluate("() => document.getElementById('typing').remove()")
+    curves.keyboard.press("ArrowLeft")
+    assert label(curves) == "step 1,400"
 
 
 def test_a_shared_link_shows_what_its_sender_saw(page: Any, browser: Any, server: str) -> None:
@@ -199,12 +224,10 @@ def test_the_store_is_not_written(page: Any, server: str, store: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in store.rglob("*")} == before
 
 
-def test_nothing_is_fetched_from_elsewhere(page: Any, server: str) -> None:
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    opened(page, f"{server}/curves?run=grok-a", "loss")
+def test_nothing_is_fetched_from_elsewhere(curves: Any, server: str, asked_for: list[str]) -> None:
+    assert len(asked_for) > 5
     assert [
-        url for url in asked if not url.startswith((server, server.replace("http", "ws"), "data:", "blob:"))
+        url for url in asked_for if not url.startswith((server, server.replace("http", "ws"), "data:", "blob:"))
     ] == []
 
 

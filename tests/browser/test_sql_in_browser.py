@@ -2,80 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
 import time
 import urllib.parse
-import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.support import real_store
-from tests.support.places import ROOT
-
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
 BOMB = "select count(*) from range(1000000000000) t(i) where hash(i) = 1"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"), reason="Chromium is not installed: the page is not driven"
-    ),
-]
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    store = real_store.make(tmp_path_factory.mktemp("served") / "store")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "streamlit_app.py")]
-    command += ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
-    environment = {**os.environ, "STROBE_STORE": str(store), "STROBE_QUERY_TIMEOUT_S": "1.5"}
-    environment.pop("STROBE_READ_ONLY", None)
-    server = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        _wait_until_healthy(f"http://127.0.0.1:{port}/_stcore/health")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-def _wait_until_healthy(url: str) -> None:
-    for _ in range(300):
-        try:
-            with urllib.request.urlopen(url, timeout=1):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError("the app did not start within 30 s")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+pytestmark = pytest.mark.browser
 
 
 def has_value(page: Any, value: Any) -> None:
@@ -85,8 +21,8 @@ def has_value(page: Any, value: Any) -> None:
     expect(page.get_by_label("SQL", exact=True)).to_have_value(value, timeout=15_000)
 
 
-def visit(browser: Any, url: str) -> Any:
-    page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
+def visit(context: Any, url: str) -> Any:
+    page = context.new_page()
     page.goto(url)
     page.get_by_label("SQL", exact=True).wait_for(timeout=30_000)
     return page
@@ -98,12 +34,12 @@ def ask(page: Any, sql: str) -> None:
     editor.press("Control+Enter")
 
 
-def test_a_query_runs_and_its_link_shows_it_to_another(browser: Any, address: str) -> None:
-    page = visit(browser, f"{address}/sql")
+def test_a_query_runs_and_its_link_shows_it_to_another(context: Any, browser: Any, server: str) -> None:
+    page = visit(context, f"{server}/sql")
     ask(page, "select run, 40 + 2 as answer from runs")
     page.get_by_test_id("stDataFrame").wait_for(timeout=15_000)
     page.wait_for_url("**q=select*", timeout=5_000)
-    other = visit(browser, page.url)
+    other = visit(browser.new_context(), page.url)
     other.get_by_text("This query came with the link").wait_for(timeout=15_000)
     has_value(other, "select run, 40 + 2 as answer from runs")
     assert other.get_by_test_id("stDataFrame").count() == 0
@@ -111,8 +47,8 @@ def test_a_query_runs_and_its_link_shows_it_to_another(browser: Any, address: st
     other.get_by_test_id("stDataFrame").wait_for(timeout=15_000)
 
 
-def test_a_bomb_is_stopped_and_the_page_lives(browser: Any, address: str) -> None:
-    page = visit(browser, f"{address}/sql")
+def test_a_bomb_is_stopped_and_the_page_lives(context: Any, server: str) -> None:
+    page = visit(context, f"{server}/sql")
     started = time.monotonic()
     ask(page, BOMB)
     page.get_by_text("Stopped after 1.5 s").wait_for(timeout=15_000)
@@ -121,8 +57,8 @@ def test_a_bomb_is_stopped_and_the_page_lives(browser: Any, address: str) -> Non
     page.get_by_test_id("stDataFrame").wait_for(timeout=15_000)
 
 
-def test_hostile_names_make_no_element(browser: Any, address: str) -> None:
-    page = visit(browser, f"{address}/sql?q=" + urllib.parse.quote('select 1 as "<img src=x onerror=window.hit=1>"'))
+def test_hostile_names_make_no_element(context: Any, server: str) -> None:
+    page = visit(context, f"{server}/sql?q=" + urllib.parse.quote('select 1 as "<img src=x onerror=window.hit=1>"'))
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_test_id("stDataFrame").wait_for(timeout=15_000)
     page.get_by_text("Chart", exact=True).click()
@@ -131,9 +67,9 @@ def test_hostile_names_make_no_element(browser: Any, address: str) -> None:
     assert page.locator("img[src=x]").count() == 0
 
 
-def test_a_chart_opens_its_query(browser: Any, address: str) -> None:
-    page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
-    page.goto(f"{address}/curves")
+def test_a_chart_opens_its_query(context: Any, server: str) -> None:
+    page = context.new_page()
+    page.goto(f"{server}/curves")
     page.get_by_role("button", name="SQL and files").first.click(timeout=30_000)
     page.get_by_role("button", name="in SQL").first.click(timeout=15_000)
     page.get_by_text("This query came with the link").wait_for(timeout=15_000)
@@ -143,13 +79,13 @@ def test_a_chart_opens_its_query(browser: Any, address: str) -> None:
 
 
 @pytest.mark.slow
-def test_twenty_visitors_leave_other_pages_quick(browser: Any, address: str) -> None:
+def test_twenty_visitors_leave_other_pages_quick(context: Any, server: str) -> None:
     """Twenty sessions queue for two places; somebody else goes to and fro between pages meanwhile."""
-    other = visit(browser, f"{address}/sql")
+    other = visit(context, f"{server}/sql")
     links = [other.get_by_test_id("stSidebarNav").get_by_role("link", name=name) for name in ("Runs", "SQL")]
     signs = ["What there is", "Ask the tables yourself"]
     go(other, links[0], signs[0])
-    visitors = [visit(browser, f"{address}/sql") for _ in range(20)]
+    visitors = [visit(context, f"{server}/sql") for _ in range(20)]
     for visitor in visitors:
         ask(visitor, BOMB)
         # The spinners of twenty pages would cost this machine more than the queries do.

@@ -17,35 +17,52 @@ from strobe.ui.panel import panel
 from strobe.ui.panel.kinds import CurvesPanel, GridPanel, Line, placed_marks
 from strobe.ui.shell.cache import cached_by_run
 from strobe.ui.shell.words import ends, inert
-from strobe.views.derived import Readiness, outdated, readiness
+from strobe.views.derived import has_rows, outdated, readiness
 from strobe.views.run_view import Answer, RunView
 from strobe.views.tensors import shades
 
 
-def ready(view: RunView, tables: Sequence[str]) -> bool:
-    """Whether there are rows in all of these derived tables to show; where not, says why and what to do."""
-    state = readiness(view, tables, _outdated(view, tuple(tables)))
+def ready(view: RunView, tables: Sequence[str], also: Sequence[str] = ()) -> bool:
+    """Whether there are rows in all of these derived tables to show; where not, says why and what to do.
+
+    `also` are tables of parts that the page can be without (`part_ready`): kept up to date with the others.
+    """
+    shown = (*tables, *(table for table in also if has_rows(view, table)))
+    state = readiness(view, tables, _outdated(view, shown))
     if state.status == "never":
         st.info(inert(state.sentence))
     elif state.status == "missing":
-        st.info(_remedy(view, state))
-        _button(view, tables)
+        st.info(_remedy(view, state.sentence))
+        _button(view, (*tables, *also))
     elif state.status == "partly":
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            st.caption(_remedy(view, state), width="content")
-            _button(view, tables)
+            st.caption(_remedy(view, state.sentence), width="content")
+            _button(view, (*tables, *also))
     return state.status in ("ready", "partly")
+
+
+def part_ready(view: RunView, tables: Sequence[str], title: str, key: str) -> bool:
+    """Whether a part of a page has rows in all of its derived tables; where not, says so under its title, beside the
+    button `key` that fills them."""
+    if all(has_rows(view, table) for table in tables):
+        return True
+    with panel.head(key):
+        panel.title(title)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.caption(_remedy(view, "Not analysed yet."), width="content")
+        _button(view, tables, key)
+    return False
 
 
 _outdated = cached_by_run(64)(outdated)
 
 
-def _remedy(view: RunView, state: Readiness) -> str:
-    return f"{inert(state.sentence)} Run `strobe analyze {view.run}`, then reload."
+def _remedy(view: RunView, why: str) -> str:
+    return f"{inert(why)} Run `strobe analyze {view.run}`, then reload."
 
 
-def _button(view: RunView, tables: Sequence[str]) -> None:
-    if not read_only() and st.button("Analyse now", icon=":material/play_arrow:", key="analyse"):
+def _button(view: RunView, tables: Sequence[str], key: str = "analyse") -> None:
+    if not read_only() and st.button("Analyse now", icon=":material/play_arrow:", key=key):
         _analyse(view, tables)
 
 
@@ -70,8 +87,10 @@ def _analyse(view: RunView, tables: Sequence[str]) -> None:
 def lines(
     view: RunView, key: str, answer: Answer, looks: dict[str, Series], *, y_title: str, log: bool = False,
     height: int = 220, marks: Sequence[Mark] = (), about: str = "", share: bool = False, spans: Sequence[Span] = (),
+    queries: Sequence[str] = (),
 ) -> None:  # fmt: skip
-    """Lines over steps from rows (series, step, value), for the series in `looks`; what is NULL leaves a gap."""
+    """Lines over steps from rows (series, step, value), for the series in `looks`; what is NULL leaves a gap.
+    `queries` are those of the numbers in `about`, shown with the answer's own."""
     table = answer.table.filter(pc.is_valid(answer.table["value"]))
     names, values = table["series"].to_numpy(zero_copy_only=False), table["value"].cast("float64").to_numpy()
     steps = table["step"].cast("float64").to_numpy()
@@ -98,7 +117,7 @@ def lines(
         points = pa.table({"series": labels, "x": steps[good], "y": values[good]})
         return curves(points, series, x_title="step", y_title=y_title, log=log, marks=marks, spans=spans)
 
-    panel.tools(key, about, [answer.sql], lambda: answer.table, figure)
+    panel.tools(key, about, [answer.sql, *queries], lambda: answer.table, figure)
 
 
 def grid(

@@ -23,7 +23,8 @@ TABLES = ("runs", "attempts", "metrics", "scalars", "tensors", "snapshots")
 
 def tables(run: Path, store: Path) -> dict[str, list[dict[str, Any]]]:
     ingest([run], store, jobs=1)
-    return {table: Store(store).sql(f"SELECT * FROM {table}").to_pylist() for table in TABLES}
+    catalogue = Store(store).current()
+    return {table: catalogue.query(f"SELECT * FROM {table}").to_pylist() for table in TABLES}
 
 
 def recorded(folder: Path) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ import pytest
 from etl.sql.pool import pool
 from etl.sql.sandbox import Limits, QueryError, Reply, Sandbox
 from tests.support import sandbox_store
+from tests.support.kept import KeptSandbox, kept_sandbox
 
 LIMITS = Limits(timeout_s=10.0)
+EVERYWHERE = ["in one engine", pytest.param("end to end", marks=[] if os.environ.get("CI") else pytest.mark.slow)]
+"""Statements are tried in an engine that is kept; through the real path where CI is set, and with -m slow."""
 
 GOOD = {
     "select": "select count(*) from scalars",
@@ -67,8 +71,24 @@ GOOD = {
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
-    return Sandbox(sandbox_store.make(tmp_path_factory.mktemp("honest")))
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> sandbox_store.Catalogue:
+    return sandbox_store.make(tmp_path_factory.mktemp("honest"))
+
+
+@pytest.fixture(scope="module")
+def sandbox(catalogue: sandbox_store.Catalogue) -> Sandbox:
+    return Sandbox(catalogue)
+
+
+@pytest.fixture(scope="module")
+def kept(catalogue: sandbox_store.Catalogue) -> Iterator[KeptSandbox]:
+    with kept_sandbox(catalogue) as kept:
+        yield kept
+
+
+@pytest.fixture
+def either(path: str, kept: KeptSandbox, sandbox: Sandbox) -> Sandbox:
+    return kept if path == "in one engine" else sandbox
 
 
 def run(sandbox: Sandbox, sql: str, limits: Limits = LIMITS) -> Reply:
@@ -97,29 +117,32 @@ def what_is_wrong(sandbox: Sandbox, kind: str) -> str | None:
     return None if len(reply.table.to_pylist()) == reply.table.num_rows else "rows that Python cannot hold"
 
 
-def test_every_kind_of_honest_statement_works(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_every_kind_of_honest_statement_works(either: Sandbox) -> None:
     assert len(GOOD) >= 40
-    with ThreadPoolExecutor(2) as visitors:
-        wrong = dict(zip(GOOD, visitors.map(lambda kind: what_is_wrong(sandbox, kind), GOOD), strict=True))
+    wrong = {kind: what_is_wrong(either, kind) for kind in GOOD}
     assert {kind: why for kind, why in wrong.items() if why} == {}
 
 
-def test_views_show_current_rows_and_all_views_everything(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_views_show_current_rows_and_all_views_everything(either: Sandbox) -> None:
     steps, cut = sandbox_store.STEPS, sandbox_store.CUT_STEP
     where = "where run = 'grok-p97' and name = 'train_loss'"
-    assert value(sandbox, f"select count(*) from scalars {where}") == steps
-    assert value(sandbox, f"select count(*) from scalars_all {where}") == steps + (steps - cut)
-    assert value(sandbox, f"select max(step) from scalars {where} and attempt = 0") == cut - 1
+    assert value(either, f"select count(*) from scalars {where}") == steps
+    assert value(either, f"select count(*) from scalars_all {where}") == steps + (steps - cut)
+    assert value(either, f"select max(step) from scalars {where} and attempt = 0") == cut - 1
 
 
-def test_run_stays_text_even_where_it_looks_like_a_number(sandbox: Sandbox) -> None:
-    reply = run(sandbox, "select distinct run from scalars order by run")
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_run_stays_text_even_where_it_looks_like_a_number(either: Sandbox) -> None:
+    reply = run(either, "select distinct run from scalars order by run")
     assert reply.types == ["VARCHAR"]
     assert reply.table[0].to_pylist() == sorted(sandbox_store.RUNS)
 
 
-def test_filters_reach_the_scan_through_the_current_rows_view(sandbox: Sandbox) -> None:
-    shown = str(run(sandbox, "explain select value from scalars where run = 'baseline' and step = 3").table[1][0])
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_filters_reach_the_scan_through_the_current_rows_view(either: Sandbox) -> None:
+    shown = str(run(either, "explain select value from scalars where run = 'baseline' and step = 3").table[1][0])
     for pushed in ("\"run\" = 'baseline'", '"step" = 3', '"attempt" >= 0'):
         assert pushed in shown
     assert "RIGHT" not in shown
@@ -143,8 +166,9 @@ def test_filters_reach_the_scan_through_the_current_rows_view(sandbox: Sandbox) 
         ("create table a (b int)", "refused", (None, None), "Only SELECT"),
     ],
 )
-def test_errors_help(sandbox: Sandbox, sql: str, kind: str, where: tuple[int | None, int | None], says: str) -> None:
-    error = failure(sandbox, sql)
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_errors_help(either: Sandbox, sql: str, kind: str, where: tuple[int | None, int | None], says: str) -> None:
+    error = failure(either, sql)
     assert error.kind == kind
     assert (error.line, error.column) == where
     assert says in str(error)
@@ -175,21 +199,24 @@ def test_cells_are_cut_and_it_is_said(sandbox: Sandbox) -> None:
     assert reply.notices(LIMITS) == ["3 cells were cut at 2,000 characters."]
 
 
-def test_columns_are_cut_and_it_is_said(sandbox: Sandbox) -> None:
-    reply = run(sandbox, "pivot (select i, i v from range(1500) t(i)) on i using sum(v)")
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_columns_are_cut_and_it_is_said(either: Sandbox) -> None:
+    reply = run(either, "pivot (select i, i v from range(1500) t(i)) on i using sum(v)")
     assert reply.table.num_columns == 1_000
     assert "of 1,501 columns" in reply.notices(LIMITS)[0] or "of 1,500 columns" in reply.notices(LIMITS)[0]
 
 
-def test_names_of_columns_are_made_fit_to_show(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_names_of_columns_are_made_fit_to_show(either: Sandbox) -> None:
     long = "n" * 10_000
-    reply = run(sandbox, f'select 1 a, 2 a, 3 a, 4 as "<img src=x onerror=alert(1)>", 5 as "{long}", 6 as " "')
+    reply = run(either, f'select 1 a, 2 a, 3 a, 4 as "<img src=x onerror=alert(1)>", 5 as "{long}", 6 as " "')
     assert reply.columns == ["a", "a_1", "a_2", "<img src=x onerror=alert(1)>", "n" * 200, " "]
 
 
-def test_a_plan_may_be_longer_than_a_cell(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_a_plan_may_be_longer_than_a_cell(either: Sandbox) -> None:
     joins = " ".join(f"join scalars s{i} on s{i}.run = s.run" for i in range(6))
-    plan = run(sandbox, f"explain select count(*) from scalars s {joins}").table[1][0].as_py()
+    plan = run(either, f"explain select count(*) from scalars s {joins}").table[1][0].as_py()
     assert len(plan) > 2_000
 
 

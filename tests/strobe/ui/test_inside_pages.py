@@ -110,6 +110,39 @@ def test_rows_that_are_out_of_date_are_shown_with_the_way_to_mend_them(
     assert "out of date" not in text_of(at)
 
 
+def test_commitment_and_coarseness_of_the_embedded_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    at = opened("fourier", monkeypatch, tmp_path / "none")
+    text = text_of(at)
+    assert "491 of 512 neurons committed, the first at step 4,700, half of them by step 6,500; none switched" in text
+    assert (
+        "0 of 512 neurons are blobs and 512 are plaid at step 14,000; mean coarseness 0.0033 (0.053 at step 0)"
+        in text
+    )
+    code = "\n".join(block.value for block in at.code)
+    for of_sentence in ("SELECT commitment_step, switches, count(*)", "sum(mean * neurons) / sum(neurons)"):
+        assert of_sentence in code, "the query behind the words is shown too"
+
+
+def test_a_run_analysed_before_there_was_a_table_lacks_that_part_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ingest([run_folder(tmp_path / "planted")], tmp_path / "store")
+    store = Store(tmp_path / "store")
+    Deriver(store, store.run("planted")).fill(["fourier", "neurons", "progress", "coarseness"])
+    read_only = opened("fourier", monkeypatch, tmp_path / "store", run="planted")
+    words = text_of(read_only).replace("\\", "")
+    assert "Not analysed yet. Run `strobe analyze planted`, then reload." in words
+    assert "6 of 6 neurons specialise" in words
+    assert "Best frequency of neuron" in words
+    assert "out of date" not in words
+    assert not [button for button in read_only.button if "analyse" in str(button.key)]
+    at = opened("fourier", monkeypatch, tmp_path / "store", writing=True, run="planted")
+    at.button(key="analyse_history").click().run()
+    assert not at.exception
+    assert "ot analysed yet" not in text_of(at)
+    assert "6 of 6 neurons committed, all from step 100; none switched frequency" in text_of(at)
+
+
 def test_what_changed_stands_on_the_fourier_page_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     text = text_of(opened("fourier", monkeypatch, tmp_path / "none"))
     assert "What changed around the onset, step 6,3" in text

@@ -28,10 +28,36 @@ def clusters() -> np.ndarray:
     return (centres + random.normal(size=(2, 20, 8))).astype(np.float32)
 
 
-def test_a_child_leaves_the_map_and_nothing_else(tmp_path: Path) -> None:
+QUICK_TSNE = """
+import time
+
+class TSNE:
+    def __init__(self, **options):
+        pass
+
+    def fit_transform(self, rows):
+        time.sleep(0.25)
+        return rows[:, :2]
+"""
+"""In place of scikit-learn's, whose import and first fit take seconds. 400 frames take longer than a test waits."""
+
+
+@pytest.fixture(params=["quick", pytest.param("real", marks=pytest.mark.slow)])
+def environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a child that has a quick t-SNE, or, with -m slow, the real one."""
+    if request.param == "real":
+        return ENVIRONMENT
+    folder = tmp_path_factory.mktemp("quick")
+    (folder / "sklearn").mkdir()
+    (folder / "sklearn" / "__init__.py").touch()
+    (folder / "sklearn" / "manifold.py").write_text(QUICK_TSNE)
+    return ENVIRONMENT | {"PYTHONPATH": f"{folder}:{ROOT}"}
+
+
+def test_a_child_leaves_the_map_and_nothing_else(tmp_path: Path, environment: dict[str, str]) -> None:
     np.save(tmp_path / "frames.npy", clusters())
     command = [sys.executable, "-m", "strobe.views.neighbour_maps", "frames.npy", "tsne", "out.npy"]
-    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, env=ENVIRONMENT) as child:
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, env=environment) as child:
         assert child.wait(60) == 0
     made = np.load(tmp_path / "out.npy")
     assert made.shape == (2, 20, 2)
@@ -57,10 +83,10 @@ sys.stdin.read()
 """
 
 
-def test_a_killed_server_leaves_no_map_at_work(tmp_path: Path) -> None:
+def test_a_killed_server_leaves_no_map_at_work(tmp_path: Path, environment: dict[str, str]) -> None:
     out = tmp_path / "out.npy"
     server = subprocess.Popen(
-        [sys.executable, "-c", STARTER, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT
+        [sys.executable, "-c", STARTER, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
     )
     with server:
         assert server.stdout is not None

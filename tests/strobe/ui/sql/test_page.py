@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from etl.errors import StrobeError
+from etl.sql import sandbox
 from etl.sql.pool import pool
 from etl.sql.sandbox import Sandbox
 from etl.store.catalogue import Store
@@ -18,13 +19,30 @@ from strobe.charts import quick
 from strobe.ui.sql.examples import EXAMPLES
 from strobe.ui.sql.result import shown
 from tests.support import real_store
+from tests.support.kept import Kept
 from tests.support.places import ROOT
 
 PAGE, ROUTER = ROOT / "pages" / "sql.py", ROOT / "streamlit_app.py"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _children_end() -> Iterator[None]:
+@pytest.fixture(scope="module")
+def kept() -> Iterator[Kept]:
+    """One child for the statements of most tests, since it is the page that they test."""
+    kept = Kept()
+    yield kept
+    kept.close()
+
+
+@pytest.fixture(autouse=True)
+def _answering(request: pytest.FixtureRequest, kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "end_to_end" not in request.fixturenames:
+        monkeypatch.setattr(sandbox, "pool", lambda: kept)
+
+
+@pytest.fixture(scope="module")
+def end_to_end() -> Iterator[None]:
+    """A child a statement, as where the app is served."""
+    pool().warm()
     yield
     pool().close()
 
@@ -69,7 +87,7 @@ def test_opens_with_an_example_and_runs_nothing(store: Path) -> None:
     assert not app.dataframe
 
 
-def test_run_shows_rows_and_writes_the_link(store: Path) -> None:
+def test_run_shows_rows_and_writes_the_link(store: Path, end_to_end: None) -> None:
     app = pressed(opened(), "select run, steps from runs")
     (grid,) = app.dataframe
     assert grid.value["run"].tolist() == [real_store.RUN]
@@ -95,7 +113,7 @@ def test_any_link_opens(store: Path, sql: str) -> None:
     assert app.error
 
 
-def test_an_error_points_at_its_place(store: Path) -> None:
+def test_an_error_points_at_its_place(store: Path, end_to_end: None) -> None:
     app = pressed(opened(), "select run,\n  stepz from scalars")
     assert 'Did you mean "step"?' in words(app)
     assert "line 2, column 3" in words(app)
@@ -209,11 +227,11 @@ def test_opened_through_the_router_and_with_an_empty_store(store: Path, monkeypa
 
 
 def test_every_example_answers(store: Path) -> None:
-    sandbox = Sandbox(Store(store).current())
+    asked = Sandbox(Store(store).current())
     empty = {"Re-run steps", "Snapshots on disk", "Spikes"}
     assert len(EXAMPLES) >= 12
     for example in EXAMPLES:
-        reply = sandbox.run(example.sql(real_store.RUN))
+        reply = asked.run(example.sql(real_store.RUN))
         assert reply.table.num_rows > 0 or example.title in empty, example.title
 
 

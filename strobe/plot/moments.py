@@ -44,13 +44,6 @@ def attention(request: Request) -> moment.Attention:
     )  # fmt: skip
 
 
-def _task(request: Request) -> dict[str, object]:
-    from etl.run.folder import Run
-
-    folder = request.store.run(request.run).folder
-    return dict(Run(folder).manifest.task) if folder is not None else {}
-
-
 def embedding(request: Request) -> moment.Points:
     """Token embeddings on the two principal axes of the last snapshot."""
     snapshot, view = request.snapshot(), request.view()

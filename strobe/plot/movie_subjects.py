@@ -17,11 +17,10 @@ from strobe.analysis.geometry import frequency_round
 from strobe.analysis.projection import principal_axes, project
 from strobe.charts import movie_frames
 from strobe.charts.movie_frames import Words
-from strobe.views.attention import read, rooted
+from strobe.views import attention
 from strobe.views.binning import bin_size, bin_words
 from strobe.views.embedding import Embedding, embedding
 from strobe.views.run_view import RunView
-from strobe.views.tokens import position_names
 from strobe.views.weights import WeightMatrix, matrix_of, picture, read_matrix
 
 if TYPE_CHECKING:
@@ -67,17 +66,18 @@ class Snapshots:
         """Raises SnapshotError where it is damaged."""
         return self.run.open(self.paths[step])
 
-    def shape(self, tensor: str, subject: str, axes: tuple[int, ...]) -> list[int]:
-        """Of a tensor. Raises StrobeError where there is none, or it has not as many axes as the subject takes."""
-        shapes: dict[str, list[int]] = {
-            each["name"]: each["shape"] for each in self.run.manifest.raw["snapshot"]["tensors"]
-        }
-        if tensor not in shapes:
-            names = ", ".join(sorted(name.partition("/")[2] for name in shapes if name.startswith("params/"))[:12])
+    def entry(self, tensor: str, subject: str, axes: tuple[int, ...]) -> Mapping[str, Any]:
+        """The manifest's entry of a tensor. Raises StrobeError where there is none, or it has not as many axes as the
+        subject takes."""
+        tensors: list[Mapping[str, Any]] = self.run.manifest.raw["snapshot"]["tensors"]
+        entries = {str(each["name"]): each for each in tensors}
+        if tensor not in entries:
+            names = ", ".join(sorted(name.partition("/")[2] for name in entries if name.startswith("params/"))[:12])
             raise StrobeError(f"the snapshots have no {tensor}; there are {names or 'no parameters'}")
-        if len(shapes[tensor]) not in axes:
-            raise StrobeError(f"{tensor} has shape {shapes[tensor]}: it cannot be drawn as {subject}")
-        return shapes[tensor]
+        shape = entries[tensor]["shape"]
+        if len(shape) not in axes:
+            raise StrobeError(f"{tensor} has shape {shape}: it cannot be drawn as {subject}")
+        return entries[tensor]
 
     def parameter(self, asked: str | None, role: Role, default: str) -> str:
         """The params tensor that was asked for, else the first of a role."""
@@ -88,7 +88,7 @@ class Snapshots:
 class _Attention:
     snapshots: Snapshots
     shape: Sequence[int]
-    tensor: str = "attention/att"
+    tensor: str = attention.TENSOR
     name: str = "att"
     reach: float = 1.0
 
@@ -97,14 +97,14 @@ class _Attention:
         return f"{self.name}: mean over {self.shape[1]:,} probe sequences, queries down, keys across"
 
     def frame(self, step: int, words: Words, size: int) -> Image:
-        weights = read(self.snapshots.run, self.snapshots.at(step)).values
-        names = position_names(self.snapshots.run.manifest.task, self.shape[-1])
-        return movie_frames.attention_frame(weights, words, size, names, root=rooted(self.shape[-1]))
+        weights = attention.read(self.snapshots.run, self.snapshots.at(step))
+        root = attention.rooted(self.shape[-1])
+        return movie_frames.attention_frame(weights.values, words, size, weights.labels, root=root)
 
 
 def _attention(snapshots: Snapshots, tensor: str | None, layer: int) -> _Attention:
     del tensor, layer
-    return _Attention(snapshots, snapshots.shape("attention/att", "attention", (5,)))
+    return _Attention(snapshots, snapshots.entry(attention.TENSOR, "attention", (5,))["shape"])
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class _Embedding:
 def _embedding(snapshots: Snapshots, tensor: str | None, layer: int) -> _Embedding:
     del layer
     name = snapshots.parameter(tensor, "token_embedding", "wte")
-    snapshots.shape(name, "embedding", (2,))
+    snapshots.entry(name, "embedding", (2,))
     shown, last = embedding(snapshots.view, name.partition("/")[2], "first"), snapshots.steps[-1]
     try:
         axes = principal_axes(shown.at(last))
@@ -164,7 +164,8 @@ class _Weights:
 
     @property
     def name(self) -> str:
-        return self.matrix.name if self.matrix.layer is None else f"{self.matrix.name}, layer {self.matrix.layer}"
+        layer = self.matrix.layer
+        return f"{self.matrix.name}, layer {layer}" if layer is not None else self.matrix.name
 
     @property
     def about(self) -> str:
@@ -178,15 +179,15 @@ class _Weights:
 
 def _weights(snapshots: Snapshots, tensor: str | None, layer: int) -> _Weights:
     name = snapshots.parameter(tensor, "mlp_in", "fcw")
-    shape = snapshots.shape(name, "weights", (2, 3))
-    if len(shape) == 3 and layer >= shape[0]:
-        raise StrobeError(f"{name} has {shape[0]} layers; --layer counts from 0")
-    if len(shape) == 2 and layer:
+    entry = snapshots.entry(name, "weights", (2, 3))
+    layers = entry["shape"][0] if len(entry["shape"]) == 3 else None
+    if layers is not None and layer >= layers:
+        raise StrobeError(f"{name} has {layers} layers; --layer counts from 0")
+    if layers is None and layer:
         raise StrobeError(f"{name} has no layers, so no layer {layer}; leave --layer out")
-    entry = next(each for each in snapshots.run.manifest.raw["snapshot"]["tensors"] if each["name"] == name)
-    matrix = matrix_of(entry, layer if len(shape) == 3 else None)
-    reaches = [picture(read_matrix(snapshots.at(step), matrix)).reach for step in snapshots.steps]
-    return _Weights(snapshots, matrix, max(reaches) or 1.0)
+    matrix = matrix_of(entry, layer if layers is not None else None)
+    reach = max(picture(read_matrix(snapshots.at(step), matrix)).reach for step in snapshots.steps)
+    return _Weights(snapshots, matrix, reach or 1.0)
 
 
 SUBJECTS: Final[Mapping[str, Callable[[Snapshots, str | None, int], Subject]]] = {

@@ -13,7 +13,9 @@ import numpy as np
 from etl.errors import StrobeError
 from etl.run.folder import Run
 from etl.run.roles import Role, role_of
+from etl.run.snapshot import Snapshot
 from strobe.views.budget import MOST_BYTES, MOST_ROWS, even_rows, evenly
+from strobe.views.reading import at_steps
 from strobe.views.run_view import RunView
 from strobe.views.tokens import colour_places, token_name
 
@@ -86,10 +88,13 @@ class Embedding:
         return self.run.current()
 
     def at(self, step: int) -> Array:
-        """(rows, width): the shown rows at a snapshot, floats as they were recorded. Raises StrobeError, OSError or
-        KeyError where the snapshot is damaged or gone."""
-        values: Array = self.run.open(self._paths[step]).values(f"params/{self.name}")[list(self.rows.numbers)]
-        return values
+        """(rows, width): the shown rows at a step, as `of` has them. Raises StrobeError, OSError or KeyError where
+        its snapshot is damaged or gone."""
+        return self.of(self.run.open(self._paths[step]))
+
+    def of(self, snapshot: Snapshot) -> Array:
+        """(rows, width): the shown rows of a snapshot, floats as they were recorded. Raises SnapshotError."""
+        return np.asarray(snapshot.values(f"params/{self.name}")[list(self.rows.numbers)])
 
     def affordable(self, steps: Sequence[int], bytes_a_row: int, most: int | None = None) -> list[int]:
         """The steps that are read, where a frame holds so many bytes for each row: all, or evenly spaced ones, never
@@ -147,18 +152,10 @@ def _embedding(view: RunView, run: Run, tensor: Mapping[str, Any], sample: Sampl
     return Embedding(str(tensor["name"]).partition("/")[2], role, rows, width, run)
 
 
-def frames(shown: Embedding, steps: Sequence[int]) -> EmbeddingFrames:
+def frames(view: RunView, shown: Embedding, steps: Sequence[int]) -> EmbeddingFrames:
     """An embedding at each of the steps that can be read and where it is finite: float32, to be held together."""
-    read: dict[int, Array] = {}
-    for step in steps:
-        try:
-            values = np.asarray(shown.at(step), np.float32)
-        except (StrobeError, OSError, KeyError):
-            # A damaged snapshot costs its own frame; the panel says which step it shows instead.
-            continue
-        if np.isfinite(values).all():
-            read[step] = values
-    values = (
-        np.stack(list(read.values())) if read else np.zeros((0, len(shown.rows.numbers), shown.width), np.float32)
-    )
-    return EmbeddingFrames(shown.rows, list(read), values)
+    read = at_steps(view, steps, lambda snapshot: np.asarray(shown.of(snapshot), np.float32))
+    finite = {step: values for step, values in read if values is not None and np.isfinite(values).all()}
+    if not finite:
+        return EmbeddingFrames(shown.rows, [], np.zeros((0, len(shown.rows.numbers), shown.width), np.float32))
+    return EmbeddingFrames(shown.rows, list(finite), np.stack(list(finite.values())))

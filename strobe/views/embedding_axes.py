@@ -3,17 +3,18 @@ lies there."""
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
-from etl.errors import StrobeError
 from strobe.analysis.fourier import basis
 from strobe.analysis.geometry import frequency_round
 from strobe.analysis.projection import circularity, pca_movie, principal_axes, project
 from strobe.views.embedding import Embedding, EmbeddingFrames, Rows, token_embedding
+from strobe.views.reading import at_steps
 from strobe.views.run_view import Answer, RunView
 from strobe.views.tokens import colour_words
 
@@ -106,13 +107,12 @@ def token_points(view: RunView) -> EmbeddingPoints:
         return nothing("This run recorded no token embedding (params/wte).")
     axes: Array | None = None
     seen: dict[int, Array] = {}
-    for step in reversed(shown.affordable(view.steps, 4)):
-        try:
-            values = shown.at(step)
+    for step, values in at_steps(view, shown.affordable(view.steps, 4)[::-1], shown.of):
+        if values is None:
+            continue
+        with contextlib.suppress(ValueError):
             axes = principal_axes(values) if axes is None else axes
             seen[step] = project(values, axes).astype(np.float16)
-        except (StrobeError, ValueError, OSError, KeyError):
-            continue
     if not seen:
         return nothing("No embedding of this run can be projected: it is damaged, not finite, or too small.")
     steps = sorted(seen)

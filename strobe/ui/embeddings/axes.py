@@ -53,7 +53,7 @@ def points(view: RunView, name: str, axes: str) -> EmbeddingPoints | None:
 @cached_by_run(6, "Reading embeddings …")
 def _frames(view: RunView, name: str, most: int | None) -> EmbeddingFrames:
     shown = embedding.embedding(view, name)
-    return embedding.frames(shown, shown.affordable(view.steps, _BYTES_A_ROW, most))
+    return embedding.frames(view, shown, shown.affordable(view.steps, _BYTES_A_ROW, most))
 
 
 @cached_by_run(12, "Projecting embeddings …")

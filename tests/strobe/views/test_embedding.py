@@ -63,7 +63,7 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
 
 def test_a_planted_circle_is_round_in_its_order_and_in_no_other(tmp_path: Path) -> None:
     view = view_of(run_folder(tmp_path / "planted"))
-    read = frames(embedding(view, "wte"), STEPS)
+    read = frames(view, embedding(view, "wte"), STEPS)
     shown = along(read, str(KEY))
     assert shown.steps == list(STEPS)
     assert shown.circularity == pytest.approx([1, 1, 1])
@@ -76,7 +76,7 @@ def test_a_planted_circle_is_round_in_its_order_and_in_no_other(tmp_path: Path) 
 
 def test_colours_follow_the_frequency_in_which_residues_lie(tmp_path: Path) -> None:
     view = view_of(run_folder(tmp_path / "planted"))
-    for shown in (token_points(view), along(frames(embedding(view, "wte"), STEPS), "last")):
+    for shown in (token_points(view), along(frames(view, embedding(view, "wte"), STEPS), "last")):
         assert shown.turn == KEY
         assert shown.rows.places(shown.turn) == pytest.approx([*((KEY * k % P) / P for k in range(P)), -1])
         assert shown.words == (
@@ -84,7 +84,7 @@ def test_colours_follow_the_frequency_in_which_residues_lie(tmp_path: Path) -> N
             f"Colour: {KEY}·x mod {P}, in whose order residues x lie here."
         )
         assert shown.rows.labels == [*map(str, range(P)), "="]
-    positions = along(frames(embedding(view, "wpe"), STEPS), "last")
+    positions = along(frames(view, embedding(view, "wpe"), STEPS), "last")
     assert (positions.turn, positions.rows.labels, positions.rows.modulus) == (1, ["0", "1", "2"], None)
     assert positions.words.endswith("Colour: row number.")
 
@@ -97,7 +97,7 @@ def test_canvas_figure_and_movie_show_one_projection(tmp_path: Path) -> None:
     assert shown is not None
     exact = on_axes_of(shown, 200, 100)
     np.testing.assert_array_equal(token_points(view).points[1], exact.astype(np.float16))
-    page = along(frames(embedding(view, "wte"), STEPS), "last")
+    page = along(frames(view, embedding(view, "wte"), STEPS), "last")
     np.testing.assert_array_equal(canvas_points(page.points)[1], exact.astype(np.float32).astype(np.float16))
     figure: Any = make("embedding", Request(store, ["planted"], 100)).figure
     np.testing.assert_array_equal(figure.places, exact)
@@ -151,7 +151,9 @@ def test_what_is_empty_says_why(tmp_path: Path) -> None:
     assert token_points(other).reason == "This run recorded no token embedding (params/wte)."
     narrow = written(tmp_path / "b", {"wte": noise(4, 1)})
     assert token_points(narrow).reason.startswith("No embedding of this run can be projected")
-    assert along(frames(embedding(narrow, "wte"), STEPS), "last").reason.startswith("No snapshot of this embedding")
+    assert along(frames(narrow, embedding(narrow, "wte"), STEPS), "last").reason.startswith(
+        "No snapshot of this embedding"
+    )
 
 
 def test_a_snapshot_that_cannot_be_read_costs_its_own_frame(tmp_path: Path) -> None:
@@ -162,12 +164,12 @@ def test_a_snapshot_that_cannot_be_read_costs_its_own_frame(tmp_path: Path) -> N
     kept = token_embedding(view)
     assert kept is not None
     np.testing.assert_array_equal(shown.points[0], on_axes_of(kept, 100, 0).astype(np.float16))
-    assert frames(embedding(view, "wte"), STEPS).steps == [0, 100]
+    assert frames(view, embedding(view, "wte"), STEPS).steps == [0, 100]
 
 
 def test_frames_that_are_not_finite_are_left_out(tmp_path: Path) -> None:
     view = written(tmp_path / "a", {"wte": lambda step: noise(5, 3) if step else np.full((5, 3), np.inf)})
-    read = frames(embedding(view, "wte"), STEPS)
+    read = frames(view, embedding(view, "wte"), STEPS)
     assert (read.steps, read.values.shape, read.values.dtype) == ([100, 200], (2, 5, 3), np.float32)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,8 +28,11 @@ COMPILING = pytest.StashKey["subprocess.Popen[bytes]"]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begins to compile the kernels of the statistics, while the workers of xdist start: each would do it for itself
-    where numba's cache on disk is not warm."""
+    where numba's cache on disk is not warm. And workers share the cores: t-SNE in two threads each, waiting for one
+    another, takes three times as long."""
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            os.environ.setdefault(threads, "1")
         config.stash[COMPILING] = subprocess.Popen([sys.executable, "-c", "import etl.ingest.kernels"], cwd=ROOT)
 
 

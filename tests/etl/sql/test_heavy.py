@@ -49,18 +49,24 @@ def slowness() -> float:
 
 
 def children(pid: int) -> list[int]:
-    """Every process below `pid`."""
-    below = []
+    """Every process that `pid` started."""
+    started = []
     for task in Path(f"/proc/{pid}/task").glob("*"):
         try:
-            below += [int(child) for child in (task / "children").read_text().split()]
+            started += [int(child) for child in (task / "children").read_text().split()]
         except OSError:
             continue
-    return below + [deeper for child in below for deeper in children(child)]
+    return started
+
+
+def below(pid: int) -> list[int]:
+    """Every process below `pid`."""
+    started = children(pid)
+    return started + [deeper for child in started for deeper in below(child)]
 
 
 def queries() -> list[int]:
-    """The sandbox's children of this process; other tests may have left servers of their own running."""
+    """The sandbox's children of this process, and not of a server that other tests have left running."""
     found = []
     for child in children(os.getpid()):
         try:
@@ -74,7 +80,7 @@ def queries() -> list[int]:
 def resident_mb() -> float:
     """Resident memory of this process and everything below it, in MB."""
     pages = 0
-    for pid in [os.getpid(), *children(os.getpid())]:
+    for pid in [os.getpid(), *below(os.getpid())]:
         try:
             pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         except OSError:

@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from strobe.plot.movies import MovieRequest
 from strobe.ui.attention import compared as side_by_side
 from strobe.ui.attention import panels
 from strobe.ui.attention import scores as over_training
@@ -17,7 +16,7 @@ page = frame("attention")
 def heads() -> None:
     panels.all_heads(page.view)
     if page.view.steps:
-        movie.offer(page.view, MovieRequest("attention"))
+        movie.offer(page.view, "attention")
 
 
 @part("one")

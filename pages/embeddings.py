@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from strobe.plot.movies import MovieRequest
 from strobe.ui.embeddings import axes, flat, geometry, roundness, three_axes
 from strobe.ui.panel import movie, panel
 from strobe.ui.shell.page import frame
@@ -26,7 +25,7 @@ def scatter() -> None:
     with left:
         flat.scatter(page.view, shown, points)
         differs = "" if along == LAST else "The movie is along the principal axes of the last snapshot."
-        movie.offer(page.view, MovieRequest("embedding", shown.name), differs)
+        movie.offer(page.view, "embedding", shown.name, remark=differs)
     with right:
         roundness.draw(page.view, points)
 

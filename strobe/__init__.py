@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from strobe.version import __version__
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from etl.store.catalogue import Store
 
-__version__ = "0.1.0"
 __all__ = ["Recorder", "__version__", "open"]
 
 

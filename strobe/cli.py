@@ -7,9 +7,9 @@ import sys
 import typer
 
 from etl.errors import StrobeError
-from strobe import __version__
 from strobe.commands import analyze, data, example, export, plot, runs, sql, train, verify
 from strobe.commands import app as app_command
+from strobe.version import __version__
 
 app = typer.Typer(
     name="strobe",

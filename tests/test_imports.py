@@ -2,55 +2,123 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-RULES = (
-    ("etl", ("strobe", "pages", "streamlit", "torch")),
-    ("strobe", ("pages", "streamlit_app")),
-    ("strobe/analysis", ("streamlit", "torch", "strobe.ui", "strobe.charts")),
-    ("strobe/charts", ("streamlit", "torch", "strobe.ui")),
-    ("strobe/record", ("strobe.train",)),
-    ("strobe/train", ("strobe.record",)),
-    ("strobe/ui", ("torch", "strobe.train", "strobe.record")),
-    ("pages", ("torch", "strobe.train", "strobe.record", "pages")),
+from tests.support.imports import (
+    HOUSES,
+    circle,
+    graph,
+    imported,
+    imports,
+    module_name,
+    modules_imported,
+    rooms,
+    sources,
 )
+from tests.support.places import ROOT
+
+FOREIGN = (
+    ("etl", ("streamlit", "torch")),
+    ("strobe/analysis", ("streamlit", "torch")),
+    ("strobe/charts", ("streamlit", "torch")),
+    ("strobe/derive", ("streamlit", "torch")),
+    ("strobe/views", ("streamlit", "torch")),
+    ("strobe/plot", ("streamlit", "torch")),
+    ("strobe/record", ("streamlit",)),
+    ("strobe/train", ("streamlit",)),
+    ("strobe/ui", ("torch",)),
+    ("pages", ("torch",)),
+)
+"""Where the heavy packages of others may not be imported, not even lazily."""
 TORCH = ("strobe/record", "strobe/train", "strobe/studies", "strobe/commands/train.py")
 """Where torch may be imported: what records and trains, and the command that starts it."""
 
+SUMS = ("etl", "strobe.analysis")
+SHOWN = (*SUMS, "strobe.derive", "strobe.views")
+ARROWS = (
+    ("etl", ("etl",)),
+    ("strobe/analysis", SUMS),
+    ("strobe/charts", ("etl", "strobe.charts")),
+    ("strobe/derive", (*SUMS, "strobe.derive")),
+    ("strobe/views", SHOWN),
+    ("strobe/plot", (*SHOWN, "strobe.charts", "strobe.plot")),
+    ("strobe/ui", (*SHOWN, "strobe.charts", "strobe.ui", "strobe.settings", "strobe.saved_queries", "strobe.rows")),
+    ("strobe/record", (*SUMS, "strobe.record", "strobe.version")),
+    ("strobe/train", (*SUMS, "strobe.train")),
+    ("pages", (*SHOWN, "strobe.charts", "strobe.plot", "strobe.ui", "strobe.settings")),
+    ("strobe/rows.py", ()),
+    ("strobe/version.py", ()),
+    ("strobe/settings.py", ("etl", "strobe.derive")),
+    ("strobe/saved_queries.py", ("etl", "strobe.settings")),
+    ("strobe/doctor.py", ("etl", "strobe.settings")),
+    ("strobe/example.py", ("etl", "strobe.derive")),
+    ("strobe/__init__.py", ("etl", "strobe.settings", "strobe.record", "strobe.version")),
+    ("strobe/__main__.py", ("strobe.cli",)),
+    ("strobe/cli.py", ("etl", "strobe.commands", "strobe.version")),
+    ("strobe/commands", (
+        *SHOWN, "strobe.charts", "strobe.plot", "strobe.record", "strobe.train", "strobe.commands", "strobe.doctor",
+        "strobe.example", "strobe.rows", "strobe.saved_queries", "strobe.settings",
+    )),
+)  # fmt: skip
+"""Which of our modules each room may import."""
+LAZY = {
+    ("strobe/ui/panel/movie.py", "strobe.plot.movies"): "a movie is a file, made by what makes the command line's",
+}
+"""Arrows against the order, each with its reason: inside a function alone."""
 
-def imported(source: str) -> Iterator[str]:
-    """Every module that a source text imports, inside functions too."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+def below(module: str, places: tuple[str, ...]) -> bool:
+    return any(module == place or module.startswith(place + ".") for place in places)
 
 
-def violations(sources: dict[str, str], forbidden: tuple[str, ...]) -> list[str]:
+def violations(texts: dict[str, str], forbidden: tuple[str, ...]) -> list[str]:
     return [
         f"{name} imports {module}"
-        for name, source in sources.items()
-        for module in imported(source)
-        if any(module == bad or module.startswith(bad + ".") for bad in forbidden)
+        for name, text in texts.items()
+        for module in imported(text)
+        if below(module, forbidden)
     ]
 
 
-def sources(folder: str) -> dict[str, str]:
-    return {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / folder).rglob("*.py")}
+OURS = {path: text for place in (*HOUSES, "pages") for path, text in sources(place).items()}
+OURS |= {path: "" for place in ("cuda", "tests", "bench") for path in sources(place)} | sources("streamlit_app.py")
+KNOWN = {module_name(path) for path in OURS}
 
 
-@pytest.mark.parametrize(("folder", "forbidden"), RULES)
-def test_imports_follow_the_data(folder: str, forbidden: tuple[str, ...]) -> None:
-    assert violations(sources(folder), forbidden) == []
+def strays(texts: dict[str, str], allowed: tuple[str, ...]) -> list[str]:
+    """The arrows to modules of ours that are not among `allowed` and not LAZY."""
+    return [
+        f"{path} imports {module}"
+        for path, text in texts.items()
+        for module in sorted(modules_imported(text, KNOWN))
+        if not below(module, allowed)
+        and ((path, module) not in LAZY or module in modules_imported(text, KNOWN, lazy=False))
+    ]
+
+
+@pytest.mark.parametrize(("place", "allowed"), ARROWS)
+def test_imports_follow_the_data(place: str, allowed: tuple[str, ...]) -> None:
+    assert strays(sources(place), allowed) == []
+
+
+def test_every_module_is_in_a_room_that_has_its_rule() -> None:
+    places = tuple(place.removesuffix(".py").replace("/", ".") for place, _ in ARROWS)
+    ours = [name for name in map(module_name, OURS) if below(name, ("etl", "strobe", "pages"))]
+    assert [name for name in ours if not below(name, places)] == ["strobe"]
+    assert "strobe.__init__" in places
+
+
+@pytest.mark.parametrize(("path", "module"), LAZY)
+def test_every_exception_is_used(path: str, module: str) -> None:
+    assert module in modules_imported((ROOT / path).read_text(), KNOWN)
+
+
+@pytest.mark.parametrize(("place", "forbidden"), FOREIGN)
+def test_heavy_packages_stay_out(place: str, forbidden: tuple[str, ...]) -> None:
+    assert violations(sources(place), forbidden) == []
 
 
 def test_torch_stays_where_models_are_trained() -> None:
@@ -58,7 +126,25 @@ def test_torch_stays_where_models_are_trained() -> None:
     assert violations(elsewhere, ("torch",)) == []
 
 
-def test_the_check_itself_can_fail() -> None:
+def test_no_import_is_relative() -> None:
+    """The checks here read whole names."""
+    dots = [path for path, text in OURS.items() for node in imports(text) if getattr(node, "level", 0)]
+    assert dots == []
+
+
+@pytest.mark.parametrize("lazy", [False, True], ids=["at the top", "inside functions too"])
+def test_modules_import_in_no_circle(lazy: bool) -> None:
+    assert circle(graph(OURS, lazy=lazy)) == []
+
+
+@pytest.mark.parametrize("lazy", [False, True], ids=["at the top", "inside functions too"])
+def test_rooms_import_in_no_circle(lazy: bool) -> None:
+    arrows = rooms(OURS, lazy=lazy)
+    assert {"etl.run", "etl.store", "strobe.views", "strobe.ui.shell", "strobe.settings"} <= arrows.keys()
+    assert circle(arrows) == []
+
+
+def test_a_forbidden_package_would_be_seen() -> None:
     wrong = {
         "a.py": "def f():\n    from strobe.ui import frame\n",
         "b.py": "import torch.nn as nn\n",
@@ -69,6 +155,51 @@ def test_the_check_itself_can_fail() -> None:
         "a.py imports strobe.ui.frame",
         "b.py imports torch.nn",
     ]
+
+
+WRONG = {
+    "etl": "from strobe import settings",
+    "strobe/analysis": "from strobe.views.budget import evenly",
+    "strobe/charts": "from strobe.views import words",
+    "strobe/derive": "def f():\n    from strobe.views.milestones import milestones",
+    "strobe/views": "import strobe.charts.axes",
+    "strobe/plot": "from strobe.ui.panel import panel",
+    "strobe/ui": "from strobe.plot.request import Request",
+    "strobe/record": "from strobe.train.config import Config",
+    "strobe/train": "from strobe.record.recorder import Recorder",
+    "strobe/commands": "from strobe.ui.shell import page",
+    "strobe/settings.py": "from strobe.commands import plot",
+    "pages": "from pages import runs",
+}
+
+
+@pytest.mark.parametrize("place", WRONG)
+def test_a_wrong_arrow_would_be_seen(place: str) -> None:
+    assert len(strays({f"{place}/planted.py": WRONG[place]}, dict(ARROWS)[place])) == 1
+
+
+def test_an_exception_holds_for_its_own_module_and_inside_a_function_only() -> None:
+    ((path, module),) = LAZY
+    allowed = dict(ARROWS)["strobe/ui"]
+    inside, outside = f"def f():\n    from {module} import Movie\n", f"from {module} import Movie\n"
+    assert strays({path: inside}, allowed) == []
+    assert strays({path: outside}, allowed) == [f"{path} imports {module}"]
+    assert strays({"strobe/ui/panel/other.py": inside}, allowed) == [f"strobe/ui/panel/other.py imports {module}"]
+
+
+def test_a_circle_would_be_seen() -> None:
+    texts = {
+        "etl/a.py": "from etl import b",
+        "etl/b.py": "def f():\n    from etl.a import x\n",
+        "etl/run/c.py": "import etl.sql.d",
+        "etl/run/e.py": "",
+        "etl/sql/d.py": "from etl.run.e import y",
+    }
+    assert circle(graph(texts, lazy=False)) == []
+    assert set(circle(graph(texts, lazy=True))) == {"etl.a", "etl.b"}
+    assert set(circle(rooms(texts, lazy=False))) == {"etl.run", "etl.sql"}
+    typed = {"etl/a.py": "from etl import b", "etl/b.py": "if TYPE_CHECKING:\n    from etl.a import x\n"}
+    assert circle(graph(typed, lazy=False)) == []
 
 
 def loaded(code: str) -> set[str]:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from etl.run.snapshot import MANIFEST, manifest_bytes, place
-from strobe import __version__
 from strobe.record.tensors import RecorderError, TensorSpec, scalar_entries
+from strobe.version import __version__
 
 
 @dataclass(frozen=True, slots=True)

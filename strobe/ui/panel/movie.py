@@ -19,21 +19,24 @@ _MIME = {"gif": "image/gif", "html": "text/html"}
 _FPS = 8
 
 
-def offer(view: RunView, request: MovieRequest, remark: str = "") -> None:
-    """A popover with a GIF and a self-contained page; MP4 is the command line's. `remark` says how the movie differs
-    from what the page shows."""
-    with st.popover("Movie", type="tertiary", icon=":material/movie:", key=f"movie_{request.subject}"):
+def offer(view: RunView, subject: str, tensor: str | None = None, layer: int = 0, *, remark: str = "") -> None:
+    """A popover with a GIF and a self-contained page; MP4 is the command line's. `subject`, `tensor` and `layer` as
+    in MovieRequest; `remark` says how the movie differs from what the page shows."""
+    from strobe.plot.movies import MovieRequest
+
+    request = MovieRequest(subject, tensor, layer)
+    with st.popover("Movie", type="tertiary", icon=":material/movie:", key=f"movie_{subject}"):
         if remark:
             panel.caption(remark)
         with st.container(horizontal=True, gap="small"):
             for kind, mime in _MIME.items():
                 st.download_button(
-                    kind.upper(), partial(_made, view, request, kind), f"{view.run}-{request.subject}.{kind}",
-                    mime, key=f"movie_{request.subject}_{kind}", on_click="ignore", type="tertiary",
+                    kind.upper(), partial(_made, view, request, kind), f"{view.run}-{subject}.{kind}",
+                    mime, key=f"movie_{subject}_{kind}", on_click="ignore", type="tertiary",
                     icon=":material/download:",
                 )  # fmt: skip
-        tensor = f" --tensor {request.tensor} --layer {request.layer}" if request.tensor else ""
-        st.code(f"strobe export mp4 {request.subject} {view.run}{tensor}", language="bash", wrap_lines=True)
+        chosen = f" --tensor {tensor} --layer {layer}" if tensor else ""
+        st.code(f"strobe export mp4 {subject} {view.run}{chosen}", language="bash", wrap_lines=True)
 
 
 def _made(view: RunView, request: MovieRequest, kind: str) -> bytes:

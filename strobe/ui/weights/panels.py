@@ -10,7 +10,6 @@ import pyarrow as pa
 import streamlit as st
 
 from strobe.charts import moment
-from strobe.plot.movies import MovieRequest
 from strobe.ui.panel import choice, derived, downloads, movie, panel
 from strobe.ui.panel.kinds import TilesPanel, presence
 from strobe.ui.panel.settled import Later, at_once
@@ -137,7 +136,7 @@ def matrix_row(view: RunView) -> None:
         with panel.head("weights"):
             panel.title(f"{matrix.label} at the cursor")
         matrix_later = matrix_at_once(view, matrix)
-        movie.offer(view, MovieRequest("weights", matrix.name, matrix.layer or 0))
+        movie.offer(view, "weights", matrix.name, matrix.layer or 0)
         spread_later = histogram.at_cursor(view, matrix)
     with right:
         spectrum_at_cursor.draw(view, matrix)

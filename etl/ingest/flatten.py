@@ -25,7 +25,7 @@ _EPSILON = 1e-12
 Row = dict[str, Any]
 
 
-class Work(NamedTuple):
+class FlattenTask(NamedTuple):
     """One snapshot to flatten, and the one before it in the same attempt (None for the first)."""
 
     path: Path
@@ -134,7 +134,7 @@ def _scalar_values(snapshot: Snapshot) -> dict[str, float]:
     return values
 
 
-def flatten(folder: Path, manifest_hash: int, work: Sequence[Work]) -> list[Flattened]:
+def flatten(folder: Path, manifest_hash: int, work: Sequence[FlattenTask]) -> list[Flattened]:
     """Summarise snapshots of one run; a damaged one is returned with its error.
 
     Headers, sizes and the manifest's hash are checked here, the payload's CRC is not: that is `strobe verify`.
@@ -145,7 +145,7 @@ def flatten(folder: Path, manifest_hash: int, work: Sequence[Work]) -> list[Flat
     return [_flatten_one(run, item) for item in work]
 
 
-def _flatten_one(run: Run, work: Work) -> Flattened:
+def _flatten_one(run: Run, work: FlattenTask) -> Flattened:
     try:
         snapshot = run.open(work.path)
         before = run.open(work.before) if work.before is not None else None

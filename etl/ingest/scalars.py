@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.ingest.source import SCALAR_ROWS
-from etl.run.journal import number, whole
+from etl.run.journal import parsed_number, whole
 
 ScalarKey = tuple[int, int, str]
 """(attempt, step, name)."""
@@ -37,9 +37,13 @@ def scalar_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     at: dict[ScalarKey, int] = {}
     for row in rows:
         attempt, step = row.get("attempt", 0), row["step"]
-        time, tokens, epoch = number(row.get("time")), whole(row.get("tokens")), number(row.get("epoch"))
+        time, tokens, epoch = (
+            parsed_number(row.get("time")),
+            whole(row.get("tokens")),
+            parsed_number(row.get("epoch")),
+        )
         for name, raw in row.items():
-            value = None if name in _NOT_METRICS else number(raw)
+            value = None if name in _NOT_METRICS else parsed_number(raw)
             if value is None:
                 continue
             key = (attempt, step, name)

@@ -26,7 +26,7 @@ _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _MAX_STEP = 2**63 - 1
 
 
-def number(value: object) -> float | None:
+def parsed_number(value: object) -> float | None:
     """The float that a metric's JSON value stands for; None for anything that is no number."""
     if isinstance(value, bool):
         return None
@@ -150,7 +150,7 @@ def _fault(row: Mapping[str, Any]) -> str | None:
     step, time = row.get("step"), row.get("time")
     if type(step) is not int or not 0 <= step <= _MAX_STEP:
         return f"step is {step!r:.40}, not a whole number >= 0"
-    seconds = number(time)
+    seconds = parsed_number(time)
     if seconds is None or not math.isfinite(seconds):
         return f"time is {time!r:.40}, not a number of seconds"
     attempt = row.get("attempt", 0)
@@ -205,7 +205,7 @@ def read_attempts(folder: str | os.PathLike[str]) -> list[Attempt]:
     attempts: list[Attempt] = []
     for row in read_lines(Path(folder) / ATTEMPTS).rows:
         step = row.get("step")
-        seconds = number(row.get("time"))
+        seconds = parsed_number(row.get("time"))
         time = seconds if seconds is not None and math.isfinite(seconds) else None
         if "end" in row:
             at = row.get("attempt", len(attempts) - 1)

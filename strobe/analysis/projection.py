@@ -78,7 +78,7 @@ def _axes(rows: Floats, count: int) -> Floats:
     return np.ascontiguousarray(axes * np.where(largest < 0, -1.0, 1.0))
 
 
-class Movie(NamedTuple):
+class ProjectedFrames(NamedTuple):
     """The same n points in every frame."""
 
     frames: Floats
@@ -87,7 +87,7 @@ class Movie(NamedTuple):
     """(steps,): the share of each frame's variance that is seen."""
 
 
-def pca_movie(frames: Array, count: int = 2, basis: Literal["joint"] | int = "joint") -> Movie:
+def pca_movie(frames: Array, count: int = 2, basis: Literal["joint"] | int = "joint") -> ProjectedFrames:
     """Every frame of (steps, n, d) along the same axes: nothing turns but what the model turns.
 
     The axes are those of all frames together, each centred on its own mean ("joint": frames with more variance weigh
@@ -100,7 +100,7 @@ def pca_movie(frames: Array, count: int = 2, basis: Literal["joint"] | int = "jo
     seen = rows @ axes
     with np.errstate(invalid="ignore"):
         explained = (seen**2).sum(axis=(1, 2)) / np.einsum("snd,snd->s", rows, rows)
-    return Movie(seen, explained)
+    return ProjectedFrames(seen, explained)
 
 
 def _joint_axes(rows: Floats, count: int) -> Floats:

@@ -37,7 +37,7 @@ def power(k: int) -> str:
     return "10" + str(k).translate(_SUPERSCRIPTS)
 
 
-def number(value: float, digits: int = 3) -> str:
+def label_number(value: float, digits: int = 3) -> str:
     """A number for a label: 4,200  0.0031  3.1×10⁻⁷."""
     if value == 0:
         return "0"
@@ -54,7 +54,7 @@ def number(value: float, digits: int = 3) -> str:
     return sign + ("" if head == "1" else head + "×") + power(k)
 
 
-def ends(low: float, high: float, words: Callable[[float, int], str] = number) -> tuple[str, str]:
+def ends(low: float, high: float, words: Callable[[float, int], str] = label_number) -> tuple[str, str]:
     """Both ends of a scale in as few figures, from two to seven, as tell them apart."""
     told = (digits for digits in range(2, 7) if words(low, digits) != words(high, digits))
     digits = next(told, 7 if low < high else 2)
@@ -91,15 +91,15 @@ def moments(low: float, high: float, count: float) -> list[float]:
 def _duration(seconds: float) -> str:
     for unit, scale in (("h", 3600.0), ("min", 60.0)):
         if abs(seconds) >= 2 * scale:
-            return f"{number(seconds / scale)} {unit}"
-    return f"{number(seconds)} s"
+            return f"{label_number(seconds / scale)} {unit}"
+    return f"{label_number(seconds)} s"
 
 
 def _told_apart(values: list[float]) -> list[str]:
     """Three figures, or as many as tell neighbours apart: 0.99991, 0.99992."""
     words: list[str] = []
     for digits in range(3, 13):
-        words = [number(v, digits) for v in values]
+        words = [label_number(v, digits) for v in values]
         if len(set(words)) == len(values):
             break
     return words
@@ -128,7 +128,7 @@ class Axis:
         if self.log:
             whole = decades(self.low, self.high, count)
             if len(whole) > 1:
-                return [(v, number(v) if 1e-3 <= v <= 1e4 else power(round(math.log10(v)))) for v in whole]
+                return [(v, label_number(v) if 1e-3 <= v <= 1e4 else power(round(math.log10(v)))) for v in whole]
             # Between two decades, round values: an axis without labels says nothing.
             values = ticks(self.low, self.high, count / 3)
             return list(zip(values, _told_apart(values), strict=True))

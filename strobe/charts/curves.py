@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from strobe.charts.axes import Axis, Box, axes, ends, gutter, number, titles
+from strobe.charts.axes import Axis, Box, axes, ends, gutter, label_number, titles
 from strobe.charts.colours import heatmap, log_shares, rgb
 from strobe.charts.figure import Figure, Key, Scale, legend
 from strobe.charts.svg import Drawing, cut, text_width
@@ -200,10 +200,11 @@ def tensor_heatmap(
     values = np.full((len(rows), len(steps)), np.nan)
     values[row[row >= 0], column[row >= 0]] = table["value"].cast("float64").to_numpy()[row >= 0]
     shares, low, high = log_shares(values) if log else _shares(values)
-    middle = number(math.sqrt(low * high), 2) if log and high > 1.5 * low else ""
+    middle = label_number(math.sqrt(low * high), 2) if log and high > 1.5 * low else ""
     scale = Scale(quantity + (" (log scale)" if log else ""), SEQUENTIAL, *ends(low, high), middle)
     return Heatmap(
-        heatmap(shares, SEQUENTIAL), list(rows), [number(float(step)) for step in steps], "step", y_title, scale,
+        heatmap(shares, SEQUENTIAL), list(rows), [label_number(float(step)) for step in steps], "step", y_title,
+        scale,
     )  # fmt: skip
 
 

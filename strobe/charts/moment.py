@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from strobe.charts.axes import Axis, Box, axes, gutter, number, titles
+from strobe.charts.axes import Axis, Box, axes, gutter, label_number, titles
 from strobe.charts.colours import heatmap, named_tokens, token_colours
 from strobe.charts.figure import Figure, Scale
 from strobe.charts.svg import Drawing, cut, text_width
@@ -165,7 +165,7 @@ class Matrix(Figure):
 
     def body(self, on: Drawing, width: float) -> float:
         rows, columns = self.values.shape
-        scale = Scale(self.quantity, DIVERGING, "−" + number(self.reach, 2), number(self.reach, 2), "0")
+        scale = Scale(self.quantity, DIVERGING, "−" + label_number(self.reach, 2), label_number(self.reach, 2), "0")
         top, left = scale.paint(on, 70) + 2, 70.0
         wide = width - left - 14
         shown = rows * self.bins[0], columns * self.bins[1]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from strobe.charts.axes import number
+from strobe.charts.axes import label_number
 from strobe.charts.colours import colour_table, heatmap, named_tokens, rgb, token_colours, token_range
 from strobe.charts.theme import CYCLIC, DIVERGING, LIGHT, SEQUENTIAL
 
@@ -173,7 +173,7 @@ def matrix_frame(
     wide = 480 - 2 * PAD
     high = min(max(wide * shape[0] / shape[1], wide / 10), wide)
     drawing = FrameDrawing(size, high + PAD, words, DIVERGING)
-    drawing.scale("weight", "−" + number(reach, 2), number(reach, 2), "0")
+    drawing.scale("weight", "−" + label_number(reach, 2), label_number(reach, 2), "0")
     drawing.paste(heatmap((values / reach + 1) / 2, DIVERGING), PAD, HEAD, wide, high)
     return drawing.done()
 
@@ -192,7 +192,7 @@ def embedding_frame(
     drawing.line(240, HEAD, 240, HEAD + 480 - PAD)
     for sign, edge in ((-1, "−"), (1, "")):
         drawing.text(
-            240 + sign * half - (2 if sign < 0 else 24), middle + 3, edge + number(reach, 2), LIGHT.muted, 10
+            240 + sign * half - (2 if sign < 0 else 24), middle + 3, edge + label_number(reach, 2), LIGHT.muted, 10
         )
     colours, named = token_colours(labels, turn), set(named_tokens(labels))
     placed = np.flatnonzero(np.isfinite(points).all(axis=1)).tolist()

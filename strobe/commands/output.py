@@ -55,7 +55,7 @@ def visible(text: str) -> str:
     return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
 
 
-def number(value: float | None) -> str:
+def terminal_number(value: float | None) -> str:
     """A measured value in few characters; a dash for one that is not there."""
     if value is None:
         return "–"

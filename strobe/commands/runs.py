@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from strobe.commands.output import age, number, print_json, print_table, visible
+from strobe.commands.output import age, print_json, print_table, terminal_number, visible
 
 if TYPE_CHECKING:
     from etl.store.catalogue import Store
@@ -64,7 +64,7 @@ def runs(store: StoreOption = None, as_json: JsonOption = False) -> None:
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    counts = [number(row[key]) for key in ("steps", "n_params", "train_loss", "val_loss", "val_accuracy")]
+    counts = [terminal_number(row[key]) for key in ("steps", "n_params", "train_loss", "val_loss", "val_accuracy")]
     return [row["run"], row["task"] or "–", row["status"], *counts, age(row["created_at"])]
 
 
@@ -93,7 +93,7 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
 
 def _metric_cells(row: dict[str, Any]) -> list[str]:
     keys = ("n", "last_value", "min", "min_step", "max", "max_step", "nonfinite")
-    return [row["name"], row["unit"] or "", *[number(row[key]) for key in keys]]
+    return [row["name"], row["unit"] or "", *[terminal_number(row[key]) for key in keys]]
 
 
 def _facts(store: Store, run: StoredRun) -> dict[str, Any]:

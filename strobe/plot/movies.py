@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from etl.errors import StrobeError
 from etl.run.folder import Run
-from strobe.charts.axes import number
+from strobe.charts.axes import label_number
 from strobe.charts.movie_frames import Words
 from strobe.plot.movie_subjects import SUBJECTS, Snapshots, Subject
 from strobe.views.run_view import RunView, literal
@@ -104,7 +104,7 @@ class _Metric:
         if k < 0:
             return ""
         when = f" (at {self.steps[k]:,})" if self.steps[k] != step else ""
-        return f"   {self.name} {number(self.values[k])} {self.unit}".rstrip() + when
+        return f"   {self.name} {label_number(self.values[k])} {self.unit}".rstrip() + when
 
 
 def _metric(view: RunView, name: str) -> _Metric:

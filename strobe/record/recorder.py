@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from etl.run.journal import number
+from etl.run.journal import parsed_number
 from strobe.record.ending import Ending, SigtermExit, ending_of, warn_of_losses
 from strobe.record.folder import RunFolder
 from strobe.record.limits import Limits, WhenFull
@@ -161,7 +161,7 @@ class Recorder:
             record["attempt"] = self.attempt
         for key, value in metrics.items():
             try:
-                plain = isinstance(value, int | float | str) and number(value) is not None
+                plain = isinstance(value, int | float | str) and parsed_number(value) is not None
                 record[key] = value if plain else plain_number(value)
             except Exception as error:
                 self._trouble.failed(f"metric {key!r}", error)

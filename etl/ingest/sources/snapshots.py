@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from etl.ingest.flatten import Flattened, Work, flatten
+from etl.ingest.flatten import Flattened, FlattenTask, flatten
 from etl.ingest.scalars import scalar_table
 from etl.ingest.source import (
     SCALAR_ROWS,
@@ -28,7 +28,7 @@ from etl.ingest.source import (
     State,
 )
 from etl.run.folder import Run
-from etl.run.journal import METRICS, Attempt, number, read_metrics, whole
+from etl.run.journal import METRICS, Attempt, parsed_number, read_metrics, whole
 from etl.run.manifest import Manifest
 from etl.run.snapshot import MANIFEST, SnapshotError
 
@@ -84,7 +84,7 @@ class RunFolder(Recording):
         # A torn last line is not there, as the format has it; `strobe verify` tells of it.
         return Scalars(scalar_table(lines.rows), state, lost, whole=shrunk)
 
-    def snapshots(self, stored: pa.Table, spread: Spread[Work, Flattened]) -> Snapshots:
+    def snapshots(self, stored: pa.Table, spread: Spread[FlattenTask, Flattened]) -> Snapshots:
         keys = zip(stored["attempt"].to_pylist(), stored["step"].to_pylist(), strict=True)
         before = dict(zip(keys, stored["crc32"].to_pylist(), strict=True))
         files, lost = self._files()
@@ -122,7 +122,7 @@ class RunFolder(Recording):
     def about(self) -> About:
         manifest = self._run.manifest
         model, training, kind = manifest.raw["model"], manifest.training, manifest.task.get("kind")
-        flops = number(training.get("peak_flops"))
+        flops = parsed_number(training.get("peak_flops"))
         return About(
             manifest.run.name,
             task=str(kind) if kind is not None else None,
@@ -138,7 +138,7 @@ class RunFolder(Recording):
         )
 
 
-def plan(files: SoundFiles, stored: set[Key], new: set[Key]) -> tuple[list[Work], set[Key]]:
+def plan(files: SoundFiles, stored: set[Key], new: set[Key]) -> tuple[list[FlattenTask], set[Key]]:
     """What to flatten: the new snapshots, and those whose predecessor is new; and which stored rows that replaces."""
     steps: dict[int, list[int]] = {}
     for attempt, step in sorted(set(files) | stored):
@@ -149,7 +149,9 @@ def plan(files: SoundFiles, stored: set[Key], new: set[Key]) -> tuple[list[Work]
         place = bisect.bisect_left(steps[attempt], step)
         before = (attempt, steps[attempt][place - 1]) if place else None
         if key in new or before in new:
-            todo.append(Work(files[key][0], files[before][0] if before is not None and before in files else None))
+            todo.append(
+                FlattenTask(files[key][0], files[before][0] if before is not None and before in files else None)
+            )
             if key in stored:
                 replaced.add(key)
     return todo, replaced

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.errors import StrobeError
-from etl.run.journal import Journal, number, read_attempts, read_lines, read_metrics
+from etl.run.journal import Journal, parsed_number, read_attempts, read_lines, read_metrics
 
 
 def write(path: Path, *rows: dict[str, object]) -> bytes:
@@ -33,13 +33,13 @@ def test_every_float_survives(value: float) -> None:
     text = json.dumps("NaN" if math.isnan(value) else value) if math.isfinite(value) or math.isnan(value) else None
     if text is None:
         text = '"Infinity"' if value > 0 else '"-Infinity"'
-    back = number(json.loads(text))
+    back = parsed_number(json.loads(text))
     assert back == value or (back is not None and math.isnan(back) and math.isnan(value))
 
 
 @pytest.mark.parametrize("value", [True, None, "nan", "1.5", [1], {}, 10**400])
 def test_what_is_no_number(value: object) -> None:
-    assert number(value) is None
+    assert parsed_number(value) is None
 
 
 def test_cut_at_every_byte(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import strobe
 from etl.errors import StrobeError
-from strobe.charts.axes import number
+from strobe.charts.axes import label_number
 from strobe.charts.colours import colour_table, heatmap, named_tokens, rgb, token_colours, token_range
 from strobe.charts.movie import KeptFrame, drawn
 from strobe.charts.movie_frames import HEAD, FrameDrawing, Words, attention_frame, plain
@@ -219,7 +219,7 @@ def test_frames_say_the_metric_with_its_unit_and_the_size_of_a_bin(monkeypatch: 
     assert any("step 14,000" in words and words.endswith(" ms") for words in said)
     assert "fcw.0, 512 × 128. Each cell is the mean of 3 × 1 weights." in said
     reach = movie_of("weights").reach
-    assert {"weight", "−" + number(reach, 2), "0", number(reach, 2)} <= set(said)
+    assert {"weight", "−" + label_number(reach, 2), "0", label_number(reach, 2)} <= set(said)
     said.clear()
     movie_of("attention").draw(14000)
     assert {"weight", "0", "1", "head 3", "att: mean over 16 probe sequences, queries down, keys across"} <= set(said)

@@ -1,4 +1,5 @@
-"""The compiled loops of `etl.statistics`. Importing this module imports numba, and compiles once a machine and user.
+"""The compiled loops of `etl.ingest.statistics`. Importing this module imports numba, and compiles once a machine and
+user.
 
 Every loop works on fixed blocks of BLOCK values and leaves one line of partial results a block; `combined` adds them
 up in block order. So it does not matter who computed which block: one thread and many agree bit for bit.

@@ -1,6 +1,6 @@
 """One pass over a tensor: norm, moments, extremes, zeros and non-finite values, summed in float64.
 
-The compiled loops live in `etl.kernels`, which is imported at the first call and not before: it brings numba.
+The compiled loops live in `etl.ingest.kernels`, which is imported at the first call and not before: it brings numba.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class Part(Protocol):
 
 
 class Tables(Protocol):
-    """What the sandbox needs of a store's catalogue (etl.store.Catalogue has it)."""
+    """What the sandbox needs of a store's catalogue (etl.store.catalogue.Catalogue has it)."""
 
     def tables(self) -> Mapping[str, pa.Schema]: ...
     def parts(self, table: str) -> Sequence[Part]: ...

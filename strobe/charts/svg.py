@@ -1,7 +1,7 @@
 """SVG that we write ourselves: text stays text, lines stay lines, and a heatmap is one picture.
 
-The chart library drew each cell of a heatmap as an element of its own and took a second for a sheet; this takes
-milliseconds, and the renderer behind it (resvg) makes the same PNG and PDF of it.
+A chart library that makes an element of each cell of a heatmap takes a second for a sheet; this takes
+milliseconds, and resvg makes PNG and PDF of it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The look of every figure: one set of tokens, and the Altair theme made from them.
+"""The look of every figure: one set of colours and sizes, and the theme that Altair makes its charts with.
 
-`.streamlit/config.toml` holds the same colours for the app itself. Altair is imported only when a figure is
+`.streamlit/config.toml` holds the same colours for the app itself. Altair is imported only when a chart is
 really made, so that the first page does not wait for it.
 """
 

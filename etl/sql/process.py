@@ -48,7 +48,7 @@ def address_space(memory: int) -> int:
 def _paths() -> list[str]:
     """Where the child finds its libraries: where we found ours, and last the folder that holds this package."""
     found = [path for path in sys.path if path and Path(path).is_absolute()]
-    return [*found, str(_SCRIPT.parent.parent)]
+    return [*found, str(_SCRIPT.parents[2])]
 
 
 def _frame(value: object) -> bytes:

@@ -100,7 +100,8 @@ def test_all_runs_at_once_have_the_onsets_that_each_has(before: Store) -> None:
 
 
 def test_no_test_metric_is_an_answer(tmp_path: Path) -> None:
-    store = Store(log_only(tmp_path, [{"step": k, "train_loss": 1.0} for k in range(5)]))
+    store = Store(log_only(tmp_path, [{"step": k, "time": 1.0, "train_loss": 1.0} for k in range(5)]))
+    assert store.sql("SELECT name, n FROM metrics").to_pylist() == [{"name": "train_loss", "n": 5}]
     assert of(store, "log-only") == Milestones(None, None)
     assert of(store, "log-only").sentence() == "Onset and peak: none, since no test metric was recorded."
     assert onsets(CatalogueTables(store.current())) == {}

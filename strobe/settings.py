@@ -47,8 +47,10 @@ def query_timeout_s() -> float:
 
 
 def memory_limit() -> str:
-    """DuckDB's memory limit for one typed query: `$STROBE_MEMORY_LIMIT`, else 256MB."""
-    return os.environ.get("STROBE_MEMORY_LIMIT") or "256MB"
+    """DuckDB's memory limit for one typed query: `$STROBE_MEMORY_LIMIT`, else the sandbox's own."""
+    from etl.sql.sandbox import Limits
+
+    return os.environ.get("STROBE_MEMORY_LIMIT") or Limits.memory
 
 
 def open_store(path: str | Path | None = None) -> Store:

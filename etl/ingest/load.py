@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 
 from etl.errors import StrobeError
 from etl.ingest.find import find
-from etl.ingest.names import candidates
 from etl.ingest.scalars import keys, rebuilt, without
 from etl.ingest.source import SCALAR_ROWS, Loss, Recording, Snapshots
 from etl.ingest.summaries import attempts_table, metrics_table, runs_table
 from etl.run.journal import Attempt
+from etl.run.names import candidates
 from etl.store.changes import Changes
 from etl.store.files import Files
 from etl.store.pointer import Pointer, prepare_store, read_pointer, remove_unnamed

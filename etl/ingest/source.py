@@ -20,8 +20,8 @@ from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
-from etl.ingest.names import fitting
 from etl.run.journal import Attempt
+from etl.run.names import run_id
 from etl.store.schema import part_schema
 
 State = Mapping[str, Any]
@@ -131,7 +131,7 @@ class Recording(ABC):
     @property
     def run_id(self) -> str:
         """The name that the run would have; one that another run took gets a number."""
-        return fitting(self.path.stem)
+        return run_id(self.path.stem)
 
     def snapshots(self, stored: pa.Table, spread: Spread[Any, Any]) -> Snapshots | None:  # noqa: ARG002
         """What is new beside the rows of `snapshots` that the store has; None for a kind without snapshots."""

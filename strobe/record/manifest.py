@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from etl.run.names import run_id
 from etl.run.snapshot import MANIFEST, manifest_bytes, place
 from strobe.record.tensors import RecorderError, TensorSpec, scalar_entries
 from strobe.version import __version__
@@ -45,12 +45,6 @@ class Description:
         }
         _validate(manifest, folder / MANIFEST)
         return manifest
-
-
-def run_id(name: str) -> str:
-    """`name` made to fit what a run may be called: ^[a-z][a-z0-9._-]{0,63}$."""
-    fitted = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._") or "run"
-    return (fitted if fitted[0].isalpha() else f"r-{fitted}")[:64]
 
 
 def without_none(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 MAX_CHARACTERS = 64
 
 
-def fitting(text: str) -> str:
+def run_id(text: str) -> str:
     """`text` made to match [a-z][a-z0-9._-]{0,63}: in lower case, other characters as "-", "r-" before a digit."""
     plain = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._") or "run"
     return (plain if plain[0].isalpha() else f"r-{plain}")[:MAX_CHARACTERS]

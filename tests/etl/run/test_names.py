@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.ingest.names import candidates, fitting
 from etl.run.manifest import RUN_ID
+from etl.run.names import candidates, run_id
 
 
 @given(st.text())
 def test_every_name_is_made_to_fit(text: str) -> None:
-    assert RUN_ID.fullmatch(fitting(text))
+    assert RUN_ID.fullmatch(run_id(text))
 
 
 @given(st.from_regex(RUN_ID, fullmatch=True))
@@ -30,4 +30,4 @@ def test_the_next_names_fit_too_and_differ(name: str) -> None:
     [("grok-p97", "grok-p97"), ("20251113", "r-20251113"), ("My Run!", "my-run"), ("é", "run"), ("...", "run")],
 )
 def test_what_a_name_becomes(text: str, fitted: str) -> None:
-    assert fitting(text) == fitted
+    assert run_id(text) == fitted

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 STATIC: Final = Path(__file__).parents[1] / "static"
-MOST_BYTES: Final = 8_000_000
-"""Frames that one panel may hold; beyond it a window of frames round the cursor."""
-
 PANEL: Final = (
     "scales", "clock", "draw",
     *(f"kinds/{kind}" for kind in ("attention", "bars", "curves", "embedding", "grid", "profile", "tiles")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,18 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+MEMORY = Path("/dev/shm")
+ROOM = 2_000_000_000
+"""Bytes: several times what one run of the tests leaves behind."""
+
+
+def _write_to_memory() -> None:
+    """Tests write thousands of small files and sync each: where there is a file system in memory with room to spare
+    they need not wait for a disk. What a kill leaves behind is the same on both."""
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
 COMPILING = pytest.StashKey["subprocess.Popen[bytes]"]()
 
 
@@ -30,7 +43,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Begins to compile the kernels of the statistics, while the workers of xdist start: each would do it for itself
     where numba's cache on disk is not warm. And workers share the cores: t-SNE in two threads each, waiting for one
     another, takes three times as long."""
-    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        return
+    _write_to_memory()
+    if config.getoption("numprocesses", None):
         for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ.setdefault(threads, "1")
         config.stash[COMPILING] = subprocess.Popen([sys.executable, "-c", "import etl.ingest.kernels"], cwd=ROOT)

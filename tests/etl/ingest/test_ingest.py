@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.errors import StrobeError
@@ -177,21 +177,29 @@ def test_twice_is_once(run: Path, store: Path) -> None:
     assert written(store) == before
 
 
+@pytest.fixture(scope="module")
+def at_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the recording `alpha` and the store `store` that it was ingested into."""
+    base = tmp_path_factory.mktemp("whole")
+    ingest([make_run(base / "alpha", steps=STEPS, layers=1, width=4, metrics_every=50)], base / "store")
+    return base
+
+
 @given(st.permutations(STEPS))
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_order_of_arrival_does_not_matter(tmp_path_factory: pytest.TempPathFactory, order: list[int]) -> None:
+@settings(max_examples=8, deadline=None)
+def test_the_order_of_arrival_does_not_matter(
+    tmp_path_factory: pytest.TempPathFactory, at_once: Path, order: list[int]
+) -> None:
     base = tmp_path_factory.mktemp("order")
-    whole = make_run(base / "whole" / "alpha", steps=STEPS, layers=1, width=4, metrics_every=50)
-    ingest([whole], base / "at_once")
     growing = base / "growing" / "alpha"
-    shutil.copytree(whole, growing)
+    shutil.copytree(at_once / "alpha", growing)
     files = {step: (growing / f"step_{step:06d}.bin").rename(base / f"{step}.bin") for step in STEPS}
     for step in order:
         files[step].rename(growing / f"step_{step:06d}.bin")
         ingest([growing], base / "bit_by_bit")
-    at_once, bit_by_bit = tables(base / "at_once"), tables(base / "bit_by_bit")
+    whole, bit_by_bit = tables(at_once / "store"), tables(base / "bit_by_bit")
     for table in ("tensors", "scalars", "snapshots", "metrics", "attempts"):
-        assert bit_by_bit[table] == at_once[table], table
+        assert bit_by_bit[table] == whole[table], table
 
 
 def test_growing_metrics_are_added_once(run: Path, store: Path) -> None:

@@ -203,7 +203,7 @@ def test_the_command(store: Store, tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(40, marks=pytest.mark.slow)])
 def test_killed_at_any_moment_it_goes_on_where_it_was(tmp_path: Path, kills: int) -> None:
     steps = tuple(range(0, 2400, 100))
     ingest([run_folder(tmp_path / "planted", steps)], tmp_path / "store")

@@ -110,6 +110,7 @@ def test_a_probe_beyond_the_format_is_refused(shape: tuple[int, int]) -> None:
         Gpt2Source(Stranger(), None, torch.zeros(shape, dtype=torch.long))
 
 
+@pytest.mark.slow  # tests/test_imports.py holds the same arrows by reading; this loads torch twice
 def test_recording_loads_no_training_and_training_no_recorder() -> None:
     for one, other in (("strobe.record.adapters.gpt2", "strobe.train"), ("strobe.train.loop", "strobe.record")):
         code = f"import sys, {one}; assert not [name for name in sys.modules if name.startswith({other!r})]"

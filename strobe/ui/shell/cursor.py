@@ -65,7 +65,8 @@ def draw(view: RunView, ticks: Sequence[dict[str, Any]]) -> None:
     """The cursor over the snapshots of a run, with `ticks` (step, label, kind) at its moments."""
 
     def came_to_rest() -> None:
-        run, _, at = str(st.session_state["step_cursor"].get("at")).rpartition("@")
+        told = str(st.session_state["step_cursor"].get("at")).rpartition("@")[0]
+        run, _, at = told.rpartition("@")
         if run == view.run and at.isdigit() and int(at) in view.steps:
             _rest(int(at))
             parts.remake_followers()

@@ -106,7 +106,8 @@ class Cursor {
   }
 
   tell() {
-    this.send(`${this.data.run}@${this.data.steps[this.index]}`);
+    // The time makes each telling another value: one that was lost while pages changed is no change when it comes again.
+    this.send(`${this.data.run}@${this.data.steps[this.index]}@${Math.round(performance.now())}`);
   }
 
   press(name) {

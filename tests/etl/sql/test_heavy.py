@@ -16,6 +16,7 @@ import pytest
 from etl.sql.pool import Pool, places, pool
 from etl.sql.process import address_space
 from etl.sql.sandbox import Limits, QueryError, Sandbox
+from strobe import settings
 from tests.support import sandbox_store
 from tests.support.places import DATA, ROOT
 
@@ -147,6 +148,19 @@ def test_result_bomb(sandbox: Sandbox, sql: str) -> None:
     kind, size = outcome(sandbox, sql, Limits(timeout_s=10.0))
     assert kind in ("rows", "memory", "timeout")
     assert size <= 5_000_000
+
+
+@pytest.mark.parametrize(("limits", "answer"), [(Limits(), "244.1 MiB"), (Limits(memory="100MB"), "95.3 MiB")])
+def test_the_memory_of_a_query_is_limited(sandbox: Sandbox, limits: Limits, answer: str) -> None:
+    reply = sandbox.run("select current_setting('memory_limit')", limits)
+    assert reply.table[0].to_pylist() == [answer]
+
+
+def test_the_memory_limit_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STROBE_MEMORY_LIMIT", raising=False)
+    assert settings.memory_limit() == "256MB"
+    monkeypatch.setenv("STROBE_MEMORY_LIMIT", "1GB")
+    assert settings.memory_limit() == "1GB"
 
 
 def test_at_most_two_run_and_the_next_waits_with_a_word(sandbox: Sandbox) -> None:

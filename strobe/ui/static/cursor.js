@@ -6,6 +6,8 @@ import { atOrBefore, words } from "./scales.js";
 const SETTLE_MS = 250;
 const PLAY_MS = 150;
 const WAIT_MS = 2000;
+const HEARD_MS = 2000;
+const TELLINGS = 4;
 const ICONS = {
   first: "M5 4v12M16 4 8 10l8 6z", prev: "M14 4 6 10l8 6z", next: "M6 4l8 6-8 6z", last: "M15 4v12M4 4l8 6-8 6z",
   play: "M6 3l11 7-11 7z", pause: "M6 3v14M14 3v14",
@@ -56,7 +58,7 @@ class Cursor {
       announce(data.run, data.steps[this.index]);
     }
     // The page was left in the middle of a move, so that the server never heard where it ended.
-    if (data.steps.length && data.steps[this.index] !== data.step) this.rest();
+    if (data.steps.length && !this.heard()) this.rest();
   }
 
   icon(button, name) {
@@ -105,9 +107,22 @@ class Cursor {
     if (!this.timer) this.tell();
   }
 
-  tell() {
+  /** Tells it again, each time after twice as long, until the server answers with this step: what is told while a page
+   * is being made can be lost on its way. */
+  repeat(told) {
+    clearTimeout(this.unheard);
+    if (told >= TELLINGS || this.heard()) return;
+    this.unheard = setTimeout(() => { if (!this.timer && !this.heard()) this.tell(told + 1); }, HEARD_MS * 2 ** (told - 1));
+  }
+
+  heard() {
+    return this.data.steps[this.index] === this.data.step;
+  }
+
+  tell(told = 1) {
     // The time makes each telling another value: one that was lost while pages changed is no change when it comes again.
     this.send(`${this.data.run}@${this.data.steps[this.index]}@${Math.round(performance.now())}`);
+    this.repeat(told);
   }
 
   press(name) {
@@ -176,6 +191,7 @@ class Cursor {
   dispose() {
     clearInterval(this.timer);
     clearTimeout(this.settling);
+    clearTimeout(this.unheard);
     window.removeEventListener("keydown", this.onKey);
     window.removeEventListener("strobe:seek", this.onSeek);
   }

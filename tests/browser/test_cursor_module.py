@@ -1,0 +1,70 @@
+"""The step cursor's JavaScript by itself, before a server that may lose what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from strobe.ui.shell.components import STATIC, script
+
+pytestmark = pytest.mark.browser
+
+MOUNT = """async ([source, html]) => {
+  const module = await import(URL.createObjectURL(new Blob([source], {type: 'text/javascript'})));
+  window.told = [];
+  const parentElement = document.createElement("div");
+  parentElement.innerHTML = html;
+  const setStateValue = (_, value) => told.push(value.split("@").slice(0, 2).join("@"));
+  window.server = (step) => module.default({
+    data: { run: "a", steps: [0, 100, 200], step, arrived: 0, ticks: [], empty: "" }, parentElement, setStateValue });
+  window.press = (name) => parentElement.querySelector(`[data-at=${name}]`).click();
+  server(0);
+}"""
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    page = browser.new_context().new_page()
+    page.clock.install(time=0)
+    page.goto("about:blank")
+    page.clock.pause_at(1000)
+    source = script("scales", "clock", "cursor", default="mountCursor")
+    page.evaluate(MOUNT, [source, (STATIC / "cursor.html").read_text(encoding="utf-8")])
+    yield page
+    page.context.close()
+
+
+def told(page: Any) -> list[str]:
+    heard: list[str] = page.evaluate("told")
+    return heard
+
+
+def test_a_step_is_told_once_where_the_server_answers(page: Any) -> None:
+    page.evaluate("press('next')")
+    page.clock.run_for(249)
+    assert told(page) == []
+    page.clock.run_for(2)
+    assert told(page) == ["a@100"]
+    page.evaluate("server(100)")
+    page.clock.run_for(60_000)
+    assert told(page) == ["a@100"]
+
+
+def test_a_step_that_was_lost_on_its_way_is_told_again_and_not_for_ever(page: Any) -> None:
+    page.evaluate("press('next')")
+    page.clock.run_for(2300)
+    assert told(page) == ["a@100"] * 2
+    page.clock.run_for(600_000)
+    assert told(page) == ["a@100"] * 4
+
+
+def test_only_where_the_cursor_is_now_is_told_again(page: Any) -> None:
+    page.evaluate("press('next')")
+    page.clock.run_for(300)
+    page.evaluate("press('next')")
+    page.clock.run_for(300)
+    page.evaluate("server(200)")
+    page.clock.run_for(60_000)
+    assert told(page) == ["a@100", "a@200"]

@@ -10,13 +10,15 @@ time from a key press to the redrawn cursor panel. Without --store a run of the 
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from browser import APP, ROOT, chromium, key_presses, median, opened, p95, said, served
+from browser import APP, chromium, key_presses, median, opened, p95, said, served
+
+from etl.ingest.load import ingest
+from tests.support.make_run import make_run
 
 BARS = (("server healthy", 1.5), ("first chart, fresh server", 1.5), ("first chart, warm", 1.7))
 
@@ -54,10 +56,6 @@ def measure(
 
 
 def made_store(folder: Path) -> Path:
-    sys.path.insert(0, str(ROOT / "tests"))
-    from etl.ingest.load import ingest
-    from tests.support.make_run import make_run
-
     run = make_run(folder / "runs" / "bench", steps=range(0, 14_001, 450), layers=1, vocab=98, width=64)
     ingest([run], folder / "store")
     return folder / "store"

@@ -27,8 +27,7 @@ from browser import APP, ROOT, chromium, median, opened, p95, said, served
 from etl.ingest.load import ingest
 from etl.run.snapshot import place
 from etl.run.writer import SnapshotWriter
-
-sys.path.insert(0, str(ROOT / "tests"))
+from tests.support.make_run import make_run
 
 SETTLE_MS = 250
 
@@ -114,8 +113,6 @@ def write(folder: Path, steps: range, tensors: dict[str, tuple[list[str], list[i
 
 def made_store(folder: Path) -> Path:
     """Runs that are too large for the browser; the app shows the embedded run beside them."""
-    from tests.support.make_run import make_run
-
     layers, dims = ["layer", "out", "in"], ["layer", "probe", "head", "query", "key"]
     runs = [
         write(folder / "deep", range(0, 1000, 10), {"attention/att": (dims, [12, 2, 12, 64, 64])}),

@@ -48,8 +48,8 @@ class Flattened:
 
 
 def real(value: float) -> float | None:
-    """A measured value, or None where it could not be measured; the column rounds it to float32 once."""
-    return None if math.isnan(value) else value
+    """A measured value, or None where there is none: NaN, or a result that is itself beyond float64."""
+    return value if math.isfinite(value) else None
 
 
 def _layers(spec: Mapping[str, Any]) -> bool:
@@ -83,11 +83,13 @@ def _add_deltas(rows: Sequence[Row], name: str, now: Snapshot, before: Snapshot)
     norms = [record.l2 for record in (statistics_rows(b) if stacked else [statistics(b)])]
     for row, delta, norm in zip(rows, deltas, norms, strict=True):
         row["delta_l2"] = real(float(delta))
-        row["update_ratio"] = real(float(delta) / (now.step - before.step) / (norm + _EPSILON))
+        # Over a norm that is beyond float64 the ratio would come out as 0.
+        ratio = float(delta) / (now.step - before.step) / (norm + _EPSILON)
+        row["update_ratio"] = real(ratio) if math.isfinite(norm) else None
 
 
 def _moment_rows(snapshot: Snapshot, sizes: Mapping[str, list[int]]) -> list[Row]:
-    """Adam's norms: l2 as recorded, n from the shape of the parameter."""
+    """Adam's norms: l2 as recorded, infinities too, and n from the shape of the parameter."""
     rows = []
     for name in snapshot.names:
         section, _, rest = name.partition("/")
@@ -100,7 +102,8 @@ def _moment_rows(snapshot: Snapshot, sizes: Mapping[str, list[int]]) -> list[Row
         count = None if shape is None else math.prod(shape[1:] if stacked else shape)
         for layer, value in enumerate(np.asarray(snapshot[name], np.float64).reshape(-1)):
             at = layer if stacked else spec.get("layer")
-            rows.append({"section": adam, "tensor": tensor, "layer": at, "n": count, "l2": real(float(value))})
+            norm = None if math.isnan(value) else float(value)
+            rows.append({"section": adam, "tensor": tensor, "layer": at, "n": count, "l2": norm})
     return rows
 
 

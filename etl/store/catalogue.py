@@ -16,8 +16,9 @@ import pyarrow as pa
 from etl.errors import StoreError, StrobeError
 from etl.store.current import CUTS
 from etl.store.files import Files
-from etl.store.pointer import Pointer, check_root, check_store, pointer_name, read_pointer
-from etl.store.schema import TABLES, are_plain
+from etl.store.narrow import widened
+from etl.store.pointer import PartFile, Pointer, check_root, check_store, pointer_name, read_pointer
+from etl.store.schema import TABLES, are_plain, columns_key, may_lack_columns
 from etl.store.stored_run import StoredRun
 from etl.store.views import CUTS_TABLE, Part, current_view, every_row
 
@@ -65,15 +66,27 @@ class Catalogue:
                     with contextlib.suppress(OSError, pa.ArrowInvalid):
                         own = files.read_schema(parts[0].file)
                         if are_plain([table, *own.names]):
-                            schemas[table] = pa.schema([("run", pa.string()), *own])
+                            schemas[table] = pa.schema([("run", pa.string()), *widened(own)])
         return schemas
 
     def _parts_of(self, table: str) -> list[Part]:
         return [
-            Part(run, files.local_path(part.file), part.rows, part.bytes, part.crc32)
+            self._part(table, run, files, part)
             for run, (files, pointer) in self._pointers.items()
             for part in pointer.tables.get(table, [])
         ]
+
+    def _part(self, table: str, run: str, files: Files, part: PartFile) -> Part:
+        path, lacks = files.local_path(part.file), self._lacking(table, files, part)
+        return Part(run, path, part.rows, part.bytes, part.crc32, part.wide, lacks)
+
+    def _lacking(self, table: str, files: Files, part: PartFile) -> tuple[str, ...]:
+        """The columns of a table that a part of it was written without."""
+        names = self._schemas[table].names[1:]
+        if not may_lack_columns(table) or part.columns == columns_key(names):
+            return ()
+        there = files.columns_of(part.file)
+        return tuple(name for name in names if name not in there) if there else ()
 
     def query(self, sql: str, params: Sequence[object] | Mapping[str, object] | None = None) -> pa.Table:
         """Run trusted SQL on a cursor of its own. What people type goes through `etl.sql.sandbox`, never here.

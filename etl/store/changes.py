@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from etl.store.compact import MANY_PARTS, merged_part
 from etl.store.files import Files
-from etl.store.pointer import PartFile, Pointer, commit, read_rows, write_part
+from etl.store.pointer import PartFile, Pointer, commit, kept_rows, read_rows, write_part
+from etl.store.schema import part_schema
 
 
 class Changes:
@@ -37,7 +38,7 @@ class Changes:
 
     def replace(self, table: str, rows: pa.Table) -> None:
         """Make these the table's only rows, unless they are that already."""
-        if not rows.equals(self.rows(table)):
+        if not kept_rows(table, rows).cast(part_schema(table)).equals(self.rows(table)):
             run = self._pointer.run
             self.tables[table] = [write_part(self._files, run, table, rows)] if rows.num_rows else []
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 from etl.store.files import Files
 from etl.store.pointer import PartFile, Pointer, commit, read_pointer, read_rows, remove_unnamed, write_part
+from etl.store.schema import TABLES
 
 MANY_PARTS = 24
 """More parts of one table than this are merged by the ingest that adds the next."""
@@ -14,7 +16,9 @@ MANY_PARTS = 24
 
 def merged_part(files: Files, run: str, table: str, parts: Sequence[PartFile]) -> PartFile:
     """One part with the rows of all `parts`, in the table's order."""
-    return write_part(files, run, table, read_rows(files, Pointer(run, 0, {table: list(parts)}), table))
+    part = write_part(files, run, table, read_rows(files, Pointer(run, 0, {table: list(parts)}), table))
+    # Of a table that is not known here only its own parts tell which columns are wider than declared.
+    return part if table in TABLES else replace(part, wide=tuple(sorted({c for p in parts for c in p.wide})))
 
 
 def compact(store: str | os.PathLike[str] | Files, run: str) -> int:

@@ -51,6 +51,7 @@ class Files:
             self.local = Path(path)
         self._fs, self._root = base, PurePosixPath(path)
         self._copies: Path | None = None
+        self._columns: dict[str, frozenset[str]] = {}
 
     @classmethod
     def of(cls, store: str | os.PathLike[str] | Files) -> Files:
@@ -120,6 +121,14 @@ class Files:
     def read_schema(self, name: str) -> pa.Schema:
         """The columns of a Parquet file."""
         return pq.ParquetFile(self.path(name), filesystem=self._fs).schema_arrow
+
+    def columns_of(self, name: str) -> frozenset[str]:
+        """The names of the columns of a Parquet file that is never replaced, read once; none where it cannot be
+        read."""
+        if name not in self._columns:
+            with contextlib.suppress(OSError, pa.ArrowInvalid):
+                self._columns[name] = frozenset(self.read_schema(name).names)
+        return self._columns.get(name, frozenset())
 
     def remove(self, name: str) -> None:
         """Remove a file; one that is gone already is no error."""

@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from etl.errors import StoreError
 from etl.store.files import ConflictError, Files
-from etl.store.schema import SORT, TABLES, part_schema
+from etl.store.narrow import is_real, narrowed
+from etl.store.schema import NARROW, SORT, TABLES, columns_key, may_lack_columns, part_schema
 
 STORE_FORMAT = {"format": "strobe-store", "version": 1}
 STORE_FILE = "store.json"
@@ -32,6 +33,19 @@ class PartFile:
     rows: int
     bytes: int
     crc32: int
+    wide: tuple[str, ...] = ()
+    """The columns that this part has as DOUBLE though they are declared REAL."""
+    columns: str = ""
+    """`columns_key` of its columns, where a table's may grow; empty where the file itself must be asked."""
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> PartFile:
+        """A part as a pointer names it. Raises TypeError where a field is missing or unknown."""
+        return cls(**{**raw, "wide": tuple(raw.get("wide", ()))})
+
+    def entry(self) -> dict[str, Any]:
+        """What a pointer says of it."""
+        return {name: value for name, value in asdict(self).items() if value or name not in ("wide", "columns")}
 
 
 @dataclass
@@ -44,14 +58,16 @@ class Pointer:
     state: dict[str, Any] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
-        return json.dumps(asdict(self), separators=(",", ":")).encode()
+        tables = {table: [part.entry() for part in parts] for table, parts in self.tables.items()}
+        raw = {"run": self.run, "version": self.version, "tables": tables, "state": self.state}
+        return json.dumps(raw, separators=(",", ":")).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> Pointer:
         """Raises StoreError when the pointer is damaged."""
         try:
             raw = json.loads(data)
-            tables = {name: [PartFile(**part) for part in parts] for name, parts in raw["tables"].items()}
+            tables = {name: [PartFile.of(part) for part in parts] for name, parts in raw["tables"].items()}
             return cls(str(raw["run"]), int(raw["version"]), tables, dict(raw["state"]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(f"{where}: the pointer is damaged ({error}); `strobe ingest` the run again") from None
@@ -113,10 +129,19 @@ def sorted_rows(table: str, rows: pa.Table) -> pa.Table:
 def write_part(files: Files, run: str, table: str, rows: pa.Table) -> PartFile:
     """Write one part that nothing refers to yet."""
     name = f"{table_folder(table, run)}/part-{uuid.uuid4().hex[:16]}.parquet"
-    columns = part_schema(table).names if table in TABLES else rows.schema.names
-    files.put_table(name, sorted_rows(table, rows.select(columns)))
+    kept = kept_rows(table, rows)
+    files.put_table(name, sorted_rows(table, kept))
     data = files.read(name)
-    return PartFile(name, rows.num_rows, len(data), zlib.crc32(data))
+    wide = [column for column in NARROW.get(table, ()) if not is_real(kept.schema.field(column).type)]
+    columns = columns_key(kept.schema.names) if may_lack_columns(table) else ""
+    return PartFile(name, rows.num_rows, len(data), zlib.crc32(data), tuple(sorted(wide)), columns)
+
+
+def kept_rows(table: str, rows: pa.Table) -> pa.Table:
+    """The rows with the columns and the types that a part of the table has."""
+    if table not in TABLES:
+        return rows
+    return narrowed(rows.select(part_schema(table).names), NARROW[table])
 
 
 def commit(files: Files, old: Pointer, tables: Mapping[str, Sequence[PartFile]], state: dict[str, Any]) -> Pointer:
@@ -159,9 +184,26 @@ def remove_unnamed(files: Files, pointer: Pointer, *, keep: Pointer | None = Non
 def read_rows(files: Files, pointer: Pointer, table: str) -> pa.Table:
     """All rows of one run's table, with the schema that the table has, less `run`.
 
-    A table that is not known has the columns of its first part. Raises KeyError where it has no part either.
+    A column that a part lacks is NULL there. A table that is not known has the columns of its first part, and of two
+    types the wider. Raises KeyError where it has no part either.
     """
     own = pointer.tables.get(table, [])
-    schema = files.read_schema(own[0].file) if own and table not in TABLES else part_schema(table)
-    parts = [files.read_table(part.file).select(schema.names).cast(schema) for part in own]
+    schema = _schema_of_parts(files, own) if own and table not in TABLES else part_schema(table)
+    parts = [_with_columns(files.read_table(part.file), schema) for part in own]
     return pa.concat_tables(parts) if parts else schema.empty_table()
+
+
+def _with_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    for column in schema:
+        if column.name not in rows.column_names:
+            rows = rows.append_column(column.name, pa.nulls(rows.num_rows, column.type))
+    return rows.select(schema.names).cast(schema)
+
+
+def _schema_of_parts(files: Files, parts: Sequence[PartFile]) -> pa.Schema:
+    first, *others = [files.read_schema(part.file) for part in parts]
+    names = set(first.names)
+    return pa.unify_schemas(
+        [first, *(pa.schema([column for column in other if column.name in names]) for other in others)],
+        promote_options="permissive",
+    )

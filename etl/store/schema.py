@@ -7,9 +7,12 @@ Those that an ingest fills are here; whoever fills others declares them, by `reg
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterable
 
 import pyarrow as pa
+
+from etl.store.narrow import real_columns, widened
 
 _TEXT, _DOUBLE, _REAL = pa.string(), pa.float64(), pa.float32()
 _BIG, _INT, _SMALL = pa.int64(), pa.int32(), pa.int16()
@@ -78,7 +81,7 @@ SNAPSHOTS = _schema(
     ("attempt", _INT), ("step", _BIG), ("file", _TEXT), ("bytes", _BIG), ("crc32", _BIG), ("time", _DOUBLE)
 )
 
-TABLES: dict[str, pa.Schema] = {
+_DECLARED = {
     "runs": RUNS,
     "attempts": ATTEMPTS,
     "metrics": METRICS,
@@ -86,7 +89,10 @@ TABLES: dict[str, pa.Schema] = {
     "tensors": TENSORS,
     "snapshots": SNAPSHOTS,
 }
-"""What an ingest fills, and after that what was registered."""
+TABLES: dict[str, pa.Schema] = {table: widened(schema) for table, schema in _DECLARED.items()}
+"""What an ingest fills, and after that what was registered: the columns as they are read."""
+NARROW: dict[str, frozenset[str]] = {table: real_columns(schema) for table, schema in _DECLARED.items()}
+"""The columns that are declared REAL, which a part keeps so where it can (`etl.store.narrow`)."""
 
 _INGESTED = frozenset(TABLES)
 _PLAIN = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -122,7 +128,7 @@ def register(table: str, schema: pa.Schema) -> None:
     """
     if table in _INGESTED or not are_plain([table, *schema.names]) or schema.names[:1] != ["run"]:
         raise ValueError(f"no table can be registered as {table!r} with the columns {schema.names}")
-    TABLES[table] = schema
+    TABLES[table], NARROW[table] = widened(schema), real_columns(schema)
 
 
 def are_plain(names: Iterable[str]) -> bool:
@@ -130,6 +136,17 @@ def are_plain(names: Iterable[str]) -> bool:
     return all(_PLAIN.fullmatch(name) and name != "cuts" and not name.endswith("_all") for name in names)
 
 
+def columns_key(names: Iterable[str]) -> str:
+    """What tells one set of columns from another, in eight characters."""
+    return f"{zlib.crc32(' '.join(sorted(names)).encode()):08x}"
+
+
+def may_lack_columns(table: str) -> bool:
+    """Whether a table's older parts may lack columns that its analysis has by now."""
+    return table not in _INGESTED
+
+
 def part_schema(table: str) -> pa.Schema:
-    """The columns that a part of a known table has: all but `run`, which the name of its folder tells."""
+    """The columns that a part of a known table has, as they are read: all but `run`, which its folder's name
+    tells."""
     return pa.schema([column for column in TABLES[table] if column.name != "run"])

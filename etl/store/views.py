@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import pyarrow as pa
 
@@ -24,6 +25,15 @@ class Part:
     rows: int
     bytes: int
     crc32: int
+    wide: tuple[str, ...] = ()
+    """The columns that it has as DOUBLE, where other parts have REAL."""
+    lacks: tuple[str, ...] = ()
+    """The columns that the table has and this part, which is older, does not: NULL there."""
+
+    @property
+    def layout(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What parts must share to be read together: DuckDB takes the columns of the first file for all."""
+        return self.wide, self.lacks
 
 
 def _quoted(text: str) -> str:
@@ -39,10 +49,22 @@ def every_row(schema: pa.Schema, parts: Sequence[Part]) -> str:
     if not parts:
         columns = ", ".join(f'NULL::{_duckdb_type(column.type)} AS "{column.name}"' for column in schema)
         return f"SELECT {columns} WHERE false"
+    alike = groupby(sorted(parts, key=lambda part: part.layout), key=lambda part: part.layout)
+    return " UNION ALL ".join(_rows_of(schema, list(group)) for _, group in alike)
+
+
+def _rows_of(schema: pa.Schema, parts: Sequence[Part]) -> str:
     paths = ", ".join(_quoted(part.path) for part in parts)
-    columns = ", ".join(f'"{name}"' for name in schema.names)
+    columns = ", ".join(_read(column, column.name in parts[0].lacks) for column in schema)
     hive = "hive_partitioning = true, hive_types = {'run': VARCHAR}"
     return f"SELECT {columns} FROM read_parquet([{paths}], {hive})"
+
+
+def _read(column: pa.Field, absent: bool) -> str:
+    kind = _duckdb_type(column.type)
+    if absent:
+        return f'NULL::{kind} AS "{column.name}"'
+    return f'"{column.name}"::{kind} AS "{column.name}"' if kind.startswith("DOUBLE") else f'"{column.name}"'
 
 
 def current_view(table: str, schema: pa.Schema, parts: Sequence[Part], cut: Collection[str]) -> str:

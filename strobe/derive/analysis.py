@@ -13,10 +13,12 @@ from typing import Any
 import pyarrow as pa
 
 from etl.store.catalogue import Catalogue
+from etl.store.narrow import widened
 from strobe.derive.recorded_run import NotApplicableError
 from strobe.derive.subject import Subject
 
 TEXT, REAL, DOUBLE = pa.string(), pa.float32(), pa.float64()
+"""REAL is for what is good to seven digits: a part keeps it as float32 where that holds it (`etl.store.narrow`)."""
 BIGINT, INTEGER, SMALLINT = pa.int64(), pa.int32(), pa.int16()
 
 Row = dict[str, Any]
@@ -41,7 +43,7 @@ class Analysis:
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns of the whole table, as people see them."""
+        """The columns of the whole table, as they are declared."""
         return pa.schema([("run", TEXT), *self.columns, ("definition", INTEGER), ("note", TEXT)])
 
     def check(self, subject: Subject) -> None:
@@ -50,7 +52,7 @@ class Analysis:
 
     def part(self, rows: Iterable[Row]) -> pa.Table:
         """Rows as a part of the table: all columns but `run`, with this version as their definition."""
-        schema = self.schema.remove(0)
+        schema = widened(self.schema.remove(0))
         return pa.Table.from_pylist([row | {"definition": self.definition} for row in rows], schema)
 
 

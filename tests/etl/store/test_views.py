@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etl.sql.sandbox import Sandbox
 from etl.store.catalogue import Store
+from etl.store.compact import compact
 from etl.store.files import Files
 from etl.store.layout import encodings
-from etl.store.pointer import Pointer, commit, prepare_store, write_part
-from etl.store.schema import TABLES
+from etl.store.pointer import Pointer, commit, prepare_store, read_rows, write_part
+from etl.store.schema import NARROW, TABLES, register
 from tests.support.places import ROOT
 
 ATTEMPTS = {
@@ -87,6 +90,8 @@ def test_no_bit_is_lost_by_the_layout(tmp_path_factory: pytest.TempPathFactory, 
 
 
 def test_the_page_of_the_store_lists_the_tables_that_there_are() -> None:
+    import strobe.derive.registry  # noqa: F401  its tables are known once it is imported
+
     page = (ROOT / "docs" / "store.md").read_text()
     listed = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", page, re.MULTILINE)
     assert [name for name, _ in listed] == list(TABLES)
@@ -95,3 +100,32 @@ def test_the_page_of_the_store_lists_the_tables_that_there_are() -> None:
         own = [c for c in TABLES[name].names if c not in ("run", "definition", "note")]
         key = set(re.findall(r"\w+", re.search(rf"^\| `{name}` \| ([^|]+) \|", page, re.MULTILINE)[1]))
         assert set(own) <= words | key, name
+
+
+def test_a_part_from_before_a_column_was_added_has_null_there(tmp_path: Path) -> None:
+    """As when an analysis measures more than it did: the stored rows are stale, and readable until they are new."""
+    columns = [("run", pa.string()), ("step", pa.int64()), ("value", pa.float64())]
+    files, pointer = Files(tmp_path / "store"), Pointer("plain")
+    prepare_store(files)
+    more = pa.schema([*columns, ("p", pa.float64())])
+    try:
+        register("grown", pa.schema(columns))
+        old = write_part(files, "plain", "grown", pa.table({"step": [0], "value": [1.0]}))
+        register("grown", more)
+        new = write_part(files, "plain", "grown", pa.table({"step": [1], "value": [2.0], "p": [0.5]}))
+        parts = {
+            "runs": [write_part(files, "plain", "runs", pa.Table.from_pylist([{"name": "plain"}], schema("runs")))],
+            "grown": [old, new, replace(old, columns="")],
+        }
+        pointer = commit(files, pointer, parts, {})
+        catalogue = Store(tmp_path / "store").current()
+        rows = [{"step": 0, "value": 1.0, "p": None}] * 2 + [{"step": 1, "value": 2.0, "p": 0.5}]
+        assert catalogue.query("SELECT step, value, p FROM grown ORDER BY step").to_pylist() == rows
+        sandboxed = Sandbox(catalogue).run("SELECT step, value, p FROM grown ORDER BY step").table
+        assert sandboxed.to_pylist() == rows
+        assert sorted(read_rows(files, pointer, "grown").to_pylist(), key=lambda row: row["step"]) == rows
+        compact(files, "plain")
+        assert Store(tmp_path / "store").sql("SELECT step, value, p FROM grown ORDER BY step").to_pylist() == rows
+    finally:
+        TABLES.pop("grown")
+        NARROW.pop("grown")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time as clock
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from etl.run.snapshot import (
     SnapshotError,
     file_name,
     fnv1a64,
+    list_files,
     manifest_bytes,
     numpy_dtype,
     place,
@@ -54,6 +55,21 @@ class SnapshotWriter:
             raise SnapshotError(f"{folder}: the manifest's offsets are not those that `place` gives")
         self._bytes = size
         self.manifest_hash = write_manifest(folder, manifest, fsync=fsync)
+
+    def replace_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Put another manifest of the same tensors in place of the one that no snapshot has named yet.
+
+        Raises SnapshotError where a snapshot stands already or the tensors lie otherwise, OSError when the disk
+        refuses.
+        """
+        data, snapshot = manifest_bytes(manifest), manifest["snapshot"]
+        if list_files(self.folder):
+            raise SnapshotError(f"{self.folder}: a snapshot stands already, and names the manifest that is there")
+        if (snapshot["bytes"], _places(snapshot["tensors"])) != (self._bytes, _places(self._tensors)):
+            raise SnapshotError(f"{self.folder}: the tensors lie otherwise in that manifest")
+        with replacing(self.folder / MANIFEST, fsync=self._fsync) as descriptor:
+            write_all(descriptor, data)
+        self.manifest_hash = fnv1a64(data)
 
     def write(self, step: int, arrays: Mapping[str, Array], *, attempt: int = 0, time: float | None = None) -> Path:
         """Write one snapshot atomically; returns its path.
@@ -91,6 +107,10 @@ class SnapshotWriter:
                 crc = zlib.crc32(part, crc)
             position = offset + data.size
         return crc
+
+
+def _places(tensors: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    return [tuple(tensor[key] for key in ("name", "shape", "dtype", "offset")) for tensor in tensors]
 
 
 def _as_bytes(tensor: Mapping[str, Any], arrays: Mapping[str, Array]) -> Array:

@@ -100,6 +100,7 @@ def recorder_of(trainer: Trainer, *, resume: bool) -> Recorder:
         Gpt2Source(trainer.model, trainer.optimizer, trainer.task.probe(), lambda: trainer.batch),
         task=trainer.task.entry(),
         training=trainer.entry(),
+        optimizer=trainer.optimizer,
         resume=resume,
         step=trainer.step,
         when_full="wait",

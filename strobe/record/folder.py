@@ -18,7 +18,8 @@ from etl.run.writer import SnapshotWriter
 from strobe.record.ending import Ending
 from strobe.record.limits import Limits
 from strobe.record.lock import FolderLock
-from strobe.record.manifest import Description, check_same, without_none
+from strobe.record.manifest import Description, as_taken, check_same, without_none
+from strobe.record.order import Taken
 from strobe.record.tensors import RecorderError
 from strobe.record.thin import Thinner
 
@@ -59,6 +60,18 @@ class RunFolder:
             except (OSError, SnapshotError) as error:
                 raise RecorderError(f"{path}: nothing can be recorded here: {error}") from None
             undo.pop_all()
+
+    def settle(self, taken: Taken | None, ahead: int) -> bool:
+        """Let the manifest say when snapshots are taken, as the first one shows; False where an earlier snapshot has
+        settled it otherwise. Raises OSError when the disk refuses."""
+        settled = as_taken(self.manifest, taken, ahead)
+        if settled == self.manifest:
+            return True
+        if list_files(self.path):
+            return taken is None
+        self.snapshots.replace_manifest(settled)
+        self.manifest = settled
+        return True
 
     def end(self, ending: Ending, reason: str | None, step: int) -> None:
         """Append the end line. Raises OSError when the disk refuses."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from etl.run.names import run_id
 from etl.run.snapshot import MANIFEST, manifest_bytes, place
+from strobe.record.order import Taken
 from strobe.record.tensors import RecorderError, TensorSpec, scalar_entries
 from strobe.version import __version__
 
@@ -47,6 +48,21 @@ class Description:
         return manifest
 
 
+def as_taken(manifest: Mapping[str, Any], taken: Taken | None, ahead: int) -> dict[str, Any]:
+    """The manifest with `taken` on every tensor that says when it was taken, or on none where that is not known.
+
+    `ahead` is how many updates more than its step says a snapshot holds: `training.updates_ahead` where it is not 0.
+    """
+    tensors = [{key: value for key, value in tensor.items() if key != "taken"} | (
+        {"taken": taken} if taken is not None and "taken" in tensor else {}
+    ) for tensor in manifest["snapshot"]["tensors"]]  # fmt: skip
+    training = {key: value for key, value in manifest.get("training", {}).items() if key != "updates_ahead"}
+    if ahead:
+        training["updates_ahead"] = ahead
+    said = {"training": training} if ahead or "training" in manifest else {}
+    return {**manifest, **said, "snapshot": {**manifest["snapshot"], "tensors": tensors}}
+
+
 def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
     """`values` without those that are None: absent means unknown, and the manifest has no null."""
     return {key: value for key, value in values.items() if value is not None}
@@ -54,8 +70,10 @@ def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_same(existing: Mapping[str, Any], ours: Mapping[str, Any], folder: Path) -> None:
     """Raises RecorderError where a resumed run would record another model or other tensors."""
+    # When a tensor was taken is what the first snapshot showed; a resumed run has taken none yet.
+    ours, known = json.loads(json.dumps(as_taken(ours, None, 0))), as_taken(existing, None, 0)
     for part in ("model", "snapshot"):
-        if existing[part] != json.loads(json.dumps(ours[part])):
+        if known[part] != ours[part]:
             change = _first_change(existing, ours)
             raise RecorderError(f"{folder}: the run there has another {part}; {change}")
 

@@ -28,6 +28,7 @@ from strobe.record.ending import Ending, SigtermExit, ending_of, warn_of_losses
 from strobe.record.folder import RunFolder
 from strobe.record.limits import Limits, WhenFull
 from strobe.record.manifest import Description
+from strobe.record.order import SnapshotOrder, SteppedOptimizer, UpdateClock
 from strobe.record.source import PlainTensor, TensorSource, as_source
 from strobe.record.tensors import (
     SCALARS,
@@ -59,6 +60,10 @@ class Recorder:
     `resume` continues the run in the folder, as its next attempt, from `step` on: the tensors must be the same, and
     what differs in `training` is written down. Without it an existing run is refused.
 
+    `optimizer` is what updates the parameters, one of torch: its updates and the backward passes before them are then
+    counted, the manifest says truthfully when snapshots are `taken`, and a step that is not the number of updates is
+    warned of once. What `taken` says otherwise is up to the specs.
+
     `queue` snapshots at most wait in memory; when they do, `when_full` "skip" leaves the next one out and counts it,
     "wait" holds up the training. `keep_last` and `max_disk` (bytes) thin the folder, oldest first, both ends kept.
 
@@ -75,6 +80,7 @@ class Recorder:
         task: Mapping[str, Any] | None = None,
         training: Mapping[str, Any] | None = None,
         scalars: Sequence[str] = SCALARS,
+        optimizer: SteppedOptimizer | None = None,
         resume: bool = False,
         step: int = 0,
         queue: int = 2,
@@ -84,6 +90,7 @@ class Recorder:
         fsync: bool = True,
         take_over: bool = False,
     ) -> None:
+        clock = UpdateClock(optimizer, step) if optimizer is not None else None
         self.folder = Path(folder)
         self.status = Status()
         self._source = as_source(tensors)
@@ -99,7 +106,8 @@ class Recorder:
         self._run = RunFolder(
             self.folder, self._description, self._limits, resume=resume, step=step, take_over=take_over
         )
-        self.manifest, self.attempt = self._run.manifest, self._run.attempt
+        self.attempt = self._run.attempt
+        self._order = SnapshotOrder(clock, self._run.settle, self._trouble.warn_once) if clock is not None else None
         self._writer = Writer(
             self._run.snapshots,
             self.attempt,
@@ -109,6 +117,11 @@ class Recorder:
             after_write=self._run.thin,
         )
         atexit.register(self._at_exit)
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """manifest.json: ours, or that of the resumed run."""
+        return self._run.manifest
 
     @property
     def _closed(self) -> bool:
@@ -129,6 +142,8 @@ class Recorder:
             self.status.skipped += 1
             return False
         try:
+            if self._order is not None:
+                self._order.settle(step)
             job = Job(step, self._capture(step, scalars or {}, began), time.time())
         except Exception as error:
             self._writer.room.release()
@@ -177,6 +192,8 @@ class Recorder:
         if self._closed:
             return
         self._finished = True
+        if self._order is not None:
+            self._order.stop()
         atexit.unregister(self._at_exit)
         if not self._writer.close(_CLOSE_TIMEOUT_S):
             log.warning("%s: the disk did not take the last snapshots in time", self.folder)

@@ -51,6 +51,12 @@ class Trouble:
             self._said.add(kind)
             log.warning("%s could not be recorded (%s); training goes on, and further ones are counted", what, error)
 
+    def warn_once(self, kind: str, message: str) -> None:
+        """Say something that does not stop the recording, once a kind."""
+        if (Warning, kind) not in self._said:
+            self._said.add((Warning, kind))
+            log.warning("%s", message)
+
     def worked(self) -> None:
         if self._failing and len(self._said) < _MAX_MESSAGES:
             log.warning("recording works again; %s snapshots were missed so far", self._status.missed)

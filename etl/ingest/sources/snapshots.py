@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bisect
+import hashlib
+import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -52,7 +54,8 @@ SOURCE = RunFolders()
 
 
 class RunFolder(Recording):
-    """One run's folder. Its state has the manifest's hash, and how far metrics.jsonl was read."""
+    """One run's folder. Its state has the manifest's hash, what of it never changes, and how far metrics.jsonl was
+    read."""
 
     source = "snapshots"
 
@@ -65,7 +68,17 @@ class RunFolder(Recording):
         return self._run.manifest.run.id
 
     def resumes(self, state: State) -> bool:
-        return bool(state.get("manifest") == f"{self._run.manifest.hash:016x}")
+        # Until its first snapshot a recorder may still learn when snapshots are taken, and write that down.
+        return state.get("manifest") == f"{self._run.manifest.hash:016x}" or state.get("identity") == self._identity
+
+    @cached_property
+    def _identity(self) -> str:
+        """Of the manifest, less what a recorder may put right before its first snapshot."""
+        raw = self._run.manifest.raw
+        tensors = [{key: tensor[key] for key in tensor if key != "taken"} for tensor in raw["snapshot"]["tensors"]]
+        training = {key: value for key, value in raw.get("training", {}).items() if key != "updates_ahead"}
+        lasting = json.dumps([{**raw, "training": training, "snapshot": tensors}], sort_keys=True)
+        return hashlib.sha256(lasting.encode()).hexdigest()[:16]
 
     def scalars(self, since: State) -> Scalars:
         path = self.path / METRICS
@@ -77,6 +90,7 @@ class RunFolder(Recording):
         lines = read_metrics(path, start)
         state = {
             "manifest": f"{self._run.manifest.hash:016x}",
+            "identity": self._identity,
             "metrics_end": lines.end,
             "bad_lines": bad + len(lines.bad),
         }

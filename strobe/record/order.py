@@ -1,0 +1,109 @@
+"""What an optimizer has done by the time of a snapshot: how many updates, and whether one came after the last
+backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+from strobe.record.tensors import RecorderError
+
+Taken = Literal["before_update", "after_update"]
+
+
+class Handle(Protocol):
+    """A hook that can be taken away again."""
+
+    def remove(self) -> None: ...
+
+
+class SteppedOptimizer(Protocol):
+    """What is asked of an optimizer: those of torch have it."""
+
+    param_groups: list[dict[str, Any]]
+
+    def register_step_post_hook(self, hook: Callable[..., None]) -> Handle: ...
+
+
+class UpdateClock:
+    """Counts the updates of one optimizer from `updates` on, and hears each backward pass of its parameters.
+
+    From `start` to `stop`, by torch's own hooks. Raises RecorderError for something that is no optimizer of torch.
+    """
+
+    def __init__(self, optimizer: SteppedOptimizer, updates: int) -> None:
+        self.updates = updates
+        """Applied since the initialisation."""
+        self.taken: Taken | None = None
+        """What a snapshot taken now is; None before the first backward pass and the first update."""
+        if not hasattr(optimizer, "register_step_post_hook"):
+            raise RecorderError(
+                f"{type(optimizer).__name__} has no register_step_post_hook, so its updates cannot be counted; "
+                "give an optimizer of torch, or none"
+            )
+        self._optimizer = optimizer
+        self._handles: list[Handle] = []
+
+    def start(self) -> None:
+        """Hear every update and every backward pass from now on."""
+        self._handles.append(self._optimizer.register_step_post_hook(self._updated))
+        for group in self._optimizer.param_groups:
+            for parameter in group["params"]:
+                # A parameter that is frozen now has no gradient to wait for, and torch refuses the hook.
+                if parameter.requires_grad:
+                    self._handles.append(parameter.register_post_accumulate_grad_hook(self._went_back))
+
+    def stop(self) -> None:
+        """Hear nothing more."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def _updated(self, *_: object) -> None:
+        self.updates += 1
+        self.taken = "after_update"
+
+    def _went_back(self, _: object) -> None:
+        self.taken = "before_update"
+
+
+class SnapshotOrder:
+    """When snapshots are taken, as the first one shows; whatever is not so afterwards is warned of once."""
+
+    def __init__(
+        self, clock: UpdateClock, settle: Callable[[Taken | None, int], bool], warn_once: Callable[[str, str], None]
+    ) -> None:
+        """`settle` puts what the first snapshot shows into the manifest: when it was taken, and how many updates more
+        than its step it holds. False where the manifest says otherwise and stays. `warn_once` takes a kind and words.
+        """
+        self._clock, self._settle, self._warn_once = clock, settle, warn_once
+        self._first: tuple[Taken | None, int] | None = None
+        self.stop = clock.stop
+        clock.start()
+
+    def settle(self, step: int) -> None:
+        """Called before each snapshot. Raises OSError when the manifest cannot be written: the next one tries
+        again."""
+        taken, ahead = self._clock.taken, self._clock.updates - step
+        if self._first is None:
+            if not self._settle(taken, ahead):
+                self._warn_once(
+                    "order", f"step {step:,} is taken {_spoken(taken)}; the run's manifest says otherwise"
+                )
+            self._first = (taken, 0)
+        elif self._first[0] not in (None, taken):
+            before = _spoken(self._first[0])
+            self._warn_once("order", f"step {step:,} is taken {_spoken(taken)}, and the first snapshot was {before}")
+        if ahead != self._first[1]:
+            self._first = (self._first[0], ahead)
+            self._warn_once("updates", _misnumbered(step, self._clock.updates))
+
+
+def _spoken(taken: Taken | None) -> str:
+    return taken.replace("_", " the ") if taken is not None else "before any update"
+
+
+def _misnumbered(step: int, updates: int) -> str:
+    many = "1 update" if updates == 1 else f"{updates:,} updates"
+    hint = "; take it before optimizer.step(), or count on by one" if updates == step + 1 else ""
+    return f"the snapshot of step {step:,} holds the parameters after {many}, and step s means s updates{hint}"

@@ -19,11 +19,13 @@ def story() -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         panels.losses(page.view)
+        panels.excluded_by_key(page.view)
         panels.spectrum(page.view)
     with right:
         panels.clusters(page.view)
         panels.at_cursor(page.view)
         panels.gini(page.view)
+        panels.squared_weights(page.view)
 
 
 @part("history")
@@ -41,7 +43,7 @@ def neurons() -> None:
     neuron_panels.draw(page.view, *st.columns([5, 3], gap="medium"))
 
 
-if derived.ready(page.view, ("fourier", "neurons", "progress"), neuron_history.TABLES):
+if derived.ready(page.view, ("fourier", "neurons", "progress"), (*neuron_history.TABLES, "loss_check")):
     panels.story(page.view)
     story()
     history()

@@ -1,6 +1,7 @@
 """The GPT-2 family in numpy: what a snapshot's own parameters make of given tokens, without torch.
 
-Letters: L layers, B sequences, T positions, H heads, D channels a head, C = H D width, F MLP width, V vocabulary.
+Letters: L layers, B sequences, T positions, H heads, D channels a head, C width (H D unless a head's size is given),
+F MLP width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -31,15 +32,31 @@ class Architecture:
     """"pre" or "none"."""
     layernorm_eps: float
     tied_embeddings: bool
+    head_size: int | None = None
+    """D, where it is not C / H."""
+    n_kv_head: int | None = None
+    """How many heads of keys and values there are, where they are fewer than those of queries."""
 
     @classmethod
     def of(cls, model: Mapping[str, Any]) -> Architecture:
-        """From the `model` object of a manifest. Raises ValueError for another family."""
+        """From the `model` object of a manifest. Raises ValueError for another family, KeyError for what it lacks."""
         if model.get("family") != "gpt2":
             raise ValueError(f"model family {model.get('family')!r} has no forward pass here; only 'gpt2' has")
-        return cls(**{name: model[name] for name in cls.__slots__})
+        optional = ("head_size", "n_kv_head")
+        return cls(**{name: model[name] for name in cls.__slots__ if name not in optional or name in model})
+
+    @property
+    def kv_heads(self) -> int:
+        """How many heads of keys and values there are."""
+        return self.n_head if self.n_kv_head is None else self.n_kv_head
 
     def __post_init__(self) -> None:
+        for name in ("head_size", "n_kv_head"):
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or value < 1):
+                raise ValueError(f"{name} is {value!r:.80}, not an integer from 1 on")
+        if self.n_head % self.kv_heads:
+            raise ValueError(f"n_head {self.n_head} is no multiple of n_kv_head {self.n_kv_head}")
         if self.activation not in _ACTIVATIONS or self.layernorm not in ("pre", "none"):
             raise ValueError(f"no activation {self.activation!r} with layernorm {self.layernorm!r} is known")
 
@@ -109,6 +126,7 @@ def forward(
     tokens = np.asarray(tokens)
     weights = {name: np.asarray(value, dtype) for name, value in params.items()}
     _check(tokens, weights, position)
+    _check_heads(weights, architecture)
     if position is not None:
         # Attention is causal: nothing after the position can reach it.
         tokens = tokens[:, : range(tokens.shape[1])[position] + 1]
@@ -133,6 +151,13 @@ def _check(tokens: Array, weights: Parameters, position: int | None) -> None:
         raise ValueError(f"tokens {tokens.min()}..{tokens.max()} are not all in 0..{vocabulary - 1}")
     if position is not None and not -tokens.shape[1] <= position < tokens.shape[1]:
         raise ValueError(f"position {position} is not one of {tokens.shape[1]}")
+
+
+def _check_heads(weights: Parameters, architecture: Architecture) -> None:
+    rows, C = weights["qkvw"].shape[1:]
+    D = architecture.head_size or C // architecture.n_head
+    if rows != (architecture.n_head + 2 * architecture.kv_heads) * D:
+        raise ValueError(f"qkvw has {rows} rows, not those of {architecture.n_head} heads of {D}")
 
 
 def _run(weights: Parameters, architecture: Architecture, tokens: Array, last_only: bool) -> Pass:
@@ -181,7 +206,7 @@ def _block(
 ) -> tuple[Array, ...]:
     """x (B, T, C) after one block, or its last position alone (B, 1, C) when `final`; and what `Pass` keeps."""
     normed = _norm(x, layer.get("ln1w"), layer.get("ln1b"), architecture)
-    mixed, attention = _attention(normed, index, layer, architecture.n_head, final)
+    mixed, attention = _attention(normed, index, layer, architecture, final)
     x = _pick(x, index, final) + mixed
     hidden = _norm(x, layer.get("ln2w"), layer.get("ln2b"), architecture)
     preactivation = _linear(hidden, layer["fcw"], layer.get("fcb"))
@@ -212,26 +237,32 @@ def _norm(x: Array, weight: Array | None, bias: Array | None, architecture: Arch
     return normed
 
 
-def _attention(x: Array, index: Array | None, layer: Parameters, n_head: int, final: bool) -> tuple[Array, Array]:
+def _attention(
+    x: Array, index: Array | None, layer: Parameters, architecture: Architecture, final: bool
+) -> tuple[Array, Array]:
     """(B, S, C) and the weights (B, H, S, T), S = 1 when `final`, else T."""
-    C = x.shape[-1]
+    H, K = architecture.n_head, architecture.kv_heads
+    D = architecture.head_size or x.shape[-1] // H
 
-    def project(rows: slice, last: bool) -> Array:
+    def project(first: int, heads: int, last: bool) -> Array:
+        rows = slice(first * D, (first + heads) * D)
         weight, bias = layer["qkvw"][rows], layer["qkvb"][rows] if "qkvb" in layer else None
         if index is None:
-            placed = _linear(_pick(x, None, last), weight, bias)
+            made = _linear(_pick(x, None, last), weight, bias)
         else:
-            placed = _pick(_linear(x, weight, bias), index, last)
-        return placed.reshape(len(placed), -1, n_head, C // n_head).transpose(0, 2, 1, 3)
+            made = _pick(_linear(x, weight, bias), index, last)
+        return made.reshape(len(made), -1, heads, D).transpose(0, 2, 1, 3)
 
-    q, k, v = project(slice(C), final), project(slice(C, 2 * C), False), project(slice(2 * C, None), False)
+    q, k, v = project(0, H, final), project(H, K, False), project(H + K, K, False)
+    if K != H:
+        k, v = (np.repeat(each, H // K, axis=1) for each in (k, v))
     scores = q @ k.transpose(0, 1, 3, 2)
-    scores *= x.dtype.type(1 / math.sqrt(C // n_head))
+    scores *= x.dtype.type(1 / math.sqrt(D))
     if not final:
         scores[..., ~np.tri(k.shape[2], dtype=bool)] = -np.inf
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
     weights /= weights.sum(axis=-1, keepdims=True)
-    mixed = (weights @ v).transpose(0, 2, 1, 3).reshape(len(q), -1, C)
+    mixed = (weights @ v).transpose(0, 2, 1, 3).reshape(len(q), -1, H * D)
     return _linear(mixed, layer["attprojw"], layer.get("attprojb")), weights
 
 

@@ -1,8 +1,8 @@
 """Progress measures of a model that adds modulo p: what its logits owe to the key frequencies.
 
-Logits are (p * p, classes >= p), row a * p + b; classes from p on ("=") are dropped first. Every loss is a mean
-cross-entropy in nats, in float64: a float32 log-softmax bottoms out near 1e-7. `rows` picks inputs (a split); None is
-all of them.
+Logits are (p * p, classes >= p), row a * p + b; classes from p on ("=") are dropped first, but for what is compared
+with a training's log (`model_loss`, `accuracy`). Every loss is a mean cross-entropy in nats, in float64: a float32
+log-softmax bottoms out near 1e-7. `rows` picks inputs (a split); None is all of them.
 Source: Nanda et al. 2023, "Progress measures for grokking via mechanistic interpretability".
 """
 
@@ -47,6 +47,31 @@ def full_loss(logits: Array, p: int, rows: Array | None = None) -> float:
     exact = _residue_logits(logits, p)
     chosen, labels = _select(exact, p, rows)
     return cross_entropy(chosen, labels)
+
+
+def model_loss(logits: Array, p: int, rows: Array | None = None) -> float:
+    """The loss over all classes that the model has: what a training logs."""
+    chosen, labels = _select(_sum_logits(logits, p), p, rows)
+    return cross_entropy(chosen, labels)
+
+
+def accuracy(logits: Array, p: int, rows: Array | None = None) -> float:
+    """The share of inputs whose largest logit, of all classes that the model has, is that of (a + b) mod p; NaN for
+    no rows, and where a logit is not finite."""
+    chosen, labels = _select(_sum_logits(logits, p), p, rows)
+    if not len(chosen) or not np.isfinite(chosen).all():
+        return float("nan")
+    return float((chosen.argmax(axis=1) == labels).mean())
+
+
+def neuron_logit_map(W_U: Array, W_out: Array, p: int) -> Floats:
+    """W_L = W_U W_out: what each neuron adds to the logits of the residues, in float64: (p, layers * neurons).
+
+    `W_U` is (classes >= p, width), `W_out` (layers, width, neurons); the neurons of all layers stand side by side.
+    """
+    out = np.concatenate(list(np.asarray(W_out, np.float64)), axis=1)
+    product: Floats = np.asarray(W_U[:p], np.float64) @ out
+    return product
 
 
 def restricted_loss(logits: Array, p: int, frequencies: Iterable[int], rows: Array | None = None) -> float:
@@ -109,10 +134,14 @@ def _sums(p: int) -> npt.NDArray[np.int64]:
     return (a + b) % p
 
 
-def _residue_logits(logits: Array, p: int) -> Floats:
+def _sum_logits(logits: Array, p: int) -> Floats:
     if logits.ndim != 2 or logits.shape[0] != p * p or logits.shape[1] < p:
         raise ValueError(f"logits of shape {logits.shape} are not ({p * p}, {p} classes or more)")
-    return np.asarray(logits[:, :p], np.float64)
+    return np.asarray(logits, np.float64)
+
+
+def _residue_logits(logits: Array, p: int) -> Floats:
+    return _sum_logits(logits, p)[:, :p]
 
 
 def _select(exact: Floats, p: int, rows: Array | None) -> tuple[Floats, npt.NDArray[np.int64]]:

@@ -69,7 +69,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Everything about one run: its configuration, attempts, snapshots and metrics."""
+    """Everything about one run: its configuration, attempts, snapshots and metrics, and whether the two agree."""
     from strobe.settings import open_store
 
     opened = open_store(store)
@@ -86,7 +86,10 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
             typer.echo(f"{key:16} {visible(json.dumps(facts['run'][key], ensure_ascii=False))}")
     steps = facts["snapshot_steps"]
     where = f" from step {steps[0]:,} to {steps[-1]:,}" if steps else ""
-    typer.echo(f"{'snapshots':16} {len(steps):,} on this machine{where}\n")
+    typer.echo(f"{'snapshots':16} {len(steps):,} on this machine{where}")
+    if facts["loss_check"]["sentence"]:
+        typer.echo(f"{'loss check':16} {visible(facts['loss_check']['sentence'].removeprefix('Loss check: '))}")
+    typer.echo()
     columns = ["metric", "unit", "n", "last", "min", "at step", "max", "at step", "non-finite"]
     print_table(columns, [_metric_cells(row) for row in facts["metrics"]], numeric=columns[2:])
 
@@ -97,10 +100,14 @@ def _metric_cells(row: dict[str, Any]) -> list[str]:
 
 
 def _facts(store: Store, run: StoredRun) -> dict[str, Any]:
+    from strobe.views.loss_check import finding
+    from strobe.views.run_view import CatalogueTables
+
     row = dict(run.row)
     for key in ("config", "reduced"):
         row[key] = json.loads(row[key]) if row[key] else None
     catalogue = store.current()
+    checked = finding(CatalogueTables(catalogue, str(store.path)), run.id)
     attempts = catalogue.query("SELECT * EXCLUDE run FROM attempts WHERE run = $1 ORDER BY attempt", [run.id])
     metrics = catalogue.query("SELECT * EXCLUDE run FROM metrics WHERE run = $1 ORDER BY name", [run.id])
     return {
@@ -108,6 +115,11 @@ def _facts(store: Store, run: StoredRun) -> dict[str, Any]:
         "attempts": attempts.to_pylist(),
         "metrics": metrics.to_pylist(),
         "snapshot_steps": run.steps(),
+        "loss_check": {
+            "sentence": checked.sentence(),
+            "compared": checked.compared,
+            "disagreements": [vars(each) for each in checked.disagreements],
+        },
     }
 
 

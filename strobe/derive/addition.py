@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from etl.run.snapshot import SnapshotError
-from strobe.analysis.forward import Pass, forward, missing_weights, weight_names
+from strobe.analysis.forward import Pass, forward
 from strobe.analysis.fourier import KeyFrequencies, key_frequencies, neuron_shares
-from strobe.analysis.tasks import ModularAddition, modular_addition
+from strobe.derive.addition_sequence import inputs_of
+from strobe.derive.addition_split import Split, split_of
 from strobe.derive.recorded_run import NotApplicableError, RecordedRun
+from strobe.derive.runnable import Runnable
 
 
 class AdditionModel:
@@ -25,45 +27,50 @@ class AdditionModel:
         self._last: tuple[int, Pass] | None = None
 
     @cached_property
-    def task(self) -> ModularAddition:
-        """Inputs and split of the modular addition. Raises NotApplicableError for any other task."""
+    def modulus(self) -> int:
+        """p: all that a Fourier basis needs. Raises NotApplicableError for any task but modular addition."""
         task: Mapping[str, Any] = self.recorded.run.manifest.task
         if task.get("kind") != "modular_addition":
             kind = task.get("kind") or "not known"
             raise NotApplicableError(f"the task is {kind}, not modular addition: there is no Fourier basis mod p")
-        try:
-            return modular_addition(int(task["modulus"]), float(task["train_fraction"]), int(task["data_seed"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise NotApplicableError(
-                f"the manifest's task lacks modulus, train_fraction or data_seed ({error})"
-            ) from None
+        p = task.get("modulus")
+        if type(p) is not int or p < 2:
+            raise NotApplicableError(f"the manifest's task.modulus is {p!r:.80}, not an integer from 2 on")
+        return p
 
-    @property
-    def modulus(self) -> int:
-        """p. Raises NotApplicableError as `task` does."""
-        return self.task.modulus
+    @cached_property
+    def inputs(self) -> npt.NDArray[np.int32]:
+        """All p * p sums as the run writes them: int32 (p * p, positions). Raises NotApplicableError."""
+        return inputs_of(self.recorded.run.manifest.task, self.modulus)
+
+    @cached_property
+    def split(self) -> Split:
+        """Which rows of `inputs` the run was trained on, or why that is not known."""
+        return split_of(self.recorded, self.modulus)
+
+    @cached_property
+    def runnable(self) -> Runnable:
+        """The model that all inputs go through. Raises NotApplicableError where it cannot be run on them."""
+        p, made = self.modulus, Runnable(self.recorded)
+        if made.vocabulary < p or made.classes < p:
+            raise NotApplicableError(
+                f"{made.vocabulary} embeddings and {made.classes} logits do not hold {p} residues"
+            )
+        if self.inputs.shape[1] > made.positions:
+            raise NotApplicableError(f"{self.inputs.shape[1]} tokens a sum are more than {made.positions} positions")
+        if (token := int(self.inputs.max())) >= made.vocabulary:
+            raise NotApplicableError(f"the sums hold the token {token}, and there are {made.vocabulary} embeddings")
+        return made
 
     def check(self) -> None:
         """Raises NotApplicableError where the manifest already tells that the model cannot be run."""
-        _ = self.task, self.recorded.architecture, self._weights
-
-    @cached_property
-    def _weights(self) -> dict[str, str]:
-        """The params tensors that a forward pass takes -> the names under which it does."""
-        try:
-            names = weight_names(self.recorded.roles)
-        except ValueError as error:
-            raise NotApplicableError(f"no forward pass for this model ({error})") from None
-        if missing := missing_weights(names.values(), self.recorded.architecture):
-            raise NotApplicableError(f"the snapshots lack the weight {missing[0]!r}, so the model cannot be run")
-        return names
+        _ = self.runnable
 
     def forward(self, step: int) -> Pass:
-        """All p * p inputs through the parameters of a snapshot, at the position of "=": float32."""
+        """All p * p inputs through the parameters of a snapshot, at their last position: float32."""
         if self._last is None or self._last[0] != step:
-            snapshot = self.recorded.at(step)
-            params = {place: snapshot.values(f"params/{name}") for name, place in self._weights.items()}
-            made = forward(params, self.recorded.architecture, self.task.inputs, position=-1)
+            params = self.runnable.params(self.recorded.at(step))
+            made = forward(params, self.runnable.architecture, self.inputs, position=-1)
             self._last = (step, made)
         return self._last[1]
 

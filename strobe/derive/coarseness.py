@@ -27,7 +27,7 @@ def rows(subject: Subject, step: int) -> list[Row]:
 
 ANALYSIS = SnapshotAnalysis(
     table="coarseness",
-    definition=1,
+    definition=2,
     columns=(
         ("step", BIGINT), ("layer", SMALLINT), ("neurons", BIGINT), ("mean", DOUBLE), ("blob", DOUBLE),
         ("plaid", DOUBLE),

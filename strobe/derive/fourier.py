@@ -14,18 +14,28 @@ from strobe.derive.analysis import BIGINT, DOUBLE, INTEGER, SMALLINT, TEXT, Row,
 from strobe.derive.recorded_run import Array, NotApplicableError, RecordedRun, layers
 from strobe.derive.subject import Subject
 
-_SITES: Final[tuple[tuple[Role, str], ...]] = (("token_embedding", "embedding"), ("unembedding", "unembedding"))
+_SITES: Final[tuple[tuple[Role, str, str], ...]] = (
+    ("token_embedding", "wte", "embedding"), ("unembedding", "unembed", "unembedding"),
+)  # fmt: skip
 
 
 def needs(subject: Subject) -> None:
-    _ = subject.addition.task
+    _ = subject.addition.modulus
 
 
 def embedding_norms(recorded: RecordedRun, snapshot: Snapshot, p: int) -> Iterator[tuple[str, Array]]:
     """(site, component norms (p,) in float64) of the embedding and the unembedding, where the model has them."""
-    for role, site in _SITES:
+    for role, place, site in _SITES:
         if (name := recorded.parameter(role)) is not None:
-            yield site, fourier.component_norms(np.asarray(snapshot.values(name), np.float64), p)
+            yield site, fourier.component_norms(_residues(recorded, snapshot, name, place, p), p)
+
+
+def _residues(recorded: RecordedRun, snapshot: Snapshot, name: str, place: str, p: int) -> Array:
+    """(p or more, d) in float64. Raises NotApplicableError for an embedding of fewer tokens."""
+    values = recorded.embedding(snapshot, name, place)
+    if len(values) < p:
+        raise NotApplicableError(f"{name} has {len(values)} rows, fewer than the {p} residues")
+    return values.astype(np.float64)
 
 
 def rows(subject: Subject, step: int) -> list[Row]:
@@ -47,11 +57,12 @@ def _query_key_rows(recorded: RecordedRun, snapshot: Snapshot, step: int, p: int
     embedding = recorded.parameter("token_embedding")
     if embedding is None:
         return
-    W_E = snapshot.values(embedding)
+    W_E = _residues(recorded, snapshot, embedding, "wte", p)
     for name in recorded.parameters("qkv"):
         for layer, matrix in layers(snapshot, name):
-            parts = recorded.heads(matrix)
-            for head, (W_Q, W_K) in enumerate(zip(parts.get("q", []), parts.get("k", []), strict=True)):
+            parts = recorded.heads(name, matrix)
+            for head, W_Q in enumerate(parts.get("q", [])):
+                W_K = parts["k"][head * len(parts["k"]) // len(parts["q"])]
                 for k, energy in enumerate(fourier.qk_energy(W_E, W_Q, W_K, p)):
                     row = _row(step, "query-key", k + 1, "energy", float(energy))
                     yield row | {"layer": layer, "head": head}
@@ -64,7 +75,7 @@ def _row(step: int, site: str, frequency: int, kind: str, value: float) -> Row:
 
 ANALYSIS = SnapshotAnalysis(
     table="fourier",
-    definition=1,
+    definition=2,
     order=20,
     columns=(
         ("step", BIGINT), ("site", TEXT), ("layer", SMALLINT), ("head", SMALLINT), ("frequency", INTEGER),

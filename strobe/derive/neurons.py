@@ -28,7 +28,7 @@ def rows(subject: Subject, step: int) -> list[Row]:
 
 ANALYSIS = SnapshotAnalysis(
     table="neurons",
-    definition=1,
+    definition=2,
     order=40,
     columns=(
         ("step", BIGINT), ("layer", SMALLINT), ("neuron", INTEGER), ("frequency", INTEGER), ("share", DOUBLE),

@@ -14,6 +14,7 @@ from etl.run.folder import Run
 from etl.run.roles import Role, first_with, role_of, tensors_with
 from etl.run.snapshot import Snapshot
 from strobe.analysis.forward import Architecture
+from strobe.analysis.placing import head_parts, is_transposed
 
 Array = npt.NDArray[Any]
 
@@ -51,8 +52,11 @@ class RecordedRun:
 
     def names(self, section: str) -> list[str]:
         """The tensors of a section, without it: "wte"; empty where it was not recorded."""
-        tensors = self.run.manifest.raw["snapshot"]["tensors"]
-        return [tensor["name"].partition("/")[2] for tensor in tensors if tensor["section"] == section]
+        return [str(tensor["name"]).partition("/")[2] for tensor in self.tensors(section)]
+
+    def tensors(self, section: str) -> list[Mapping[str, Any]]:
+        """The manifest's entries of the tensors of a section."""
+        return [each for each in self.run.manifest.raw["snapshot"]["tensors"] if each["section"] == section]
 
     def parameter(self, role: Role) -> str | None:
         """The first tensor of a role as "params/NAME"; None where the model has none."""
@@ -65,8 +69,7 @@ class RecordedRun:
     @cached_property
     def roles(self) -> dict[str, Role | None]:
         """The role of each params tensor, by its name without the section."""
-        tensors = self.run.manifest.raw["snapshot"]["tensors"]
-        return {t["name"].partition("/")[2]: role_of(t) for t in tensors if t["section"] == "params"}
+        return {str(each["name"]).partition("/")[2]: role_of(each) for each in self.tensors("params")}
 
     @cached_property
     def architecture(self) -> Architecture:
@@ -76,17 +79,49 @@ class RecordedRun:
         except (KeyError, ValueError) as error:
             raise NotApplicableError(f"no forward pass for this model ({error})") from None
 
-    def heads(self, qkv: Array) -> dict[str, list[Array]]:
-        """The rows of one layer's queries, keys and values (3 C, C) as "q", "k" and "v", each a list of (D, C).
+    def spec(self, name: str) -> Mapping[str, Any]:
+        """The manifest's entry of a tensor, by its full name."""
+        found: Mapping[str, Any] = next(t for t in self.run.manifest.raw["snapshot"]["tensors"] if t["name"] == name)
+        return found
 
-        Empty where the model does not say how many heads there are, or they are not stacked in equal thirds.
+    @property
+    def interleaved(self) -> bool:
+        """Whether each head's rows of q, k and v stand together. Raises ValueError for a layout that is not known."""
+        layout = self.model.get("qkv_layout", "stacked")
+        if layout not in ("stacked", "interleaved"):
+            raise ValueError(f"qkv_layout is {layout!r:.80}; known are 'stacked' and 'interleaved'")
+        if layout == "interleaved" and self.model.get("n_kv_head", self.model.get("n_head")) != self.model.get(
+            "n_head"
+        ):
+            raise ValueError("interleaved q, k and v with n_kv_head below n_head have no order here")
+        return bool(layout == "interleaved")
+
+    def embedding(self, snapshot: Snapshot, name: str, place: str) -> Array:
+        """An embedding as (tokens, channels), whichever axis it has first. Raises NotApplicableError where its axes
+        do not tell."""
+        spec, values = snapshot.spec(name), np.asarray(snapshot.values(name))
+        try:
+            turned = is_transposed(place, spec["dims"], spec["shape"], (None, self.model.get("n_embd")))
+        except ValueError as error:
+            raise NotApplicableError(f"{name}: {error}") from None
+        return values.T if turned else values
+
+    def heads(self, name: str, qkv: Array) -> dict[str, list[Array]]:
+        """The rows of one layer's queries, keys and values as "q", "k" and "v", each a list of (D, C); `qkv` is of
+        the tensor `name`, rows or columns first.
+
+        Empty where the model does not tell how many heads there are, how they are laid out, or which axis is which.
         """
         heads = self.model.get("n_head")
-        if not isinstance(heads, int) or heads < 1 or len(qkv) % (3 * heads):
+        kv_heads = self.model.get("n_kv_head", heads)
+        if type(heads) is not int or type(kv_heads) is not int or min(heads, kv_heads) < 1:
             return {}
-        if self.model.get("qkv_layout", "stacked") != "stacked" or self.model.get("n_kv_head", heads) != heads:
+        try:
+            interleaved = self.interleaved
+            turned = is_transposed("qkvw", self.spec(name)["dims"][-2:], qkv.shape, (None, self.model.get("n_embd")))
+        except ValueError:
             return {}
-        return {part: np.split(block, heads) for part, block in zip("qkv", np.split(qkv, 3), strict=True)}
+        return head_parts(qkv.T if turned else qkv, heads, kv_heads, interleaved=interleaved)
 
 
 def layers(snapshot: Snapshot, name: str) -> Iterator[tuple[int | None, Array]]:

@@ -40,7 +40,7 @@ def _parts(recorded: RecordedRun, name: str, matrix: Array) -> Iterator[tuple[Ro
     yield {"part": "whole", "head": None}, matrix
     if recorded.roles[name] != "qkv":
         return
-    for part, heads in recorded.heads(matrix).items():
+    for part, heads in recorded.heads(f"params/{name}", matrix).items():
         yield {"part": part, "head": None}, np.concatenate(heads)
         for head, block in enumerate(heads):
             yield {"part": part, "head": head}, block

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from strobe.derive.addition import AdditionModel
 from strobe.derive.recorded_run import RecordedRun
+from strobe.derive.runnable import Runnable
 
 
 class Subject:
@@ -18,3 +19,8 @@ class Subject:
     def addition(self) -> AdditionModel:
         """Whether the run is one shows when it is asked: its parts raise NotApplicableError where it is not."""
         return AdditionModel(self.recorded)
+
+    @cached_property
+    def runnable(self) -> Runnable:
+        """The model as the forward pass takes it. Raises NotApplicableError where it cannot be run."""
+        return Runnable(self.recorded)

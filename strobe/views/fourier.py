@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -10,6 +11,9 @@ from strobe.analysis.fourier import SPECIALISED
 from strobe.analysis.phases import DONE, FALL, Phases, phases
 from strobe.views.run_view import Answer, RunView, literal
 from strobe.views.words import count, number
+
+INCOMPLETE: Final = 2.0
+"""From how many times the full loss on the restricted one says that the key frequencies are not all there are."""
 
 
 def power(view: RunView, site: str = "embedding") -> Answer:
@@ -32,12 +36,13 @@ ORDER BY frequency""")
 @dataclass(frozen=True)
 class End:
     """The last analysed snapshot: how many of its `neurons` are `specialised`, on which keys, and its losses (nats)
-    by (measure, split)."""
+    by (measure, split). `unknown` is why the losses of a split are not known; empty where they are."""
 
     neurons: int
     specialised: int
     keys: list[int]
     losses: dict[tuple[str, str | None], float | None]
+    unknown: str = ""
 
     def sentence(self) -> str:
         """In one or two sentences of numbers."""
@@ -48,10 +53,25 @@ class End:
         text = f"{special} (share at least {SPECIALISED}){on}"
         if not self.keys:
             return text
+        text += (
+            f" With those alone the loss is {number(self.losses.get(('restricted_loss', 'all')))} nats "
+            f"(all of the model: {number(self.losses.get(('full_loss', 'all')))})"
+        )
+        if self.unknown:
+            text = f"{text}, over all inputs. Train and test losses are not known: {self.unknown}."
+        else:
+            text += f"; without them it is {number(self.losses.get(('excluded_loss', 'train')))} on the training set."
+        return text + self._incompleteness()
+
+    def _incompleteness(self) -> str:
+        """How much is lost with the keys alone, where that is much."""
+        restricted, full = (self.losses.get((name, "all")) for name in ("restricted_loss", "full_loss"))
+        if restricted is None or not full or restricted <= INCOMPLETE * full:
+            return ""
         return (
-            f"{text} With those alone the loss is {number(self.losses.get(('restricted_loss', 'all')))} nats "
-            f"(all of the model: {number(self.losses.get(('full_loss', 'all')))}); without them it is "
-            f"{number(self.losses.get(('excluded_loss', 'train')))} on the training set."
+            f" The key frequencies are incomplete: with them alone the loss is {number(restricted / full)} "
+            f"times that of the whole model (more than {INCOMPLETE:g} times), so it computes with others too, in which no neuron "
+            "specialises."
         )
 
 
@@ -61,11 +81,18 @@ def end(view: RunView) -> End:
     neurons = view.rows(f"""SELECT count(*) AS n, count(*) FILTER (share >= {SPECIALISED}) AS special
 FROM neurons WHERE run = {run}
   AND step = (SELECT max(step) FROM neurons WHERE run = {run})""")[0]
-    losses = view.rows(f"""SELECT measure, split, value FROM progress
+    losses = view.rows(f"""SELECT measure, split, value, note FROM progress
 WHERE run = {run} AND frequency IS NULL
   AND step = (SELECT max(step) FROM progress WHERE run = {run})""")
     by_measure = {(row["measure"], row["split"]): row["value"] for row in losses}
-    return End(neurons["n"], neurons["special"], key_frequencies(view), by_measure)
+    return End(neurons["n"], neurons["special"], key_frequencies(view), by_measure, _unknown(losses))
+
+
+def _unknown(losses: list[dict[str, Any]]) -> str:
+    """Why a split's losses are NULL while those over all inputs are not: its rows are not known."""
+    full = {row["split"]: row for row in losses if row["measure"] == "full_loss"}
+    split = next((full[name] for name in ("train", "val") if name in full and full[name]["note"]), None)
+    return split["note"] if split is not None and "all" in full and full["all"]["note"] is None else ""
 
 
 def losses(view: RunView) -> Answer:
@@ -75,6 +102,13 @@ FROM progress WHERE run = {literal(view.run)} AND frequency IS NULL
   AND (measure, split) IN (('full_loss', 'train'), ('full_loss', 'val'), ('restricted_loss', 'all'),
                            ('excluded_loss', 'train'))
 ORDER BY series, step""")
+
+
+def excluded_by_key(view: RunView) -> Answer:
+    """row (the key frequency as text), step, value (nats): the loss of the train rows without that frequency."""
+    return view.tables.ask(f"""SELECT frequency::VARCHAR AS row, step, value FROM progress
+WHERE run = {literal(view.run)} AND measure = 'excluded_loss' AND frequency IS NOT NULL
+ORDER BY frequency, step""")
 
 
 def phases_of(view: RunView, fall: float = FALL, done: float = DONE) -> Phases:
@@ -91,9 +125,16 @@ FROM progress WHERE run = {literal(view.run)} GROUP BY step ORDER BY step""").ta
 
 
 def gini(view: RunView) -> Answer:
-    """series ("gini_embedding", "gini_unembedding"), step, value: 0 all components alike, near 1 a few hold all."""
+    """series ("gini_embedding", "gini_unembedding", "gini_neuron_logit"), step, value: 0 all components alike, near 1
+    a few hold all."""
     return view.tables.ask(f"""SELECT measure AS series, step, value FROM progress
 WHERE run = {literal(view.run)} AND measure LIKE 'gini%' ORDER BY series, step""")
+
+
+def squared_weights(view: RunView) -> Answer:
+    """series ("sum_of_squared_weights"), step, value."""
+    return view.tables.ask(f"""SELECT measure AS series, step, value FROM progress
+WHERE run = {literal(view.run)} AND measure = 'sum_of_squared_weights' ORDER BY step""")
 
 
 def clusters(view: RunView) -> Answer:

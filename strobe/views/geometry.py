@@ -77,6 +77,7 @@ def _parameters(run: Run) -> int:
 def sites(plan: ClassesPlan) -> Sites:
     """Where in the model classes can be looked at."""
     try:
+        plan.model.check()
         return Sites([f"after layer {layer}" for layer in range(plan.model.recorded.architecture.n_layer)])
     except NotApplicableError as error:
         return Sites(reason=f"Nothing to show for this run: {error}.")

@@ -11,6 +11,7 @@ import numpy as np
 from etl.run.journal import ATTEMPTS, METRICS, Journal
 from etl.run.snapshot import place
 from etl.run.writer import SnapshotWriter
+from strobe.analysis.tasks import SPLIT
 
 START = 1_760_000_000.0
 
@@ -122,7 +123,10 @@ def make_run(
         "version": 1,
         "run": {"id": run_id, "name": name or folder.name, "created_at": START + seed, "writer": "tests"},
         "model": model,
-        "task": {"kind": "modular_addition", "modulus": vocab - 1, "train_fraction": 0.3, "data_seed": seed},
+        "task": {
+            **{"kind": "modular_addition", "modulus": vocab - 1},
+            **{"train_fraction": 0.3, "data_seed": seed, "split": SPLIT},
+        },
         "training": {"optimizer": "adamw", "learning_rate": 1e-3, "tokens_per_step": 96, "device": "cpu"},
         "snapshot": {"bytes": size, "tensors": tensors},
     }

@@ -9,14 +9,16 @@ import numpy as np
 from etl.run.folder import Run
 from etl.run.snapshot import place
 from etl.run.writer import SnapshotWriter
+from strobe.analysis.tasks import SPLIT
 
 P, KEY, HEADS, WIDTH, NEURONS = 13, 3, 2, 8, 6
 
 
 def planted(step: int) -> dict[str, np.ndarray]:
-    """A model whose embedding is one circle and whose neurons are cos(2 pi KEY (a + b) / P + phase), made by hand.
+    """A model whose embedding is one circle, made by hand. Step 0 has nothing planted: all weights 0.
 
-    The three positions attend evenly (no query-key weights). Step 0 has nothing planted: all weights 0.
+    The three positions attend evenly (no query-key weights), so that with phi = 2 pi n / NEURONS and w = 2 pi KEY / P
+    neuron n sees (cos(w a - phi) + cos(w b - phi)) / 3 before its GELU. The logits are all 0.
     """
     x = np.arange(P)
     wte = np.zeros((P + 1, WIDTH), np.float32)
@@ -32,7 +34,7 @@ def planted(step: int) -> dict[str, np.ndarray]:
     return params
 
 
-ADDING = {"kind": "modular_addition", "modulus": P, "train_fraction": 0.5, "data_seed": 1}
+ADDING = {"kind": "modular_addition", "modulus": P, "train_fraction": 0.5, "data_seed": 1, "split": SPLIT}
 
 
 def run_folder(folder: Path, steps: tuple[int, ...] = (0, 100, 200), task: dict = ADDING) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from strobe.charts.curves import Series
 from strobe.charts.theme import SERIES
 from strobe.ui.attention import frames
@@ -13,6 +15,8 @@ from strobe.views import head_scores
 from strobe.views.head_scores import SCORES, ComputedScores
 from strobe.views.run_view import Answer, RunView
 from strobe.views.words import size
+
+_FROM_A_PASS: Final = " Attention was not recorded: computed by a forward pass of each snapshot's own parameters."
 
 _computed = cached_by_run(8, "Scoring heads …")(head_scores.computed)
 
@@ -57,7 +61,10 @@ def _draw(view: RunView, answer: Answer, quantity: str, about: str) -> None:
 def _scores(view: RunView, score: str) -> tuple[Answer, str]:
     """One score, and what there is to say about where it comes from."""
     answer, recorded = head_scores.stored(view, score), frames.recorded(view)
-    if answer.table.num_rows or recorded is None:
+    if recorded is None:
+        # Tables may have come without their snapshots, which alone tell.
+        return answer, _FROM_A_PASS if view.tensor_entries() else ""
+    if answer.table.num_rows:
         return answer, ""
     made = _computed(view, recorded)
     return made.of(score), _remark(view, made)

@@ -16,7 +16,8 @@ from strobe.charts.theme import SERIES
 from strobe.ui.panel import choice, derived, downloads, panel
 from strobe.ui.panel.kinds import BarsPanel, presence
 from strobe.ui.panel.marks import step_marks
-from strobe.views import fourier
+from strobe.ui.shell.words import inert
+from strobe.views import fourier, loss_check
 from strobe.views.run_view import RunView
 
 FALLS: Final = {"0.8": "80%", "0.5": "50%", "0.2": "20%"}
@@ -27,8 +28,13 @@ COLOURS: Final = {"memorization": SERIES[1], "circuit formation": SERIES[3], "cl
 
 
 def story(view: RunView) -> None:
-    """The end of the run in one sentence of numbers."""
+    """The end of the run in one sentence of numbers, and what speaks against them."""
+    checked = loss_check.loss_check(view)
+    if checked.fires:
+        st.warning(inert(checked.sentence(), panel.MOST_WORDS))
     panel.say(fourier.end(view).sentence())
+    if (said := checked.sentence()) and not checked.fires:
+        panel.caption(said)
 
 
 def spectrum(view: RunView) -> None:
@@ -81,11 +87,36 @@ def losses(view: RunView) -> None:
         about = "No key frequency, so there is no restricted and no excluded loss, and there are no phases."
     else:
         about = "The key frequencies are those of the last snapshot, at every step. "
-        about += f"{words[0].upper()}{words[1:]}." if words else f"No phases: {grokking.reason}."
+        about += f"{words[0].upper()}{words[1:]}." if words else f"No phases: {_no_phases(view, grokking)}."
+    checked = loss_check.loss_check(view)
     derived.lines(
         view, "fourier_losses", answer, looks, y_title="loss (nats)", log=True, height=270,
-        marks=step_marks(view), about=about, spans=spans(view),
+        marks=step_marks(view), about=_in_doubt(view, about), spans=spans(view), queries=[checked.sql],
     )  # fmt: skip
+
+
+def _in_doubt(view: RunView, about: str) -> str:
+    """A caption of progress measures, with a word of warning where the loss check disagrees."""
+    return f"{loss_check.DOUBTFUL} {about}" if loss_check.loss_check(view).fires else about
+
+
+def excluded_by_key(view: RunView) -> None:
+    """The excluded loss of each key frequency alone, over training."""
+    answer = fourier.excluded_by_key(view)
+    if not answer.table.num_rows:
+        return
+    panel.title("Excluded loss of each key frequency")
+    keys = [str(k) for k in sorted({int(name) for name in answer.table["row"].to_pylist()})]
+    about = "Loss on the training set (nats) without that frequency alone, log scale: how much rests on it."
+    if all(value is None for value in answer.table["value"].to_pylist()):
+        panel.caption(f"Not known: {fourier.end(view).unknown}.")
+        return
+    derived.grid(view, "fourier_excluded", answer, keys, quantity="loss (nats)",
+                 row_height=min(30, max(8, 180 // len(keys))), about=_in_doubt(view, about))  # fmt: skip
+
+
+def _no_phases(view: RunView, grokking: Phases) -> str:
+    return fourier.end(view).unknown or grokking.reason
 
 
 def _rule() -> None:
@@ -113,13 +144,26 @@ def spans(view: RunView) -> list[Span]:
 
 
 def gini(view: RunView) -> None:
-    """How unequal the embeddings' components are."""
+    """How unequal the components of the embeddings and of the neuron-logit map are."""
     panel.title("Sparsity in frequency (Gini)")
     answer = fourier.gini(view)
-    looks = {"gini_embedding": Series("embedding", SERIES[0]), "gini_unembedding": Series("unembedding", SERIES[5])}
+    looks = {
+        "gini_embedding": Series("embedding", SERIES[0]), "gini_unembedding": Series("unembedding", SERIES[5]),
+        "gini_neuron_logit": Series("neurons to logits (W_L)", SERIES[2]),
+    }  # fmt: skip
     about = "0: all components alike; near 1: a few hold everything."
     derived.lines(view, "fourier_gini", answer, looks, y_title="Gini", share=True, about=about,
                          marks=step_marks(view), spans=spans(view))  # fmt: skip
+
+
+def squared_weights(view: RunView) -> None:
+    """The sum of the squares of every parameter."""
+    panel.title("Sum of squared weights")
+    answer = fourier.squared_weights(view)
+    looks = {"sum_of_squared_weights": Series("all parameters", SERIES[1])}
+    derived.lines(view, "fourier_squares", answer, looks, y_title="sum of squares", log=True,
+                  about="Of every recorded parameter: what weight decay pulls on.",
+                  marks=step_marks(view), spans=spans(view))  # fmt: skip
 
 
 def clusters(view: RunView) -> None:

@@ -7,14 +7,16 @@ import contextlib
 import streamlit as st
 from streamlit.errors import StreamlitPageNotFoundError
 
+from strobe.ui.panel import panel
 from strobe.ui.shell import registry
 from strobe.ui.shell.page import Page
 from strobe.ui.shell.words import escaped, inert, markup
+from strobe.views.loss_check import loss_check
 from strobe.views.words import count, parameters, thinned
 
 
 def draw(page: Page) -> None:
-    """A heading, one line of facts, one line of milestones, and what is missing."""
+    """A heading, one line of facts, one line of milestones, what is in doubt, and what is missing."""
     row = page.rows[page.run]
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         facts = _facts(page)
@@ -24,6 +26,9 @@ def draw(page: Page) -> None:
         )
         _link("curves", "Open its curves")
     markup('<p class="st-caption">{text}</p>', text=page.milestones.sentence())
+    checked = loss_check(page.view)
+    if checked.fires:
+        st.warning(inert(checked.sentence(), panel.MOST_WORDS))
     what = thinned(row.get("reduced"))
     if what:
         markup('<p class="st-caption">Thinned to travel: {what}.</p>', what=what)

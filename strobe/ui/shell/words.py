@@ -26,9 +26,10 @@ def markup(template: str, **names: object) -> None:
     st.html(template.format(**{key: escaped(value) for key, value in names.items()}))
 
 
-def inert(name: object) -> str:
-    """A name for a place where only Markdown goes (labels, notices): every punctuation mark escaped."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", visible(name))
+def inert(name: object, most: int = 200) -> str:
+    """A name for a place where only Markdown goes (labels, notices), cut at `most` characters: every punctuation mark
+    escaped."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", visible(name, most))
 
 
 def ends(low: float, high: float) -> tuple[str, str]:

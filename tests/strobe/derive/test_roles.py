@@ -67,5 +67,5 @@ def test_rows_are_those_of_llmc_names(plain: Path, tmp_path: Path) -> None:
 
 def test_without_roles_nothing_is_guessed(plain: Path, tmp_path: Path) -> None:
     store, report = analysed(renamed(plain, tmp_path / "own", roles=False), tmp_path / "store")
-    assert set(report.skipped) == {"fourier", "neurons", "progress", "coarseness", "neuron_history"}
+    assert set(report.skipped) == {"fourier", "neurons", "progress", "coarseness", "neuron_history", "loss_check"}
     assert store.sql("SELECT count(*) AS n FROM spectra")["n"][0].as_py() > 0

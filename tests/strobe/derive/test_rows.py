@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from strobe.analysis import fourier, progress
+from strobe.analysis.tasks import SPLIT
 from strobe.derive.coarseness import rows as coarseness
 from strobe.derive.fourier import rows as fourier_rows
 from strobe.derive.heads import rows as heads
@@ -35,10 +36,16 @@ class Made(RecordedRun):
         att = np.tril(random.random((LAYERS, PROBES, HEADS, 3, 3)))
         self.arrays["attention/att"] = att / att.sum(axis=-1, keepdims=True)
         self.arrays["probe/tokens"] = np.array([[1, 1, 1], [3, 4, 3], [0, 1, 2]])
-        model = {"family": "gpt2", "n_layer": LAYERS, "n_head": HEADS, "activation": "gelu", "layernorm": "none",
-                 "layernorm_eps": 1e-5, "tied_embeddings": False}  # fmt: skip
-        tensors = [{"name": name, "section": name.partition("/")[0]} for name in self.arrays]
-        task = {"kind": "modular_addition", "modulus": P, "train_fraction": 0.3, "data_seed": 5}
+        model = {
+            "family": "gpt2", "n_layer": LAYERS, "n_head": HEADS, "n_embd": WIDTH, "mlp_width": NEURONS,
+            "activation": "gelu", "layernorm": "none", "layernorm_eps": 1e-5, "tied_embeddings": False,
+        }  # fmt: skip
+        tensors = [
+            {"name": name, "section": name.partition("/")[0], "dims": self._dims(name), "shape": list(array.shape)}
+            for name, array in self.arrays.items()
+        ]
+        task = {"kind": "modular_addition", "modulus": P, "train_fraction": 0.3, "data_seed": 5,
+                "split": SPLIT}  # fmt: skip
         manifest = SimpleNamespace(raw={"model": model, "snapshot": {"tensors": tensors}}, task=task)
         self.run: Any = SimpleNamespace(manifest=manifest)
         self.paths = {STEP: None}  # type: ignore[dict-item]
@@ -51,8 +58,9 @@ class Made(RecordedRun):
 
     __getitem__ = values
 
-    def spec(self, name: str) -> dict[str, list[str]]:
-        return {"dims": ["layer", "out", "in"] if len(self.arrays[name]) == LAYERS else ["token", "channel"]}
+    def _dims(self, name: str) -> list[str]:
+        stacked = ["layer", "out", "in"] if self.arrays[name].ndim == 3 else ["layer", "channel"]
+        return stacked if len(self.arrays[name]) == LAYERS else ["token", "channel"]
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +85,11 @@ def by(rows: list[dict], *names: str) -> dict[tuple, dict]:
 
 def test_losses_are_those_of_their_split_and_key(made: Subject) -> None:
     found = {key: row["value"] for key, row in by(progress_rows(made, STEP), "measure", "split", "frequency").items()}
-    logits, task = made.addition.forward(STEP).logits, made.addition.task
-    each = progress.losses(logits[:, :P], task.labels)
-    splits = {"train": task.train_index, "val": task.val_index, "all": np.arange(P * P)}
+    logits, split = made.addition.forward(STEP).logits, made.addition.split
+    assert split.train is not None
+    assert split.val is not None
+    each = progress.losses(logits[:, :P], np.add.outer(np.arange(P), np.arange(P)).ravel() % P)
+    splits = {"train": split.train, "val": split.val, "all": np.arange(P * P)}
     expected = {("full_loss", split, None): each[rows].mean() for split, rows in splits.items()}
     expected |= {
         ("restricted_loss", split, None): progress.restricted_loss(logits, P, [1, 3], rows)
@@ -94,8 +104,19 @@ def test_losses_are_those_of_their_split_and_key(made: Subject) -> None:
     for name, site in (("wte", "embedding"), ("unembed", "unembedding")):
         norms = np.linalg.norm(fourier.basis(P).matrix @ arrays(made)[f"params/{name}"][:P], axis=1)
         expected[f"gini_{site}", None, None] = fourier.gini(norms)
+    classes = progress.losses(logits, np.add.outer(np.arange(P), np.arange(P)).ravel() % P)
+    right = logits.argmax(axis=1) == np.add.outer(np.arange(P), np.arange(P)).ravel() % P
+    expected |= {("model_loss", split, None): classes[rows].mean() for split, rows in splits.items()}
+    expected |= {("accuracy", split, None): right[rows].mean() for split, rows in splits.items()}
+    W_U, W_out = (arrays(made)[f"params/{name}"] for name in ("unembed", "fcprojw"))
+    to_logits = fourier.basis(P).matrix @ np.concatenate([W_U[:P] @ W_out[0], W_U[:P] @ W_out[1]], axis=1)
+    expected["gini_neuron_logit", None, None] = fourier.gini(np.linalg.norm(to_logits, axis=1))
+    squares = [(arrays(made)[f"params/{name}"] ** 2).sum() for name in SHAPES]
+    expected["sum_of_squared_weights", None, None] = sum(squares)
     assert found == pytest.approx(expected)
-    assert len(set(found.values())) == len(found)
+    # Accuracies are counts of few inputs, and may coincide.
+    others = [value for key, value in found.items() if key[0] != "accuracy"]
+    assert len(set(others)) == len(others)
 
 
 def test_neurons_are_those_of_their_layer(made: Subject) -> None:

@@ -15,7 +15,7 @@ from strobe.derive.filling.deriver import Deriver
 from strobe.views import fourier
 from strobe.views.fourier import End
 from strobe.views.run_view import CatalogueTables, RunView, snapshot_steps
-from tests.support.planted import KEY, NEURONS, P, run_folder
+from tests.support.planted import KEY, NEURONS, P, planted, run_folder
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_clusters_count_specialised_neurons_by_frequency(view: RunView) -> None:
 
 def test_gini_of_one_circle_is_near_one(view: RunView) -> None:
     rows = fourier.gini(view).table.to_pylist()
-    assert {row["series"] for row in rows} <= {"gini_embedding", "gini_unembedding"}
+    assert {row["series"] for row in rows} <= {"gini_embedding", "gini_unembedding", "gini_neuron_logit"}
     embedding = [row["value"] for row in rows if row["series"] == "gini_embedding"]
     assert len(embedding) == 3
     assert min(embedding) > 0.7
@@ -107,3 +107,28 @@ def test_too_few_snapshots_for_phases_are_counted(view: RunView, run: str, snaps
 def test_what_a_log_scale_has_a_place_for() -> None:
     table = pa.table({"value": [1.0, 0.0, -1.0, None, 2.0]})
     assert fourier.positive(table)["value"].to_pylist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("restricted", "full", "factor"),
+    [(0.5, 0.1, "5.00"), (0.201, 0.1, "2.01"), (0.2, 0.1, ""), (0.05, 0.1, ""), (None, 0.1, ""), (0.5, 0.0, "")],
+)
+def test_incomplete_keys_are_said_with_their_factor(restricted: float | None, full: float, factor: str) -> None:
+    losses = {("restricted_loss", "all"): restricted, ("full_loss", "all"): full, ("excluded_loss", "train"): 7.0}
+    said = End(512, 400, [3, 5], losses).sentence()
+    wanted = f"The key frequencies are incomplete: with them alone the loss is {factor} times that of the whole model"
+    assert (wanted in said) if factor else ("incomplete" not in said)
+
+
+def test_the_excluded_loss_of_each_key_is_a_grid(view: RunView) -> None:
+    rows = fourier.excluded_by_key(view).table.to_pylist()
+    assert [(row["row"], row["step"]) for row in rows] == [(str(KEY), step) for step in (0, 100, 200)]
+    # All logits are 0: nothing is lost without a frequency that is not there.
+    assert [row["value"] for row in rows] == pytest.approx([np.log(P)] * 3)
+
+
+def test_squared_weights_are_those_of_every_parameter(view: RunView) -> None:
+    rows = fourier.squared_weights(view).table.to_pylist()
+    expected = [sum(float((value.astype(float) ** 2).sum()) for value in planted(step).values()) for step in (0, 100)]
+    assert [row["value"] for row in rows[:2]] == pytest.approx(expected)
+    assert expected[0] == pytest.approx(P), "one circle"

@@ -50,7 +50,7 @@ def test_a_planted_frequency_is_found_in_every_table(store: Store) -> None:
     report = deriver(store).fill()
     of_snapshots = [table for table, analysis in ANALYSES.items() if isinstance(analysis, SnapshotAnalysis)]
     assert report.computed | {"transitions": 0} == dict.fromkeys(of_snapshots, 3) | {
-        "transitions": 0, "neuron_history": NEURONS,
+        "transitions": 0, "loss_check": 0, "neuron_history": NEURONS,
     }  # fmt: skip
     assert not report.skipped
     assert not report.bad
@@ -139,7 +139,7 @@ def test_another_task_is_left_empty_with_a_reason(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     report = deriver(store).fill()
     assert (report.computed["heads"], report.computed["spectra"]) == (3, 3)
-    assert set(report.skipped) == {"fourier", "neurons", "progress", "coarseness", "neuron_history"}
+    assert set(report.skipped) == {"fourier", "neurons", "progress", "coarseness", "neuron_history", "loss_check"}
     assert all("the task is text, not modular addition" in reason for reason in report.skipped.values())
     assert rows(store, "SELECT count(*) AS n FROM fourier") == [{"n": 0}]
     assert set(deriver(store).fill().computed.values()) == {0}

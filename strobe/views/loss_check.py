@@ -1,0 +1,101 @@
+"""Whether a run's log agrees with its snapshots: one finding, for the run's card, the Fourier page and the command
+line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from strobe.views.run_view import RunView, Tables, literal
+from strobe.views.words import count, number, visible
+
+DOUBTFUL: Final = "Doubtful: the loss check disagrees."
+"""Beside every measure that rests on the same forward pass and the same split."""
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """One logged value and what its snapshot gives instead."""
+
+    step: int
+    metric: str
+    logged: float
+    computed: float
+    tolerance: float
+    likely: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Of one run: how many logged losses and accuracies were `compared` with recomputed ones."""
+
+    compared: int = 0
+    snapshots: int = 0
+    disagreements: list[Disagreement] = field(default_factory=list)
+    """By metric and step."""
+    unknown: dict[str, int] = field(default_factory=dict)
+    """Why nothing can be told -> of how many values."""
+    sql: str = ""
+
+    @property
+    def fires(self) -> bool:
+        """Whether anything disagrees."""
+        return bool(self.disagreements)
+
+    def sentence(self) -> str:
+        """What was found, its count and its tolerance; empty where the run was not checked."""
+        if not self.compared:
+            return f"Loss check: cannot tell ({self._why()})." if self.unknown else ""
+        of = f"{count(self.compared)} logged losses and accuracies at {count(self.snapshots)} snapshots"
+        if not self.fires:
+            return f"Loss check: all {of} are what the snapshots give when they are run again."
+        return (
+            f"Loss check: {count(len(self.disagreements))} of {of} are not what the snapshots give when they are run "
+            f"again. {self._worst()} Likely: {self._likely()}. Progress measures, which rest on the same pass and "
+            "split, are doubtful."
+        )
+
+    def _why(self) -> str:
+        return "; ".join(f"{visible(why)}: {count(many)} values" for why, many in self.unknown.items())
+
+    def _worst(self) -> str:
+        """Of each metric that disagrees the value that is furthest off, with both numbers."""
+        furthest: dict[str, Disagreement] = {}
+        for each in self.disagreements:
+            if each.metric not in furthest or _distance(each) > _distance(furthest[each.metric]):
+                furthest[each.metric] = each
+        parts = [
+            f"{each.metric} at step {count(each.step)}: logged {number(each.logged)}, recomputed "
+            f"{number(each.computed)} (tolerance {each.tolerance:.1%}{'' if 'accuracy' in each.metric else ' of it'})"
+            for each in furthest.values()
+        ]
+        return "Furthest off: " + "; ".join(parts) + "."
+
+    def _likely(self) -> str:
+        """The reasons, most frequent first."""
+        reasons = [each.likely for each in self.disagreements]
+        return "; or ".join(sorted(set(reasons), key=lambda reason: -reasons.count(reason)))
+
+
+def _distance(each: Disagreement) -> float:
+    return abs(each.logged - each.computed)
+
+
+def loss_check(view: RunView) -> Finding:
+    """From the rows of `loss_check`."""
+    return finding(view.tables, view.run)
+
+
+def finding(tables: Tables, run: str) -> Finding:
+    """Of a run, whether or not it has snapshots at hand."""
+    answer = tables.ask(f"""SELECT step, metric, logged, computed, tolerance, agrees, likely, note
+FROM loss_check WHERE run = {literal(run)} ORDER BY metric DESC, step""")
+    rows: list[dict[str, Any]] = answer.table.to_pylist()
+    told = [row for row in rows if row["agrees"] is not None]
+    names = ("step", "metric", "logged", "computed", "tolerance", "likely")
+    wrong = [Disagreement(**{name: row[name] for name in names}) for row in told if not row["agrees"]]
+    unknown: dict[str, int] = {}
+    for row in rows:
+        if row["agrees"] is None:
+            unknown[row["note"]] = unknown.get(row["note"], 0) + 1
+    return Finding(len(told), len({row["step"] for row in told}), wrong, unknown, answer.sql)

@@ -1,0 +1,140 @@
+"""The loss check on logs that are known to be right or wrong: a random model, and a reference of its losses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from etl.ingest.load import ingest
+from etl.store.catalogue import Store
+from strobe.analysis.loss_check import EXCHANGED, METRICS, OTHER_MODEL, OTHER_ROWS, OTHER_STEP
+from strobe.analysis.tasks import BATCHES, SPLIT, modular_addition
+from strobe.derive.filling.deriver import Deriver
+from strobe.derive.loss_check import NOT_LOGGED, OF_A_BATCH, PERHAPS_OF_A_BATCH
+from strobe.views.loss_check import Finding, finding
+from strobe.views.run_view import CatalogueTables
+from tests.support.adding import P, log, measured, record, weights
+
+FRACTION, SEED = 0.4, 9
+OURS = {"split": SPLIT, "train_fraction": FRACTION, "data_seed": SEED, "batches": "full"}
+TRUE = measured(weights(), modular_addition(P, FRACTION, SEED).train_index)
+
+
+def checked(
+    folder: Path, logged: dict[int, dict[str, float]] | None = None, params: dict | None = None, **said: Any
+) -> tuple[dict[str, dict], Finding]:
+    """The rows of step 40 by metric, and the finding, of a run that logged TRUE unless another log is given."""
+    said.setdefault("task", OURS)
+    run = record(folder / "adding", params or weights(), **said)
+    log(run, {40: TRUE} if logged is None else logged)
+    ingest([run], folder / "store")
+    store = Store(folder / "store")
+    report = Deriver(store, store.run("adding")).fill(["progress", "loss_check"])
+    assert not report.bad
+    catalogue = Store(folder / "store").current()
+    rows = catalogue.query("SELECT * FROM loss_check WHERE step = 40").to_pylist()
+    return {row["metric"]: row for row in rows}, finding(CatalogueTables(catalogue), "adding")
+
+
+def test_a_right_log_agrees_in_every_value(tmp_path: Path) -> None:
+    rows, found = checked(tmp_path)
+    assert set(rows) == set(METRICS)
+    for name, row in rows.items():
+        assert row["logged"] == pytest.approx(TRUE[name])
+        assert row["computed"] == pytest.approx(TRUE[name], rel=1e-5)
+        assert (row["agrees"], row["likely"], row["note"]) == (True, None, None)
+    assert (found.compared, found.snapshots, found.fires) == (4, 1, False)
+    assert found.sentence() == (
+        "Loss check: all 4 logged losses and accuracies at 1 snapshots are what the snapshots give when they are run "
+        "again."
+    )
+
+
+def test_a_wrong_seed_fires_and_is_told_from_a_wrong_model(tmp_path: Path) -> None:
+    rows, found = checked(tmp_path, task=OURS | {"data_seed": SEED + 1})
+    wrong = [row for row in rows.values() if row["agrees"] is False]
+    assert wrong
+    assert {row["likely"] for row in wrong} == {OTHER_ROWS}
+    assert found.fires
+    worst = max(
+        (row for row in wrong if row["metric"] == "val_loss"), key=lambda row: abs(row["logged"] - row["computed"])
+    )
+    assert (
+        f"val_loss at step 40: logged {worst['logged']:.2f}, recomputed {worst['computed']:.2f}" in found.sentence()
+    )
+    assert f"Likely: {OTHER_ROWS}." in found.sentence()
+    assert "Progress measures, which rest on the same pass and split, are doubtful." in found.sentence()
+
+
+def test_exchanged_rows_are_named(tmp_path: Path) -> None:
+    train = modular_addition(P, FRACTION, SEED).val_index.tolist()
+    rows, _ = checked(tmp_path, task={"split": "rows", "train_rows": train, "batches": "full"})
+    assert {row["likely"] for row in rows.values() if row["agrees"] is False} == {EXCHANGED}
+
+
+def test_a_transposed_square_matrix_that_says_otherwise_fires(tmp_path: Path) -> None:
+    params = weights()
+    params["attprojw"] = np.ascontiguousarray(params["attprojw"].swapaxes(1, 2))
+    rows, found = checked(tmp_path, params=params)
+    assert rows["val_loss"]["agrees"] is False
+    assert rows["val_loss"]["likely"] == OTHER_MODEL
+    assert found.fires
+
+
+def test_a_bias_that_was_not_recorded_fires(tmp_path: Path) -> None:
+    params = {name: value for name, value in weights().items() if name != "unembedb"}
+    rows, _ = checked(tmp_path, params=params)
+    assert rows["val_loss"]["agrees"] is False
+
+
+def test_a_log_of_the_step_before_is_named(tmp_path: Path) -> None:
+    late = {name: value * 3 for name, value in TRUE.items() if "loss" in name}
+    rows, _ = checked(tmp_path, {40: late, 41: TRUE})
+    assert {row["likely"] for row in rows.values() if row["agrees"] is False} == {OTHER_STEP}
+
+
+def test_percentages_are_read_as_such(tmp_path: Path) -> None:
+    percent = {name: value * (100 if "accuracy" in name else 1) for name, value in TRUE.items()}
+    rows, found = checked(tmp_path, {40: percent})
+    assert not found.fires
+    assert rows["val_accuracy"]["computed"] == pytest.approx(100 * TRUE["val_accuracy"])
+
+
+OFF = TRUE | {"train_loss": TRUE["train_loss"] * 2, "train_accuracy": TRUE["train_accuracy"] / 4}
+
+
+@pytest.mark.parametrize(
+    ("task", "logged", "notes"),
+    [
+        (OURS | {"batches": BATCHES}, TRUE, {"train_loss": OF_A_BATCH}),
+        ({k: v for k, v in OURS.items() if k != "batches"}, OFF,
+         {"train_loss": PERHAPS_OF_A_BATCH, "train_accuracy": PERHAPS_OF_A_BATCH}),
+        ({k: v for k, v in OURS.items() if k != "batches"}, TRUE, {}),
+        (OURS, {"val_loss": float("nan")},
+         {"val_loss": "the logged value is not finite", **dict.fromkeys(set(METRICS) - {"val_loss"}, NOT_LOGGED)}),
+        ({"split": "other"}, TRUE, dict.fromkeys(METRICS, "which rows are train is not known: task.split is")),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_told_says_why(tmp_path: Path, task: dict, logged: dict, notes: dict) -> None:
+    rows, found = checked(tmp_path, {40: logged}, task=task)
+    for name, row in rows.items():
+        assert (row["agrees"] is None) is (name in notes), name
+        assert (row["note"] or "").startswith(notes.get(name, "")), name
+    assert not found.fires
+    assert found.compared == len(METRICS) - len(notes)
+    if not found.compared:
+        assert found.sentence().startswith("Loss check: cannot tell (")
+
+
+def test_parameters_in_half_precision_have_more_room(tmp_path: Path) -> None:
+    half = {name: value.astype(np.float16) for name, value in weights().items()}
+    rows, found = checked(tmp_path, params=half)
+    assert {row["tolerance"] for row in rows.values()} == {0.1, 0.02}
+    assert not found.fires
+
+
+def test_a_run_that_was_not_checked_says_nothing() -> None:
+    assert Finding().sentence() == ""

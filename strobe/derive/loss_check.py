@@ -22,7 +22,7 @@ NOT_LOGGED: Final = "not logged at this step"
 OF_A_BATCH: Final = "the logged train loss is of a minibatch"
 PERHAPS_OF_A_BATCH: Final = "it differs, and may be of a minibatch: the manifest does not say task.batches"
 
-_FEWER_BITS: Final = ("float16", "bfloat16", "int8", "uint8")
+_FEW_BITS: Final = ("bfloat16", "int8", "uint8")
 _LOGGED: Final = """SELECT name, step, value FROM scalars
 WHERE run = $1 AND name IN ('train_loss', 'val_loss', 'train_accuracy', 'val_accuracy')
   AND step IN (SELECT unnest([step - 1, step, step + 1]) FROM progress WHERE run = $1)"""
@@ -45,7 +45,7 @@ class _Terms:
 
     @classmethod
     def of(cls, subject: Subject) -> _Terms:
-        reduced = any(each["dtype"] in _FEWER_BITS for each in subject.recorded.tensors("params"))
+        reduced = any(each["dtype"] in _FEW_BITS for each in subject.recorded.tensors("params"))
         split, p = subject.addition.split, subject.addition.modulus
         share = None if split.train is None else len(split.train) / p**2
         batches = subject.recorded.run.manifest.task.get("batches")

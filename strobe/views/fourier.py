@@ -70,8 +70,8 @@ class End:
             return ""
         return (
             f" The key frequencies are incomplete: with them alone the loss is {number(restricted / full)} "
-            f"times that of the whole model (more than {INCOMPLETE:g} times), so it computes with others too, in which no neuron "
-            "specialises."
+            f"times that of the whole model (more than {INCOMPLETE:g} times), so it computes with others too, in "
+            "which no neuron specialises."
         )
 
 

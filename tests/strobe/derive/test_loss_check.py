@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from etl.ingest.load import ingest
+from etl.run.snapshot import numpy_dtype
 from etl.store.catalogue import Store
 from strobe.analysis.loss_check import EXCHANGED, METRICS, OTHER_MODEL, OTHER_ROWS, OTHER_STEP
 from strobe.analysis.tasks import BATCHES, SPLIT, modular_addition
@@ -129,10 +130,11 @@ def test_what_cannot_be_told_says_why(tmp_path: Path, task: dict, logged: dict, 
         assert found.sentence().startswith("Loss check: cannot tell (")
 
 
-def test_parameters_in_half_precision_have_more_room(tmp_path: Path) -> None:
-    half = {name: value.astype(np.float16) for name, value in weights().items()}
-    rows, found = checked(tmp_path, params=half)
-    assert {row["tolerance"] for row in rows.values()} == {0.1, 0.02}
+@pytest.mark.parametrize(("dtype", "tolerances"), [("float16", {0.02, 0.005}), ("bfloat16", {0.1, 0.02})])
+def test_parameters_in_few_bits_have_more_room(tmp_path: Path, dtype: str, tolerances: set[float]) -> None:
+    reduced = {name: value.astype(numpy_dtype(dtype)) for name, value in weights().items()}
+    rows, found = checked(tmp_path, params=reduced)
+    assert {row["tolerance"] for row in rows.values()} == tolerances
     assert not found.fires
 
 

@@ -21,6 +21,7 @@ from etl.run.journal import Journal
 from etl.store.catalogue import Store
 from etl.store.compact import compact
 from etl.store.manage import check_parts, remove_run, rename_run
+from tests.support.effort import tries
 from tests.support.make_run import losses, make_run
 from tests.support.tables import tables
 
@@ -186,7 +187,7 @@ def at_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(st.permutations(STEPS))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=tries(3, 8), deadline=None)
 def test_the_order_of_arrival_does_not_matter(
     tmp_path_factory: pytest.TempPathFactory, at_once: Path, order: list[int]
 ) -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from etl.ingest.statistics import Statistics, delta_l2, delta_l2_rows, statistics, statistics_rows
+from tests.support.effort import tries
 from tests.support.places import ROOT
 
 BLOCK = 16_384
@@ -194,14 +195,14 @@ FLOAT64_BITS = hnp.arrays(np.uint64, hnp.array_shapes(max_dims=2, max_side=40), 
 
 class TestProperties:
     @given(FLOAT32_BITS)
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=tries(50, 150), deadline=None)
     def test_any_float32_bits(self, bits: np.ndarray[Any, Any]) -> None:
         array = bits.view(np.float32)
         with np.errstate(invalid="ignore"):
             assert_matches(statistics(array), array)
 
     @given(FLOAT64_BITS)
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=tries(50, 150), deadline=None)
     def test_any_float64_bits(self, bits: np.ndarray[Any, Any]) -> None:
         array = bits.view(np.float64)
         got = statistics(array)

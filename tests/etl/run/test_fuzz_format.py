@@ -19,6 +19,7 @@ from etl.ingest.load import ingest
 from etl.run.folder import Run
 from etl.run.snapshot import fnv1a64
 from etl.run.verify import verify_run
+from tests.support.effort import tries
 from tests.support.make_run import make_run
 
 MAX_S = 1.0
@@ -167,7 +168,7 @@ def check(figures: tuple[float, int]) -> None:
 
 
 def test_mutations(tmp_path: Path) -> None:
-    check(storm(tmp_path, 600, 1, read_everything))
+    check(storm(tmp_path, tries(200, 600), 1, read_everything))
 
 
 @pytest.mark.slow
@@ -188,7 +189,7 @@ def ingest_into(store: Path) -> Callable[[Path], None]:
 
 
 def test_mutations_through_ingest(tmp_path: Path) -> None:
-    check(storm(tmp_path, 60, 3, ingest_into(tmp_path / "store")))
+    check(storm(tmp_path, tries(20, 60), 3, ingest_into(tmp_path / "store")))
 
 
 @pytest.mark.slow

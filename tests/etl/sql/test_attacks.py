@@ -21,10 +21,9 @@ import pytest
 from etl.sql.pool import pool
 from etl.sql.sandbox import Limits, QueryError, Sandbox
 from tests.support import sandbox_store
+from tests.support.effort import IN_CI, UNLESS_IN_CI
 from tests.support.kept import KeptSandbox, kept_sandbox
 from tests.support.places import DATA, ROOT
-
-IN_CI = bool(os.environ.get("CI"))
 
 CANARY = "hunter2-"
 DF_GLOBAL = pa.table({"secret": [CANARY + "python-global"]})
@@ -145,11 +144,8 @@ def test_no_attack_leaks_or_changes_anything(root: Path, kept: KeptSandbox, name
     assert kept.kept.starts < 10, "only what is late or dies costs a child"
 
 
-END_TO_END = [] if IN_CI else [pytest.mark.slow]
-
-
 @pytest.mark.usefixtures("nothing_said")
-@pytest.mark.parametrize("chosen", ["a dozen", pytest.param("all", marks=END_TO_END)])
+@pytest.mark.parametrize("chosen", ["a dozen", pytest.param("all", marks=UNLESS_IN_CI)])
 def test_no_attack_leaks_or_changes_anything_end_to_end(root: Path, sandbox: Sandbox, chosen: str) -> None:
     tried = [attack for attack in attacks(root) if chosen == "all" or attack[0] in DOZEN]
     assert len(tried) == (281 if chosen == "all" else len(DOZEN))

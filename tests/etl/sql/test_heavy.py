@@ -18,6 +18,7 @@ from etl.sql.process import address_space
 from etl.sql.sandbox import Limits, QueryError, Sandbox
 from strobe import settings
 from tests.support import sandbox_store
+from tests.support.effort import UNLESS_IN_CI
 from tests.support.places import DATA, ROOT
 
 
@@ -29,7 +30,6 @@ def statements(name: str) -> dict[str, str]:
 HEAVY, FURTHER = statements("sql_heavy.jsonl"), statements("sql_heavy_more.jsonl")
 QUICK = ("format width", "levenshtein")
 """One that takes memory and one that takes time: the others run where CI is set, and with -m slow."""
-IN_CI = bool(os.environ.get("CI"))
 TIMEOUT_S = 3.0
 LIMITS = Limits(timeout_s=TIMEOUT_S)
 BUSY = "select count(*) from range(1000000000000) t(i) where hash(i) % 3 = 1"
@@ -114,7 +114,7 @@ def settled(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[] if name in QUICK or IN_CI else pytest.mark.slow) for name in HEAVY]
+    [pytest.param(name, marks=() if name in QUICK else UNLESS_IN_CI) for name in HEAVY]
     + [pytest.param(name, marks=pytest.mark.slow) for name in FURTHER],
 )
 def test_heavy_statement(sandbox: Sandbox, slowness: float, name: str) -> None:

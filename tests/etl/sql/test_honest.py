@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +10,11 @@ import pytest
 from etl.sql.pool import pool
 from etl.sql.sandbox import Limits, QueryError, Reply, Sandbox
 from tests.support import sandbox_store
+from tests.support.effort import UNLESS_IN_CI
 from tests.support.kept import KeptSandbox, kept_sandbox
 
 LIMITS = Limits(timeout_s=10.0)
-EVERYWHERE = ["in one engine", pytest.param("end to end", marks=[] if os.environ.get("CI") else pytest.mark.slow)]
+EVERYWHERE = ["in one engine", pytest.param("end to end", marks=UNLESS_IN_CI)]
 """Statements are tried in an engine that is kept; through the real path where CI is set, and with -m slow."""
 
 GOOD = {

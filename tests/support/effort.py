@@ -1,0 +1,18 @@
+"""How much a run of the tests tries: all of it where CI is set, some of it in the hands of someone who waits."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+import pytest
+
+IN_CI: Final = bool(os.environ.get("CI"))
+
+UNLESS_IN_CI: Final[tuple[pytest.MarkDecorator, ...]] = () if IN_CI else (pytest.mark.slow,)
+"""The marks of a test that runs where CI is set, and otherwise with -m slow alone."""
+
+
+def tries(few: int, many: int) -> int:
+    """Of random draws: `many` where CI is set, else `few`, the first of the same sequence."""
+    return many if IN_CI else few

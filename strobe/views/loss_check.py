@@ -46,7 +46,8 @@ class Finding:
         """What was found, its count and its tolerance; empty where the run was not checked."""
         if not self.compared:
             return f"Loss check: cannot tell ({self._why()})." if self.unknown else ""
-        of = f"{count(self.compared)} logged losses and accuracies at {count(self.snapshots)} snapshots"
+        snapshots = f"{count(self.snapshots)} snapshot{'s' if self.snapshots > 1 else ''}"
+        of = f"{count(self.compared)} logged losses and accuracies at {snapshots}"
         if not self.fires:
             return f"Loss check: all {of} are what the snapshots give when they are run again."
         return (
@@ -66,7 +67,7 @@ class Finding:
                 furthest[each.metric] = each
         parts = [
             f"{each.metric} at step {count(each.step)}: logged {number(each.logged)}, recomputed "
-            f"{number(each.computed)} (tolerance {each.tolerance:.1%}{'' if 'accuracy' in each.metric else ' of it'})"
+            f"{number(each.computed)} (tolerance {100 * each.tolerance:g}% of {_of(each.metric)})"
             for each in furthest.values()
         ]
         return "Furthest off: " + "; ".join(parts) + "."
@@ -75,6 +76,10 @@ class Finding:
         """The reasons, most frequent first."""
         reasons = [each.likely for each in self.disagreements]
         return "; or ".join(sorted(set(reasons), key=lambda reason: -reasons.count(reason)))
+
+
+def _of(metric: str) -> str:
+    return "the inputs" if metric.endswith("accuracy") else "the larger"
 
 
 def _distance(each: Disagreement) -> float:

@@ -112,7 +112,7 @@ def excluded_by_key(view: RunView) -> None:
         panel.caption(f"Not known: {fourier.end(view).unknown}.")
         return
     derived.grid(view, "fourier_excluded", answer, keys, quantity="loss (nats)",
-                 row_height=min(30, max(8, 180 // len(keys))), about=_in_doubt(view, about))  # fmt: skip
+                 row_height=min(56, max(8, 180 // len(keys))), about=_in_doubt(view, about))  # fmt: skip
 
 
 def _no_phases(view: RunView, grokking: Phases) -> str:
@@ -161,7 +161,7 @@ def squared_weights(view: RunView) -> None:
     panel.title("Sum of squared weights")
     answer = fourier.squared_weights(view)
     looks = {"sum_of_squared_weights": Series("all parameters", SERIES[1])}
-    derived.lines(view, "fourier_squares", answer, looks, y_title="sum of squares", log=True,
+    derived.lines(view, "fourier_squares", answer, looks, y_title="sum of squares",
                   about="Of every recorded parameter: what weight decay pulls on.",
                   marks=step_marks(view), spans=spans(view))  # fmt: skip
 

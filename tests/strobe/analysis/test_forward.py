@@ -1,5 +1,7 @@
 """The numpy forward pass against PyTorch's, on hand-built models of every shape the format knows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -177,3 +179,25 @@ def test_the_bias_of_the_unembedding_is_added():
     assert forward(params | {"unembedb": bias}, architecture, TOKENS, dtype=np.float64).logits == pytest.approx(
         plain + bias
     )
+
+
+def test_neighbouring_heads_share_a_key_and_a_value():
+    """Four heads of three channels, two of keys and values: those of heads 0 and 1 come first."""
+    _, params, architecture = built()
+    q, k, v = params["qkvw"][:, :12], params["qkvw"][:, 12:18], params["qkvw"][:, 24:30]
+    bias = params["qkvb"][:, :12], params["qkvb"][:, 12:18], params["qkvb"][:, 24:30]
+    shared = params | {"qkvw": np.concatenate([q, k, v], 1), "qkvb": np.concatenate(bias, 1)}
+
+    def each_its_own(values):
+        return np.concatenate([values[:, :3], values[:, :3], values[:, 3:], values[:, 3:]], axis=1)
+
+    whole = params | {
+        name: np.concatenate([parts[0], each_its_own(parts[1]), each_its_own(parts[2])], 1)
+        for name, parts in (("qkvw", (q, k, v)), ("qkvb", bias))
+    }
+    found = forward(shared, replace(architecture, n_head=4, n_kv_head=2), TOKENS, dtype=np.float64)
+    expected = forward(whole, replace(architecture, n_head=4), TOKENS, dtype=np.float64)
+    np.testing.assert_allclose(found.logits, expected.logits, atol=1e-12)
+    np.testing.assert_allclose(found.attention, expected.attention, atol=1e-12)
+    with pytest.raises(ValueError, match="qkvw has 24 rows, not those of 4 heads of 3"):
+        forward(shared, replace(architecture, n_head=4), TOKENS)

@@ -49,7 +49,7 @@ def test_a_right_log_agrees_in_every_value(tmp_path: Path) -> None:
         assert (row["agrees"], row["likely"], row["note"]) == (True, None, None)
     assert (found.compared, found.snapshots, found.fires) == (4, 1, False)
     assert found.sentence() == (
-        "Loss check: all 4 logged losses and accuracies at 1 snapshots are what the snapshots give when they are run "
+        "Loss check: all 4 logged losses and accuracies at 1 snapshot are what the snapshots give when they are run "
         "again."
     )
 

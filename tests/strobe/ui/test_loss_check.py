@@ -38,7 +38,7 @@ WRONG = "3 of 3 logged losses and accuracies at 3 snapshots are not what the sna
 def test_a_log_that_disagrees_is_a_finding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, page: str) -> None:
     text = words(page, monkeypatch, analysed(tmp_path, 0.5))
     assert WRONG in text
-    assert "val_loss at step 0: logged 0.500, recomputed 2.64 (tolerance 2.0% of it)." in text
+    assert "val_loss at step 0: logged 0.500, recomputed 2.64 (tolerance 2% of the larger)." in text
     assert ("Doubtful: the loss check disagrees." in text) is (page == "fourier")
 
 

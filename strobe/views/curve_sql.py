@@ -15,7 +15,8 @@ _BUCKETS: Final = POINTS // 4
 X_AXES: Final = {"step": "step", "tokens": "tokens", "epoch": "epoch", "time": "time", "clock": "time"}
 
 
-def _x(run: str, axis: str, origin: float) -> str:
+def place(run: str, axis: str, origin: float) -> str:
+    """Where a row of table `scalars` stands on an x axis that is 0 at `origin` (DOUBLE)."""
     start = f" - (SELECT min(time) FROM scalars WHERE run = {literal(run)})" if axis == "time" else ""
     shift = f" - {literal(float(origin))}" if origin else ""
     return f"({X_AXES[axis]}{start}{shift})::DOUBLE"
@@ -31,9 +32,16 @@ def points(
         limits.append("value > 0")
     if window is not None:
         limits.append(f"x BETWEEN {literal(float(window[0]))} AND {literal(float(window[1]))}")
-    return f"""SELECT step, {_x(run, axis, origin)} AS x, value AS y
+    return f"""SELECT step, {place(run, axis, origin)} AS x, value AS y
 FROM scalars WHERE {" AND ".join(limits)}
 ORDER BY x"""
+
+
+def every_row(run: str, metric: str, axis: str = "step", *, origin: float = 0.0) -> str:
+    """Every row of one metric as it was recorded: step, x, value, in the order of steps."""
+    return f"""SELECT step, {place(run, axis, origin)} AS x, value
+FROM scalars WHERE run = {literal(run)} AND name = {literal(metric)}
+ORDER BY step"""
 
 
 def curve(

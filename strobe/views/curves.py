@@ -96,10 +96,12 @@ class Points:
 @dataclass(frozen=True)
 class CurvePoints:
     """One metric of a run: the `raw` points that are drawn of the `total` that there are, the `smoothed` ones on top
-    of them where that is asked for, the query, and remarks on what cannot be drawn."""
+    of them where that is asked for, with the `whole` smoothed series that they are of, the query, and remarks on what
+    cannot be drawn."""
 
     raw: Points
     smoothed: Points | None
+    whole: Points | None
     total: int
     sql: str
     remarks: tuple[str, ...]
@@ -153,15 +155,19 @@ def read(
         else:
             remarks.append(f"{label}: {total:,} points are too many to draw each; zoom in to {MOST_RAW:,}.")
     raw = points_of(answer)
-    smoothed = _smoothed(tables, curve, part, smoothing, smoother) if smoothing.words() else None
+    whole = _whole(tables, curve, part, smoothing, smoother) if smoothing.words() else None
+    smoothed = _seen(whole, part) if whole is not None else None
     drawn = len((smoothed or raw).x)
-    return CurvePoints(raw, smoothed, total, answer.sql, (*remarks, *_remarks(label, row, part.log, drawn)))
+    return CurvePoints(raw, smoothed, whole, total, answer.sql, (*remarks, *_remarks(label, row, part.log, drawn)))
 
 
-def _smoothed(tables: Tables, curve: Curve, part: Range, smoothing: Smoothing, smoother: Smoother) -> Points:
-    """Smoothed over all its points first, then cut to the window and thinned."""
-    whole = tables.ask(Range(part.axis, part.origin).query(curve, curve_sql.points))
-    points = smoother(whole, smoothing)
+def _whole(tables: Tables, curve: Curve, part: Range, smoothing: Smoothing, smoother: Smoother) -> Points:
+    """Smoothed over all its points."""
+    return smoother(tables.ask(Range(part.axis, part.origin).query(curve, curve_sql.points)), smoothing)
+
+
+def _seen(points: Points, part: Range) -> Points:
+    """Those of the smoothed points that can be drawn in the window, thinned."""
     keep = points.y > 0 if part.log else np.ones(len(points.y), bool)
     if part.window is not None:
         keep = keep & (points.x >= part.window[0]) & (points.x <= part.window[1])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from strobe.views.run_view import Answer, literal
 
@@ -59,30 +61,46 @@ def sections_sql(run: str) -> str:
 
 @dataclass(frozen=True)
 class TensorSeries:
-    """values[i, j] of row i at steps[j], float64; NaN where nothing was recorded."""
+    """values[i, j] of row i at steps[j], float64, NaN where there is none; recorded[i, j] tells whether there is one,
+    which may be NaN itself. `every` has step and value at all steps, also where `steps` are some of them: those of
+    row i from starts[i] to starts[i + 1]."""
 
     rows: list[str]
     steps: list[int]
     values: np.ndarray[Any, Any]
+    recorded: np.ndarray[Any, Any]
+    every: pa.Table
+    starts: list[int]
     sql: str
 
-    def table(self, rows: list[str] | None = None) -> pa.Table:
-        """Long form: row, step, value, without what was not recorded."""
-        keep = [i for i, name in enumerate(self.rows) if rows is None or name in rows]
-        row, column = np.nonzero(np.isfinite(self.values[keep]))
-        names = np.asarray(self.rows, dtype=object)[keep]
-        return pa.table(
-            {
-                "row": pa.array(names[row].tolist(), pa.string()),
-                "step": pa.array(np.asarray(self.steps, np.int64)[column]),
-                "value": pa.array(self.values[keep][row, column]),
-            }
-        )
+    def history(self, rows: Sequence[str]) -> pa.Table:
+        """row, step, value of some rows at every step, NULL where one has no value."""
+        return pa.concat_tables([_NO_ROWS, *(self._row(self.rows.index(name)) for name in rows)])
+
+    def _row(self, i: int) -> pa.Table:
+        own = self.every.slice(self.starts[i], self.starts[i + 1] - self.starts[i])
+        return own.add_column(0, "row", pa.array([self.rows[i]] * own.num_rows, pa.string()))
+
+    def table(self, rows: Sequence[str] | None = None) -> pa.Table:
+        """row, step, value of all of them or of some, at every step that has a value."""
+        table = self.history(self.rows if rows is None else rows)
+        return table.filter(pc.is_valid(table["value"]))
+
+    def drawn(self, rows: Sequence[str] | None = None) -> pa.Table:
+        """The same at `steps` alone, of what a log scale has a place for."""
+        table = self.table(rows)
+        kept = pc.and_(pc.is_finite(table["value"]), pc.greater(table["value"], 0))
+        return table.filter(pc.and_(kept, pc.is_in(table["step"], pa.array(self.steps, pa.int64()))))
+
+
+_NO_ROWS: Final = pa.table({
+    "row": pa.array([], pa.string()), "step": pa.array([], pa.int64()), "value": pa.array([], pa.float64()),
+})  # fmt: skip
 
 
 def tensor_series(answer: Answer) -> TensorSeries:
     """The rows of `statistic_sql` as rows by steps; at most 600 columns, evenly by index."""
-    table = answer.table
+    table = answer.table.combine_chunks()
     coded = table["tensor"].combine_chunks().dictionary_encode()
     names: list[str] = coded.dictionary.to_pylist()
     layers = table["layer"].fill_null(-1).to_numpy().astype(np.int64)
@@ -92,16 +110,21 @@ def tensor_series(answer: Answer) -> TensorSeries:
     place = np.empty(len(unique), np.int64)
     place[order] = np.arange(len(unique))
     value, step = table["value"].to_numpy(), table["step"].to_numpy()
-    known = np.flatnonzero(~np.isnan(value))
+    known = np.flatnonzero(table["value"].is_valid().to_numpy(zero_copy_only=False))
     steps = np.unique(step[known])
     if len(steps) > _MOST_COLUMNS:
         steps = steps[np.linspace(0, len(steps) - 1, _MOST_COLUMNS).round().astype(int)]
         known = known[np.isin(step[known], steps)]
     values = np.full((len(unique), len(steps)), np.nan)
-    values[place[row.reshape(-1)[known]], np.searchsorted(steps, step[known])] = value[known]
+    recorded = np.zeros(values.shape, np.uint8)
+    at = place[row.reshape(-1)[known]], np.searchsorted(steps, step[known])
+    values[at], recorded[at] = value[known], 1
     many = {name for name, count in zip(*np.unique(unique[:, 0], return_counts=True), strict=True) if count > 1}
     labels = [f"{names[name]}.{layer}" if name in many else names[name] for name, layer in unique[order].tolist()]
-    return TensorSeries(labels, steps.tolist(), values, answer.sql)
+    row = place[row.reshape(-1)]
+    every = table.select(["step", "value"]).take(np.lexsort((step, row)))
+    starts = np.searchsorted(np.sort(row), np.arange(len(labels) + 1)).tolist()
+    return TensorSeries(labels, steps.tolist(), values, recorded, every, starts, answer.sql)
 
 
 def _place(name: str) -> tuple[int, str]:

@@ -5,11 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +14,7 @@ import pytest
 from etl.ingest.load import ingest
 from tests.support.app_store import grokking
 from tests.support.make_run import make_run
-from tests.support.places import ROOT
+from tests.support.served import served
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 HERE = Path(__file__).parent
@@ -36,35 +31,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("browser"))
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until_healthy(port: int, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError(f"the server ended with {process.returncode}")
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1):
-                return
-        except OSError:
-            time.sleep(0.02)
-    raise RuntimeError("the server did not become healthy")
-
-
-def serve(entry: Path, port: int, **environment: str) -> subprocess.Popen[bytes]:
-    command = [
-        sys.executable, "-m", "streamlit", "run", str(entry), "--server.address", "127.0.0.1",
-        "--server.port", str(port), "--server.headless", "true",
-    ]  # fmt: skip
-    return subprocess.Popen(
-        command, cwd=entry.parent, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-
-
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("browser")
@@ -78,16 +44,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(store: Path) -> Iterator[str]:
-    port = free_port()
-    # Read-only, and queries of the SQL page end soon.
-    limits = {"STROBE_READ_ONLY": "1", "STROBE_QUERY_TIMEOUT_S": "1.5"}
-    process = serve(ROOT / "streamlit_app.py", port, STROBE_STORE=str(store), **limits)
-    try:
-        wait_until_healthy(port, process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
+    # Queries of the SQL page end soon.
+    with served(store, STROBE_QUERY_TIMEOUT_S="1.5") as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -74,11 +74,64 @@ def run(browser: Any) -> Any:
         ("m.matcher('a(b')('xA(b')", True),
         ("m.ramp(['#000000', '#FFFFFF'])[255]", 0xFFFFFFFF),
         ("m.ramp(['#FF0000', '#0000FF'])[0]", 0xFF0000FF),
+        ("m.value(NaN)", "NaN"),
+        ("m.value(-Infinity)", "−inf"),
+        ("m.value(0.00032903903)", "3.29×10⁻⁴"),
+        ("m.nearest([0, 10, 20], 6)", 1),
+        ("m.nearest([0, 10, 20], 1e9)", 2),
+        ("m.nearest([5], 0)", 0),
+        ("m.between(0, 0.00197)", "0 to 0.002"),
+        ("m.between(0.25001, 0.25002)", "0.25"),
+        ("m.ofShade(0, -1, 1, true)", "not finite"),
+        ("m.ofShade(255, -1, 1, true)", "1 or more"),
+        ("m.ofShade(1, -1, 1, true)", "−1 or less"),
+        ("m.ofShade(128, -1, 1, true)", "−0.0039 to 0.0039"),
+        ("m.ofShade(0, 0, 255, false)", "0 to 0.5"),
+        ("m.ofShade(255, 0, 255, false)", "255"),
     ],
 )
 def test_pure_functions(run: Any, code: str, answer: Any) -> None:
     got = run(code)
     assert got == (pytest.approx(answer) if isinstance(answer, float | list) else answer)
+
+
+READINGS = """{
+  steps: [0, 100, 200, 300],
+  step: [NaN, 100, 190, 150, 0, 100, 100, 190], value: [NaN, 0.25, NaN, 5, -Infinity, NaN, 1e-9, 0.123456],
+  state: [1, 0, 0, 2, 0, 3, 3, 0],
+}"""
+
+
+@pytest.mark.parametrize(
+    ("line", "step", "text", "title"),
+    [
+        (0, 0, "not yet", "no value at or before step 0"),
+        (0, 100, "0.25", "recorded at step 100: 0.25"),
+        (0, 200, "at 190: NaN", "recorded at step 190: NaN, none at step 200"),
+        (0, 300, "ended at 150", "the last value, at step 150: 5"),
+        (1, 0, "−inf", "recorded at step 0: −inf"),
+        (1, 100, "not measured", "not measured at step 100"),
+        (1, 200, "at 100: not measured", "not measured at step 100, none at step 200"),
+        (1, 300, "at 190: 0.123", "recorded at step 190: 0.123456, none at step 300"),
+    ],
+)
+def test_a_reading_names_the_step_of_its_row(run: Any, line: int, step: int, text: str, title: str) -> None:
+    assert run(f"m.said(m.readingAt({READINGS}, {line}, {step}))") == {"text": text, "title": title}
+
+
+def test_a_reading_of_another_step_is_never_shown(run: Any) -> None:
+    for step in (-1, 50, 299, 301):
+        assert run(f"m.readingAt({READINGS}, 0, {step})") is None
+    assert run("m.readingAt({ steps: [] }, 0, 5)") is None
+    assert run("m.about(0.5, 190)") == {"text": "~0.5", "title": "nearest drawn point, step 190"}
+
+
+def test_a_smoothed_reading_stands_beside_the_recorded_one_and_is_called_so(run: Any) -> None:
+    raw, smooth = f"m.readingAt({READINGS}, 0, 100)", "{ value: 0.3333, step: 100, state: 0 }"
+    assert run(f"m.said({raw}, {smooth}).text") == "0.25, smoothed 0.333"
+    assert "smoothed over all points: 0.3333" in run(f"m.said({raw}, {smooth}).title")
+    nan = f"m.said(m.readingAt({READINGS}, 0, 200), {{ value: NaN }}).text"
+    assert run(nan) == "at 190: NaN"
 
 
 def test_what_python_packs_the_browser_unpacks(run: Any) -> None:

@@ -14,14 +14,15 @@ import streamlit as st
 from strobe.charts.curves import Mark, Series, curves
 from strobe.charts.theme import SERIES, TEST, TRAIN
 from strobe.ui.curves.options import BASELINE, CurveOptions
+from strobe.ui.curves.read_off import DrawnLine, every_row, readings_of
 from strobe.ui.panel import panel
 from strobe.ui.panel.kinds import CurvesPanel, line_of, placed_marks
 from strobe.ui.shell.cache import cached_by_run
 from strobe.ui.shell.page import Page
 from strobe.views.curves import (
+    NONE,
     Curve,
     CurvePoints,
-    Points,
     Range,
     Window,
     metric_row,
@@ -30,17 +31,10 @@ from strobe.views.curves import (
     smooth,
 )
 from strobe.views.milestones import milestones
+from strobe.views.readings import Cursor, Placed
 from strobe.views.words import count, visible
 
 ONSET = SERIES[2]
-
-
-@dataclass(frozen=True)
-class DrawnLine:
-    """One line on screen: what it looks like, and its points."""
-
-    series: Series
-    points: Points
 
 
 @dataclass
@@ -58,7 +52,7 @@ class Drawn:
         return [line.series for line in self.lines]
 
     def table(self) -> pa.Table:
-        """series, step, x, y of every point on screen."""
+        """series, step, x, y of every point on screen, which is what a figure draws."""
         columns = {name: [getattr(line.points, name) for line in self.lines] for name in ("step", "x", "y")}
         labels = [np.repeat(line.series.label, len(line.points.x)) for line in self.lines]
         joined = {name: np.concatenate(parts) if parts else np.zeros(0) for name, parts in columns.items()}
@@ -96,22 +90,23 @@ def fetch(page: Page, wanted: Sequence[Curve], view: CurveOptions, *, log: bool,
             drawn.remarks.append(f"{page.title_of(curve.run)} has no onset to align at, and is left out.")
             continue
         part = Range(view.axis, origin, log, window, view.every_point)
-        _add(drawn, series, read(page.reader, curve, part, view.smoother, series.label, recorded, _smooth))
+        points = read(page.reader, curve, part, view.smoother, series.label, recorded, _smooth)
+        _add(drawn, series, points, Placed(curve, origin))
     drawn.remarks = list(dict.fromkeys(drawn.remarks))
     return drawn
 
 
-def _add(drawn: Drawn, series: Series, points: CurvePoints) -> None:
+def _add(drawn: Drawn, series: Series, points: CurvePoints, of: Placed) -> None:
     """The raw line, and where it is smoothed the smoothed one on top of it."""
     drawn.sql.append(points.sql)
     drawn.total += points.total
     drawn.shown += len(points.raw.x)
     drawn.remarks += points.remarks
     if points.smoothed is None:
-        drawn.lines.append(DrawnLine(series, points.raw))
+        drawn.lines.append(DrawnLine(series, points.raw, of))
         return
     faint = replace(series, label=f"{series.label} (raw)", of=series.label)
-    drawn.lines += [DrawnLine(faint, points.raw), DrawnLine(series, points.smoothed)]
+    drawn.lines += [DrawnLine(faint, points.raw, of), DrawnLine(series, points.smoothed, of, points.whole)]
 
 
 _smooth = cached_by_run(32)(smooth)
@@ -161,11 +156,16 @@ def draw(
         panel.caption(" ".join(drawn.remarks) or nothing)
         return
     moments = marks(page, wanted, drawn, view, wanted[0].metric)
-    arrays = {f"{name}{k}": getattr(line.points, name) for k, line in enumerate(drawn.lines) for name in "xy"}
-    header = _header(page, key, drawn, moments, view, zoom=zoom, log=log, share=share, height=height, y_title=y_title)
+    placed = _place(page, view)
+    read_off = readings_of(page, drawn.lines, placed)
+    arrays = _points(drawn, view) | read_off.arrays()
+    header = _header(
+        page, key, drawn, moments, view, placed, read_at=read_off.at, zoom=zoom, log=log, share=share, height=height,
+        y_title=y_title,
+    )  # fmt: skip
     panel.show(key, header, arrays, on_window_change=lambda: None, on_chosen_change=lambda: _choose(key))
     panel.tools(
-        key, _caption(drawn, view, about), drawn.sql, drawn.table,
+        key, _caption(drawn, view, about), [*drawn.sql, read_off.sql], lambda: every_row(page, drawn.lines, view),
         lambda: curves(
             drawn.table(), drawn.series, x_title=view.x_title(), y_title=y_title, log=log, marks=moments,
             clock=view.axis == "clock" and view.align == "none",
@@ -183,7 +183,8 @@ def _choose(key: str) -> None:
 def _caption(drawn: Drawn, view: CurveOptions, about: str) -> str:
     parts = [about, *drawn.remarks]
     if drawn.shown < drawn.total:
-        parts.insert(0, f"{count(drawn.shown)} of {count(drawn.total)} points: every spike and both ends are kept.")
+        words = f"{count(drawn.shown)} of {count(drawn.total)} points are drawn, with every spike and both ends"
+        parts.insert(0, f"{words}; the numbers beside the names, and the files, are of all.")
     if view.smoother.words():
         parts.insert(0, f"Smoothed over all points: {view.smoother.words()}; the faint line is what was logged.")
     return " ".join(parts).strip()
@@ -210,11 +211,26 @@ def _wider(zoom: tuple[float, float] | None) -> tuple[float, float] | None:
     return zoom[0] - margin, zoom[1] + margin
 
 
-def _header(page: Page, key: str, drawn: Drawn, moments: list[Mark], view: CurveOptions, **look: Any) -> CurvesPanel:
+def _place(page: Page, view: CurveOptions) -> Cursor:
+    """Where the cursor can rest on this axis; nowhere where the first run has no place on it."""
     origin = view.alignment.origin(page.reader, page.run, view.axis)
     steps = page.view.steps
     xs = place_steps(page.reader, page.run, view.axis, steps) - (math.nan if origin is None else origin)
-    placed = bool(np.isfinite(xs).all())
+    if origin is None or not np.isfinite(xs).all():
+        return Cursor(page.run, ())
+    return Cursor(page.run, steps, view.axis, origin, xs.tolist())
+
+
+def _points(drawn: Drawn, view: CurveOptions) -> dict[str, np.ndarray[Any, Any]]:
+    """What is drawn of each line; the steps of its points where x does not tell them."""
+    names = "xy" if view.axis == "step" else "xys"
+    parts = {"x": "x", "y": "y", "s": "step"}
+    return {f"{name}{k}": getattr(line.points, parts[name]) for k, line in enumerate(drawn.lines) for name in names}
+
+
+def _header(
+    page: Page, key: str, drawn: Drawn, moments: list[Mark], view: CurveOptions, placed: Cursor, **look: Any
+) -> CurvesPanel:
     points = f"{drawn.shown:,} points. The data button has the numbers."
     y_title = look.pop("y_title")
     names = ", ".join(series.label for series in drawn.series if not series.of)
@@ -223,7 +239,7 @@ def _header(page: Page, key: str, drawn: Drawn, moments: list[Mark], view: Curve
         unit = "clock" if view.axis == "clock" and view.align == "none" else "s"
     return CurvesPanel(
         subject=_subject(page, key, view), run=page.run, alt=f"{y_title} against {view.x_title()}: {names}; {points}",
-        steps=steps if placed else [], cursor_x=xs.tolist() if placed else [],
-        series=[line_of(series) for series in drawn.series], marks=placed_marks(moments), unit=unit,
-        x_name=view.axis, **look,
+        steps=placed.steps, cursor_x=placed.xs, marks=placed_marks(moments), unit=unit,
+        series=[line_of(line.series, line.of.origin, line.whole is not None) for line in drawn.lines],
+        x_name=view.axis + view.alignment.words(), plain=view.axis == "step" and view.align == NONE, **look,
     )  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
@@ -17,6 +16,8 @@ from strobe.ui.shell import address
 from strobe.ui.shell.cache import cached_by_run
 from strobe.ui.shell.page import Page
 from strobe.ui.shell.words import ends
+from strobe.views.narrow import narrow_all
+from strobe.views.readings import of_rows
 from strobe.views.run_view import RunView
 from strobe.views.tensors import QUANTITIES, TensorSeries, sections_sql, shades, statistic_sql, tensor_series
 
@@ -86,13 +87,16 @@ def _heatmap(page: Page, name: str, matrix: TensorSeries, picked: list[str]) -> 
         picked=[matrix.rows.index(row) for row in picked], quantity=f"{quantity.label.lower()}, {quantity.unit}",
         low=least if np.isfinite(low) else "no value above 0", high=most if np.isfinite(high) else "",
     )  # fmt: skip
-    arrays = {"values": colours, "exact": matrix.values.astype(np.float32)}
+    arrays = {"values": colours, "exact": narrow_all(matrix.values), "recorded": matrix.recorded}
     panel.show("tensors_heatmap", header, arrays, on_picked_change=lambda: None)
+    many = pc.count_distinct(matrix.every["step"]).as_py()
     what = quantity.explains[0].upper() + quantity.explains[1:]
-    text = f"{what}. Colour on a log scale; empty: zero, or not recorded. Click a row for its line."
+    text = f"{what}. Colour on a log scale; empty: zero, not finite, or not recorded. Click a row for its line."
+    if len(matrix.steps) < many:
+        text += f" Drawn at {len(matrix.steps):,} of {many:,} snapshots; the files have all."
     panel.tools(
         "tensors_heatmap", text, [matrix.sql], matrix.table,
-        lambda: tensor_heatmap(_positive(matrix.table()), matrix.rows, quantity=f"{quantity.label}, {quantity.unit}"),
+        lambda: tensor_heatmap(matrix.drawn(), matrix.rows, quantity=f"{quantity.label}, {quantity.unit}"),
     )  # fmt: skip
 
 
@@ -107,22 +111,19 @@ def _lines(page: Page, name: str, matrix: TensorSeries, picked: list[str]) -> No
         values = matrix.values[matrix.rows.index(row)]
         good = np.isfinite(values) & (values > 0)
         arrays[f"x{k}"], arrays[f"y{k}"] = np.asarray(matrix.steps, np.float64)[good], values[good]
+    read_off = of_rows(matrix.history(picked), picked, page.view.steps, by="row")
     header = CurvesPanel(
         subject=f"{name} {page.run} {' '.join(picked)}", run=page.run, steps=page.view.steps,
         alt=f"{quantity.explains} of {', '.join(picked)}", cursor_x=[float(step) for step in page.view.steps],
-        series=[Line(s.label, s.colour, s.dash) for s in series], log=True, height=220,
+        series=[Line(s.label, s.colour, s.dash) for s in series], log=True, height=220, read_at=read_off.at,
     )  # fmt: skip
-    panel.show("tensors_lines", header, arrays, on_window_change=lambda: None)
+    panel.show("tensors_lines", header, arrays | read_off.arrays(), on_window_change=lambda: None)
     y_title = f"{quantity.label}, {quantity.unit}"
 
     def figure() -> Any:
-        table = _positive(matrix.table(picked)).rename_columns(["series", "x", "y"])
+        table = matrix.drawn(picked).rename_columns(["series", "x", "y"])
         return curves(table, series, x_title="step", y_title=y_title, log=True)
 
     panel.tools(
         "tensors_lines", f"{y_title}, log scale.", [matrix.sql], lambda: matrix.table(picked), figure
     )  # fmt: skip
-
-
-def _positive(table: pa.Table) -> pa.Table:
-    return table.filter(pc.greater(table["value"], 0))

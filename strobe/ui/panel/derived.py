@@ -18,6 +18,8 @@ from strobe.ui.panel.kinds import CurvesPanel, GridPanel, Line, placed_marks
 from strobe.ui.shell.cache import cached_by_run
 from strobe.ui.shell.words import ends, inert
 from strobe.views.derived import has_rows, outdated, readiness
+from strobe.views.narrow import narrow_all
+from strobe.views.readings import of_rows
 from strobe.views.run_view import Answer, RunView
 from strobe.views.tensors import shades
 
@@ -104,13 +106,15 @@ def lines(
         own = good & (names == name)
         arrays[f"x{k}"], arrays[f"y{k}"] = steps[own], values[own]
     series = [looks[name] for name in drawn]
+    read_off = of_rows(answer.table, drawn, view.steps)
     header = CurvesPanel(
         subject=f"{key} {view.run}", run=view.run, steps=list(view.steps),
         alt=f"{y_title} against step: {', '.join(s.label for s in series)}",
         cursor_x=[float(step) for step in view.steps], marks=placed_marks(marks), spans=spans,
         series=[Line(s.label, s.colour, s.dash, run=view.run) for s in series], log=log, share=share, height=height,
+        read_at=read_off.at,
     )  # fmt: skip
-    panel.show(key, header, arrays, on_window_change=lambda: None, on_chosen_change=lambda: None)
+    panel.show(key, header, arrays | read_off.arrays(), on_window_change=lambda: None, on_chosen_change=lambda: None)
 
     def figure() -> Any:
         labels = pa.array([looks[n].label if n in looks else "" for n in names[good].tolist()], pa.string())
@@ -129,12 +133,14 @@ def grid(
     table = answer.table
     steps = np.unique(table["step"].to_numpy())
     place = {name: i for i, name in enumerate(rows)}
-    exact = np.full((len(rows), len(steps)), np.nan, np.float32)
+    exact = np.full((len(rows), len(steps)), np.nan)
+    recorded = np.zeros(exact.shape, np.uint8)
     at = np.array([place.get(name, -1) for name in table["row"].to_pylist()])
     known = at >= 0
     column = np.searchsorted(steps, table["step"].to_numpy())
-    exact[at[known], column[known]] = table["value"].cast("float32").fill_null(np.nan).to_numpy()[known]
-    colours, low, high = (_signed if signed else shades)(exact.astype(np.float64))
+    exact[at[known], column[known]] = table["value"].cast("float64").fill_null(np.nan).to_numpy()[known]
+    recorded[at[known], column[known]] = table["value"].is_valid().to_numpy(zero_copy_only=False)[known]
+    colours, low, high = (_signed if signed else shades)(exact)
     least, most = ends(low, high)
     header = GridPanel(
         subject=f"{key} {view.run}", run=view.run, steps=list(view.steps),
@@ -142,7 +148,8 @@ def grid(
         row_height=row_height, map="diverging" if signed else "sequential", quantity=quantity,
         low=least if np.isfinite(low) else "no value above 0", high=most if np.isfinite(high) else "",
     )  # fmt: skip
-    panel.show(key, header, {"values": colours, "exact": exact}, on_picked_change=lambda: None)
+    arrays = {"values": colours, "exact": narrow_all(exact), "recorded": recorded}
+    panel.show(key, header, arrays, on_picked_change=lambda: None)
 
     def figure() -> Any:
         kept = pc.is_valid(table["value"]) if signed else pc.greater(table["value"], 0)

@@ -87,6 +87,9 @@ class Line:
     dash: bool = False
     of: str = ""
     run: str = ""
+    origin: float = 0.0
+    """The step at which x is 0."""
+    smoothed: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,9 +104,9 @@ class PlacedMark:
     y: float | None = None
 
 
-def line_of(series: Series) -> Line:
+def line_of(series: Series, origin: float = 0.0, smoothed: bool = False) -> Line:
     """A series of a figure as a line of a panel."""
-    return Line(series.label, series.colour, series.dash, series.of, series.run)
+    return Line(series.label, series.colour, series.dash, series.of, series.run, origin, smoothed)
 
 
 def placed_marks(marks: Sequence[Mark]) -> list[PlacedMark]:
@@ -117,7 +120,9 @@ def placed_marks(marks: Sequence[Mark]) -> list[PlacedMark]:
 
 @dataclass(frozen=True, kw_only=True)
 class CurvesPanel(Panel):
-    """Lines, arrays x0, y0, x1, y1, ...; `cursor_x[k]` is where `steps[k]` stands on the x axis."""
+    """Lines, arrays x0, y0, x1, y1, ..., and s0, s1, ... with the steps of the points where x does not tell them;
+    `cursor_x[k]` is where `steps[k]` stands on the x axis. What the legend says of each line at the steps `read_at`
+    are the arrays `read_step`, `read_value` and `read_state` (line, step) of views/readings.py."""
 
     kind: ClassVar[str] = "curves"
     follows: bool = False
@@ -131,12 +136,16 @@ class CurvesPanel(Panel):
     spans: Sequence[Span] = ()
     unit: Literal["", "s", "clock"] = ""
     x_name: str = "step"
+    plain: bool = True
+    """Whether x is the step itself."""
+    read_at: Sequence[int] = ()
     zoom: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class GridPanel(Panel):
-    """Rows by columns (steps): `values` uint8 shades, 0 for none, and `exact` float32."""
+    """Rows by columns (steps): `values` uint8 shades, 0 for none; `exact`, float32 where that holds them; `recorded`
+    uint8, 0 where there is no value."""
 
     kind: ClassVar[str] = "grid"
     follows: bool = False
@@ -153,7 +162,8 @@ class GridPanel(Panel):
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionPanel(Panel):
-    """Heads across, layers down: `values` uint8 (frame, layer, head, query, key), 0 where masked."""
+    """Heads across, layers down: `values` uint8 (frame, layer, head, query, key), 0 where masked; where they are few
+    `exact`, the weights as float32."""
 
     kind: ClassVar[str] = "attention"
     layers: int
@@ -171,7 +181,7 @@ class AttentionPanel(Panel):
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingPanel(Panel):
-    """Points on two axes: `points` float16 (frame, row, 2)."""
+    """Points on two axes: `points` float16 (frame, row, 2) from -1 to 1, NaN for one that has no place."""
 
     kind: ClassVar[str] = "embedding"
     labels: Sequence[str]
@@ -200,7 +210,8 @@ class BarsPanel(Panel):
 @dataclass(frozen=True, kw_only=True)
 class TilesPanel(Panel):
     """Heatmaps of `rows` by `columns` cells: `values` uint8 (frame, tile, row, column); with arrays `low` and `high`
-    (frame, tile) each has its own scale, else all have `low_value` to `high_value`."""
+    (frame, tile) each has its own scale, else all have `low_value` to `high_value`. Of an `open_ended` scale 1 and
+    255 stand for what is beyond its ends as well, and 0 for a cell that is not finite."""
 
     kind: ClassVar[str] = "tiles"
     labels: Sequence[str]
@@ -213,6 +224,7 @@ class TilesPanel(Panel):
     low_value: float
     high_value: float
     axes: tuple[str, str]
+    open_ended: bool = False
     across: int = 1
     map: Map = "sequential"
     row_bin: int = 1

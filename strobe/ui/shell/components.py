@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 STATIC: Final = Path(__file__).parents[1] / "static"
 PANEL: Final = (
-    "scales", "clock", "draw",
+    "scales", "readings", "clock", "draw",
     *(f"kinds/{kind}" for kind in ("attention", "bars", "curves", "embedding", "grid", "profile", "tiles")),
     "kinds", "panel",
 )  # fmt: skip

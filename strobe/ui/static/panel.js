@@ -37,7 +37,7 @@ class Panel {
     this.tip = root.querySelector(".tip");
     this.note = root.querySelector(".note");
     this.view = {};
-    this.stopFollowing = follow(() => this.draw());
+    this.stopFollowing = follow(() => { this.draw(); this.pointAgain(); });
     this.resizing = new ResizeObserver(() => this.draw());
     this.resizing.observe(this.box);
     this.dark = window.matchMedia("(prefers-color-scheme: dark)");
@@ -48,8 +48,16 @@ class Panel {
     const wrapper = (root.host || root).parentElement;
     if (wrapper) this.themed.observe(wrapper, { attributes: true, attributeFilter: ["class"] });
     for (const name of ["pointermove", "pointerleave", "pointerdown", "pointerup", "dblclick"]) {
-      this.canvas.addEventListener(name, (event) => this.kind?.[name]?.(this, event, this.place(event)));
+      this.canvas.addEventListener(name, (event) => {
+        if (name === "pointermove") this.pointed = [event, this.place(event)];
+        this.kind?.[name]?.(this, event, this.place(event));
+      });
     }
+  }
+
+  /** A tip that stands is made again where the panel shows something else under the pointer. */
+  pointAgain() {
+    if (!this.tip.hidden && this.pointed) this.kind.pointermove(this, ...this.pointed);
   }
 
   place(event) {
@@ -71,6 +79,7 @@ class Panel {
     this.canvas.dataset.token = header.token;
     this.kind.begin(this, fresh);
     this.draw();
+    this.pointAgain();
   }
 
   get look() {
@@ -80,6 +89,11 @@ class Panel {
   /** Index of the frame at the clock: the nearest earlier one where this run has none at that step. */
   get frame() {
     return atOrBefore(this.header.steps, (clock.step ?? this.header.steps[0] ?? 0) + this.header.shift);
+  }
+
+  /** The step that is shown, as a tip has it: not always that of the clock. */
+  get when() {
+    return this.header.steps.length ? `step ${this.header.steps[this.frame].toLocaleString("en")}` : "";
   }
 
   draw() {

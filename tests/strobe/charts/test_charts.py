@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from itertools import pairwise
@@ -20,9 +21,10 @@ from strobe.charts import axes, export, moment, theme
 from strobe.charts.axes import Axis, decades
 from strobe.charts.curves import Mark, Series, curves, tensor_heatmap
 from strobe.ui.shell.words import ends, inert, sentence
-from strobe.views import attention, curve_sql
+from strobe.views import attention, curve_sql, tensors
 from strobe.views.budget import window
-from strobe.views.tensors import shades
+from strobe.views.run_view import Answer
+from strobe.views.tensors import shades, tensor_series
 from strobe.views.words import age, number, size, thinned, visible
 from tests.support.places import ROOT
 
@@ -286,9 +288,6 @@ def test_words() -> None:
 
 
 def test_a_matrix_has_one_row_a_tensor_and_layer_in_the_order_of_the_model() -> None:
-    from strobe.views.run_view import Answer
-    from strobe.views.tensors import tensor_series
-
     cells = [
         ("zeta", None, 0, 1.0),
         ("fcw", 1, 0, 2.0),
@@ -296,7 +295,7 @@ def test_a_matrix_has_one_row_a_tensor_and_layer_in_the_order_of_the_model() -> 
         ("wte", None, 0, 4.0),
         ("fcw", 0, 100, 5.0),
     ]
-    cells += [("fcw", 1, 100, None), ("lnfw", 0, 100, 6.0)]
+    cells += [("fcw", 1, 100, None), ("lnfw", 0, 0, math.nan), ("lnfw", 0, 100, 6.0)]
     names, layers, steps, values = zip(*cells, strict=True)
     table = pa.table(
         {"tensor": names, "layer": pa.array(layers, pa.int16()), "step": steps, "value": pa.array(values)}
@@ -310,13 +309,28 @@ def test_a_matrix_has_one_row_a_tensor_and_layer_in_the_order_of_the_model() -> 
         {"row": "fcw.0", "step": 0, "value": 3.0},
         {"row": "fcw.0", "step": 100, "value": 5.0},
     ]
-    assert matrix.table().num_rows == 6
+    assert matrix.table().num_rows == 7, "NaN was recorded, NULL was not"
+    assert matrix.drawn().num_rows == 6
+    assert matrix.recorded.tolist() == [[1, 0], [1, 1], [1, 0], [1, 1], [1, 0]]
+    assert matrix.history(["fcw.1"]).to_pylist() == [
+        {"row": "fcw.1", "step": 0, "value": 2.0},
+        {"row": "fcw.1", "step": 100, "value": None},
+    ]
+
+
+def test_of_many_steps_some_are_drawn_and_all_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensors, "_MOST_COLUMNS", 3)
+    rows = {"tensor": ["w"] * 9, "layer": pa.array([None] * 9, pa.int16()), "step": range(9), "value": np.arange(9.0)}
+    matrix = tensor_series(Answer("SELECT", pa.table(rows)))
+    assert matrix.steps == [0, 4, 8]
+    assert matrix.drawn()["step"].to_pylist() == [4, 8], "0 has no place on a log scale"
+    assert matrix.table()["value"].to_pylist() == list(range(9))
 
 
 def test_one_moment_is_data_and_a_figure() -> None:
     weights = np.tril(np.ones((1, 2, 3, 3))) / np.array([1, 2, 3])[:, None]
     seen = np.where(attention.masked_keys(3, 3), np.nan, weights)
-    table = attention.weights_table(seen, ["a", "it's", "="])
+    table = attention.weights_table(weights, attention.masked_keys(3, 3), ["a", "it's", "="])
     assert table.num_rows == 2 * 6
     assert set(table.filter(pc.equal(table["query"], 1))["weight"].to_pylist()) == {0.5}
     places = np.array([[1.0, 2.0], [3.0, np.nan]])

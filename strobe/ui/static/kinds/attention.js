@@ -1,6 +1,14 @@
 import { colourBar, heatmap } from "../draw.js";
-import { ramp, words } from "../scales.js";
+import { between, value } from "../readings.js";
+import { ramp } from "../scales.js";
 // Heads across, layers down, one frame a snapshot.
+
+/** The weight of a cell: as recorded where it travelled, else what its shade leaves open. */
+function weightOf(p, cell) {
+  if (p.arrays.exact) return value(p.arrays.exact[cell]);
+  const share = (shade) => Math.max(0, Math.min(1, (shade - 1) / 254)) ** (p.header.root ? 2 : 1);
+  return between(share(p.arrays.values[cell] - 0.5), share(p.arrays.values[cell] + 0.5));
+}
 
 export const attention = {
   begin(p) { this.legend(p); },
@@ -45,9 +53,9 @@ export const attention = {
     const h = Math.floor((at.x - left) / across), l = Math.floor(at.y / down);
     const key = Math.floor(((at.x - left - h * across - labels) / cell) * n), query = Math.floor(((at.y - 20 - l * down) / cell) * n);
     if (h < 0 || h >= heads || l < 0 || l >= layers || key < 0 || key >= n || query < 0 || query >= n) return p.hideTip();
-    const value = p.arrays.values[((p.frame * layers + l) * heads + h) * n * n + query * n + key];
-    const tail = value === 0 ? "masked: a later token" : `weight ${words(((value - 1) / 254) ** (p.header.root ? 2 : 1), 2)}`;
-    p.showTip([[p.header.label || `layer ${l}, head ${h}`], [`${tokens[query]} looks at ${tokens[key]}`], [tail]], at.x, at.y);
+    const own = ((p.frame * layers + l) * heads + h) * n * n + query * n + key, none = p.arrays.values[own] === 0;
+    const tail = none && key > query ? "masked: a later token" : `weight ${none ? "NaN" : weightOf(p, own)}`;
+    p.showTip([[`${p.header.label || `layer ${l}, head ${h}`}, ${p.when}`], [`${tokens[query]} looks at ${tokens[key]}`], [tail]], at.x, at.y);
   },
   pointerleave(p) { p.hideTip(); },
 };

@@ -1,5 +1,5 @@
 import { drawBars } from "../draw.js";
-import { words } from "../scales.js";
+import { value } from "../readings.js";
 // Bars with one scale for all frames.
 
 export const bars = {
@@ -26,7 +26,7 @@ export const bars = {
   pointermove(p, event, at) {
     const i = Math.floor(((at.x - p.plot.left) / (p.plot.right - p.plot.left)) * p.count);
     if (i < 0 || i >= p.count || at.y < p.plot.top) return p.hideTip();
-    p.showTip([[`${p.header.what} ${p.header.labels[i]}`], [`${p.header.quantity}  ${words(this.values(p)[i])}`]], at.x, at.y);
+    p.showTip([[`${p.header.what} ${p.header.labels[i]}, ${p.when}`], [`${p.header.quantity}  ${value(this.values(p)[i])}`]], at.x, at.y);
   },
   pointerleave(p) { p.hideTip(); },
 };

@@ -1,5 +1,6 @@
 import { clock } from "../clock.js";
 import { line, rule, SPAN_ALPHA, spans } from "../draw.js";
+import { about, nearest, readingAt, said, value } from "../readings.js";
 import { atOrBefore, duration, moment, words } from "../scales.js";
 // Lines over steps, tokens or time, with marks, spans, zoom by dragging, and the cursor as a rule.
 
@@ -49,9 +50,32 @@ function near(p, at) {
   return run;
 }
 
+/** The step of a drawn point: the x axis has it, from the origin of its line on, or it travels with the points. */
+const stepOf = (s, k) => (s.steps ? s.steps[k] : Math.round(s.x[k] + s.origin));
+
+/** What the legend says of a line at the cursor. */
+function atCursor(p, s, x) {
+  const { read_step: step, read_value, read_state: state } = p.arrays;
+  const readings = { steps: p.header.read_at, step, value: read_value, state };
+  const raw = p.series.find((other) => other.of === s.label && other.run === s.run);
+  const own = readingAt(readings, s.number, clock.step), under = raw ? readingAt(readings, raw.number, clock.step) : null;
+  if (own) return under ? said(under, own) : said(own);
+  if (x === null || !s.x.length) return { text: "", title: "" };
+  const k = nearest(s.x, x);
+  return about(s.y[k], stepOf(s, k));
+}
+
+/** One line of the tip: the value of the drawn point next to the pointer, with its step where that is not `step`. */
+function tipLine(s, k, step) {
+  const own = stepOf(s, k), where = own === step ? "" : `at ${own.toLocaleString("en")}: `;
+  return [`${s.label}  ${where}${value(s.y[k])}${s.smoothed ? " smoothed" : ""}`, s.colour];
+}
+
 export const curves = {
   begin(p, fresh) {
-    p.series = p.header.series.map((s, i) => ({ ...s, x: p.arrays["x" + i], y: p.arrays["y" + i] }));
+    p.series = p.header.series.map((s, i) => ({
+      ...s, number: i, x: p.arrays["x" + i], y: p.arrays["y" + i], steps: p.arrays["s" + i],
+    }));
     if (fresh) p.view = { hidden: new Set(), zoom: p.header.zoom };
     this.legend(p);
   },
@@ -77,6 +101,11 @@ export const curves = {
       return item;
     }));
   },
+  /** The words of a line in the legend; a page is only touched where they change. */
+  say(box, { text, title }) {
+    if (box.textContent !== text) box.textContent = text;
+    if (box.title !== title) box.title = title;
+  },
   height: (p) => p.header.height,
   draw(p, g, width) {
     const { header, look } = p, shown = p.series.map((s) => ({ ...s, hidden: p.view.hidden.has(s.of || s.label) }));
@@ -100,20 +129,19 @@ export const curves = {
       g.fillRect(Math.min(p.view.drag.from, p.view.drag.to), p.plot.top, Math.abs(p.view.drag.to - p.view.drag.from), p.plot.bottom - p.plot.top);
       g.globalAlpha = 1;
     }
-    for (const s of p.series) if (s.value) s.value.textContent = at === null || !s.x.length ? "" : words(s.y[atOrBefore(s.x, at)]);
+    for (const s of p.series) if (s.value) this.say(s.value, atCursor(p, s, at));
   },
   pointermove(p, event, at) {
     if (p.view.drag) { p.view.drag.to = Math.max(p.plot.left, Math.min(p.plot.right, at.x)); p.draw(); }
     if (!inside(p.plot, at)) return p.hideTip();
-    const x = p.scales.sx.inverse(at.x), rows = [];
-    for (const s of p.series) {
-      if (s.of || p.view.hidden.has(s.label) || !s.x.length) continue;
-      const k = atOrBefore(s.x, x), near = k + 1 < s.x.length && s.x[k + 1] - x < x - s.x[k] ? k + 1 : k;
-      rows.push([`${s.label}  ${words(s.y[near])}`, s.colour]);
-    }
-    const { unit, x_name: name } = p.header;
-    const where = unit === "s" ? duration(x) : unit === "clock" ? moment(x, 1) : `${name} ${words(name === "epoch" ? x : Math.round(x))}`;
-    p.showTip([[where], ...rows], at.x, at.y);
+    const x = p.scales.sx.inverse(at.x), near = [];
+    for (const s of p.series) if (!s.of && !p.view.hidden.has(s.label) && s.x.length) near.push([s, nearest(s.x, x)]);
+    const { unit, x_name: name, plain } = p.header;
+    // On the plain axis of steps the tip is of one row: that of the point next to the pointer.
+    const [first] = near.toSorted(([a, i], [b, j]) => Math.abs(a.x[i] - x) - Math.abs(b.x[j] - x));
+    const step = plain && first ? stepOf(...first) : null;
+    const where = unit === "s" ? duration(x) : unit === "clock" ? moment(x, 1) : `${name}: ${words(name.startsWith("epoch") ? x : Math.round(x))}`;
+    p.showTip([[step === null ? where : `step ${words(step)}`], ...near.map(([s, k]) => tipLine(s, k, step))], at.x, at.y);
   },
   pointerleave(p) { p.hideTip(); },
   pointerdown(p, event, at) {

@@ -12,7 +12,8 @@ export const embedding = {
       if (place < 0) return p.look.muted;
       return `rgb(${v & 255},${(v >> 8) & 255},${(v >> 16) & 255})`;
     });
-    p.reach = Math.max(...p.arrays.points.map((v) => (Number.isFinite(v) ? Math.abs(v) : 0))) * 1.06 || 1;
+    // Coordinates are in units of the largest.
+    p.reach = 1.06;
   },
   height: (p, width) => Math.min(width, p.header.height),
   draw(p, g, width) {

@@ -1,5 +1,6 @@
 import { clock } from "../clock.js";
 import { colourBar, coloursOf, heatmap, rule } from "../draw.js";
+import { value } from "../readings.js";
 import { atOrBefore, ramp, words } from "../scales.js";
 // Rows by snapshots as a heatmap; a click on a row picks it.
 
@@ -52,8 +53,8 @@ export const grid = {
     const cell = this.cell(p, at);
     p.canvas.style.cursor = cell ? "pointer" : "default";
     if (!cell || at.x < p.plot.left) return p.hideTip();
-    const value = p.arrays.exact[cell.i * p.header.columns.length + cell.j];
-    const text = Number.isNaN(value) ? "not recorded" : words(value);
+    const own = cell.i * p.header.columns.length + cell.j;
+    const text = p.arrays.recorded[own] ? value(p.arrays.exact[own]) : "not recorded";
     p.showTip([[`${p.header.rows[cell.i]}, step ${words(p.header.columns[cell.j])}`], [`${p.header.quantity}  ${text}`]], at.x, at.y);
   },
   pointerleave(p) { p.hideTip(); },

@@ -1,4 +1,5 @@
 import { line } from "../draw.js";
+import { value } from "../readings.js";
 import { words } from "../scales.js";
 // Lines over an axis that is not the step.
 
@@ -46,14 +47,17 @@ export const profile = {
   pointermove(p, event, at) {
     if (at.x < p.plot.left - 4 || at.x > p.plot.right + 4 || at.y < p.plot.top) return p.hideTip();
     const x = p.scales.sx.inverse(at.x), rows = [];
-    let where = x;
+    let where = null;
     for (const { x: xs, y: ys, label, colour } of p.now) {
       if (!xs.length || (p.own && (x < xs[0] || x > xs[xs.length - 1]))) continue;
       const k = xs.reduce((best, v, i) => (Math.abs(v - x) < Math.abs(xs[best] - x) ? i : best), 0);
+      // Where lines have an x of their own each, so has every value.
       if (!p.own) where = xs[k];
-      rows.push([`${label}  ${words(ys[k])}`, colour]);
+      rows.push([`${label}  ${p.own ? `at ${words(xs[k])}: ` : ""}${value(ys[k])}`, colour]);
     }
-    p.showTip([[`${p.header.x_name} ${words(where, 3)}`], ...rows], at.x, at.y);
+    const heading = where === null ? p.header.x_name : `${p.header.x_name} ${words(where)}`;
+    if (rows.length) p.showTip([[`${heading}, ${p.when}`], ...rows], at.x, at.y);
+    else p.hideTip();
   },
   pointerleave(p) { p.hideTip(); },
 };

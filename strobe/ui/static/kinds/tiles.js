@@ -1,6 +1,18 @@
 import { colourBar, coloursOf, heatmap } from "../draw.js";
+import { between } from "../readings.js";
 import { ramp, words } from "../scales.js";
 // Heatmaps side by side with one map of colours.
+
+/** What a shade leaves open of the number between `least` and `most` that it stands for. Where the scale is open-ended
+ * 0 is no number, and the two ends stand for all beyond them as well. */
+export function ofShade(shade, least, most, open) {
+  if (open && shade === 0) return "not finite";
+  const [first, steps] = open ? [1, 254] : [0, 255];
+  const at = (v) => least + (Math.max(0, Math.min(steps, v - first)) / steps) * (most - least);
+  if (open && shade === 1) return `${words(at(1.5), 2)} or less`;
+  if (open && shade === 255) return `${words(at(254.5), 2)} or more`;
+  return between(at(shade - 0.5), at(shade + 0.5));
+}
 
 export const tiles = {
   begin(p) { this.legend(p); },
@@ -28,14 +40,14 @@ export const tiles = {
     labels.forEach((_, k) => {
       const x = (k % many) * right, y = Math.floor(k / many) * down + head;
       const at = (p.frame * labels.length + k) * size;
-      heatmap(g, { left: x, right: x + wide, top: y, bottom: y + high }, p.arrays.values.subarray(at, at + size), rows, columns, p.table);
+      heatmap(g, { left: x, right: x + wide, top: y, bottom: y + high }, p.arrays.values.subarray(at, at + size), rows, columns, p.table, p.header.open_ended ? 0 : null);
       if (!names) return;
       g.fillStyle = p.look.text; g.textAlign = "left"; g.textBaseline = "alphabetic";
       g.fillText(names[k], x, y - 5, wide);
     });
   },
   pointermove(p, event, at) {
-    const { labels, rows, columns, axes, low_value: low, high_value: high } = p.header;
+    const { labels, rows, columns, axes, row_bin: down_bin, column_bin: across_bin, low_value: low, high_value: high } = p.header;
     const { many, wide, high: tall, right, down, head } = this.geometry(p, p.box.clientWidth);
     const across = Math.floor(at.x / right), k = Math.floor(at.y / down) * many + across;
     const j = Math.floor(((at.x - across * right) / wide) * columns);
@@ -44,8 +56,9 @@ export const tiles = {
     const shade = p.arrays.values[(p.frame * labels.length + k) * rows * columns + i * columns + j];
     // Where each tile has a scale of its own at each step, it travels with the frames.
     const own = p.frame * labels.length + k, [least, most] = p.arrays.low ? [p.arrays.low[own], p.arrays.high[own]] : [low, high];
-    p.showTip([[labels[k]], [`${axes[0]} ${p.header.row_bin * i}, ${axes[1]} ${p.header.column_bin * j}`],
-      [`about ${words(least + (shade / 255) * (most - least), 2)}`]], at.x, at.y);
+    const mean = down_bin * across_bin > 1 ? "mean of the bin from here on: " : "";
+    p.showTip([[`${labels[k]}, ${p.when}`], [`${axes[0]} ${down_bin * i}, ${axes[1]} ${across_bin * j}`],
+      [mean + ofShade(shade, least, most, p.header.open_ended)]], at.x, at.y);
   },
   pointerleave(p) { p.hideTip(); },
 };

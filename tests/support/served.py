@@ -1,0 +1,57 @@
+"""The app as a server of its own over a store, read-only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support.places import ROOT
+
+
+@contextlib.contextmanager
+def served(store: Path, **environment: str) -> Iterator[str]:
+    """The address of the app over this store, until the block ends."""
+    port = _free_port()
+    process = _serve(ROOT / "streamlit_app.py", port, STROBE_STORE=str(store), STROBE_READ_ONLY="1", **environment)
+    try:
+        _wait_until_healthy(port, process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_healthy(port: int, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended with {process.returncode}")
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.02)
+    raise RuntimeError("the server did not become healthy")
+
+
+def _serve(entry: Path, port: int, **environment: str) -> subprocess.Popen[bytes]:
+    command = [
+        sys.executable, "-m", "streamlit", "run", str(entry), "--server.address", "127.0.0.1",
+        "--server.port", str(port), "--server.headless", "true",
+    ]  # fmt: skip
+    return subprocess.Popen(
+        command, cwd=entry.parent, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )

@@ -4,7 +4,7 @@ shades for a canvas."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -23,6 +23,8 @@ MEAN: Final = "mean of probes"
 MOST_READ: Final = 100_000_000
 """Bytes of attention that one panel reads: beyond, fewer snapshots at a time, and of half as much in one snapshot the
 first probe sequences."""
+MOST_EXACT: Final = 500_000
+"""Weights of all frames that a panel holds as recorded too."""
 LINEAR_UP_TO: Final = 8
 """Positions up to which attention is shaded linearly; beyond it weights are small and a square root shows them."""
 
@@ -114,14 +116,24 @@ def read(run: Run, snapshot: Snapshot, probe: str = MEAN, most: int | None = Non
     stored = snapshot.values(TENSOR)
     if stored.ndim != len(Shape._fields):
         raise StrobeError(f"{TENSOR} has shape {list(stored.shape)}: it cannot be drawn as attention")
-    recorded, (queries, keys) = stored.shape[1], stored.shape[-2:]
+    recorded, keys = stored.shape[1], stored.shape[-1]
     used = min(recorded, most or recorded) if probe == MEAN else 1
     if probe == MEAN:
         values = np.asarray(stored[:, :used], np.float32).mean(axis=1)
     else:
         values = np.asarray(stored[:, int(probe)], np.float32)
     labels = _labels(run, snapshot, probe, keys)
-    return Weights(values, masked_keys(queries, keys), labels, used, recorded)
+    return Weights(values, _masked(snapshot, values), labels, used, recorded)
+
+
+def _masked(snapshot: Snapshot, values: Array) -> Array:
+    """bool (query, key): the later keys where the manifest says that attention is causal, or, where it says nothing,
+    where they all have weight 0."""
+    later = masked_keys(*values.shape[-2:])
+    causal = snapshot.spec(TENSOR).get("causal")
+    if causal is None:
+        causal = not np.any(values[..., later])
+    return later if causal else np.zeros_like(later)
 
 
 def _labels(run: Run, snapshot: Snapshot, probe: str, keys: int) -> list[str]:
@@ -132,31 +144,26 @@ def _labels(run: Run, snapshot: Snapshot, probe: str, keys: int) -> list[str]:
 
 
 def shades_of(values: Array, masked: Array) -> Array:
-    """uint8 of the same shape as `values`: 1 = weight 0, 255 = weight 1, 0 = masked; beyond LINEAR_UP_TO keys the
-    square root of the weight."""
-    shares = np.clip(np.nan_to_num(values), 0, 1)
+    """uint8 of the same shape as `values`: 1 = weight 0, 255 = weight 1, 0 = masked or not a number; beyond
+    LINEAR_UP_TO keys the square root of the weight."""
+    none = masked | np.isnan(values)
+    shares = np.clip(np.where(none, 0, values), 0, 1)
     if rooted(values.shape[-1]):
         shares = np.sqrt(shares)
-    return np.where(masked, np.uint8(0), 1 + np.round(shares * 254).astype(np.uint8))
+    return np.where(none, np.uint8(0), 1 + np.round(shares * 254).astype(np.uint8))
 
 
-def weights_of(shades: Array) -> Array:
-    """The float64 weights that `shades` stand for, to one part in 254; NaN where masked."""
-    shares = (shades.astype(np.float64) - 1) / 254
-    return np.where(shades == 0, np.nan, shares ** (2 if rooted(shades.shape[-1]) else 1))
-
-
-def weights_table(weights: Array, labels: Sequence[str]) -> pa.Table:
-    """layer, head, query, key (positions), query_token, key_token, weight of `weights` (layer, head, query, key);
-    what is NaN, a masked key, is left out."""
+def weights_table(weights: Array, masked: Array, labels: Sequence[str]) -> pa.Table:
+    """layer, head, query, key (positions), query_token, key_token, weight (float32) of `weights` (layer, head, query,
+    key); masked keys are left out."""
     layer, head, query, key = (axis.ravel() for axis in np.indices(weights.shape))
-    seen = ~np.isnan(weights.ravel())
+    seen = ~masked[query, key]
     names = np.asarray(list(labels), dtype=object)
     return pa.table({
         "layer": layer[seen], "head": head[seen], "query": query[seen], "key": key[seen],
         "query_token": pa.array(names[query[seen]].tolist(), pa.string()),
         "key_token": pa.array(names[key[seen]].tolist(), pa.string()),
-        "weight": weights.ravel()[seen].astype(np.float64),
+        "weight": weights.ravel()[seen].astype(np.float32),
     })  # fmt: skip
 
 
@@ -169,6 +176,8 @@ class AttentionFrames:
     shades: Array
     """uint8 (frame, layer, head, query, key), as `shades_of` makes them."""
     labels: list[str]
+    weights: Array | None = None
+    """float32 of the same shape, as recorded: at most MOST_EXACT of them, which a panel holds beside the shades."""
     windowed: bool = False
     """Only frames round the cursor fit."""
     span: tuple[int, int] = (0, 0)
@@ -176,6 +185,21 @@ class AttentionFrames:
     reason: str = ""
     remark: str = ""
     """What was left out, as a sentence that ends with a space; empty where nothing was."""
+    masked: Array = field(default_factory=lambda: np.zeros((0, 0), bool))
+    """bool (query, key)."""
+    probe: str = MEAN
+    part: tuple[slice, slice] = (slice(None), slice(None))
+    """Which layers and heads these are."""
+
+    def recorded(self, view: RunView, index: int) -> Array:
+        """float32 (layer, head, query, key): the weights of one frame as they were recorded. Raises StrobeError where
+        they can no longer be read."""
+        if self.weights is not None:
+            return np.asarray(self.weights[index])
+        snapshots, own = view.snapshots(), shape(view)
+        if snapshots is None or own is None:
+            raise StrobeError("its snapshots are not on this machine")
+        return read(snapshots, snapshots.at(self.steps[index]), self.probe, own.probes_read).values[self.part]
 
     @property
     def rooted(self) -> bool:
@@ -184,8 +208,9 @@ class AttentionFrames:
 
     def heads(self, layer: int, head: int | None = None) -> AttentionFrames:
         """The same of one layer, or of one head of it."""
-        one = slice(None) if head is None else slice(head, head + 1)
-        return replace(self, shades=np.ascontiguousarray(self.shades[:, layer : layer + 1, one]))
+        part = slice(layer, layer + 1), slice(None) if head is None else slice(head, head + 1)
+        weights = None if self.weights is None else np.ascontiguousarray(self.weights[:, *part])
+        return replace(self, shades=np.ascontiguousarray(self.shades[:, *part]), weights=weights, part=part)
 
 
 def window(view: RunView, step: int, recorded: Shape | None) -> budget.Window:
@@ -206,7 +231,8 @@ def frames(view: RunView, steps: Sequence[int], windowed: bool, probe: str = MEA
         return _none("The snapshots of this run are not on this machine.")
     if recorded is None:
         return _none("This run recorded no attention: the section “attention” holds it.")
-    first, kept, shades, paths = None, [], [], snapshots.current()
+    first, kept, shades, exact, paths = None, [], [], [], snapshots.current()
+    few = len(steps) * recorded.weights <= MOST_EXACT
     for step in steps:
         try:
             weights = read(snapshots, snapshots.open(paths[step]), probe, recorded.probes_read)
@@ -214,12 +240,16 @@ def frames(view: RunView, steps: Sequence[int], windowed: bool, probe: str = MEA
             continue
         first = first or weights
         shades.append(shades_of(weights.values, weights.masked))
+        exact += [weights.values] if few else []
         kept.append(step)
     if first is None:
         which = "No snapshot around this step" if windowed else "No snapshot of this run"
         return replace(_none(f"{which} can be read: `strobe verify` names what is damaged."), windowed=windowed)
     span, remark = (steps[0], steps[-1]), first.remark if probe == MEAN else ""
-    return AttentionFrames(kept, np.stack(shades), first.labels, windowed, span, remark=remark)
+    return AttentionFrames(
+        kept, np.stack(shades), first.labels, np.stack(exact) if few else None, windowed, span, remark=remark,
+        masked=first.masked, probe=probe,
+    )  # fmt: skip
 
 
 def _none(reason: str) -> AttentionFrames:

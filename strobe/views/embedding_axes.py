@@ -14,6 +14,7 @@ from strobe.analysis.fourier import basis
 from strobe.analysis.geometry import frequency_round
 from strobe.analysis.projection import circularity, pca_movie, principal_axes, project
 from strobe.views.embedding import Embedding, EmbeddingFrames, Rows, token_embedding
+from strobe.views.narrow import narrow_all
 from strobe.views.reading import at_steps
 from strobe.views.run_view import Answer, RunView
 from strobe.views.tokens import colour_words
@@ -76,8 +77,15 @@ def nothing(reason: str) -> EmbeddingPoints:
 
 
 def canvas_points(points: Array) -> Array:
-    """float16 (steps, rows, 2): what the flat panel draws of points along two or more axes."""
-    return np.ascontiguousarray(points[:, :, :2]).astype(np.float16)
+    """float16 (steps, rows, 2): what the flat panel draws of points along two or more axes, in units of the largest
+    coordinate, so that none is too large or too small for float16."""
+    flat = points[:, :, :2]
+    return np.ascontiguousarray(flat / (reach(flat) or 1.0)).astype(np.float16)
+
+
+def reach(points: Array) -> float:
+    """The largest of the finite coordinates by its size; 0 where there is none."""
+    return float(np.abs(points[np.isfinite(points)]).max(initial=0.0))
 
 
 def axes_words(axes: str) -> str:
@@ -96,8 +104,7 @@ def on_axes_of(shown: Embedding, last: int, step: int) -> Array:
 
 
 def token_points(view: RunView) -> EmbeddingPoints:
-    """The first tokens on the two principal axes of the last snapshot that has some, at every snapshot: float16, as
-    the flat panel draws them."""
+    """The first tokens on the two principal axes of the last snapshot that has some, at every snapshot."""
     if not view.steps:
         return nothing("This run has no snapshots, so no embedding to show.")
     if view.snapshots() is None:
@@ -112,7 +119,7 @@ def token_points(view: RunView) -> EmbeddingPoints:
             continue
         with contextlib.suppress(ValueError):
             axes = principal_axes(values) if axes is None else axes
-            seen[step] = project(values, axes).astype(np.float16)
+            seen[step] = narrow_all(project(values, axes))
     if not seen:
         return nothing("No embedding of this run can be projected: it is damaged, not finite, or too small.")
     steps = sorted(seen)
@@ -120,7 +127,7 @@ def token_points(view: RunView) -> EmbeddingPoints:
 
 
 def along(frames: EmbeddingFrames, axes: str) -> EmbeddingPoints:
-    """Frames along fixed principal axes, or on the cosine and sine of one frequency: float32 (steps, rows, 3)."""
+    """Frames along fixed principal axes, or on the cosine and sine of one frequency: (steps, rows, 3)."""
     if not frames.steps or min(frames.values.shape[1:]) < 2:
         return nothing("No snapshot of this embedding can be read, or none of it is finite.")
     p = frames.rows.modulus
@@ -128,7 +135,7 @@ def along(frames: EmbeddingFrames, axes: str) -> EmbeddingPoints:
     order = _order(axes, frames.rows)
     around = np.array([_circularity(frame, order) for frame in points])
     chance = _chance(frames.values.shape[1:], axes, p, order)
-    return EmbeddingPoints(frames.steps, points.astype(np.float32), frames.rows, axes, explained, around, chance)
+    return EmbeddingPoints(frames.steps, narrow_all(points), frames.rows, axes, explained, around, chance)
 
 
 def mapped(frames: EmbeddingFrames, axes: str, places: Array) -> EmbeddingPoints:

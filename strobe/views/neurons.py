@@ -56,11 +56,6 @@ class Grids:
     low: Array
     high: Array
 
-    def values(self) -> Array:
-        """float32 (neurons, p, p): the activations, to one part in 255 of each neuron's range."""
-        span = (self.high - self.low)[:, None, None]
-        return np.asarray(self.low[:, None, None] + self.tiles / np.float32(255) * span)
-
 
 def inputs(view: RunView) -> Inputs:
     """Whether the run's model can be run on all its inputs here."""
@@ -107,7 +102,7 @@ def affordable(view: RunView, tiles: int, each: int, most: int = MOST_FRAMES) ->
 
 
 def activations(view: RunView, step: int) -> Array | None:
-    """float16 (layers, p * p, neurons) of one snapshot; None where it cannot be run."""
+    """float32 (layers, p * p, neurons) of one snapshot; None where it cannot be run."""
     from strobe.derive.addition import AdditionModel
     from strobe.derive.recorded_run import RecordedRun
 
@@ -115,7 +110,7 @@ def activations(view: RunView, step: int) -> Array | None:
     if snapshots is None:
         return None
     try:
-        return AdditionModel(RecordedRun(snapshots)).forward(step).activation.astype(np.float16)
+        return AdditionModel(RecordedRun(snapshots)).forward(step).activation.astype(np.float32)
     except (StrobeError, OSError, KeyError):
         return None
 
@@ -124,16 +119,22 @@ def grids(activation: Array | None, chosen: Sequence[Neuron]) -> Grids | None:
     """The grids of some neurons, from `activations`."""
     if activation is None:
         return None
-    p = round(activation.shape[1] ** 0.5)
-    own = np.stack([activation[n.layer, :, n.neuron].reshape(p, p).astype(np.float32) for n in chosen])
+    own = _over_inputs(activation, chosen)
     low, high = own.min(axis=(1, 2)), own.max(axis=(1, 2))
     span = np.where(high > low, high - low, 1)
     tiles = np.round((own - low[:, None, None]) / span[:, None, None] * 255).astype(np.uint8)
     return Grids(tiles, low.astype(np.float32), high.astype(np.float32))
 
 
-def table(drawn: Grids, chosen: Sequence[Neuron]) -> pa.Table:
-    """layer, neuron, a, b, activation (to one part in 255 of the neuron's range)."""
-    which, a, b = (axis.ravel() for axis in np.indices(drawn.tiles.shape))
+def _over_inputs(activation: Array, chosen: Sequence[Neuron]) -> Array:
+    """float32 (neurons, p, p): the activations of some neurons."""
+    p = round(activation.shape[1] ** 0.5)
+    return np.stack([activation[n.layer, :, n.neuron].reshape(p, p) for n in chosen])
+
+
+def table(activation: Array, chosen: Sequence[Neuron]) -> pa.Table:
+    """layer, neuron, a, b, activation (float32) of some neurons, from `activations`."""
+    own = _over_inputs(activation, chosen)
+    which, a, b = (axis.ravel() for axis in np.indices(own.shape))
     layer, neuron = (np.array([getattr(n, name) for n in chosen])[which] for name in ("layer", "neuron"))
-    return pa.table({"layer": layer, "neuron": neuron, "a": a, "b": b, "activation": drawn.values().ravel()})
+    return pa.table({"layer": layer, "neuron": neuron, "a": a, "b": b, "activation": own.ravel()})

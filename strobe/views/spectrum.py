@@ -45,13 +45,23 @@ class SpectrumFrames:
     total: int
     sql: str
     reason: str = ""
+    in_tables: bool = False
+    """Whether the tables have all of them."""
 
     @property
     def left_out(self) -> str:
         """Which of them these are, as a sentence."""
         if self.total > MOST_VALUES:
-            return f"The largest {MOST_VALUES} of {self.total:,}."
+            return f"The largest {MOST_VALUES} of {self.total:,}{'; the files have all' if self.in_tables else ''}."
         return f"All {self.total:,}, largest first."
+
+    def every(self, view: RunView, matrix: WeightMatrix, index: int) -> Array:
+        """float32: the singular values of one frame, all of them where the tables have them."""
+        if self.in_tables and self.total > MOST_VALUES:
+            stored = stored_at(view, matrix.name, matrix.layer, self.steps[index])
+            if stored is not None:
+                return stored.values.astype(np.float32)
+        return np.asarray(self.values[index])
 
 
 def stored(view: RunView, matrix: WeightMatrix) -> SpectrumFrames:
@@ -63,7 +73,7 @@ def stored(view: RunView, matrix: WeightMatrix) -> SpectrumFrames:
         reason = "No singular values: a weight of this matrix is not finite at every snapshot."
         return SpectrumFrames([], np.zeros((0, 0), np.float32), total, answer.sql, reason)
     values = np.stack([np.asarray(row, np.float32) for row in answer.table["singular_values"].to_pylist()])
-    return SpectrumFrames(answer.table["step"].to_pylist(), values, total, answer.sql)
+    return SpectrumFrames(answer.table["step"].to_pylist(), values, total, answer.sql, in_tables=True)
 
 
 @dataclass(frozen=True)

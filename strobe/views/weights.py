@@ -8,10 +8,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from etl.errors import StrobeError
 from etl.run.roles import Role, role_of
 from etl.run.snapshot import Snapshot
 from strobe.views.binning import MOST_CELLS, bin_size, binned
 from strobe.views.budget import MOST_BYTES, MOST_MOVED, evenly
+from strobe.views.narrow import narrow
 from strobe.views.reading import at_steps
 from strobe.views.run_view import RunView
 
@@ -105,6 +107,14 @@ def read_matrix(snapshot: Snapshot, matrix: WeightMatrix) -> Array:
     return values if matrix.layer is None else np.asarray(values[matrix.layer])
 
 
+def matrix_at(view: RunView, matrix: WeightMatrix, step: int) -> Array:
+    """`read_matrix` of the snapshot at a step. Raises StrobeError where there is none, or none on this machine."""
+    snapshots = view.snapshots()
+    if snapshots is None:
+        raise StrobeError("the snapshots of this run are not on this machine")
+    return read_matrix(snapshots.at(step), matrix)
+
+
 @dataclass(frozen=True)
 class MatrixPicture:
     """One matrix at one step as it is drawn."""
@@ -135,7 +145,8 @@ def picture(weights: Array) -> MatrixPicture:
 
 @dataclass(frozen=True)
 class PackedPicture:
-    """A MatrixPicture in a quarter of the room: `shares` float16 (rows, columns) of the largest cell, `peak`."""
+    """A MatrixPicture in a quarter of the room: `shares` (rows, columns) of the largest cell, `peak`, as float16, or
+    wider where most cells are too small beside it."""
 
     shares: Array
     peak: float
@@ -146,7 +157,9 @@ class PackedPicture:
 def packed(drawn: MatrixPicture) -> PackedPicture:
     """What is kept of a picture, so that all steps fit into memory."""
     peak = float(np.abs(drawn.cells[np.isfinite(drawn.cells)]).max(initial=0.0))
-    return PackedPicture((drawn.cells / (peak or 1.0)).astype(np.float16), peak, drawn.reach, drawn.nonfinite)
+    # Cells are drawn in 127 shades up to the reach: what is smaller than one need not be told apart.
+    shares = narrow(drawn.cells / (peak or 1.0), drawn.reach / (peak or 1.0) / 127, half=True)
+    return PackedPicture(shares, peak, drawn.reach, drawn.nonfinite)
 
 
 def pictures(view: RunView, matrix: WeightMatrix, steps: Sequence[int]) -> Iterator[tuple[int, PackedPicture | None]]:
@@ -156,8 +169,8 @@ def pictures(view: RunView, matrix: WeightMatrix, steps: Sequence[int]) -> Itera
 
 @dataclass(frozen=True)
 class MatrixFrames:
-    """`values` uint8 (steps, rows, columns), 128 = 0, 1 and 255 = -/+ `reach`, each cell the mean of a bin. Where
-    there is nothing to show, `steps` is empty and `reason` says why."""
+    """`values` uint8 (steps, rows, columns), 128 = 0, 1 and 255 = -/+ `reach` or beyond, 0 = not finite, each cell
+    the mean of a bin. Where there is nothing to show, `steps` is empty and `reason` says why."""
 
     steps: list[int]
     values: Array
@@ -165,10 +178,6 @@ class MatrixFrames:
     bins: tuple[int, int]
     nonfinite: int
     reason: str = ""
-
-    def cells(self, index: int) -> Array:
-        """The means of one frame, float64 (rows, columns), to one part in 127 of `reach`."""
-        return np.asarray((self.values[index].astype(np.float64) - 128) / 127 * self.reach)
 
 
 def on_one_scale(
@@ -191,8 +200,9 @@ def _nothing(reason: str) -> MatrixFrames:
 
 
 def _shades(kept: PackedPicture, reach: float) -> Array:
-    share = np.clip(kept.shares.astype(np.float32) * (kept.peak / reach), -1, 1)
-    return np.asarray(np.round(128 + 127 * np.nan_to_num(share)).astype(np.uint8))
+    share = np.clip(kept.shares.astype(np.float64) * (kept.peak / reach), -1, 1)
+    finite = np.isfinite(kept.shares)
+    return np.where(finite, np.round(128 + 127 * np.where(finite, share, 0)), 0).astype(np.uint8)
 
 
 def affordable(view: RunView, matrix: WeightMatrix, bytes_each: int | None = None) -> list[int]:

@@ -62,11 +62,12 @@ def _default_steps(view: RunView) -> list[str]:
 
 
 def _still(view: RunView, shown: AttentionFrames, step: int) -> None:
-    values = shown.shades[shown.steps.index(step)][None]
-    _, layers, heads, *_ = values.shape
+    at = shown.steps.index(step)
+    own = {name: array[at][None] for name, array in frames.arrays(shown).items()}
+    _, layers, heads, *_ = own["values"].shape
     header = AttentionPanel(
         subject=f"{view.run} {step}", run=view.run, steps=[step], follows=False, layers=layers, heads=heads,
         tokens=shown.labels, plain=True, root=shown.rooted,
         alt=f"Attention weights at step {step:,}, {layers} layers by {heads} heads",
     )  # fmt: skip
-    panel.show(f"attention_at_{step}", header, {"values": values})
+    panel.show(f"attention_at_{step}", header, own)

@@ -45,6 +45,11 @@ def _frames(view: RunView, steps: tuple[int, ...], windowed: bool, probe: str) -
     return replace(made, labels=[visible(label) for label in made.labels])
 
 
+def arrays(shown: AttentionFrames) -> dict[str, attention.Array]:
+    """What travels: the shades, and where they are few the weights as recorded."""
+    return {"values": shown.shades} | ({} if shown.weights is None else {"exact": shown.weights})
+
+
 def presence_of(view: RunView, frames: AttentionFrames) -> Presence:
     """Which frames are here, and between which steps they were looked for."""
     tried = [step for step in view.steps if frames.span[0] <= step <= frames.span[1]]

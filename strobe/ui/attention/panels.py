@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
 import streamlit as st
 
 from strobe.ui.attention import frames
@@ -117,20 +118,20 @@ def _follow(view: RunView, key: str, shown: AttentionFrames, *, text: str, **hea
             run=view.run, steps=shown.steps, layers=layers, heads=heads, tokens=shown.labels,
             presence=frames.presence_of(view, shown), root=shown.rooted, **header,
         ),
-        {"values": shown.shades},
+        frames.arrays(shown),
     )  # fmt: skip
     _offer(view, key, shown, text)
 
 
 def _offer(view: RunView, key: str, shown: AttentionFrames, text: str) -> None:
+    """The caption, with the weights of the settled step as they were recorded."""
     from strobe.charts import moment
 
-    def weights(at: int) -> attention.Array:
-        return attention.weights_of(shown.shades[at])
+    def seen(at: int) -> attention.Array:
+        return np.where(shown.masked, np.nan, shown.recorded(view, at))
 
     downloads.offer(
-        view, key, shown.remark + text, shown.steps,
-        "-- read from the snapshot under the cursor: attention/att, to one part in 254",
-        lambda at: attention.weights_table(weights(at), shown.labels),
-        lambda at: moment.Attention(weights(at), shown.labels, shown.rooted),
+        view, key, shown.remark + text, shown.steps, "-- read from the snapshot under the cursor: attention/att",
+        lambda at: attention.weights_table(shown.recorded(view, at), shown.masked, shown.labels),
+        lambda at: moment.Attention(seen(at), shown.labels, shown.rooted),
     )  # fmt: skip

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from etl.errors import StrobeError
 from strobe.charts.tiles import Tiles
 from strobe.ui.panel import choice, downloads, panel
 from strobe.ui.panel.kinds import TilesPanel, presence
@@ -166,6 +168,11 @@ def _files(view: RunView, drawn: _Drawn, steps: list[int], text: str) -> None:
         return Tiles(grids.tiles / 255, drawn.labels, ("activation", *ends), ("a", "b"), min(4, many), wide)
 
     source = "-- computed from the snapshot under the cursor: a forward pass over all inputs"
-    downloads.offer(
-        view, drawn.key, text, steps, source, lambda at: neurons.table(drawn.grids(steps[at]), drawn.neurons), figure
-    )
+
+    def table(at: int) -> pa.Table:
+        made = _activations(view, steps[at])
+        if made is None:
+            raise StrobeError(f"the snapshot of step {steps[at]:,} can no longer be run")
+        return neurons.table(made, drawn.neurons)
+
+    downloads.offer(view, drawn.key, text, steps, source, table, figure)

@@ -18,6 +18,7 @@ from strobe.ui.panel.kinds import BarsPanel, presence
 from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell.words import inert
 from strobe.views import fourier, loss_check
+from strobe.views.narrow import narrow_all
 from strobe.views.run_view import RunView
 
 FALLS: Final = {"0.8": "80%", "0.5": "50%", "0.2": "20%"}
@@ -52,7 +53,7 @@ def at_cursor(view: RunView, key: str = "fourier_bars") -> None:
     panel.title("Frequencies of the embedding at the cursor")
     answer = fourier.power(view)
     steps = np.unique(answer.table["step"].to_numpy())
-    values = answer.table["value"].cast("float32").to_numpy().reshape(-1, len(steps)).T
+    values = answer.table["value"].to_numpy().reshape(-1, len(steps)).T
     keys = fourier.key_frequencies(view)
     labels = [str(k + 1) for k in range(values.shape[1])]
     header = BarsPanel(
@@ -61,11 +62,11 @@ def at_cursor(view: RunView, key: str = "fourier_bars") -> None:
         presence=presence(view, lack="not analysed"),
         alt=f"Norm of {values.shape[1]} frequencies of the embedding at the step of the cursor",
     )  # fmt: skip
-    panel.show(key, header, {"values": np.ascontiguousarray(values)})
+    panel.show(key, header, {"values": narrow_all(values)})
     downloads.offer(
         view, key, "Green: the key frequencies." if keys else "No key frequency.",
         steps.tolist(), answer.sql,
-        lambda at: pa.table({"frequency": np.arange(1, values.shape[1] + 1), "norm": values[at].astype(float)}),
+        lambda at: pa.table({"frequency": np.arange(1, values.shape[1] + 1), "norm": values[at]}),
         lambda at: moment.bars(labels, values[at], x_title="frequency", y_title="norm of the embedding"),
     )  # fmt: skip
 

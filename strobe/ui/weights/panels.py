@@ -5,8 +5,6 @@ The step under the cursor is read and shown first; the other snapshots follow on
 
 from __future__ import annotations
 
-import numpy as np
-import pyarrow as pa
 import streamlit as st
 
 from strobe.charts import moment
@@ -17,7 +15,8 @@ from strobe.ui.shell.cursor import settled
 from strobe.ui.weights import bands, histogram, kept, spectrum, spectrum_at_cursor
 from strobe.views.binning import bin_words
 from strobe.views.run_view import RunView
-from strobe.views.weights import MatrixFrames, WeightMatrix, default_matrix, wanted
+from strobe.views.weights import MatrixFrames, WeightMatrix, default_matrix, matrix_at, picture, wanted
+from strobe.views.weights_table import files_words, weights_table
 from strobe.views.words import number, size
 
 
@@ -82,8 +81,8 @@ def _header(
     return TilesPanel(
         subject=f"{view.run} {matrix.label}", run=view.run, steps=shown.steps, labels=[matrix.label], rows=rows,
         columns=columns, widest=2 * tallest, tallest=tallest, map="diverging", low=f"−{end}", high=end,
-        low_value=-shown.reach, high_value=shown.reach, row_bin=shown.bins[0], column_bin=shown.bins[1],
-        axes=("row", "column"), presence=there,
+        low_value=-shown.reach, high_value=shown.reach, open_ended=True, row_bin=shown.bins[0],
+        column_bin=shown.bins[1], axes=("row", "column"), presence=there,
         alt=f"Weights of {matrix.label}, {matrix.shape[0]} by {matrix.shape[1]}, at the step of the cursor",
     )  # fmt: skip
 
@@ -92,18 +91,16 @@ def _tools(view: RunView, matrix: WeightMatrix, shown: MatrixFrames, key: str, t
     """The caption with the settled step as data and as an image."""
     down, across = matrix.dims
 
-    def table(at: int) -> pa.Table:
-        row, column = (axis.ravel() for axis in np.indices(shown.values.shape[1:]))
-        return pa.table({
-            "first_row": row * shown.bins[0], "first_column": column * shown.bins[1], "mean": shown.cells(at).ravel(),
-        })  # fmt: skip
-
     def figure(at: int) -> moment.Matrix:
         names = (f"row ({down})", f"column ({across})")
-        return moment.Matrix(shown.cells(at), shown.reach, matrix.label, names, shown.bins)
+        cells = picture(matrix_at(view, matrix, shown.steps[at])).cells
+        return moment.Matrix(cells, shown.reach, matrix.label, names, shown.bins)
 
-    source = f"-- read from the snapshot under the cursor: params/{matrix.name}, to one part in 127"
-    downloads.offer(view, key, text, shown.steps, source, table, figure)
+    source = f"-- read from the snapshot under the cursor: params/{matrix.name}"
+    downloads.offer(
+        view, key, f"{text} {files_words(matrix)}".rstrip(), shown.steps, source,
+        lambda at: weights_table(matrix_at(view, matrix, shown.steps[at])), figure,
+    )  # fmt: skip
 
 
 def _words(view: RunView, matrix: WeightMatrix, shown: MatrixFrames, whole: bool) -> str:

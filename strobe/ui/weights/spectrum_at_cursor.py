@@ -72,7 +72,8 @@ def _panel(
     panel.show(place.key, header, {"x": x, "y": np.ascontiguousarray(shown.values)})
 
     def table(at: int) -> pa.Table:
-        return pa.table({"number": np.arange(1, n + 1), "singular_value": shown.values[at].astype(np.float64)})
+        every = shown.every(view, matrix, at)
+        return pa.table({"number": np.arange(1, len(every) + 1), "singular_value": every})
 
     def figure(at: int) -> Curves:
         series, values = Series(matrix.label, SERIES[0]), shown.values[at].astype(float)
@@ -123,7 +124,7 @@ def _computed(
     text = f"Computed at {len(shown.steps)} of {len(view.steps):,} snapshots. Last: " if not follows else ""
     sampled = follows and len(kept) < len(view.steps)
     there = presence(view, list(kept), shown.steps, sampled=sampled, lack="not computed")
-    _panel(view, matrix, place, shown, text + _how(last), there)
+    _panel(view, matrix, place, shown, f"{text}{_how(last)} {shown.left_out}", there)
 
 
 def _how(made: ComputedSpectrum) -> str:

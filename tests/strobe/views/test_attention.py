@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,16 +66,15 @@ def test_shades_stand_for_the_weights_to_one_part_in_254(length: int) -> None:
     shades = attention.shades_of(weights, masked)
     assert shades.dtype == np.uint8
     assert ((shades == 0) == masked).all()
-    back = attention.weights_of(shades)
-    assert (np.isnan(back) == masked).all()
+    back = ((shades.astype(float) - 1) / 254) ** (1 if length == 3 else 2)
     # Half a shade, of the square root beyond 8 positions: d(x^2) = 2x dx.
-    assert np.nanmax(np.abs(back - weights)) <= (0.5 if length == 3 else 1.0) / 254 + 1e-6
+    assert np.abs(back - weights)[..., ~masked].max() <= (0.5 if length == 3 else 1.0) / 254 + 1e-6
 
 
 def test_shades_begin_at_one_and_what_is_no_weight_is_none() -> None:
     masked = attention.masked_keys(2, 2)
     values = np.array([[[[1.0, 0.0], [0.0, 1.0]], [[np.nan, 0.5], [2.0, -1.0]]]])
-    assert attention.shades_of(values, masked).tolist() == [[[[255, 0], [1, 255]], [[1, 0], [255, 1]]]]
+    assert attention.shades_of(values, masked).tolist() == [[[[255, 0], [1, 255]], [[0, 0], [255, 1]]]]
 
 
 @pytest.mark.parametrize(("keys", "root"), [(1, False), (8, False), (9, True)])
@@ -92,6 +93,7 @@ def test_frames_are_the_shades_of_each_snapshot(tmp_path: Path) -> None:
         weights = attention.weights_at(view, step)
         assert (shades == attention.shades_of(weights.values, weights.masked)).all()
     assert (frames.heads(1, 2).shades == frames.shades[:, 1:2, 2:3]).all()
+    assert (frames.masked == attention.masked_keys(3, 3)).all()
     assert frames.heads(0).shades.shape == (3, 1, 4, 3, 3)
 
 
@@ -145,9 +147,38 @@ def test_at_the_edge_of_the_budget_a_panel_holds_all_and_beyond_it_a_window(
     assert attention.window(view, 100, None) == ([0, 100, 200], True)
 
 
+def test_what_leaves_a_panel_is_what_was_recorded_whether_it_holds_it_or_reads_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = view_of(tmp_path)
+    held = attention.frames(view, view.steps, False)
+    monkeypatch.setattr(attention, "MOST_EXACT", 3 * 2 * 4 * 9 - 1)
+    shades = attention.frames(view, view.steps, False)
+    assert (held.weights is None, shades.weights is None) == (False, True)
+    mean, one = recorded_at(view, 100).mean(axis=1), recorded_at(view, 100)[:, 3]
+    for frames in (held, shades):
+        assert (frames.recorded(view, 1) == mean).all()
+        assert (frames.heads(1, 2).recorded(view, 1) == mean[1:2, 2:3]).all()
+    assert (attention.frames(view, view.steps, False, "3").heads(0).recorded(view, 1) == one[:1]).all()
+
+
+@pytest.mark.parametrize(
+    ("causal", "above", "masked"),
+    [(None, 0.0, True), (None, 0.25, False), (None, np.nan, False), (True, 0.25, True), (False, 0.0, False)],
+)
+def test_later_keys_are_masked_where_they_are_said_or_seen_to_be(
+    causal: bool | None, above: float, masked: bool
+) -> None:
+    spec = {} if causal is None else {"causal": causal}
+    snapshot: Any = SimpleNamespace(spec=lambda name: spec)
+    values = np.tril(np.ones((1, 1, 3, 3)))
+    values[..., 0, 2] = above
+    assert attention._masked(snapshot, values).any() == masked
+
+
 def test_data_names_every_weight_that_is_not_masked() -> None:
-    weights = np.where(attention.masked_keys(2, 2), np.nan, [[[[1.0, 0.0], [0.25, 0.75]]]])
-    assert attention.weights_table(weights, ["a", "b"]).to_pylist() == [
+    weights = np.array([[[[1.0, 9.0], [0.25, 0.75]]]])
+    assert attention.weights_table(weights, attention.masked_keys(2, 2), ["a", "b"]).to_pylist() == [
         {"layer": 0, "head": 0, "query": q, "key": k, "query_token": "ab"[q], "key_token": "ab"[k], "weight": weight}
         for q, k, weight in ((0, 0, 1.0), (1, 0, 0.25), (1, 1, 0.75))
     ]

@@ -96,13 +96,28 @@ def test_canvas_figure_and_movie_show_one_projection(tmp_path: Path) -> None:
     shown = token_embedding(view)
     assert shown is not None
     exact = on_axes_of(shown, 200, 100)
-    np.testing.assert_array_equal(token_points(view).points[1], exact.astype(np.float16))
+    np.testing.assert_array_equal(token_points(view).points[1], exact.astype(np.float32))
     page = along(frames(view, embedding(view, "wte"), STEPS), "last")
-    np.testing.assert_array_equal(canvas_points(page.points)[1], exact.astype(np.float32).astype(np.float16))
+    flat = page.points[:, :, :2]
+    np.testing.assert_array_equal(flat[1], exact.astype(np.float32))
+    np.testing.assert_array_equal(canvas_points(page.points), (flat / np.abs(flat).max()).astype(np.float16))
     figure: Any = make("embedding", Request(store, ["planted"], 100)).figure
     np.testing.assert_array_equal(figure.places, exact)
     movie = Movie(view, MovieRequest("embedding"))
     assert movie.reach == pytest.approx(1.05 * max(np.abs(on_axes_of(shown, 200, step)).max() for step in STEPS))
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-6, 1.0, 7e4, 1e30])
+def test_points_of_any_size_are_drawn_and_kept(tmp_path: Path, size: float) -> None:
+    shape = noise(40, 5)
+    view = written(tmp_path / "a", {"wte": size * shape}, {"wte": "token_embedding"})
+    for points in (token_points(view), along(frames(view, embedding(view, "wte"), STEPS), "last")):
+        drawn = canvas_points(points.points).astype(float)
+        assert np.isfinite(drawn).all()
+        assert np.abs(drawn).max() == 1
+        exact = on_axes_of(embedding(view, "wte"), 200, 0)
+        np.testing.assert_allclose(points.points[0][:, :2], exact, rtol=1e-4, atol=1e-4 * size)
+        np.testing.assert_allclose(drawn[0] * np.abs(exact).max(), exact, atol=1e-3 * np.abs(exact).max())
 
 
 def test_of_many_rows_the_first_or_even_ones_are_shown_and_told(tmp_path: Path) -> None:
@@ -163,7 +178,7 @@ def test_a_snapshot_that_cannot_be_read_costs_its_own_frame(tmp_path: Path) -> N
     assert shown.steps == [0, 100]
     kept = token_embedding(view)
     assert kept is not None
-    np.testing.assert_array_equal(shown.points[0], on_axes_of(kept, 100, 0).astype(np.float16))
+    np.testing.assert_array_equal(shown.points[0], on_axes_of(kept, 100, 0).astype(np.float32))
     assert frames(view, embedding(view, "wte"), STEPS).steps == [0, 100]
 
 

@@ -73,12 +73,13 @@ def test_a_neuron_has_a_history_from_when_it_varies(view: RunView) -> None:
 def test_a_grid_is_the_planted_activation(view: RunView) -> None:
     activation = neurons.activations(view, 200)
     assert activation is not None
-    assert (activation.shape, activation.dtype) == ((1, P * P, NEURONS), np.dtype(np.float16))
+    assert (activation.shape, activation.dtype) == ((1, P * P, NEURONS), np.dtype(np.float32))
     drawn = neurons.grids(activation, [Neuron(0, k, KEY, 1.0) for k in (4, 0)])
     assert drawn is not None
     assert (drawn.tiles.shape, drawn.tiles.dtype) == ((2, P, P), np.dtype(np.uint8))
     assert (drawn.tiles.min(axis=(1, 2)).tolist(), drawn.tiles.max(axis=(1, 2)).tolist()) == ([0, 0], [255, 255])
-    for values, neuron in zip(drawn.values(), (4, 0), strict=True):
+    span = (drawn.high - drawn.low)[:, None, None]
+    for values, neuron in zip(drawn.low[:, None, None] + drawn.tiles / 255 * span, (4, 0), strict=True):
         assert np.abs(values - expected(neuron)).max() < np.ptp(expected(neuron)) / 255
 
 
@@ -86,18 +87,19 @@ def test_a_neuron_that_never_varies_is_dark(view: RunView) -> None:
     drawn = neurons.grids(neurons.activations(view, 0), [Neuron(0, 0, KEY, 0.0)])
     assert drawn is not None
     assert not drawn.tiles.any()
-    assert (drawn.values() == 0).all()
+    assert (drawn.low.tolist(), drawn.high.tolist()) == ([0], [0])
 
 
 def test_the_table_has_a_row_for_every_neuron_and_input(view: RunView) -> None:
     chosen = [Neuron(0, 5, KEY, 1.0), Neuron(0, 2, KEY, 1.0)]
-    drawn = neurons.grids(neurons.activations(view, 200), chosen)
-    assert drawn is not None
-    rows = neurons.table(drawn, chosen).to_pylist()
+    activation = neurons.activations(view, 200)
+    assert activation is not None
+    rows = neurons.table(activation, chosen).to_pylist()
     assert len(rows) == 2 * P * P
     last = rows[-1]
     assert (last["layer"], last["neuron"], last["a"], last["b"]) == (0, 2, P - 1, P - 1)
-    assert rows[3 * P + 7]["activation"] == drawn.values()[0, 3, 7]
+    assert rows[3 * P + 7]["activation"] == activation[0, 3 * P + 7, 5]
+    assert rows[3 * P + 7]["activation"] == pytest.approx(expected(5)[3, 7], abs=1e-6)
 
 
 def test_as_many_snapshots_as_their_bytes_allow(view: RunView) -> None:

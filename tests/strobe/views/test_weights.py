@@ -14,7 +14,7 @@ from etl.run.snapshot import place
 from etl.run.writer import SnapshotWriter
 from etl.store.catalogue import Store
 from strobe.derive.filling.deriver import Deriver
-from strobe.views import activations, bands, histograms, spectrum, weights
+from strobe.views import activations, bands, histograms, spectrum, weights, weights_table
 from strobe.views.run_view import CatalogueTables, RunView, snapshot_steps
 from strobe.views.weights import WeightMatrix
 from tests.support.make_run import make_run
@@ -119,7 +119,48 @@ def test_large_matrices_are_drawn_as_means_and_frames_hold_them_to_one_part_in_1
     assert shown.reach == pytest.approx(2 * np.quantile(np.abs(cells), 0.999), rel=1e-6)
     inside = np.clip(2 * cells, -shown.reach, shown.reach)
     # Half a shade, and what half precision loses.
-    np.testing.assert_allclose(shown.cells(1), inside, atol=(0.5 / 127 + 2**-10) * shown.reach)
+    drawn = (shown.values[1].astype(float) - 128) / 127 * shown.reach
+    np.testing.assert_allclose(drawn, inside, atol=(0.5 / 127 + 2**-10) * shown.reach)
+
+
+@pytest.mark.parametrize("outlier", [1.0, 1e4, 1e9, 1e30])
+def test_one_huge_weight_blanks_no_picture_and_what_is_not_finite_is_no_number(
+    tmp_path: Path, outlier: float
+) -> None:
+    whole = np.tile(np.linspace(-1e-3, 1e-3, 50, dtype=np.float32), (50, 1))
+    whole[0, 0], whole[0, 1] = outlier, np.nan
+    view = recorded(tmp_path, {0: whole})
+    shown = frames_of(view, weights.matrices(view)[0])
+    assert shown.reach == pytest.approx(1e-3, rel=1e-3)
+    assert (shown.values[0, 0, 0], shown.values[0, 0, 1]) == (255, 0)
+    drawn = (shown.values[0, 1].astype(float) - 128) / 127 * shown.reach
+    np.testing.assert_allclose(drawn, whole[1], atol=0.51 / 127 * shown.reach)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_the_data_of_a_matrix_is_every_weight_as_recorded(tmp_path: Path, kind: type) -> None:
+    whole = np.random.default_rng(0).normal(size=(400, 30)).astype(kind)
+    whole[3, 7] = np.inf
+    view = recorded(tmp_path, {0: whole})
+    (matrix,) = weights.matrices(view)
+    table = weights_table.weights_table(weights.matrix_at(view, matrix, 0))
+    assert table.column_names == ["row", "column", "weight"]
+    back = np.zeros_like(whole, np.float64)
+    back[table["row"].to_numpy(), table["column"].to_numpy()] = table["weight"].to_numpy()
+    np.testing.assert_array_equal(back, whole.astype(np.float64))
+    assert weights_table.files_words(matrix) == ""
+
+
+def test_of_a_matrix_that_is_too_large_for_a_file_the_means_say_what_they_are_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(weights_table, "MOST_WEIGHTS", 400 * 30 - 1)
+    whole = np.random.default_rng(0).normal(size=(400, 30)).astype(np.float32)
+    table = weights_table.weights_table(whole)
+    last = table.slice(table.num_rows - 1).to_pylist()[0]
+    assert last.pop("mean") == pytest.approx(whole[399:, 29].mean(dtype=np.float64), rel=1e-15)
+    assert last == {"first_row": 399, "last_row": 399, "first_column": 29, "last_column": 29}
+    assert "of 12,000 weights" in weights_table.files_words(WeightMatrix("w", None, (400, 30)))
 
 
 def test_a_damaged_snapshot_costs_its_own_frame(tmp_path: Path) -> None:

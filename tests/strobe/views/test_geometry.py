@@ -47,12 +47,10 @@ def test_only_a_run_that_adds_and_has_snapshots_has_classes(tmp_path: Path) -> N
 
 
 def test_a_model_without_a_forward_pass_says_so(tmp_path: Path) -> None:
-    class Stranger:
-        @property
-        def architecture(self) -> None:
-            raise NotApplicableError("no forward pass for this model")
+    def check() -> None:
+        raise NotApplicableError("no forward pass for this model")
 
-    model: Any = SimpleNamespace(recorded=Stranger())
+    model: Any = SimpleNamespace(check=check)
     found = sites(replace(planted(tmp_path / "planted"), model=model))
     assert (found.names, found.reason) == ((), "Nothing to show for this run: no forward pass for this model.")
 

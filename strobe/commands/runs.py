@@ -11,9 +11,10 @@ import typer
 from strobe.commands.output import age, print_json, print_table, terminal_number, visible
 
 if TYPE_CHECKING:
-    from etl.store.catalogue import Store
+    from etl.store.catalogue import Catalogue, Store
     from etl.store.files import Files
     from etl.store.stored_run import StoredRun
+    from strobe.analysis.onset import Onset
 
 StoreOption = Annotated[
     Path | None, typer.Option("--store", help="The store; default $STROBE_STORE, else ./store.", show_default=False)
@@ -46,10 +47,13 @@ def find_run(store: Store, name: str) -> StoredRun:
 
 def runs(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """List the runs in the store, newest first."""
+    from strobe.derive.milestones import onsets
     from strobe.settings import open_store
 
     opened = open_store(store)
-    rows = opened.sql(_SUMMARY).to_pylist()
+    catalogue = opened.current()
+    grokked = onsets(catalogue.query)
+    rows = [row | _verdict(grokked[row["run"]]) for row in catalogue.query(_SUMMARY).to_pylist()]
     for run, reason in opened.damaged.items():
         typer.echo(f"strobe: run {visible(run)} is left out: {reason}", err=True)
     if as_json:
@@ -59,13 +63,19 @@ def runs(store: StoreOption = None, as_json: JsonOption = False) -> None:
             f"{opened.path} is empty; fill it with `strobe ingest FOLDER`, or begin with `strobe train modadd`"
         )
     else:
-        columns = ["run", "task", "status", "steps", "parameters", "train loss", "val loss", "val accuracy", "age"]
-        print_table(columns, [_cells(row) for row in rows], numeric=columns[3:])
+        columns = ["run", "task", "status", "steps", "parameters", "train loss", "val loss", "val accuracy"]
+        print_table([*columns, "grokking", "age"], [_cells(row) for row in rows], numeric=[*columns[3:], "age"])
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
     counts = [terminal_number(row[key]) for key in ("steps", "n_params", "train_loss", "val_loss", "val_accuracy")]
-    return [row["run"], row["task"] or "–", row["status"], *counts, age(row["created_at"])]
+    grokked = f"at {row['grokking_onset']:,}" if row["grokking_onset"] is not None else row["grokking"]
+    return [row["run"], row["task"] or "–", row["status"], *counts, grokked, age(row["created_at"])]
+
+
+def _verdict(onset: Onset) -> dict[str, Any]:
+    """The answer to whether a run grokked, as columns."""
+    return {"grokking": str(onset.answer), "grokking_onset": onset.step}
 
 
 def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
@@ -89,7 +99,10 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
     typer.echo(f"{'snapshots':16} {len(steps):,} on this machine{where}")
     if facts["loss_check"]["sentence"]:
         typer.echo(f"{'loss check':16} {visible(facts['loss_check']['sentence'].removeprefix('Loss check: '))}")
-    typer.echo()
+    for words in ("sentence", "rules"):
+        if facts["milestones"][words]:
+            typer.echo(f"\n{visible(facts['milestones'][words])}")
+    typer.echo("")
     columns = ["metric", "unit", "n", "last", "min", "at step", "max", "at step", "non-finite"]
     print_table(columns, [_metric_cells(row) for row in facts["metrics"]], numeric=columns[2:])
 
@@ -120,7 +133,21 @@ def _facts(store: Store, run: StoredRun) -> dict[str, Any]:
             "compared": checked.compared,
             "disagreements": [vars(each) for each in checked.disagreements],
         },
+        "milestones": _milestones(catalogue, run.id),
     }
+
+
+def _milestones(catalogue: Catalogue, run: str) -> dict[str, Any]:
+    from strobe.views.milestones import milestones
+    from strobe.views.run_view import CatalogueTables
+
+    found = milestones(CatalogueTables(catalogue), run)
+    assert found.onset is not None
+    return {
+        "sentence": found.sentence(), "rules": found.rules(), **_verdict(found.onset),
+        "training_set_known": found.onset.fitted, "relapses": list(found.onset.relapses),
+        "test_loss_peak": found.peak and found.peak.step,
+    }  # fmt: skip
 
 
 def _own_run(store: Path | None, name: str) -> tuple[Files, StoredRun]:

@@ -65,29 +65,31 @@ def _series(table: pa.Table) -> Iterator[tuple[str, bool, Array, Array]]:
 
 def _milestone_rows(catalogue: Catalogue, run: str) -> Iterator[Row]:
     onset, peak = milestones(catalogue.query, run)
-    if onset is not None:
-        yield _milestone("val_accuracy", onset.step, "grokking onset", onset.reason)
+    yield _milestone("train_accuracy", onset.fitted, "training set known", onset.sentence)
+    yield _milestone("val_accuracy", onset.step, "grokking onset", onset.sentence)
     if peak is not None:
         yield _milestone("val_loss", peak.step, "peak", peak.reason)
         reason = "the loss never falls to 20% of its peak" if peak.fallen is None else ""
-        yield _milestone("val_loss", peak.fallen, "80% below the peak", reason)
+        yield _milestone("val_loss", peak.fallen, "80% below the peak", peak.reason or reason)
+        if peak.rebound is not None:
+            yield _milestone("val_loss", peak.rebound.low_step, "minimum before a rebound", "")
 
 
-def _milestone(series: str, step: int | None, rule: str, reason: str) -> Row:
+def _milestone(series: str, step: int | None, rule: str, words: str) -> Row:
     row: dict[str, Any] = {"series": series, "step": step, "step_low": step, "step_high": step, "rule": rule}
-    return row | {"note": reason if step is None and reason else "a rule, not a test: it has no effect size"}
+    return row | {"note": words or "a rule, not a test: it has no effect size"}
 
 
 ANALYSIS = TableAnalysis(
     table="transitions",
-    definition=1,
+    definition=2,
     order=10,
     columns=(
         ("series", TEXT), ("step", BIGINT), ("step_low", BIGINT), ("step_high", BIGINT), ("effect", DOUBLE),
         ("rule", TEXT),
     ),
     needs=nothing,
-    sources=("scalars", "tensors", "progress", "heads", "attempts"),
+    sources=("runs", "metrics", "scalars", "tensors", "progress", "heads", "attempts"),
     rows=rows,
     # A milestone that was never reached has a row as well, which says so.
     counted=lambda row: row["step"] is not None,

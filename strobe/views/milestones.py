@@ -6,50 +6,56 @@ Both are computed from the metrics as they are now, by what fills the table `tra
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from strobe.analysis.transitions import Onset, Peak
+from strobe.analysis import loss_peak, onset
+from strobe.analysis.loss_peak import Peak
+from strobe.analysis.onset import Answer, Onset
 from strobe.derive import milestones as derived
 from strobe.views.run_view import Tables
 from strobe.views.words import number
 
+ONSET_RULE: Final = f"Grokking onset: {onset.RULE}."
+PEAK_RULE: Final = f"Test-loss peak: {loss_peak.RULE}."
+_NEVER: Final = (Answer.NEVER, Answer.RELAPSED)
+
 
 @dataclass(frozen=True)
 class Milestones:
-    """Of one run; None where the metrics that they need were not recorded at all."""
+    """Of one run; None where no run was asked for, or for the peak where no validation loss was recorded."""
 
     onset: Onset | None = None
     peak: Peak | None = None
 
     def ticks(self) -> list[dict[str, Any]]:
-        """For the step cursor: step, words, kind."""
+        """For the step cursor: step, words, kind, and the rule for the tooltip."""
         ticks: list[dict[str, Any]] = []
         if self.peak is not None and self.peak.step is not None and self.peak.fallen is not None:
-            ticks.append({"step": self.peak.step, "label": "test-loss peak", "kind": "peak"})
+            ticks.append({"step": self.peak.step, "label": "test-loss peak", "kind": "peak", "rule": PEAK_RULE})
         if self.onset is not None and self.onset.step is not None:
-            ticks.append({"step": self.onset.step, "label": "grokking onset", "kind": "onset"})
+            ticks.append({"step": self.onset.step, "label": "grokking onset", "kind": "onset", "rule": ONSET_RULE})
         return ticks
 
     def sentence(self) -> str:
         """Both in words; none is an answer, with its reason."""
-        if self.onset is None and self.peak is None:
-            return "Onset and peak: none, since no test metric was recorded."
-        parts = []
-        if self.onset is not None:
-            parts.append(_onset_words(self.onset))
+        parts = [] if self.onset is None else [self.onset.sentence]
         if self.peak is not None:
             parts.append(_peak_words(self.peak))
+            if self.peak.rebound is not None:
+                parts.append(self._rebound_words(self.peak.rebound))
         return " ".join(parts)
 
+    def rules(self) -> str:
+        """By which rules `sentence` answers; empty where none was applied."""
+        unasked = self.onset is None or self.onset.answer in (Answer.NOT_RECORDED, Answer.OTHER_NAME)
+        return " ".join(([] if unasked else [ONSET_RULE]) + ([] if self.peak is None else [PEAK_RULE]))
 
-def _onset_words(onset: Onset) -> str:
-    if onset.step is None:
-        return f"Grokking onset: none ({onset.reason})."
-    text = f"Grokking onset at step {onset.step:,}; the training set was known from step {onset.fitted:,}"
-    if onset.relapses:
-        many = f"{len(onset.relapses)} relapse{'s' if len(onset.relapses) > 1 else ''}"
-        text += f", with {many} (first at {onset.relapses[0]:,})"
-    return text + "."
+    def _rebound_words(self, rebound: loss_peak.Rebound) -> str:
+        text = (
+            f"It falls to {number(rebound.low)} at step {rebound.low_step:,}, rebounds to {number(rebound.value)} at "
+            f"step {rebound.step:,}"
+        )
+        return text + (" and never groks." if self.onset is not None and self.onset.answer in _NEVER else ".")
 
 
 def _peak_words(peak: Peak) -> str:
@@ -65,5 +71,5 @@ def milestones(tables: Tables, run: str) -> Milestones:
 
 
 def onsets(tables: Tables) -> dict[str, Onset]:
-    """Run -> its grokking onset, for the runs that recorded accuracies."""
+    """Run -> its grokking onset, of every run."""
     return derived.onsets(lambda sql: tables.ask(sql).table)

@@ -25,7 +25,7 @@ def draw(page: Page) -> None:
             f'{escaped(page.title_of(page.run))} <span class="st-facts">{escaped(facts)}</span></p>'
         )
         _link("curves", "Open its curves")
-    markup('<p class="st-caption">{text}</p>', text=page.milestones.sentence())
+    _milestones(page)
     checked = loss_check(page.view)
     if checked.fires:
         st.warning(inert(checked.sentence(), panel.MOST_WORDS))
@@ -34,6 +34,13 @@ def draw(page: Page) -> None:
         markup('<p class="st-caption">Thinned to travel: {what}.</p>', what=what)
     if not page.view.steps:
         st.info(inert("This run has no snapshots, so the cursor and the model panels rest. Its curves and SQL work."))
+
+
+def _milestones(page: Page) -> None:
+    """What the rules for grokking and for a peak answer, and the rules themselves."""
+    panel.caption(page.milestones.sentence())
+    if rules := page.milestones.rules():
+        panel.caption(f"Rules. {rules}")
 
 
 def _facts(page: Page) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pyarrow as pa
 import streamlit as st
 
-from strobe.analysis.transitions import Onset
+from strobe.analysis.onset import RULE, Onset
 from strobe.ui.panel import panel
 from strobe.ui.shell import address
 from strobe.ui.shell.page import Page
@@ -50,7 +50,8 @@ def rows(page: Page) -> list[dict[str, Any]]:
             "final test": row["val_loss"],
             "final train": row["train_loss"],
             "accuracy": row["val_accuracy"],
-            "onset": onset.step if (onset := grokked.get(row["run"])) else None,
+            "onset": grokked[row["run"]].step,
+            "grokking": str(grokked[row["run"]].answer),
             "steps": row["steps"],
             "task": None if row["task"] is None else visible(row["task"]),
             "parameters": parameters(row["n_params"]),
@@ -72,7 +73,8 @@ def _columns() -> dict[str, Any]:
         "final test": c.NumberColumn("Final test", format="%.3g", help="Last test loss (nats)"),
         "final train": c.NumberColumn("Final train", format="%.3g", help="Last train loss (nats)"),
         "accuracy": c.NumberColumn("Test acc.", format="percent", help="Last test accuracy"),
-        "onset": c.NumberColumn("Onset", format="localized", help="Grokking onset (step); empty: none"),
+        "onset": c.NumberColumn("Onset", format="localized", help=f"Grokking onset (step); empty: none. {RULE}"),
+        "grokking": c.TextColumn("Grokking", width=136, help=f"What the rule of the onset answers. {RULE}"),
         "steps": c.NumberColumn("Steps", format="localized"),
         "task": c.TextColumn("Task", width=120),
         "parameters": c.TextColumn("Params", width=66),
@@ -103,7 +105,7 @@ def draw(page: Page) -> None:
         table, key="runs_table", hide_index=True, column_config={k: v for k, v in _columns().items() if k in kept},
         on_select=clicked, selection_mode="single-cell", row_height=36, height="auto" if len(listed) < 8 else 306,
         placeholder="",
-        alt=f"{len(listed)} runs: name, status, losses, onset, steps, size",
+        alt=f"{len(listed)} runs: name, status, losses, onset and why there is none, steps, size",
     )  # fmt: skip
     several = f"{len(listed):,} runs. " if len(listed) > 1 else ""
     panel.tools("runs", several + "Click a row to look at that run; tick others in the sidebar to compare.",

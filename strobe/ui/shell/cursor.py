@@ -62,7 +62,7 @@ def settled_index(view: RunView, steps: Sequence[int]) -> int:
 
 @st.fragment
 def draw(view: RunView, ticks: Sequence[dict[str, Any]]) -> None:
-    """The cursor over the snapshots of a run, with `ticks` (step, label, kind) at its moments."""
+    """The cursor over the snapshots of a run, with `ticks` (step, label, kind, rule) at its moments."""
 
     def came_to_rest() -> None:
         told = str(st.session_state["step_cursor"].get("at")).rpartition("@")[0]

@@ -72,7 +72,7 @@ class Cursor {
       const tick = document.createElement("span");
       const index = atOrBefore(this.data.steps, mark.step);
       tick.style.left = `${(100 * index) / Math.max(1, this.data.steps.length - 1)}%`;
-      tick.title = `${mark.label}, step ${words(mark.step)}`;
+      tick.title = `${mark.label}, step ${words(mark.step)}${mark.rule ? `\n${mark.rule}` : ""}`;
       tick.dataset.kind = mark.kind;
       box.append(tick);
     }

@@ -41,6 +41,20 @@ def test_pca_refuses():
         projection.pca(x)
 
 
+def test_principal_axes_find_a_planted_plane():
+    rng = np.random.default_rng(1)
+    plane, _ = np.linalg.qr(rng.normal(size=(12, 2)))
+    points = rng.normal(size=(40, 2)) * [5, 2] @ plane.T + 3
+    axes = projection.principal_axes(points)
+    assert np.allclose(axes @ (axes.T @ plane), plane)
+    assert np.allclose(projection.project(points, axes).mean(axis=0), 0)
+
+
+def test_axes_of_too_few_dimensions_are_refused():
+    with pytest.raises(ValueError, match="2 axes need"):
+        projection.principal_axes(np.ones((5, 1)))
+
+
 def test_a_movie_stands_still_when_nothing_moves():
     x = np.random.default_rng(1).standard_normal((20, 6))
     for basis in ("joint", 0, -1):

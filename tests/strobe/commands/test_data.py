@@ -70,6 +70,22 @@ def test_runs(filled: Path) -> None:
     assert "alpha" in call("runs")
 
 
+def test_runs_and_show_say_whether_a_run_grokked_and_why_not(tmp_path: Path) -> None:
+    make_run(tmp_path / "runs" / "grokked", steps=range(0, 1501, 500))
+    make_run(tmp_path / "runs" / "stopped", steps=range(0, 601, 300), end="interrupted")
+    call("ingest", "runs")
+    answers = {row["run"]: (row["grokking"], row["grokking_onset"]) for row in rows("runs", "--json")}
+    assert answers == {"grokked": ("grokked", 880), "stopped": ("unfinished", None)}
+    printed = {line.split()[0]: line for line in call("runs").splitlines()}
+    assert " at 880 " in printed["grokked"]
+    assert " unfinished " in printed["stopped"]
+    assert "Grokking onset at step 880; the training set was known from step 100" in call("show", "grokked")
+    assert "; the run was interrupted at step 600." in call("show", "stopped")
+    assert "Grokking onset: validation accuracy ≥ 0.99 for 10 evaluations more" in call("show", "stopped")
+    found = rows("show", "grokked", "--json")["milestones"]
+    assert (found["grokking_onset"], found["training_set_known"], found["test_loss_peak"]) == (880, 100, 336)
+
+
 def test_an_empty_store_says_how_to_begin() -> None:
     assert "strobe ingest" in call("runs")
     assert rows("runs", "--json") == []

@@ -29,6 +29,8 @@ def logged(**series: Any) -> Any:
         "tensors (run VARCHAR, tensor VARCHAR, layer BIGINT, section VARCHAR, step BIGINT, l2 DOUBLE)",
     ):
         connection.execute(f"CREATE TABLE {table}")
+    connection.execute("CREATE TABLE runs AS SELECT 'r' AS run, 'finished' AS status, '{}' AS config")
+    connection.execute("CREATE TABLE metrics AS SELECT DISTINCT run, name, 0 AS nonfinite FROM scalars")
     return SimpleNamespace(query=lambda sql, values=None: connection.sql(sql, params=values).to_arrow_table())
 
 
@@ -36,16 +38,17 @@ def test_milestones_are_those_of_the_right_column() -> None:
     steps = np.arange(0, 2000, 100)
     loss = np.where(steps < 500, steps + 1.0, 600.0 - 25 * (steps - 500) / 100)
     loss[16:] = [80.0, 70, 60, 50]
-    found = {
-        row["rule"]: row["step"]
-        for row in transitions(
-            logged(
-                train_accuracy=(steps, (steps >= 300) * 1.0), val_accuracy=(steps, (steps >= 900) * 1.0),
-                val_loss=(steps, loss),
-            ), "r",
-        ) if row.get("effect") is None
+    rows = transitions(
+        logged(
+            train_accuracy=(steps, (steps >= 300) * 1.0), val_accuracy=(steps, (steps >= 900) * 1.0),
+            val_loss=(steps, loss),
+        ), "r",
+    )  # fmt: skip
+    found = {row["rule"]: (row["series"], row["step"]) for row in rows if row.get("effect") is None}
+    assert found == {
+        "training set known": ("train_accuracy", 300), "grokking onset": ("val_accuracy", 900),
+        "peak": ("val_loss", 500), "80% below the peak": ("val_loss", 1600),
     }  # fmt: skip
-    assert found == {"grokking onset": 900, "peak": 500, "80% below the peak": 1600}
 
 
 def test_change_points_are_of_log10_for_losses_and_of_finite_values() -> None:
@@ -74,7 +77,7 @@ def test_change_points_are_of_log10_for_losses_and_of_finite_values() -> None:
 def test_long_series_are_thinned_evenly_to_their_end() -> None:
     steps = np.arange(2000)
     values = np.where(steps < 1700, 0.0, 1.0) + 0.1 * np.random.default_rng(1).standard_normal(2000)
-    (found,) = transitions(logged(grad_norm=(steps, values)), "r")
+    (found,) = (row for row in transitions(logged(grad_norm=(steps, values)), "r") if "effect" in row)
     assert found["step"] == pytest.approx(1700, abs=8)
     assert {found[name] for name in ("step", "step_low", "step_high")} <= set(np.linspace(0, 1999, 500).round())
     assert found["step_low"] <= found["step"] <= found["step_high"]

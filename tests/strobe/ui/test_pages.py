@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 import time
@@ -14,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from etl.ingest.load import ingest
 from etl.store.catalogue import Catalogue
+from strobe.views.milestones import ONSET_RULE, PEAK_RULE
 from tests.support.app_store import EVERY_PAGE, PAGES, grokking, log_only
 from tests.support.make_run import make_run
 from tests.support.places import ROOT
@@ -90,7 +92,7 @@ def test_the_router_leads_to_the_first_page(use, store: Path) -> None:
 def test_milestones_are_words(use, store: Path, page: str) -> None:
     use(store)
     at = well(opened(page, run="grok-a"))
-    assert "Grokking onset at step 880; the training set was known from step 100." in text_of(at)
+    assert "Grokking onset at step 880; the training set was known from step 100, when" in text_of(at)
     assert "Test loss peaks at 10.2 at step 336" in text_of(at)
 
 
@@ -227,7 +229,14 @@ def test_what_a_run_lacks_is_an_empty_cell(use, tmp_path: Path) -> None:
     table = well(opened("runs")).dataframe[0]
     assert len(table.value) == 2
     assert table.value["final test"].isna().sum() == 1
+    assert sorted(table.value["grokking"]) == ["not recorded", "unfinished"]
     assert (table.proto.HasField("placeholder"), table.proto.placeholder) == (True, "")
+
+
+def test_the_card_has_the_rules_of_what_it_says(use, store: Path) -> None:
+    use(store)
+    text = text_of(well(opened("runs", run="grok-a")))
+    assert f"Rules. {ONSET_RULE} {PEAK_RULE}" in html.unescape(text)
 
 
 def test_extreme_values_do_no_harm(use, tmp_path: Path) -> None:

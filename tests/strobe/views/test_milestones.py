@@ -8,10 +8,11 @@ import pytest
 
 from etl.ingest.load import ingest
 from etl.store.catalogue import Store
-from strobe.analysis.transitions import Onset, Peak
+from strobe.analysis.loss_peak import Peak, Rebound
+from strobe.analysis.onset import Answer, Onset
 from strobe.derive.filling.deriver import Deriver
 from strobe.plot.request import Request
-from strobe.views.milestones import Milestones, milestones, onsets
+from strobe.views.milestones import ONSET_RULE, PEAK_RULE, Milestones, milestones, onsets
 from strobe.views.run_view import CatalogueTables
 from tests.support.app_store import grokking, log_only
 from tests.support.make_run import make_run
@@ -57,15 +58,19 @@ def test_a_run_that_groks(before: Store) -> None:
     assert found.peak is not None
     assert (found.onset.step, found.peak.step) == (ONSET, PEAK)
     assert [(tick["step"], tick["kind"]) for tick in found.ticks()] == [(PEAK, "peak"), (ONSET, "onset")]
-    assert found.sentence().startswith("Grokking onset at step 880; the training set was known from step ")
+    assert found.sentence().startswith(
+        "Grokking onset at step 880; the training set was known from step 100, when validation accuracy was 0.000"
+    )
+    assert [tick["rule"] for tick in found.ticks()] == [PEAK_RULE, ONSET_RULE]
+    assert found.rules() == f"{ONSET_RULE} {PEAK_RULE}"
 
 
 def test_a_run_that_does_not_grok_says_why(before: Store) -> None:
     found = of(before, "second")
     assert found.onset is not None
     assert found.onset.step is None
-    assert found.onset.reason
-    assert f"Grokking onset: none ({found.onset.reason})." in found.sentence()
+    assert found.onset.sentence in found.sentence()
+    assert found.onset.sentence.endswith("; the run was interrupted at step 600.")
     assert [tick for tick in found.ticks() if tick["kind"] == "onset"] == []
 
 
@@ -75,9 +80,10 @@ def test_the_table_stores_what_the_page_marks(analysed: Store, run: str) -> None
     assert found.onset is not None
     assert found.peak is not None
     assert {rule: step for rule, (step, _) in rows.items()} == {
-        "grokking onset": found.onset.step, "peak": found.peak.step, "80% below the peak": found.peak.fallen,
+        "training set known": found.onset.fitted, "grokking onset": found.onset.step,
+        "peak": found.peak.step, "80% below the peak": found.peak.fallen,
     }  # fmt: skip
-    assert (rows["grokking onset"][1] == found.onset.reason) == (found.onset.step is None)
+    assert rows["grokking onset"][1] == found.onset.sentence
 
 
 @pytest.mark.parametrize("run", RUNS)
@@ -102,20 +108,23 @@ def test_all_runs_at_once_have_the_onsets_that_each_has(before: Store) -> None:
 def test_no_test_metric_is_an_answer(tmp_path: Path) -> None:
     store = Store(log_only(tmp_path, [{"step": k, "time": 1.0, "train_loss": 1.0} for k in range(5)]))
     assert store.sql("SELECT name, n FROM metrics").to_pylist() == [{"name": "train_loss", "n": 5}]
-    assert of(store, "log-only") == Milestones(None, None)
-    assert of(store, "log-only").sentence() == "Onset and peak: none, since no test metric was recorded."
-    assert onsets(CatalogueTables(store.current())) == {}
-
-
-def test_a_run_is_named_by_its_own_text(before: Store) -> None:
-    """A quote in an id ends no text."""
-    assert of(before, "no' OR 'such") == Milestones(None, None)
-
-
-def test_words_of_relapses_and_of_a_peak_that_stays() -> None:
-    onset, peak = Onset(1200, 100, relapses=(1500, 1600)), Peak(336, 9.0, None)
-    assert Milestones(onset, peak).sentence() == (
-        "Grokking onset at step 1,200; the training set was known from step 100, with 2 relapses (first at 1,500). "
-        "Test loss peaks at 9.00 at step 336, never 80% below it afterwards."
+    found = of(store, "log-only")
+    assert found.onset is not None
+    assert (found.onset.answer, found.peak, found.ticks(), found.rules()) == (Answer.NOT_RECORDED, None, [], "")
+    assert found.sentence() == (
+        "Grokking onset: none (not recorded): its log has no train_accuracy and no val_accuracy; its 1 metric is no "
+        "accuracy."
     )
+    assert onsets(CatalogueTables(store.current())) == {"log-only": found.onset}
+
+
+def test_words_of_a_peak_that_stays_and_of_a_rebound() -> None:
+    peak = Peak(336, 9.0, None, rebound=Rebound(5000, 0.0154, 7000, 0.0493))
+    never = Milestones(Onset(Answer.NEVER, fitted=100, reason="it stays low"), peak)
+    assert never.sentence() == (
+        "Grokking onset: none (never reached): it stays low. "
+        "Test loss peaks at 9.00 at step 336, never 80% below it afterwards. "
+        "It falls to 0.0154 at step 5,000, rebounds to 0.0493 at step 7,000 and never groks."
+    )
+    assert Milestones(Onset(Answer.GROKKED, 1200, 100), peak).sentence().endswith("rebounds to 0.0493 at step 7,000.")
     assert Milestones(None, peak).ticks() == [], "a loss that never fell has no peak to mark"

@@ -38,11 +38,15 @@ QUANTITIES: Final = {
     "change-rate": Quantity(
         "Change rate", "params",
         "delta_l2 / (step - lag(step) OVER (PARTITION BY attempt, tensor, layer ORDER BY step))",
-        "L2 norm a step", "L2 distance to the snapshot before, divided by the steps between",
+        "L2 norm a step",
+        "L2 distance to the snapshot before, divided by the steps between: net movement, at most the mean of the "
+        "steps' lengths",
     ),
     "update-ratio": Quantity(
-        "Update ratio", "params", "update_ratio", "per step",
-        "distance to the snapshot before, relative to the weight norm, divided by the steps between",
+        "Net update ratio", "params", "update_ratio", "per step",
+        "net movement since the snapshot before, relative to the weight norm there, divided by the steps between: "
+        "the update ratio of one optimizer step only where snapshots are one step apart, else at most about "
+        "their mean",
     ),
 }  # fmt: skip
 

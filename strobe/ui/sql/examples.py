@@ -52,16 +52,31 @@ ORDER BY gradient_rms DESC""",
     ),
     Example(
         "Update ratios",
-        "Where did the update ratio leave [1e-4, 1e-2], and how often?",
-        """SELECT tensor, layer, count(*) AS snapshots,
+        "Where did the update ratio of one step leave [1e-4, 1e-2]? (Of snapshots one step apart; others have none.)",
+        """SELECT tensor, layer, count(*) AS one_step_ratios,
   count(*) FILTER (update_ratio < 1e-4) AS too_small,
   count(*) FILTER (update_ratio > 1e-2) AS too_large,
   min(update_ratio) AS smallest, max(update_ratio) AS largest
-FROM tensors
-WHERE run = {run} AND section = 'params' AND update_ratio IS NOT NULL
+FROM (
+  SELECT *, step - lag(step) OVER (PARTITION BY attempt, tensor, layer ORDER BY step) AS gap
+  FROM tensors WHERE run = {run} AND section = 'params'
+)
+WHERE gap = 1 AND update_ratio IS NOT NULL
 GROUP BY tensor, layer
-HAVING too_small + too_large > 0
 ORDER BY too_small + too_large DESC""",
+    ),
+    Example(
+        "Net movement",
+        "How far does each tensor get between two snapshots? (At most the sum of the steps, less where they turn.)",
+        """SELECT tensor, layer, min(gap) AS least_gap, max(gap) AS most_gap,
+  median(delta_l2) AS net_movement, median(update_ratio) AS net_update_ratio, max(update_ratio) AS largest
+FROM (
+  SELECT *, step - lag(step) OVER (PARTITION BY attempt, tensor, layer ORDER BY step) AS gap
+  FROM tensors WHERE run = {run} AND section = 'params'
+)
+WHERE update_ratio IS NOT NULL
+GROUP BY tensor, layer
+ORDER BY net_update_ratio DESC""",
     ),
     Example(
         "First NaN",
@@ -84,13 +99,13 @@ ORDER BY l2 DESC""",
     ),
     Example(
         "Grokking gap",
-        "How many steps lie between fitting the train set and the test set?",
+        "How many steps lie between the train set known and the grokking onset, and if there is none, why?",
         """SELECT run,
-  min(step) FILTER (name = 'train_accuracy' AND value >= 0.99) AS train_at,
-  min(step) FILTER (name = 'val_accuracy' AND value >= 0.99) AS test_at,
-  test_at - train_at AS gap
-FROM scalars
-WHERE name IN ('train_accuracy', 'val_accuracy')
+  max(step) FILTER (rule = 'training set known') AS train_at,
+  max(step) FILTER (rule = 'grokking onset') AS onset_at,
+  onset_at - train_at AS gap,
+  max(note) FILTER (rule = 'grokking onset') AS answer
+FROM transitions -- filled by `strobe analyze`
 GROUP BY run
 ORDER BY gap""",
     ),

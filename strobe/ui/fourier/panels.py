@@ -9,7 +9,7 @@ import pyarrow as pa
 import streamlit as st
 
 from strobe.analysis.fourier import SPECIALISED
-from strobe.analysis.phases import DONE, FALL, LEARNED, Phases
+from strobe.analysis.phases import DONE, EARNED, EARNED_OF, FALL, LEARNED, LEAST, STEADY, Phases
 from strobe.charts import moment
 from strobe.charts.curves import Series, Span
 from strobe.charts.theme import SERIES
@@ -127,8 +127,10 @@ def _rule() -> None:
         panel.caption(
             "Memorization ends at the least excluded loss before the test loss has fallen, where the train loss has "
             f"fallen to {LEARNED:.0%} of its first value. Circuit formation: the excluded loss rises and the "
-            "restricted one falls while the test loss stays high. Cleanup begins and ends at these shares of the "
-            "test loss's peak. Drawn by eye in the literature; these rules are ours."
+            f"restricted one falls steadily (Kendall's tau of at least {STEADY}, over at least {LEAST} snapshots) "
+            "while the test loss stays high. Cleanup begins and ends at these shares of the test loss's peak. Drawn "
+            f"by eye in the literature; these rules are ours. With {FALL:.0%} and {DONE:.0%}, at most {EARNED:.0%} "
+            f"of {EARNED_OF:,} sets of random losses of any kind that was tried earn phases."
         )
         choice.segmented("fall", "Cleanup begins at", list(FALLS), fall, words=FALLS, labelled=True)
         choice.segmented("done", "Cleanup ends at", list(ENDS), done, words=ENDS, labelled=True)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from strobe.analysis.phases import phases
+from strobe.analysis.phases import EARNED, EARNED_OF, STEADY, kendall_tau, phases
+from tests.support.places import ROOT
+from tests.support.random_curves import LOSSES
+from tests.support.random_curves import losses as random_losses
 
 STEPS = np.arange(0, 2000, 100)
 
@@ -35,13 +38,13 @@ def test_the_thresholds_move_the_borders() -> None:
 def test_every_border_is_the_first_step_that_holds_it() -> None:
     """Limits are reached exactly, and the least excluded loss of all lies after the test loss has fallen."""
     test = [8.0, 8.0, 10.0, 6.0, 5.0, 5.0, 0.15, 0.1, 0.1]
-    train = [4.0, 3.0, 2.5, 2.0, 2.0, 0.1, 0.0, 0.0, 0.0]
-    excluded = [4.0, 3.0, 2.5, 2.0, 3.0, 4.0, 1.0, 0.5, 0.5]
-    restricted = [1.0, 2.0, 3.0, 4.0, 3.5, 2.0, 1.0, 1.0, 1.0]
+    train = [4.0, 2.0, 2.0, 2.0, 2.0, 0.1, 0.0, 0.0, 0.0]
+    excluded = [4.0, 2.0, 2.5, 3.0, 3.5, 4.0, 1.0, 0.5, 0.5]
+    restricted = [1.0, 4.0, 3.9, 3.8, 3.5, 2.0, 1.0, 1.0, 1.0]
     steps = np.arange(9) * 10
     found = phases(steps, train, test, excluded, restricted)
-    assert [phase.end for phase in found.found] == [30, 40, 70]
-    train[3] = 2.1
+    assert [phase.end for phase in found.found] == [10, 40, 70]
+    train[1] = 2.1
     assert "memorized first" in phases(steps, train, test, excluded, restricted).reason
 
 
@@ -51,10 +54,29 @@ def test_the_excluded_loss_that_belongs_to_cleanup_is_not_looked_at() -> None:
     assert "do not come to carry" in phases(STEPS, **made).reason
 
 
-def test_four_snapshots_are_enough() -> None:
-    columns = ([1.0, 0.1, 0.1, 0.1], [9.0, 10.0, 5.0, 0.1], [2.0, 1.0, 2.0, 3.0], [4.0, 3.0, 2.0, 1.0])
-    assert [phase.end for phase in phases([0, 1, 2, 3], *columns).found] == [1, 2, 3]
-    assert "3 snapshots" in phases([0, 1, 2], *(column[:3] for column in columns)).reason
+def test_a_trend_needs_four_snapshots() -> None:
+    train, test = [1.0, 0.1, 0.1, 0.1, 0.1, 0.1], [9.0, 10.0, 9.0, 8.0, 5.0, 0.1]
+    excluded, restricted = [2.0, 1.0, 2.0, 3.0, 4.0, 5.0], [4.0, 3.0, 2.0, 1.0, 0.5, 0.1]
+    assert [phase.end for phase in phases(range(6), train, test, excluded, restricted).found] == [1, 4, 5]
+    test[3] = 5.0
+    few = phases(range(6), train, test, excluded, restricted)
+    assert few.reason == "circuit formation would have 3 snapshots, and a trend cannot be told below 4"
+    columns = (column[:3] for column in (train, test, excluded, restricted))
+    assert "3 snapshots have all four" in phases(range(3), *columns).reason
+
+
+def test_both_trends_must_be_steady() -> None:
+    for name in ("excluded", "restricted"):
+        made = losses()
+        made[name][6:10] = made[name][6:10][::-1]
+        reason = phases(STEPS, **made).reason
+        assert "do not come to carry" in reason
+        assert f"{STEADY} is needed of both" in reason
+
+
+def test_kendall_tau_is_its_definition() -> None:
+    assert (kendall_tau(np.arange(5)), kendall_tau(-np.arange(5)), kendall_tau(np.ones(5))) == (1, -1, 0)
+    assert kendall_tau(np.array([1, 3, 2, 4])) == pytest.approx(4 / 6)
 
 
 def test_steps_where_a_loss_is_not_known_do_not_count() -> None:
@@ -68,7 +90,7 @@ def test_steps_where_a_loss_is_not_known_do_not_count() -> None:
     [
         ({"test": np.full(20, 3.0)}, "never falls to 50%"),
         ({"train": np.full(20, 4.0)}, "nothing is memorized first"),
-        ({"restricted": np.full(20, 4.0)}, "do not come to carry"),
+        ({"restricted": np.full(20, 4.0)}, "rises with Kendall's tau 1.00 and the restricted one falls with 0.00"),
         ({"excluded": np.full(20, np.nan)}, "0 snapshots"),
     ],
 )
@@ -84,3 +106,23 @@ def test_thresholds_that_make_no_sense_are_refused() -> None:
     for fall, done in ((1.0, 0.01), (0.5, 0.0), (0.5, 0.5)):
         with pytest.raises(ValueError, match="done below fall"):
             phases(STEPS, **losses(), fall=fall, done=done)
+
+
+def earned(kind: str, snapshots: int, count: int) -> float:
+    """The share of random curves that get phases."""
+    drawn = random_losses(kind, snapshots, count, np.random.default_rng([len(kind), snapshots]))
+    return sum(bool(phases(np.arange(snapshots), *curves).found) for curves in drawn) / count
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_random_curves_seldom_earn_phases(kind: str) -> None:
+    assert earned(kind, 28, 60) <= 0.1
+
+
+@pytest.mark.slow
+def test_how_often_random_curves_earn_phases_is_what_is_stated() -> None:
+    measured = {kind: [earned(kind, snapshots, EARNED_OF) for snapshots in (28, 100)] for kind in LOSSES}
+    assert max(map(max, measured.values())) == EARNED
+    docs = (ROOT / "docs" / "analyses.md").read_text()
+    for kind, (few, many) in measured.items():
+        assert f"| {kind} | {few:.1%} | {many:.1%} |" in docs

@@ -1,4 +1,4 @@
-"""What changed most around one step: many series ranked by the size of their shift there."""
+"""What changed most around one step: many series ranked by their shift there, each in how far it usually moves."""
 
 from __future__ import annotations
 
@@ -11,10 +11,21 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 SAMPLES = 6
-"""Samples on either side of the step that are compared."""
+"""Most samples on either side of a step that are compared."""
+SHARE = 8
+"""One in so many samples of a series at most is on a side, so that there are other places to compare with."""
 LEAST = 2
+"""Fewest samples on a side."""
+PLACES = 8
+"""Other places in a series below which it cannot be told how far it usually moves."""
 FLOOR = 0.05
-"""Least standard deviation that a shift is measured in, as a share of the series' range over the whole run."""
+"""Least usual movement that a shift is measured in, as a share of the series' range over the whole run."""
+STANDS_OUT = 3.0
+"""A shift of at least so many times the usual one stands out."""
+EARNED = 0.044
+EARNED_OF = 1_000
+"""How often the shift of a series without any structure, at a place drawn at random, stands out: at most this share
+of so many, over the kinds and lengths that docs/analyses.md lists."""
 _ROUNDING = 1e-6
 """A range below this share of the largest value is what float32 leaves of a constant."""
 
@@ -28,34 +39,52 @@ class Shift(NamedTuple):
     after: float
     effect: float
     """`after` less `before`."""
-    standardised: float
-    """The effect over the pooled standard deviation within the two sides (Cohen's d), or over `FLOOR` times the
-    series' range where that is more."""
+    times: float
+    """The effect over the series' usual one, or over `FLOOR` times its range where that is more."""
     floored: bool
-    """True where the range stood in for the spread: both sides are still; the size says how far, not how clearly."""
+    """True where the range stood in for the usual movement: the series is still elsewhere."""
 
 
-def ranked(series: Mapping[str, tuple[Array, Array]], at: float, samples: int = SAMPLES) -> list[Shift]:
-    """Every series (name -> steps (n,) ascending, values (n,)) by |standardised shift| at step `at`, largest first.
+class Ranking(NamedTuple):
+    """The shifts, the largest number of times first, and the names of the series for which it cannot be told."""
 
-    Compared are the last `samples` finite values before `at` and the first `samples` from it on. A series with fewer
-    than two on a side, or that does not move at all, is left out. Still sides would make any shift infinitely large,
-    and a smooth curve's nearly so: hence the floor, by which no shift exceeds 1 / FLOOR = 20. A ranking, not a test:
-    nothing is corrected for how many series were looked at.
+    shifts: list[Shift]
+    untold: list[str]
+
+
+def ranked(series: Mapping[str, tuple[Array, Array]], at: float) -> Ranking:
+    """Every series (name -> steps (n,) ascending, values (n,)) by its shift at step `at` against its usual one.
+
+    The shift is the mean of the first samples from `at` on less that of the last before it: an eighth of the finite
+    samples on either side, from 2 to 6. The usual one is the root mean square of the same difference at every other
+    place whose samples are none of these. Noise with a memory, a random walk and a drift all move a mean over some
+    samples; what they do elsewhere is what they may do here. With fewer than 8 other places, or fewer than 2 samples
+    on a side, it cannot be told. A series that does not move at all is left out. For one that is still elsewhere the
+    floor makes 1 / FLOOR = 20 the most. Nothing is corrected for how many series were looked at.
     """
-    shifts = []
+    shifts, untold = [], []
     for name, (steps, values) in series.items():
         finite = np.isfinite(values)
         x, y = np.asarray(steps)[finite], np.asarray(values, np.float64)[finite]
-        split = int(np.searchsorted(x, at))
-        before, after = y[max(0, split - samples) : split], y[split : split + samples]
-        reach = float(np.ptp(y)) if len(y) else 0.0
-        if min(len(before), len(after)) < LEAST or reach <= _ROUNDING * np.abs(y).max():
+        if len(y) and np.ptp(y) <= _ROUNDING * np.abs(y).max():
             continue
-        effect = float(after.mean() - before.mean())
-        within = (before.var() * len(before) + after.var() * len(after)) / (len(before) + len(after) - 2)
-        spread, least = float(np.sqrt(within)), FLOOR * reach
-        if effect:
-            size = effect / max(spread, least)
-            shifts.append(Shift(name, float(before.mean()), float(after.mean()), effect, size, spread < least))
-    return sorted(shifts, key=lambda shift: -abs(shift.standardised))
+        shift = _shift(name, y, int(np.searchsorted(x, at)))
+        if shift is None:
+            untold.append(name)
+        elif shift.effect:
+            shifts.append(shift)
+    return Ranking(sorted(shifts, key=lambda shift: -abs(shift.times)), untold)
+
+
+def _shift(name: str, y: Array, place: int) -> Shift | None:
+    """The shift between samples place - 1 and place of `y` (n,); None where it cannot be told."""
+    side = max(LEAST, min(SAMPLES, len(y) // SHARE))
+    places = np.arange(side, len(y) - side + 1)
+    others = places[np.abs(places - place) >= 2 * side]
+    if len(others) < PLACES or not side <= place <= len(y) - side:
+        return None
+    sums = np.concatenate(([0.0], np.cumsum(y - y.mean())))
+    usual = float(np.sqrt(np.mean(((sums[others + side] - 2 * sums[others] + sums[others - side]) / side) ** 2)))
+    before, after = float(y[place - side : place].mean()), float(y[place : place + side].mean())
+    least = FLOOR * float(np.ptp(y))
+    return Shift(name, before, after, after - before, (after - before) / max(usual, least), usual < least)

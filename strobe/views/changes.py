@@ -8,12 +8,28 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from strobe.analysis.ranking import FLOOR, SAMPLES, Shift, ranked
+from strobe.analysis.ranking import (
+    EARNED,
+    FLOOR,
+    LEAST,
+    PLACES,
+    SAMPLES,
+    STANDS_OUT,
+    Ranking,
+    ranked,
+)
 from strobe.views.run_view import Answer, RunView, literal
 
 KINDS: Final = {"all": "Everything", "norm": "Norms", "head": "Heads", "frequency": "Frequencies"}
 """What is ranked."""
-FLOOR_WORDS: Final = f"{FLOOR:.0%}"
+CANNOT_TELL: Final = "cannot tell"
+RULE: Final = (
+    "A shift is the mean of the snapshots after less that of those before (an eighth of them on either side, "
+    f"{LEAST} to {SAMPLES}), and its size how many times the usual one it is: the root mean square of the same "
+    "difference everywhere else in the series, memory and drift included "
+    f"(at least {FLOOR:.0%} of the series' range: “still elsewhere”). At {STANDS_OUT:.0f} times it stands out. "
+    "Norms are in log10."
+)
 _DERIVED: Final = {"head": "heads", "frequency": "fourier"}
 
 
@@ -37,26 +53,33 @@ ORDER BY series, step"""
 
 
 def ranking(answer: Answer, at: int) -> pa.Table:
-    """`series` by their shift at step `at`, the farthest first: kind, what, before, after, effect, standardised (in
-    standard deviations), sides ("still" where these hardly spread, else empty)."""
+    """`series` by their shift at step `at`, the farthest first: kind, what, before, after, effect, times (the usual
+    one), verdict. Those for which it cannot be told come last, with NULLs."""
     table = answer.table
     names = table["series"].to_numpy(zero_copy_only=False)
     steps, values = table["step"].to_numpy(), table["value"].cast("float64").to_numpy()
     starts = np.flatnonzero(names[1:] != names[:-1]) + 1 if len(names) else np.zeros(0, int)
     parts = [part for part in np.split(np.arange(len(names)), starts) if len(part)]
-    shifts = ranked({str(names[part[0]]): (steps[part], values[part]) for part in parts}, at)
-    return _table(shifts, {str(names[part[0]]): table["kind"][int(part[0])].as_py() for part in parts})
+    found = ranked({str(names[part[0]]): (steps[part], values[part]) for part in parts}, at)
+    return _table(found, {str(names[part[0]]): table["kind"][int(part[0])].as_py() for part in parts})
 
 
-def _table(shifts: list[Shift], kinds: dict[str, Any]) -> pa.Table:
+def _table(found: Ranking, kinds: dict[str, Any]) -> pa.Table:
+    names = [*(shift.name for shift in found.shifts), *found.untold]
     columns: dict[str, pa.Array] = {
-        "kind": pa.array([kinds[shift.name] for shift in shifts], pa.string()),
-        "what": pa.array([shift.name for shift in shifts], pa.string()),
-    }
-    for column in ("before", "after", "effect", "standardised"):
-        columns[column] = pa.array([getattr(shift, column) for shift in shifts], pa.float64())
-    columns["sides"] = pa.array(["still" if shift.floored else "" for shift in shifts], pa.string())
+        "kind": pa.array([kinds[name] for name in names], pa.string()), "what": pa.array(names, pa.string()),
+    }  # fmt: skip
+    nothing: list[Any] = [None] * len(found.untold)
+    for column in ("before", "after", "effect", "times"):
+        columns[column] = pa.array([getattr(shift, column) for shift in found.shifts] + nothing, pa.float64())
+    verdicts = [_verdict(shift.times, shift.floored) for shift in found.shifts]
+    columns["verdict"] = pa.array(verdicts + [CANNOT_TELL] * len(found.untold), pa.string())
     return pa.table(columns)
+
+
+def _verdict(times: float, still: bool) -> str:
+    told = "stands out" if abs(times) >= STANDS_OUT else "as elsewhere"
+    return f"{told} (still elsewhere)" if still else told
 
 
 def of_kind(table: pa.Table, kind: str) -> pa.Table:
@@ -69,13 +92,19 @@ def why_none(view: RunView, kind: str) -> str:
     table = _DERIVED.get(kind)
     if table and not view.rows(f"SELECT count(*) AS n FROM {table} WHERE run = {literal(view.run)}")[0]["n"]:
         return f"This run has no rows in {table}: `strobe analyze {view.run}` fills it where the run can have it."
-    return "Nothing to rank here: at least two snapshots on either side are needed."
+    return "Nothing to rank here: no series moves."
 
 
-def about(shown: int, total: int) -> str:
-    """What a ranking is, of which so many series are shown."""
-    return (
-        f"{shown} of {total:,} series, by the shift from the {SAMPLES} snapshots before to those after, in standard "
-        f"deviations (at least {FLOOR_WORDS} of the series' range, marked “still”). Norms are in log10. A ranking, "
-        "not a test."
-    )
+def about(table: pa.Table, shown: int) -> str:
+    """What a ranking is, of which so many rows are shown: its rule, its counts, and what cannot be told."""
+    verdicts = table["verdict"].to_pylist()
+    untold = verdicts.count(CANNOT_TELL)
+    told, out = len(verdicts) - untold, sum(verdict.startswith("stands out") for verdict in verdicts)
+    text = f"{min(shown, len(verdicts))} of {len(verdicts):,} series. {RULE} {out:,} of {told:,} series stand out; "
+    text += f"of random ones up to {EARNED:.1%} do, here {EARNED * told:.0f}."
+    if untold:
+        text += (
+            f" Of {untold:,} it cannot be told: too few snapshots on a side, or fewer than {PLACES} other places to "
+            "compare with."
+        )
+    return text

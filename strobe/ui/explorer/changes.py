@@ -40,10 +40,8 @@ def draw(view: RunView) -> None:
     if not table.num_rows:
         panel.caption(changes.why_none(view, kind))
         return
-    # Most rankings have no still sides, and an empty column tells nothing.
-    still = any(table["sides"].slice(0, MOST_ROWS).to_pylist())
-    _table(table.drop_columns(["kind"] if still else ["kind", "sides"]))
-    text = changes.about(min(MOST_ROWS, table.num_rows), table.num_rows)
+    _table(table.drop_columns(["kind"]))
+    text = changes.about(table, MOST_ROWS)
     panel.tools("changes", text, [answer.sql], lambda: table, None)
 
 
@@ -81,11 +79,7 @@ def _table(table: pa.Table) -> None:
             "before": columns.NumberColumn("Before", format="%.3g"),
             "after": columns.NumberColumn("After", format="%.3g"),
             "effect": columns.NumberColumn("Change", format="%.3g"),
-            "standardised": columns.NumberColumn("Shift (sd)", format="%.2f", help="Over the spread on both sides"),
-            "sides": columns.TextColumn(
-                "Sides", width="small",
-                help="still: hardly any spread before and after, so the shift is over "
-                f"{changes.FLOOR_WORDS} of the range",
-            ),
+            "times": columns.NumberColumn("Times usual", format="%.2f", help=changes.RULE),
+            "verdict": columns.TextColumn("Verdict", width="small", help=changes.RULE),
         },
     )  # fmt: skip

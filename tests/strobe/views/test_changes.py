@@ -26,24 +26,35 @@ def answer_of(**series: tuple[str, list[float]]) -> Answer:
 
 
 def test_what_moved_farthest_in_its_own_spread_comes_first() -> None:
-    noise = [1.0, -1.0] * 4
+    noise = np.random.default_rng(0).normal(size=48)
     table = changes.ranking(
         answer_of(
-            calm=("norm", noise),
-            jump=("head", [*noise[:4], *(5 + np.array(noise[:4]))]),
-            step=("norm", [1.0] * 4 + [3.0] * 4),
+            jump=("head", list(noise + 6.0 * (np.arange(48) >= 20))),
+            step=("norm", [1.0] * 20 + [3.0] * 28),
+            calm=("norm", list(noise)),
+            short=("norm", list(noise[:21])),
+            flat=("norm", [1.0] * 48),
         ),
-        400,
+        2000,
     )
-    assert table.column_names == ["kind", "what", "before", "after", "effect", "standardised", "sides"]
+    assert table.column_names == ["kind", "what", "before", "after", "effect", "times", "verdict"]
     rows = {row["what"]: row for row in table.to_pylist()}
     # What does not move at all has no place.
-    assert table["what"].to_pylist() == ["step", "jump"]
-    assert (rows["step"]["before"], rows["step"]["after"], rows["step"]["sides"]) == (1, 3, "still")
-    assert rows["jump"]["effect"] == pytest.approx(5)
-    assert rows["jump"]["sides"] == ""
+    assert table["what"].to_pylist() == ["step", "jump", "calm", "short"]
+    step = rows["step"]
+    assert (step["before"], step["after"], step["verdict"]) == (1, 3, "stands out (still elsewhere)")
+    assert rows["jump"]["effect"] == pytest.approx(6, abs=2)
+    assert [rows[name]["verdict"] for name in ("jump", "calm", "short")] == [
+        "stands out", "as elsewhere", "cannot tell",
+    ]  # fmt: skip
+    assert rows["short"]["times"] is None
     assert changes.of_kind(table, "head")["what"].to_pylist() == ["jump"]
     assert changes.of_kind(table, "all") is table
+    about = changes.about(table, 2)
+    assert about.startswith(
+        f"2 of 4 series. {changes.RULE} 2 of 3 series stand out; of random ones up to 4.4% do, here 0."
+    )
+    assert "Of 1 it cannot be told" in about
 
 
 def test_without_series_there_is_nothing_to_rank() -> None:
@@ -60,4 +71,6 @@ def test_a_run_that_is_not_analysed_has_norms_and_says_why_no_heads(tmp_path: Pa
     assert set(answer.table["kind"].to_pylist()) == {"norm"}
     assert "norm of fcw.1" in answer.table["series"].to_pylist()
     assert changes.why_none(view, "head").startswith("This run has no rows in heads: `strobe analyze two` fills it")
-    assert "at least two snapshots on either side" in changes.why_none(view, "norm")
+    assert "no series moves" in changes.why_none(view, "norm")
+    # Three snapshots are too few to tell, which is said of each series.
+    assert set(changes.ranking(answer, 100)["verdict"].to_pylist()) == {"cannot tell"}

@@ -18,7 +18,7 @@ WINDOW: Final = 11
 LEAST: Final = 20
 """Evaluations with a positive finite loss below which noise and movement cannot be told apart."""
 
-NOISES: Final = 8.0
+NOISES: Final = 12.0
 """Standard deviations of the noise about the running median that a rise, and a fall, must exceed."""
 
 MEMORY: Final = 4.0

@@ -75,11 +75,11 @@ def _table(table: pa.Table) -> None:
     st.dataframe(
         table.slice(0, MOST_ROWS), hide_index=True, key="changes", height="content", placeholder="",
         column_config={
-            "what": columns.TextColumn("What", width="large"),
+            "what": columns.TextColumn("What", width="medium"),
             "before": columns.NumberColumn("Before", format="%.3g"),
             "after": columns.NumberColumn("After", format="%.3g"),
             "effect": columns.NumberColumn("Change", format="%.3g"),
             "times": columns.NumberColumn("Times usual", format="%.2f", help=changes.RULE),
-            "verdict": columns.TextColumn("Verdict", width="small", help=changes.RULE),
+            "verdict": columns.TextColumn("Verdict", width="medium", help=changes.RULE),
         },
     )  # fmt: skip

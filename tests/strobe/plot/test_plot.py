@@ -58,8 +58,11 @@ def test_what_a_sheet_cannot_show_is_said_on_it_and_on_stderr(here: Path) -> Non
     ingest([run], here / "store")
     result = CliRunner().invoke(app, ["plot", "report", "bare", "--format", "svg"], catch_exceptions=False)
     (path,) = here.glob("bare-report*.svg")
-    assert "not drawn: progress, fourier: nothing derived yet; `strobe analyze bare`" in result.stderr
-    assert "Not drawn: progress, fourier: nothing derived yet" in " ".join(words_of(path))
+    assert "not drawn: progress: no forward pass for this model" in result.stderr
+    assert "not drawn: fourier: nothing derived yet; `strobe analyze bare`" in result.stderr
+    sheet = " ".join(words_of(path))
+    assert "progress: no forward pass for this model" in sheet
+    assert "fourier: nothing derived yet" in sheet
     assert "not drawn: loss" not in result.stderr
 
 

@@ -48,7 +48,9 @@ def of(store: Store, run: str) -> Milestones:
 
 def stored(store: Store, run: str) -> dict[str, tuple[int | None, str]]:
     """Rule -> (step, note) of the milestones in the table."""
-    rows = store.sql("SELECT rule, step, note FROM transitions WHERE run = $1 AND effect IS NULL", [run]).to_pylist()
+    rows = store.sql(
+        "SELECT rule, step, note FROM transitions WHERE run = $1 AND kind = 'milestone'", [run]
+    ).to_pylist()
     return {row["rule"]: (row["step"], row["note"]) for row in rows}
 
 

@@ -4,6 +4,7 @@ import streamlit as st
 
 from strobe.ui.curves import catalogue, charts, options
 from strobe.ui.curves import tensors as tensor_panel
+from strobe.ui.curves import transitions as transition_panel
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
 
@@ -35,6 +36,11 @@ def metrics() -> None:
     catalogue.draw(page, chosen)
 
 
+@part("transitions")
+def transitions() -> None:
+    transition_panel.draw(page.view)
+
+
 chosen = options.controls(page)
 left, right = st.columns(2, gap="medium")
 with left:
@@ -47,4 +53,5 @@ with left:
 with right:
     learning_rate()
 metrics()
+transitions()
 page.footer()

@@ -105,6 +105,22 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
     typer.echo("")
     columns = ["metric", "unit", "n", "last", "min", "at step", "max", "at step", "non-finite"]
     print_table(columns, [_metric_cells(row) for row in facts["metrics"]], numeric=columns[2:])
+    _say_changes(opened, found)
+
+
+def _say_changes(store: Store, run: StoredRun) -> None:
+    """The changes of the run's series, where they have been looked for."""
+    from strobe.views.run_view import CatalogueTables, RunView
+    from strobe.views.transitions import RULE, cells, transitions
+
+    found = transitions(RunView(CatalogueTables(store.current()), run.id))
+    if not found.answer.table.num_rows:
+        typer.echo(f"\nchanges: not looked for yet; `strobe analyze {run.id} --only transitions` does")
+        return
+    typer.echo(f"\n{found.sentence()}\n{RULE}")
+    if found.changes:
+        columns = ["series", "change", "95% interval", "effect", "in sd", "p"]
+        print_table(columns, [cells(row) for row in found.changes], numeric=columns[3:])
 
 
 def _metric_cells(row: dict[str, Any]) -> list[str]:
@@ -123,10 +139,14 @@ def _facts(store: Store, run: StoredRun) -> dict[str, Any]:
     checked = finding(CatalogueTables(catalogue, str(store.path)), run.id)
     attempts = catalogue.query("SELECT * EXCLUDE run FROM attempts WHERE run = $1 ORDER BY attempt", [run.id])
     metrics = catalogue.query("SELECT * EXCLUDE run FROM metrics WHERE run = $1 ORDER BY name", [run.id])
+    transitions = catalogue.query(
+        "SELECT * EXCLUDE run FROM transitions WHERE run = $1 ORDER BY step, series", [run.id]
+    )
     return {
         "run": row,
         "attempts": attempts.to_pylist(),
         "metrics": metrics.to_pylist(),
+        "transitions": transitions.to_pylist(),
         "snapshot_steps": run.steps(),
         "loss_check": {
             "sentence": checked.sentence(),

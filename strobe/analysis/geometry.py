@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from strobe.analysis.circle_chance import UNKNOWN, of_alignment, of_cloud
 from strobe.analysis.projection import circularity, pca
 
 Array = npt.NDArray[Any]
@@ -107,13 +108,21 @@ class SumClasses(NamedTuple):
     """Of the centroids on their two principal axes, as `fourier_alignment` has it."""
     circularity: float
     """Of the centroids, without an order."""
+    alignment_noise: float
+    """The alignment of the same centroids in shuffled order, on average."""
+    alignment_bound: float
+    """At most this in 95% of the shufflings."""
+    circularity_noise: float
+    """The circularity of as many Gaussian points, as stretched, on average."""
+    circularity_bound: float
+    """At most this in 95% of the trials."""
 
 
 def sum_classes(points: Array, p: int) -> SumClasses:
     """The geometry of representations (p * p, d) of all inputs, row a * p + b, by the class (a + b) mod p.
 
-    NaN for what is not defined: ratios where the classes have no radius, the last two where the centroids coincide.
-    Raises ValueError for another shape.
+    NaN for what is not defined: ratios where the classes have no radius, what follows them where the centroids
+    coincide. Raises ValueError for another shape.
     """
     if np.ndim(points) != 2 or len(points) != p * p:
         raise ValueError(f"points of shape {np.shape(points)} are not ({p * p}, d)")
@@ -122,7 +131,9 @@ def sum_classes(points: Array, p: int) -> SumClasses:
     apart = fisher(classes.centroids, classes.variances)[np.triu_indices(p, 1)]
     median = float(np.nanmedian(apart)) if np.isfinite(apart).any() else float("nan")
     unknown = float("nan")
-    order = round_ = unknown
+    order, round_, by_order, by_cloud = unknown, unknown, UNKNOWN, UNKNOWN
     if np.isfinite(classes.centroids).all() and classes.spread > 0 and classes.centroids.shape[1] >= 2:
-        order, round_ = fourier_alignment(pca(classes.centroids).points)[0], circularity(classes.centroids)
-    return SumClasses(classes.radius, classes.spread, classes.snr, median, order, round_)
+        plane = pca(classes.centroids).points
+        order, round_ = fourier_alignment(plane)[0], circularity(classes.centroids)
+        by_order, by_cloud = of_alignment(plane), of_cloud(classes.centroids)
+    return SumClasses(classes.radius, classes.spread, classes.snr, median, order, round_, *by_order, *by_cloud)

@@ -202,9 +202,9 @@ def circularity(points: Array, order: Array | None = None) -> float:
     circle run through in another order is no circle. Without: in the plane of the first two components, (1 - mean
     squared residual of the least-squares circle / variance there) x (EVR1 + EVR2) x (EVR2 / EVR1), EVR the explained
     variance ratios, clipped to [0, 1]. That one is high for a round cloud too, most of whose points are about as far
-    from the middle: near pi/4 for a Gaussian one in the plane, 0.6 to 0.75 for a hundred points. A plane that was
-    chosen from the points raises either score: compare with what noise of the same shape gets there. NaN where the
-    points do not vary, a value is not finite, or n < 3.
+    from the middle: near pi/4 for a large Gaussian one in the plane. A plane that was chosen from the points raises
+    either score: `circle_chance` has what noise of the same shape gets. NaN where the points do not vary, a value is
+    not finite, or n < 3.
     """
     x = np.asarray(points, np.float64)
     if x.ndim != 2 or x.shape[1] < 2:

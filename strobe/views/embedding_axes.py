@@ -4,15 +4,18 @@ lies there."""
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
+from strobe.analysis import circle_chance
 from strobe.analysis.fourier import basis
 from strobe.analysis.geometry import frequency_round
 from strobe.analysis.projection import circularity, pca_movie, principal_axes, project
+from strobe.views.budget import evenly
 from strobe.views.embedding import Embedding, EmbeddingFrames, Rows, token_embedding
 from strobe.views.narrow import narrow_all
 from strobe.views.reading import at_steps
@@ -25,8 +28,8 @@ TSNE: Final = "tsne"
 UMAP: Final = "umap"
 FREE: Final = (LAST, JOINT, TSNE, UMAP)
 """Axes that belong to no frequency; the others are the frequency as text."""
-_TRIALS: Final = 3
-"""Sets of random rows whose mean circularity is the level of chance."""
+_MOST_SIMULATED: Final = 16
+"""Snapshots for which the circularity of noise is simulated; of more, evenly spaced ones."""
 
 Array = np.ndarray[Any, Any]
 
@@ -45,8 +48,8 @@ class EmbeddingPoints:
     """(steps,): the share of variance in the plane of the first two axes; NaN where it has no meaning."""
     circularity: Array = field(default_factory=lambda: np.zeros(0))
     """(steps,): in that plane."""
-    chance: float = float("nan")
-    """The circularity that random rows get in a plane chosen from themselves; NaN where not measured."""
+    chance: Array = field(default_factory=lambda: np.zeros((0, 2)))
+    """(steps, 2): the circularity of noise, its mean and its 95% bound; NaN where not simulated."""
     reason: str = ""
 
     @property
@@ -134,7 +137,10 @@ def along(frames: EmbeddingFrames, axes: str) -> EmbeddingPoints:
     points, explained = _seen(frames.values, axes, p)
     order = _order(axes, frames.rows)
     around = np.array([_circularity(frame, order) for frame in points])
-    chance = _chance(frames.values.shape[1:], axes, p, order)
+    if order is None:
+        chance = _chance(points, lambda frame: circle_chance.of_cloud(_seen_rows(frame)))
+    else:
+        chance = _chance(frames.values, lambda frame: circle_chance.of_circles(frame[: len(order)]))
     return EmbeddingPoints(frames.steps, narrow_all(points), frames.rows, axes, explained, around, chance)
 
 
@@ -142,7 +148,8 @@ def mapped(frames: EmbeddingFrames, axes: str, places: Array) -> EmbeddingPoints
     """Frames at the `places` (steps, rows, 2) of their map of neighbours, which explains no share of variance."""
     points = np.pad(places, ((0, 0), (0, 0), (0, 1)))
     around = np.array([_circularity(frame, None) for frame in points])
-    return EmbeddingPoints(frames.steps, points, frames.rows, axes, np.full(len(points), np.nan), around)
+    chance = _chance(points, lambda frame: circle_chance.of_cloud(_seen_rows(frame), filled=True))
+    return EmbeddingPoints(frames.steps, points, frames.rows, axes, np.full(len(points), np.nan), around, chance)
 
 
 def _seen(frames: Array, axes: str, p: int | None) -> tuple[Array, Array]:
@@ -188,19 +195,25 @@ def _circularity(points: Array, order: Array | None) -> float:
     return circularity(points[: len(order) if order is not None else None, :2], order)
 
 
-def _chance(shape: tuple[int, ...], axes: str, p: int | None, order: Array | None) -> float:
-    """The circularity of Gaussian noise of this shape along the same kind of axes, which pick their plane from the
-    points themselves: what a circle must be rounder than."""
-    random, scores = np.random.default_rng(0), []
-    for _ in range(_TRIALS):
-        points, _explained = _seen(random.normal(size=(1, *shape)).astype(np.float32), axes, p)
-        scores.append(_circularity(points[0], order))
-    return float(np.mean(scores))
+def _seen_rows(points: Array) -> Array:
+    return points[:, :2]
+
+
+def _chance(frames: Array, simulated: Callable[[Array], circle_chance.Chance]) -> Array:
+    """(steps, 2): what noise like each frame gets, mean and bound; NaN between the steps that are simulated."""
+    made = np.full((len(frames), 2), np.nan)
+    for k in evenly(range(len(frames)), _MOST_SIMULATED):
+        made[k] = simulated(frames[k])
+    return made
 
 
 def roundness(shown: EmbeddingPoints) -> Answer:
-    """Rows (step, series, value) of the circularity and the explained variance; NULL where not defined."""
-    series = {"circularity": shown.circularity, "explained": shown.explained}
+    """Rows (step, series, value) of the circularity, of what noise gets (noise_mean, noise_bound), and of the
+    explained variance; NULL where not defined or not simulated."""
+    mean, bound = shown.chance.T
+    series = {
+        "circularity": shown.circularity, "noise_mean": mean, "noise_bound": bound, "explained": shown.explained,
+    }  # fmt: skip
     rows = [
         {"step": step, "series": name, "value": float(value) if np.isfinite(value) else None}
         for name, values in series.items()
@@ -211,11 +224,33 @@ def roundness(shown: EmbeddingPoints) -> Answer:
 
 
 def roundness_words(shown: EmbeddingPoints) -> str:
-    """What circularity is here, and what to compare it with."""
+    """What circularity is here, what noise gets, and what follows at the last step for which that is known."""
     order = "in the order k·x mod p" if shown.axes not in FREE else "in whatever order"
-    words = f"Circularity: 1 where the points lie on one circle {order}, 0 for a line."
-    if np.isfinite(shown.chance):
-        return f"{words} Random rows get {shown.chance:.2f} in a plane chosen from themselves: compare with that."
+    words = f"Circularity: 1 where the points lie on one circle {order}, 0 for a line. {_noise_words(shown)}"
+    known = np.flatnonzero(np.isfinite(shown.chance[:, 1]) & np.isfinite(shown.circularity))
+    if not known.size:
+        return f"{words} There is too little to simulate here, so nothing tells them apart."
+    k = int(known[-1])
+    (mean, bound), score = shown.chance[k], float(shown.circularity[k])
+    verdict = "rounder than noise" if score > bound else "no rounder than noise may be"
+    return (
+        f"{words} At step {shown.steps[k]:,}: {score:.2f}; noise {mean:.2f} on average, and in 95% of the trials at "
+        f"most {bound:.2f}: {verdict}."
+    )
+
+
+def _noise_words(shown: EmbeddingPoints) -> str:
+    """What the noise is that the points are compared with, and how often it was drawn."""
+    trials = circle_chance.TRIALS
     if shown.axes in (TSNE, UMAP):
-        return f"{words} A round cloud scores as well, about 0.6: look at the map too."
-    return words
+        return (
+            f"Noise: as many points evenly over an ellipse, as stretched as these, {trials} times. A map of noise "
+            "was not made: it would take as long as this one, and may be rounder."
+        )
+    if shown.axes in FREE:
+        return f"Noise: as many Gaussian points, as stretched as these in their plane, {trials} times."
+    p = shown.rows.modulus or 0
+    return (
+        f"Noise: the same rows in shuffled order, each time in the best of all {(p - 1) // 2} circles, "
+        f"{circle_chance.ORDER_TRIALS} times."
+    )

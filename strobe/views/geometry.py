@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from etl.errors import StrobeError
 from etl.run.folder import Run
+from strobe.analysis.circle_chance import TRIALS
 from strobe.analysis.geometry import sum_classes
 from strobe.derive.addition import AdditionModel
 from strobe.derive.recorded_run import NotApplicableError, RecordedRun
@@ -106,3 +107,23 @@ def over_training(plan: ClassesPlan, measured: Mapping[int, Sequence[Measures]],
     schema = pa.schema([("step", pa.int64()), ("series", pa.string()), ("value", pa.float64())])
     sql = f"-- computed from the snapshots: the residual stream at “=”{where}, for all inputs"
     return Answer(sql, pa.Table.from_pylist(rows, schema))
+
+
+def circle_words(answer: Answer) -> str:
+    """What the two measures of a circle are compared with, and what follows at the last step."""
+    rows = [row for row in answer.table.to_pylist() if row["value"] is not None]
+    last = max((row["step"] for row in rows), default=None)
+    at = {row["series"]: row["value"] for row in rows if row["step"] == last}
+    noise = (
+        f"Of the centroids on their two principal axes. Noise, {TRIALS} times: the same centroids in shuffled order, "
+        "best of all frequencies; and as many Gaussian points, as stretched."
+    )
+    said = [
+        f"{words} {at[name]:.2f}, noise {at[f'{name}_noise']:.2f} on average, 95% below {at[f'{name}_bound']:.2f}: "
+        + ("more than noise" if at[name] > at[f"{name}_bound"] else "not told from noise")
+        for name, words in (("alignment", "in order"), ("circularity", "circularity"))
+        if name in at and f"{name}_bound" in at
+    ]
+    if not said:
+        return f"{noise} At no step is there enough to tell."
+    return f"{noise} At step {last:,}: {'; '.join(said)}."

@@ -21,6 +21,8 @@ _LENGTHS: Final = {"radius": Series("radius", SERIES[1]), "spread": Series("spre
 _RATIOS: Final = {"snr": Series("spread² / radius²", SERIES[2]), "fisher": Series("Fisher, median pair", SERIES[5])}
 _CIRCLE: Final = {
     "alignment": Series("in order round a circle", SERIES[2]), "circularity": Series("circularity", SERIES[0]),
+    "alignment_bound": Series("in order: noise, 95% below", SERIES[2], dash=True),
+    "circularity_bound": Series("circularity: noise, 95% below", SERIES[0], dash=True),
 }  # fmt: skip
 
 
@@ -94,5 +96,5 @@ def _lines(view: RunView, answer: Answer) -> None:
     with third:
         derived.lines(
             view, "geometry_circle", answer, _CIRCLE, y_title="share", share=True, marks=marks,
-            about="Of the centroids on their two principal axes; noise of this shape scores about 0.05 on both.",
+            about=geometry.circle_words(answer),
         )  # fmt: skip

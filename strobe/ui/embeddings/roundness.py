@@ -13,7 +13,9 @@ from strobe.views.embedding_axes import EmbeddingPoints
 from strobe.views.run_view import RunView
 
 _LINES: Final = {
-    "circularity": Series("circularity", SERIES[2]), "explained": Series("variance in the plane", SERIES[0]),
+    "circularity": Series("circularity", SERIES[2]), "noise_bound": Series("noise, 95% below", SERIES[2], dash=True),
+    "noise_mean": Series("noise, mean", SERIES[3], dash=True),
+    "explained": Series("variance in the plane", SERIES[0]),
 }  # fmt: skip
 
 

@@ -204,20 +204,63 @@ def test_only_as_many_snapshots_are_read_as_can_be_held(monkeypatch: pytest.Monk
     assert shown.affordable(steps, 8) == [0, 990]
 
 
-def test_the_level_of_chance_is_what_noise_scores() -> None:
-    rows = Rows(range(98), 98, [], 97)
-    scores = [along(EmbeddingFrames(rows, [0], noise(1, 98, 128, seed=k)), "7") for k in range(5)]
-    assert scores[0].chance == pytest.approx(np.mean([each.circularity[0] for each in scores]), abs=0.1)
-    assert "Random rows get 0." in embedding_axes.roundness_words(scores[0])
+def test_noise_is_no_rounder_than_the_best_circle_of_noise() -> None:
+    rows = Rows(range(38), 38, [], 37)
+    frames = EmbeddingFrames(rows, [0, 10], noise(2, 38, 16))
+    scores = [along(frames, str(k)) for k in range(1, 19)]
+    best = np.max([each.circularity for each in scores], axis=0)
+    mean, bound = scores[0].chance.T
+    assert best == pytest.approx(mean, abs=0.15)
+    assert (best <= bound).all()
+    assert all((each.chance == scores[0].chance).all() for each in scores), (
+        "one bound for all circles that were tried"
+    )
+    words = embedding_axes.roundness_words(scores[0])
+    assert "the same rows in shuffled order, each time in the best of all 18 circles, 200 times." in words
+    assert words.endswith(f"at most {bound[1]:.2f}: no rounder than noise may be.")
 
 
-def test_a_map_of_neighbours_explains_nothing_and_has_no_level_of_chance() -> None:
+@pytest.mark.parametrize("axes", ["last", "joint"])
+def test_a_round_cloud_is_told_from_a_circle(axes: str) -> None:
+    angle = 2 * np.pi * np.arange(37) / 37
+    ring = np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1) + 0.05 * noise(37, 3)
+    cloud = noise(37, 3, seed=1) * [1, 1, 0.1]
+    for frame, verdict in ((ring, "rounder than noise."), (cloud, "no rounder than noise may be.")):
+        shown = along(EmbeddingFrames(Rows(range(37), 37, [], None), [4], frame[None]), axes)
+        words = embedding_axes.roundness_words(shown)
+        assert words.endswith(verdict)
+        assert f"At step 4: {shown.circularity[0]:.2f}; noise {shown.chance[0, 0]:.2f} on average" in words
+
+
+def test_of_many_steps_noise_is_simulated_at_some_with_both_ends() -> None:
+    frames = EmbeddingFrames(Rows(range(12), 12, [], 11), list(range(60)), noise(60, 12, 4))
+    shown = along(frames, "2")
+    known = np.isfinite(shown.chance[:, 1])
+    assert (known.sum(), known[0], known[-1]) == (16, True, True)
+    rows = embedding_axes.roundness(shown).table.to_pylist()
+    assert sum(row["value"] is None for row in rows if row["series"] == "noise_bound") == 44
+
+
+def test_points_that_lie_on_a_line_are_not_compared() -> None:
+    line = np.outer(np.arange(8.0), [1, 2, 3])[None]
+    words = embedding_axes.roundness_words(along(EmbeddingFrames(Rows(range(8), 8), [0], line), "last"))
+    assert words.endswith("There is too little to simulate here, so nothing tells them apart.")
+
+
+def test_a_map_of_neighbours_explains_nothing_and_is_compared_with_a_filled_ellipse() -> None:
     angles = 2 * np.pi * np.arange(8) / 8
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     shown = mapped(EmbeddingFrames(Rows(range(8), 8), [0], noise(1, 8, 3)), "tsne", circle[None])
     assert (shown.points.shape, shown.circularity[0]) == ((1, 8, 3), pytest.approx(1))
     assert embedding_axes.roundness(shown).table.to_pylist() == [
         {"step": 0, "series": "circularity", "value": pytest.approx(1)},
+        {"step": 0, "series": "noise_mean", "value": pytest.approx(shown.chance[0, 0])},
+        {"step": 0, "series": "noise_bound", "value": pytest.approx(shown.chance[0, 1])},
         {"step": 0, "series": "explained", "value": None},
     ]
-    assert embedding_axes.roundness_words(shown).endswith("about 0.6: look at the map too.")
+    words = embedding_axes.roundness_words(shown)
+    assert (
+        "as many points evenly over an ellipse, as stretched as these, 400 times. A map of noise was not made"
+        in words
+    )
+    assert words.endswith("rounder than noise.")

@@ -12,7 +12,7 @@ import pytest
 
 from strobe.analysis.geometry import sum_classes
 from strobe.derive.recorded_run import NotApplicableError
-from strobe.views.geometry import ClassesPlan, classes_at, classes_plan, over_training, sites
+from strobe.views.geometry import ClassesPlan, circle_words, classes_at, classes_plan, over_training, sites
 from strobe.views.run_view import RunView
 from tests.support.planted import P, run_folder
 
@@ -77,3 +77,25 @@ def test_a_damaged_snapshot_has_no_rows_and_what_is_not_defined_is_null(tmp_path
         assert row["value"] == (pytest.approx(value) if np.isfinite(value) else None)
     assert answer.sql == "-- computed from the snapshots: the residual stream at “=”, for all inputs"
     assert over_training(plan, {step: [] for step in STEPS}, 0) is None
+
+
+def test_a_circle_is_told_beside_what_noise_gets(tmp_path: Path) -> None:
+    plan = planted(tmp_path / "planted")
+    measured = {step: classes_at(plan, step) for step in STEPS}
+    answer = over_training(plan, measured, 0)
+    assert answer is not None
+    words, last = circle_words(answer), measured[200][0]
+    assert "Noise, 400 times: the same centroids in shuffled order, best of all frequencies" in words
+    for name, spoken in (("alignment", "in order"), ("circularity", "circularity")):
+        beyond = last[name] > last[f"{name}_bound"]
+        assert 0 < last[f"{name}_noise"] < last[f"{name}_bound"] <= 1
+        told = f"{spoken} {last[name]:.2f}, noise {last[f'{name}_noise']:.2f} on average, 95% below "
+        assert f"{told}{last[f'{name}_bound']:.2f}: {'more than noise' if beyond else 'not told from noise'}" in words
+
+
+def test_without_a_spread_there_is_nothing_to_tell(tmp_path: Path) -> None:
+    plan = planted(tmp_path / "planted")
+    empty: dict[str, float] = dict.fromkeys(classes_at(plan, 0)[0], float("nan"))
+    answer = over_training(plan, {0: [empty], 100: [], 200: []}, 0)
+    assert answer is not None
+    assert circle_words(answer).endswith("At no step is there enough to tell.")

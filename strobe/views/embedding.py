@@ -14,6 +14,7 @@ from etl.errors import StrobeError
 from etl.run.folder import Run
 from etl.run.roles import Role, role_of
 from etl.run.snapshot import Snapshot
+from strobe.analysis.placing import is_transposed
 from strobe.views.budget import MOST_BYTES, MOST_ROWS, even_rows, evenly
 from strobe.views.reading import at_steps
 from strobe.views.run_view import RunView
@@ -25,6 +26,9 @@ WORDS: Final[dict[Role, str]] = {
     "token_embedding": "Tokens", "position_embedding": "Positions", "unembedding": "Unembedding",
 }  # fmt: skip
 """The roles of what is an embedding, in the order in which they are offered."""
+_PLACES: Final[dict[Role | None, str]] = {
+    "token_embedding": "wte", "position_embedding": "wpe", "unembedding": "unembed",
+}  # fmt: skip
 _OF_TOKENS: Final = ("token_embedding", "unembedding")
 
 Array = np.ndarray[Any, Any]
@@ -74,6 +78,8 @@ class Embedding:
     rows: Rows
     width: int
     run: Run = field(repr=False)
+    turned: bool = False
+    """Whether it was recorded with its channels first."""
 
     @property
     def title(self) -> str:
@@ -94,7 +100,8 @@ class Embedding:
 
     def of(self, snapshot: Snapshot) -> Array:
         """(rows, width): the shown rows of a snapshot, floats as they were recorded. Raises SnapshotError."""
-        return np.asarray(snapshot.values(f"params/{self.name}")[list(self.rows.numbers)])
+        values = snapshot.values(f"params/{self.name}")
+        return np.asarray((values.T if self.turned else values)[list(self.rows.numbers)])
 
     def affordable(self, steps: Sequence[int], bytes_a_row: int, most: int | None = None) -> list[int]:
         """The steps that are read, where a frame holds so many bytes for each row: all, or evenly spaced ones, never
@@ -144,12 +151,22 @@ def embedding(view: RunView, name: str, sample: Sample = "even") -> Embedding:
 
 
 def _embedding(view: RunView, run: Run, tensor: Mapping[str, Any], sample: Sample) -> Embedding:
-    role, (total, width) = role_of(tensor), tensor["shape"]
+    role, turned = role_of(tensor), _is_turned(tensor)
+    total, width = tensor["shape"][::-1] if turned else tensor["shape"]
     numbers = even_rows(total) if sample == "even" else list(range(min(total, MOST_ROWS)))
     task, tokens = run.manifest.task, role in _OF_TOKENS
     labels = [token_name(task, row) if tokens else str(row) for row in numbers]
     rows = Rows(numbers, total, labels, view.modulus() if tokens else None, sample)
-    return Embedding(str(tensor["name"]).partition("/")[2], role, rows, width, run)
+    return Embedding(str(tensor["name"]).partition("/")[2], role, rows, width, run, turned)
+
+
+def _is_turned(tensor: Mapping[str, Any]) -> bool:
+    """Whether its axes say that channels stand first; what they do not say is shown as it was recorded."""
+    place = _PLACES.get(role_of(tensor))
+    try:
+        return place is not None and is_transposed(place, tensor["dims"], tensor["shape"])
+    except ValueError:
+        return False
 
 
 def frames(view: RunView, shown: Embedding, steps: Sequence[int]) -> EmbeddingFrames:

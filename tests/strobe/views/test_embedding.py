@@ -23,6 +23,7 @@ from strobe.views import embedding_axes
 from strobe.views.embedding import Embedding, EmbeddingFrames, Rows, embedding, embeddings, frames, token_embedding
 from strobe.views.embedding_axes import along, canvas_points, mapped, on_axes_of, token_points
 from strobe.views.run_view import CatalogueTables, RunView
+from tests.support import adding
 from tests.support.planted import KEY, P, run_folder
 
 STEPS = (0, 100, 200)
@@ -264,3 +265,14 @@ def test_a_map_of_neighbours_explains_nothing_and_is_compared_with_a_filled_elli
         in words
     )
     assert words.endswith("rounder than noise.")
+
+
+def test_an_embedding_with_its_channels_first_is_shown_by_tokens(tmp_path: Path) -> None:
+    params = adding.weights()
+    turned = {name: np.ascontiguousarray(params[name].T) for name in ("wte", "wpe", "unembed")}
+    dims = {"wte": ["channel", "token"], "wpe": ["channel", "position"], "unembed": ["in", "out"]}
+    view = view_of(adding.record(tmp_path / "run", params | turned, dims=dims), (40,))
+    for shown in embeddings(view):
+        assert (shown.rows.total, shown.width) == params[shown.name].shape
+        np.testing.assert_array_equal(shown.at(40), params[shown.name])
+    assert [shown.name for shown in embeddings(view)] == ["wte", "wpe", "unembed"]

@@ -62,17 +62,28 @@ def likely_reason(
 
     `train_share` is the share of the inputs that are train; `beside` is what was logged a step earlier and later.
     """
-    kind = metric.partition("_")[2]
-    train, val = f"train_{kind}", f"val_{kind}"
-    if all(name in values for name in (train, val) for values in (logged, computed)):
-        crossed = ((train, val), (val, train))
-        if all(agrees(name, logged[name], computed[other], tolerance) for name, other in crossed):
-            return EXCHANGED
-        if train_share is not None and _overall(train, val, logged, computed, tolerance, train_share):
-            return OTHER_ROWS
+    own = metric.partition("_")[2]
+    # A train loss of a minibatch says nothing of the rows; the accuracies beside it may.
+    for kind in (own, "accuracy" if own == "loss" else "loss"):
+        if why := _of_rows(f"train_{kind}", f"val_{kind}", logged, computed, tolerance, train_share):
+            return why
     if any(math.isfinite(value) and agrees(metric, value, computed[metric], tolerance) for value in beside):
         return OTHER_STEP
     return OTHER_MODEL
+
+
+def _of_rows(
+    train: str, val: str, logged: Values, computed: Values, tolerance: Tolerance, train_share: float | None
+) -> str:
+    """Why a pair of which at least one disagrees may be that of other rows; empty where nothing speaks for it."""
+    if not all(name in values for name in (train, val) for values in (logged, computed)):
+        return ""
+    if all(agrees(name, logged[name], computed[name], tolerance) for name in (train, val)):
+        return ""
+    if all(agrees(one, logged[one], computed[other], tolerance) for one, other in ((train, val), (val, train))):
+        return EXCHANGED
+    right = train_share is not None and _overall(train, val, logged, computed, tolerance, train_share)
+    return OTHER_ROWS if right else ""
 
 
 def _overall(

@@ -3,6 +3,7 @@ line."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -73,9 +74,11 @@ class Finding:
         return "Furthest off: " + "; ".join(parts) + "."
 
     def _likely(self) -> str:
-        """The reasons, most frequent first."""
-        reasons = [each.likely for each in self.disagreements]
-        return "; or ".join(sorted(set(reasons), key=lambda reason: -reasons.count(reason)))
+        """The reasons, most frequent first, each with the values that speak for it where there are several."""
+        counts = Counter(each.likely for each in self.disagreements).most_common()
+        if len(counts) == 1:
+            return counts[0][0]
+        return "; or ".join(f"{reason} ({count(many)} values)" for reason, many in counts)
 
 
 def _of(metric: str) -> str:

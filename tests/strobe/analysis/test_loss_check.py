@@ -57,6 +57,15 @@ def test_the_mean_over_all_inputs_tells_a_split_from_a_model() -> None:
     assert reason({"val_loss": 5.0}, computed, train_share=0.3) == OTHER_MODEL
 
 
+def test_accuracies_speak_for_a_loss_whose_pair_is_not_known() -> None:
+    """0.3 * 0.9 + 0.7 * 0.1 = 0.3 * 0.2 + 0.7 * 0.4."""
+    logged, computed = {"val_loss": 5.0, "train_accuracy": 0.9, "val_accuracy": 0.1}, {"val_loss": 4.0}
+    assert reason(logged, computed | {"train_accuracy": 0.2, "val_accuracy": 0.4}, train_share=0.3) == OTHER_ROWS
+    assert reason(logged, computed | {"train_accuracy": 0.1, "val_accuracy": 0.9}, train_share=0.3) == EXCHANGED
+    as_logged = {"train_accuracy": 0.9, "val_accuracy": 0.1}
+    assert reason(logged, computed | as_logged, train_share=0.3) == OTHER_MODEL, "the rows are right"
+
+
 def test_a_log_that_is_one_step_off_is_told_by_its_neighbours() -> None:
     assert reason({"val_loss": 5.0}, {"val_loss": 4.0}, beside=(4.01,)) == OTHER_STEP
     assert reason({"val_loss": 5.0}, {"val_loss": 4.0}, beside=(float("nan"), 4.9)) == OTHER_MODEL

@@ -18,7 +18,10 @@ MOUNT = """async ([source, html]) => {
   parentElement.innerHTML = html;
   const setStateValue = (_, value) => told.push(value.split("@").slice(0, 2).join("@"));
   window.server = (step) => module.default({
-    data: { run: "a", steps: [0, 100, 200], step, arrived: 0, ticks: [], empty: "" }, parentElement, setStateValue });
+    data: { run: "a", steps: [0, 100, 200], step, arrived: 0, empty: "", ticks: [
+      { step: 100, label: "grokking onset", kind: "onset", rule: "By a rule." }, { step: 200, label: "end", kind: "" }] },
+    parentElement, setStateValue });
+  window.ticks = () => [...parentElement.querySelectorAll("[data-at=marks] > *")].map((tick) => tick.title);
   window.press = (name) => parentElement.querySelector(`[data-at=${name}]`).click();
   server(0);
 }"""
@@ -68,3 +71,7 @@ def test_only_where_the_cursor_is_now_is_told_again(page: Any) -> None:
     page.evaluate("server(200)")
     page.clock.run_for(60_000)
     assert told(page) == ["a@100", "a@200"]
+
+
+def test_a_mark_says_what_it_is_where_and_by_which_rule(page: Any) -> None:
+    assert page.evaluate("ticks()") == ["grokking onset, step 100\nBy a rule.", "end, step 200"]

@@ -70,6 +70,8 @@ class Onset:
     reason: str = ""
     at_fitted: float = float("nan")
     """Validation accuracy when the training set was known."""
+    percent: bool = False
+    """The accuracies are logged as percentages."""
     remarks: tuple[str, ...] = ()
     """What was done to the accuracies, in sentences."""
 
@@ -138,7 +140,7 @@ def grokking_onset(
     remarks = ["The accuracies are percentages, read as shares."] if scaled.percent else []
     if lost:
         remarks.append(f"{_evaluations(lost)} of validation accuracy {'are' if lost > 1 else 'is'} not finite.")
-    return replace(found, remarks=tuple(remarks))
+    return replace(found, percent=scaled.percent, remarks=tuple(remarks))
 
 
 def _answer(c: _Curves) -> Onset:

@@ -19,9 +19,10 @@ MOUNT = """async ([source, html]) => {
   const setStateValue = (_, value) => told.push(value.split("@").slice(0, 2).join("@"));
   window.server = (step) => module.default({
     data: { run: "a", steps: [0, 100, 200], step, arrived: 0, empty: "", ticks: [
-      { step: 100, label: "grokking onset", kind: "onset", rule: "By a rule." }, { step: 200, label: "end", kind: "" }] },
+      { step: 100, label: "grokking onset", kind: "onset", rule: "By a rule." },
+      { step: 200, label: "end", kind: "" }] },
     parentElement, setStateValue });
-  window.ticks = () => [...parentElement.querySelectorAll("[data-at=marks] > *")].map((tick) => tick.title);
+  window.titles = () => [...parentElement.querySelectorAll("[data-at=marks] > *")].map((tick) => tick.title);
   window.press = (name) => parentElement.querySelector(`[data-at=${name}]`).click();
   server(0);
 }"""
@@ -74,4 +75,4 @@ def test_only_where_the_cursor_is_now_is_told_again(page: Any) -> None:
 
 
 def test_a_mark_says_what_it_is_where_and_by_which_rule(page: Any) -> None:
-    assert page.evaluate("ticks()") == ["grokking onset, step 100\nBy a rule.", "end, step 200"]
+    assert page.evaluate("titles()") == ["grokking onset, step 100\nBy a rule.", "end, step 200"]

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pyarrow as pa
 import streamlit as st
 
-from strobe.analysis.onset import RULE, Onset
+from strobe.analysis.onset import RULE, Answer, Onset
 from strobe.ui.panel import panel
 from strobe.ui.shell import address
 from strobe.ui.shell.page import Page
@@ -49,7 +49,7 @@ def rows(page: Page) -> list[dict[str, Any]]:
             "test loss": sparks.get(row["run"]),
             "final test": row["val_loss"],
             "final train": row["train_loss"],
-            "accuracy": row["val_accuracy"],
+            "accuracy": _share(row["val_accuracy"], grokked[row["run"]]),
             "onset": grokked[row["run"]].step,
             "grokking": str(grokked[row["run"]].answer),
             "steps": row["steps"],
@@ -61,6 +61,13 @@ def rows(page: Page) -> list[dict[str, Any]]:
         }
         for row in reader.rows(RUNS)
     ]
+
+
+def _share(accuracy: float | None, onset: Onset) -> float | None:
+    """An accuracy for a column of percentages; None where it is not clear what it is a share of."""
+    if accuracy is None or onset.answer is Answer.SCALE:
+        return None
+    return accuracy / 100 if onset.percent else accuracy
 
 
 def _columns() -> dict[str, Any]:

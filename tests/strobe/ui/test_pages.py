@@ -233,6 +233,19 @@ def test_what_a_run_lacks_is_an_empty_cell(use, tmp_path: Path) -> None:
     assert (table.proto.HasField("placeholder"), table.proto.placeholder) == (True, "")
 
 
+def test_accuracies_logged_as_percentages_are_shown_as_such(use, tmp_path: Path) -> None:
+    for name, top in (("percent", 100.0), ("share", 1.0), ("neither", 130.0)):
+        rows = [
+            {"step": k, "time": 1.0 + k, "train_accuracy": top, "val_accuracy": 0.5 * top, "val_loss": 1.0}
+            for k in range(8)
+        ]
+        log_only(tmp_path, rows, name)
+    use(tmp_path / "store")
+    table = well(opened("runs")).dataframe[0].value.set_index("name")
+    assert table["accuracy"].dropna().to_dict() == {"percent": 0.5, "share": 0.5}
+    assert table["grokking"]["neither"] == "scale not clear"
+
+
 def test_the_card_has_the_rules_of_what_it_says(use, store: Path) -> None:
     use(store)
     text = text_of(well(opened("runs", run="grok-a")))

@@ -1,4 +1,4 @@
-"""Spectra of weight matrices: singular values, the ranks read off them, and the tail of the eigenvalues."""
+"""Spectra of weight matrices: singular values, and the ranks read off them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ Floats = npt.NDArray[np.float64]
 
 DIRECT = 1 << 14
 """Up to so many entries a matrix is decomposed directly; beyond, its Gram matrix is several times faster."""
-LEAST_EIGENVALUES = 50
-LEAST_TAIL = 10
 
 
 class SingularValues(NamedTuple):
@@ -89,58 +87,3 @@ def _scaled(s: Array) -> Floats:
     x = np.asarray(s, np.float64).ravel()
     top = x.max(initial=0.0)  # NaN where one is
     return x / top if 0 < top < np.inf else x[:0]
-
-
-class HeavyTail(NamedTuple):
-    """A power law p(x) ~ x^-alpha fitted to the largest eigenvalues x = s^2; NaN and a note where it was not."""
-
-    alpha: float
-    ks: float
-    """Kolmogorov-Smirnov distance between the tail and the fit."""
-    xmin: float
-    """The eigenvalue where the tail starts, in units of s^2."""
-    n: int
-    """How many eigenvalues the tail has."""
-    note: str
-    """Empty, or why there is no fit."""
-
-
-def heavy_tail(s: Array, least: int = LEAST_EIGENVALUES) -> HeavyTail:
-    """Fit the tail of the eigenvalues s^2 of W^T W by maximum likelihood, xmin where the KS distance is least.
-
-    Clauset, Shalizi and Newman 2009: alpha = 1 + n / sum ln(x_i / xmin) over the n values x_i >= xmin, each value
-    with at least 10 above or at it tried as xmin. Zeros (and what rounding leaves of them, below 1e-14 of the
-    largest) do not count. "not enough eigenvalues" below `least` = 50. alpha and its KS distance say nothing of
-    whether another law fits better. No unit but that of xmin.
-    """
-    x = np.sort(np.asarray(s, np.float64).ravel() ** 2)
-    if not np.isfinite(x).all():
-        return _no_tail(0, "a singular value is not finite")
-    x = x[x > 1e-14 * x.max(initial=0.0)]
-    if x.size < least:
-        return _no_tail(x.size, f"not enough eigenvalues: {x.size}, at least {least} are needed")
-    logs = np.log(x)
-    starts = np.flatnonzero(np.diff(x, prepend=-1.0) > 0)
-    starts = starts[starts <= x.size - LEAST_TAIL]
-    counts = x.size - starts
-    sums = np.cumsum(logs[::-1])[::-1][starts] - counts * logs[starts]
-    fits = starts[sums > 0]
-    if not fits.size:
-        return _no_tail(x.size, "all eigenvalues are equal")
-    exponents = counts[sums > 0] / sums[sums > 0]
-    distances = [_ks(logs[start:], exponent) for start, exponent in zip(fits, exponents, strict=True)]
-    best = int(np.argmin(distances))
-    start = int(fits[best])
-    return HeavyTail(1 + float(exponents[best]), float(distances[best]), float(x[start]), x.size - start, "")
-
-
-def _no_tail(n: int, note: str) -> HeavyTail:
-    return HeavyTail(float("nan"), float("nan"), float("nan"), n, note)
-
-
-def _ks(logs: Floats, exponent: float) -> float:
-    """The largest distance between the empirical distribution of ascending ln x and 1 - (x / x_0)^-exponent."""
-    n = len(logs)
-    fitted = -np.expm1(-exponent * (logs - logs[0]))
-    steps = np.arange(n + 1) / n
-    return float(max((steps[1:] - fitted).max(), (fitted - steps[:-1]).max()))

@@ -20,6 +20,7 @@ from strobe.derive.subject import Subject
 TEXT, REAL, DOUBLE = pa.string(), pa.float32(), pa.float64()
 """REAL is for what is good to seven digits: a part keeps it as float32 where that holds it (`etl.store.narrow`)."""
 BIGINT, INTEGER, SMALLINT = pa.int64(), pa.int32(), pa.int16()
+BOOLEAN = pa.bool_()
 
 Row = dict[str, Any]
 """A table's columns without `run` and `definition`; what is absent is NULL, and `note` says why."""

@@ -1,4 +1,4 @@
-"""The table `spectra`: singular values, ranks and the tail of every weight matrix."""
+"""The table `spectra`: singular values, ranks, the tail and the edge of random entries of every weight matrix."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from strobe.analysis import spectrum
-from strobe.derive.analysis import BIGINT, DOUBLE, REAL, SMALLINT, TEXT, Row, SnapshotAnalysis
+from strobe.analysis.heavy_tail import heavy_tail
+from strobe.analysis.random_edge import random_edge
+from strobe.derive.analysis import BIGINT, BOOLEAN, DOUBLE, REAL, SMALLINT, TEXT, Row, SnapshotAnalysis
 from strobe.derive.recorded_run import Array, NotApplicableError, RecordedRun, layers
 from strobe.derive.subject import Subject
 
@@ -48,28 +50,40 @@ def _parts(recorded: RecordedRun, name: str, matrix: Array) -> Iterator[tuple[Ro
 
 def _spectrum(matrix: Array) -> Row:
     s = spectrum.singular_values(matrix).values
-    tail = spectrum.heavy_tail(s)
+    tail, edge = heavy_tail(s), random_edge(s, matrix.shape)
     row: Row = {
         "singular_values": s if np.isfinite(s).all() else None,
         "stable_rank": spectrum.stable_rank(s),
         "effective_rank": spectrum.effective_rank(s),
         "participation_ratio": spectrum.participation_ratio(s),
-        "alpha": tail.alpha, "alpha_ks": tail.ks, "alpha_xmin": tail.xmin,
+        "alpha": tail.alpha, "alpha_ks": tail.ks, "alpha_xmin": tail.xmin, "alpha_p": tail.p,
+        "random_sigma": edge.sigma, "random_edge": edge.edge, "random_ks": edge.ks,
     }  # fmt: skip
     row = {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
-    note = tail.note if np.isfinite(s).all() and s.any() else "a weight is not finite" if s.any() else "all zero"
-    return row | {"alpha_n": tail.n, "note": note or None}
+    counted = {} if edge.note else {"beyond_edge": edge.beyond, "bulk_random": edge.looks_random}
+    return row | counted | {"alpha_n": tail.n, "note": _note(s, tail.note, edge.note)}
+
+
+def _note(s: Array, *notes: str) -> str | None:
+    """Why something of this spectrum is NULL: each reason once."""
+    if not np.isfinite(s).all():
+        return "a weight is not finite"
+    if not s.any():
+        return "all zero"
+    return "; ".join(dict.fromkeys(note for note in notes if note)) or None
 
 
 ANALYSIS = SnapshotAnalysis(
     table="spectra",
-    definition=1,
+    definition=2,
     order=10,
     columns=(
         ("step", BIGINT), ("tensor", TEXT), ("layer", SMALLINT), ("part", TEXT), ("head", SMALLINT),
         ("singular_values", pa.list_(REAL)),
         ("stable_rank", DOUBLE), ("effective_rank", DOUBLE), ("participation_ratio", DOUBLE),
-        ("alpha", DOUBLE), ("alpha_ks", DOUBLE), ("alpha_xmin", DOUBLE), ("alpha_n", BIGINT),
+        ("alpha", DOUBLE), ("alpha_ks", DOUBLE), ("alpha_xmin", DOUBLE), ("alpha_n", BIGINT), ("alpha_p", DOUBLE),
+        ("random_sigma", DOUBLE), ("random_edge", DOUBLE), ("beyond_edge", BIGINT), ("random_ks", DOUBLE),
+        ("bulk_random", BOOLEAN),
     ),
     needs=needs,
     rows=rows,

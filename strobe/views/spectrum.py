@@ -103,11 +103,13 @@ WHERE run = {literal(view.run)} AND part = 'whole' ORDER BY tensor, layer"""):
 
 
 def over_training(view: RunView, matrix: WeightMatrix, numbers: Sequence[int]) -> Answer:
-    """step, series ("s1"), value: some singular values, numbered from 1, by step."""
+    """step, series ("s1"), value: some singular values, numbered from 1, by step; then "edge", the `random_edge`."""
     rows = rows_of(view, matrix.name, matrix.layer)
-    return view.tables.ask(f"""SELECT step, 's' || n AS series, singular_values[n] AS value
-FROM (SELECT step, singular_values, unnest([{", ".join(map(str, numbers))}]) AS n {rows})
-ORDER BY n, step""")
+    return view.tables.ask(f"""SELECT step, coalesce('s' || n, 'edge') AS series, value
+FROM (SELECT step, n, singular_values[n] AS value
+      FROM (SELECT step, singular_values, unnest([{", ".join(map(str, numbers))}]) AS n {rows})
+      UNION ALL SELECT step, NULL AS n, random_edge AS value {rows} AND random_edge IS NOT NULL)
+ORDER BY n NULLS LAST, step""")
 
 
 def ranks(view: RunView, matrix: WeightMatrix) -> Answer:
@@ -116,24 +118,6 @@ def ranks(view: RunView, matrix: WeightMatrix) -> Answer:
 FROM (SELECT step, stable_rank, effective_rank, participation_ratio {rows_of(view, matrix.name, matrix.layer)})
 UNPIVOT (value FOR name IN (stable_rank, effective_rank, participation_ratio))
 ORDER BY series, step""")
-
-
-@dataclass(frozen=True)
-class Tail:
-    """step, series ("alpha"), value, alpha_ks, alpha_n, note; `reason` says why no step has an exponent."""
-
-    answer: Answer
-    reason: str = ""
-
-
-def tail(view: RunView, matrix: WeightMatrix) -> Tail:
-    """The exponent of the tail of the eigenvalues, over training."""
-    answer = view.tables.ask(f"""SELECT step, 'alpha' AS series, alpha AS value, alpha_ks, alpha_n, note
-{rows_of(view, matrix.name, matrix.layer)} ORDER BY step""")
-    rows = answer.table.to_pylist()
-    notes = {row["note"] for row in rows if row["value"] is None}
-    none = notes and not any(row["value"] is not None for row in rows)
-    return Tail(answer, f"No exponent: {next(iter(notes))}." if none else "")
 
 
 def seconds(matrix: WeightMatrix) -> float:

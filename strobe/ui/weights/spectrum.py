@@ -6,7 +6,7 @@ from strobe.charts.curves import Series
 from strobe.charts.theme import SERIES
 from strobe.ui.panel import derived, panel
 from strobe.ui.panel.marks import step_marks
-from strobe.views import spectrum
+from strobe.views import spectrum, spectrum_verdicts
 from strobe.views.run_view import RunView
 from strobe.views.weights import WeightMatrix
 
@@ -24,10 +24,12 @@ def over_training(view: RunView, matrix: WeightMatrix) -> None:
     many = min(matrix.shape)
     numbers = picked(many)
     looks = {f"s{n}": Series(f"s{_small(n)}", SERIES[k]) for k, n in enumerate(numbers)}
+    looks["edge"] = Series("edge of random entries", SERIES[0], dash=True)
+    edge = spectrum_verdicts.edge(view, matrix)
     derived.lines(
         view, "spectrum_lines", spectrum.over_training(view, matrix, numbers), looks, y_title="singular value",
         log=True, marks=step_marks(view),
-        about=f"Some of {many:,}, numbered from the largest. What stands out above the rest is what was learned.",
+        about=f"Some of {many:,}, numbered from the largest. {edge.words}", queries=[edge.answer.sql],
     )  # fmt: skip
 
 
@@ -51,10 +53,9 @@ def ranks(view: RunView, matrix: WeightMatrix) -> None:
 def tail(view: RunView, matrix: WeightMatrix) -> None:
     """The exponent of the tail of the eigenvalues, over training."""
     panel.title("Heavy tail (alpha) over training")
-    fitted = spectrum.tail(view, matrix)
-    if fitted.reason:
-        panel.caption(fitted.reason)
+    fitted = spectrum_verdicts.tail(view, matrix)
+    if not fitted.drawn:
+        panel.caption(fitted.words)
         return
-    about = "Power law fitted to the largest eigenvalues of WᵀW; the data has its Kolmogorov-Smirnov distance."
-    looks = {"alpha": Series("alpha", SERIES[5])}
-    derived.lines(view, "alpha", fitted.answer, looks, y_title="alpha", about=about, marks=step_marks(view))
+    looks = {"alpha": Series("alpha, where not ruled out", SERIES[5])}
+    derived.lines(view, "alpha", fitted.answer, looks, y_title="alpha", about=fitted.words, marks=step_marks(view))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
-import tempfile
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +14,7 @@ import numpy as np
 import streamlit as st
 
 from strobe.settings import read_only, store_path
+from strobe.ui.embeddings.private import private_folder
 from strobe.ui.panel import panel
 
 Array = np.ndarray[Any, Any]
@@ -28,22 +28,22 @@ class _Jobs:
     """The child processes of this server, by the file that each will leave."""
 
     running: dict[Path, subprocess.Popen[bytes]] = field(default_factory=dict)
+    starting: threading.Lock = field(default_factory=threading.Lock)
 
     def alive(self) -> list[Path]:
         self.running = {out: child for out, child in self.running.items() if child.poll() is None or not out.exists()}
         return [out for out, child in self.running.items() if child.poll() is None]
 
 
-@st.cache_resource
-def _jobs() -> _Jobs:
-    return _Jobs()
+_JOBS: Final = _Jobs()
+"""Of this module and in no cache of Streamlit's, which any visitor may clear: it guards "one map at a time"."""
 
 
 def folder() -> Path:
     """Where maps are kept: in the store, or where that must not be written in a folder of this user's own."""
     if not read_only() and store_path().is_dir():
         return store_path() / "cache" / "maps"
-    return Path(tempfile.gettempdir()) / f"strobe-maps-{os.getuid()}"
+    return private_folder("strobe-maps")
 
 
 def result(frames: Array, method: str) -> Array | None:
@@ -59,20 +59,19 @@ def result(frames: Array, method: str) -> Array | None:
 
 
 def _offer(frames: Array, method: str, out: Path) -> None:
-    jobs = _jobs()
-    child = jobs.running.get(out)
+    child = _JOBS.running.get(out)
     if child is not None and child.poll() is None:
         _follow(out)
         return
     if child is not None and child.poll() is not None and not out.is_file():
-        del jobs.running[out]
+        _JOBS.running.pop(out, None)
         panel.caption(f"The map could not be made: {_reason(out)}.")
     name = {"tsne": "t-SNE", "umap": "UMAP"}[method]
     panel.say(
         f"{name} of {len(frames)} snapshots of {frames.shape[1]:,} rows is computed by a process of its own, in "
         "about a minute; it is kept, and the app goes on meanwhile."
     )
-    if jobs.alive():
+    if _JOBS.alive():
         panel.caption("Another map is being made: one at a time.")
     elif st.button("Compute", icon=":material/play_arrow:", key=f"compute_{method}"):
         _start(frames, method, out)
@@ -80,21 +79,25 @@ def _offer(frames: Array, method: str, out: Path) -> None:
 
 
 def _start(frames: Array, method: str, out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    given = out.with_name(f"{out.stem}.frames.npy")
-    np.save(given, frames.astype(np.float32))
-    command = [sys.executable, "-m", "strobe.views.neighbour_maps", str(given), method, str(out)]
-    with out.with_name(out.name + ".log").open("wb") as log:
-        # Its standard input stays open for as long as this server lives: a restart leaves no orphan at work.
-        _jobs().running[out] = subprocess.Popen(
-            command, cwd=Path(__file__).resolve().parents[3], stdin=subprocess.PIPE, stdout=log, stderr=log,
-            start_new_session=True,
-        )  # fmt: skip
+    """Starts the child, unless another visitor's press came first."""
+    with _JOBS.starting:
+        if _JOBS.alive():
+            return
+        out.parent.mkdir(parents=True, exist_ok=True)
+        given = out.with_name(f"{out.stem}.frames.npy")
+        np.save(given, frames.astype(np.float32))
+        command = [sys.executable, "-m", "strobe.views.neighbour_maps", str(given), method, str(out)]
+        with out.with_name(out.name + ".log").open("wb") as log:
+            # Its standard input stays open for as long as this server lives: a restart leaves no orphan at work.
+            _JOBS.running[out] = subprocess.Popen(
+                command, cwd=Path(__file__).resolve().parents[3], stdin=subprocess.PIPE, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
 
 
 @st.fragment(run_every=_POLL_SECONDS)
 def _follow(out: Path) -> None:
-    child = _jobs().running.get(out)
+    child = _JOBS.running.get(out)
     if out.is_file() or child is None or child.poll() is not None:
         st.rerun()
     done, total = _progress(out)
@@ -102,7 +105,7 @@ def _follow(out: Path) -> None:
     if st.button("Cancel", key="cancel_map", type="tertiary") and child is not None:
         child.terminate()
         child.wait(10)
-        del _jobs().running[out]
+        _JOBS.running.pop(out, None)
         st.rerun()
 
 

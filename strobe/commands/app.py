@@ -15,10 +15,12 @@ _ENTRY = Path(__file__).resolve().parents[2] / "streamlit_app.py"
 
 
 def arguments(port: int, browser: bool) -> list[str]:
-    """The command line of the server: bound to 127.0.0.1, whatever a config file says."""
+    """The command line of the server: bound to 127.0.0.1, whatever a config file says, and asked for by no other
+    name: a page of a stranger, whose name was made to lead here, is another host."""
     return [
         sys.executable, "-m", "streamlit", "run", str(_ENTRY),
         "--server.address", "127.0.0.1", "--server.port", str(port),
+        "--server.allowedHosts", "127.0.0.1", "--server.allowedHosts", "localhost",
         "--server.headless", "false" if browser else "true",
     ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The app as a server of its own over a store, read-only."""
+"""The app as a server of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.support.places import ROOT
@@ -17,9 +17,22 @@ from tests.support.places import ROOT
 
 @contextlib.contextmanager
 def served(store: Path, **environment: str) -> Iterator[str]:
-    """The address of the app over this store, until the block ends."""
-    port = _free_port()
-    process = _serve(ROOT / "streamlit_app.py", port, STROBE_STORE=str(store), STROBE_READ_ONLY="1", **environment)
+    """The address of the app over this store, read-only, until the block ends."""
+    port = free_port()
+    command = [
+        sys.executable, "-m", "streamlit", "run", str(ROOT / "streamlit_app.py"), "--server.address", "127.0.0.1",
+        "--server.port", str(port), "--server.headless", "true",
+    ]  # fmt: skip
+    with answering(command, port, STROBE_STORE=str(store), STROBE_READ_ONLY="1", **environment) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def answering(command: Sequence[str], port: int, **environment: str) -> Iterator[str]:
+    """The address of the server that a command starts at a port, until the block ends."""
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         _wait_until_healthy(port, process)
         yield f"http://127.0.0.1:{port}"
@@ -28,7 +41,7 @@ def served(store: Path, **environment: str) -> Iterator[str]:
         process.wait(10)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -45,13 +58,3 @@ def _wait_until_healthy(port: int, process: subprocess.Popen[bytes], seconds: fl
         except OSError:
             time.sleep(0.02)
     raise RuntimeError("the server did not become healthy")
-
-
-def _serve(entry: Path, port: int, **environment: str) -> subprocess.Popen[bytes]:
-    command = [
-        sys.executable, "-m", "streamlit", "run", str(entry), "--server.address", "127.0.0.1",
-        "--server.port", str(port), "--server.headless", "true",
-    ]  # fmt: skip
-    return subprocess.Popen(
-        command, cwd=entry.parent, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )

@@ -1,0 +1,92 @@
+"""What the app's server accepts of strangers, asked by its own protocol."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from tests.support.served import answering, free_port, served
+
+PROTOCOL = Subprotocol("streamlit")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served(tmp_path_factory.mktemp("store")) as address:
+        yield address
+
+
+def session(address: str, host: str | None = None) -> ClientConnection:
+    """A connection to `address` by the name of `host`."""
+    place = urlsplit(address)
+    line = socket.create_connection((place.hostname or "", place.port or 0))
+    return connect(f"ws://{host or place.netloc}/_stcore/stream", sock=line, subprotocols=[PROTOCOL], max_size=None)
+
+
+def rerun(page: str = "") -> BackMsg:
+    message = BackMsg()
+    message.rerun_script.query_string = page
+    return message
+
+
+def session_id(visitor: ClientConnection) -> str:
+    visitor.send(rerun().SerializeToString())
+    while True:
+        message = ForwardMsg.FromString(bytes(visitor.recv(timeout=30)))
+        if message.HasField("new_session"):
+            return str(message.new_session.initialize.session_id)
+
+
+def put(address: str, session: str, body: bytes) -> int:
+    """The status of an upload, with the token that the server gives to everybody who asks."""
+    form = b"--b\r\nContent-Disposition: form-data; name=f; filename=f\r\n\r\n" + body + b"\r\n--b--\r\n"
+    with contextlib.closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)) as asked:
+        asked.request("GET", "/_stcore/health")
+        given = asked.getresponse()
+        given.read()
+        cookie = (given.headers["Set-Cookie"] or "").partition(";")[0]
+        headers = {
+            "Content-Type": "multipart/form-data; boundary=b", "Cookie": cookie,
+            "X-Xsrftoken": cookie.partition("=")[2],
+        }  # fmt: skip
+        asked.request("PUT", f"/_stcore/upload_file/{session}/one", form, headers)
+        return asked.getresponse().status
+
+
+def test_nothing_can_be_uploaded(server: str) -> None:
+    with session(server) as visitor:
+        assert put(server, session_id(visitor), b"x" * 10_000) == 413
+
+
+def test_a_message_larger_than_a_page_needs_ends_its_session(server: str) -> None:
+    def say_and_hear_all(visitor: ClientConnection) -> None:
+        visitor.send(rerun("x" * 13_000_000).SerializeToString())
+        while True:
+            visitor.recv(timeout=30)
+
+    with session(server) as visitor, pytest.raises(ConnectionClosed):
+        say_and_hear_all(visitor)
+
+
+def test_the_app_that_writes_answers_this_machine_alone(tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "strobe", "app", "--no-browser", "--port", str(port), "--store", str(tmp_path)]
+    with answering(command, port) as address:
+        for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example"):
+            with pytest.raises(InvalidStatus):
+                session(address, host)
+        for host in (f"127.0.0.1:{port}", f"localhost:{port}"):
+            with session(address, host) as visitor:
+                assert session_id(visitor)

@@ -49,7 +49,8 @@ class Change:
     """Of a step the first step of the new level; of a gradual change its middle."""
     step_low: float
     step_high: float
-    """A 95% interval for `step`, both ends included."""
+    """A 95% interval for `step`, both ends included. Of a step its lower end is the sample before the earliest place:
+    between two samples nobody looked."""
     start: float
     end: float
     """Where 10% and 90% of a gradual change are done; of a step the samples on either side."""
@@ -141,8 +142,8 @@ def _described(done: Search, i: int, steps: Floats, unit: float) -> Change:
 def _place(sample: Sample, shape: Shape, others: list[Shape], steps: Floats) -> list[float]:
     """step, step_low, step_high, start, end."""
     if shape.width == 0:
-        after = np.array([shape.middle, shape.low, shape.high, shape.middle - 1, shape.middle]) + 0.5
-        return [float(step) for step in steps[after.astype(int)]]
+        samples = np.array([shape.middle, shape.low - 1, shape.high, shape.middle - 1, shape.middle]) + 0.5
+        return [float(step) for step in steps[samples.astype(int)]]
     error = sample.uncertainty(curves(sample, others), shape.noise, shape.drift, shape.middle, shape.width)
     reach = _SPREAD * error + _GRID
     points = shape.middle + np.array([0, -reach, reach, -shape.width / 2, shape.width / 2])

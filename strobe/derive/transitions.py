@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from etl.store.catalogue import Catalogue
 from strobe.analysis.change_points import LEVEL, MOST_SAMPLES, Change, Searched, change_points
@@ -63,7 +64,9 @@ def rows(catalogue: Catalogue, run: str) -> list[Row]:
     """Milestones of one run, and for each of its series the changes or why there is none, from what its other tables
     hold now."""
     read = _series(catalogue.query(_SERIES, [run]))
-    series = [_Series(name, log, change_points(steps, values)) for name, log, steps, values in read]
+    # The matrices are small: a second thread costs more than it brings, above all where other work waits.
+    with threadpool_limits(1, "blas"):
+        series = [_Series(name, log, change_points(steps, values)) for name, log, steps, values in read]
     return [*_milestone_rows(catalogue, run), *_change_rows(series)]
 
 
@@ -145,7 +148,7 @@ def _milestone(series: str, step: int | None, rule: str, words: str) -> Row:
 
 ANALYSIS = TableAnalysis(
     table="transitions",
-    definition=3,
+    definition=4,
     order=10,
     columns=(
         ("series", TEXT), ("kind", TEXT), ("step", BIGINT), ("step_low", BIGINT), ("step_high", BIGINT),

@@ -69,8 +69,8 @@ def test_a_planted_rise_is_one_gradual_change() -> None:
 def test_steps_without_noise() -> None:
     x = np.repeat([0.0, 1.0, 0.25], [20, 30, 15])
     first, second = change_points(np.arange(65), x).changes
-    assert (first.kind, first.step, first.step_low, first.step_high) == ("step", 20, 20, 20)
-    assert (second.step, second.step_low, second.step_high) == (50, 50, 50)
+    assert (first.kind, first.step, first.step_low, first.step_high) == ("step", 20, 19, 20)
+    assert (second.step, second.step_low, second.step_high) == (50, 49, 50)
     assert (first.effect, second.effect) == pytest.approx((1, -0.75))
     assert (first.effect_sd, second.effect_sd) == (np.inf, -np.inf)
 

@@ -260,7 +260,7 @@ def tensor_lists(draw: st.DrawFn) -> list[Given]:
     return [Given(name, sample(dtype, *shape), dtype, DIMS[: len(shape)]) for name, dtype, shape in made]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     tensors=tensor_lists(), scalars=st.lists(st.from_regex(r"[a-z_]{1,9}", fullmatch=True), unique=True, max_size=3)
 )

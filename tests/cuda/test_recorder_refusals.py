@@ -85,7 +85,7 @@ def test_what_no_reader_would_take_is_refused_before_anything_is_written(
 NAMES = st.text(st.characters(codec="utf-8", min_codepoint=1), max_size=12)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=NAMES | st.sampled_from(["a/b/c", "..", "\u2028", "\x85", "\u200f"]),
     section=st.sampled_from(["params", "é"]),
@@ -116,7 +116,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=tries(50, 150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(50, 150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=JSON, ascii_only=st.booleans())
 def test_json_is_read_and_written_as_python_does(long_lived: Driver, value: Any, ascii_only: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only)
@@ -134,7 +134,7 @@ def test_what_is_not_json_is_refused(long_lived: Driver, text: str) -> None:
     assert "error" in long_lived.exchange("parse", text)
 
 
-@settings(max_examples=tries(50, 150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(50, 150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=NAMES | st.text("aZ9-._ \u0130\u212a", max_size=80))
 def test_a_run_is_called_as_python_calls_it(long_lived: Driver, name: str) -> None:
     assert long_lived.exchange("run_id", name) == run_id(name)

@@ -187,7 +187,7 @@ def at_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(st.permutations(STEPS))
-@settings(max_examples=tries(3, 8), deadline=None)
+@settings(max_examples=tries(3, 8))
 def test_the_order_of_arrival_does_not_matter(
     tmp_path_factory: pytest.TempPathFactory, at_once: Path, order: list[int]
 ) -> None:

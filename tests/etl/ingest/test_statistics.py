@@ -195,14 +195,14 @@ FLOAT64_BITS = hnp.arrays(np.uint64, hnp.array_shapes(max_dims=2, max_side=40), 
 
 class TestProperties:
     @given(FLOAT32_BITS)
-    @settings(max_examples=tries(50, 150), deadline=None)
+    @settings(max_examples=tries(50, 150))
     def test_any_float32_bits(self, bits: np.ndarray[Any, Any]) -> None:
         array = bits.view(np.float32)
         with np.errstate(invalid="ignore"):
             assert_matches(statistics(array), array)
 
     @given(FLOAT64_BITS)
-    @settings(max_examples=tries(50, 150), deadline=None)
+    @settings(max_examples=tries(50, 150))
     def test_any_float64_bits(self, bits: np.ndarray[Any, Any]) -> None:
         array = bits.view(np.float64)
         got = statistics(array)
@@ -212,7 +212,7 @@ class TestProperties:
         assert got.nonfinite == np.count_nonzero(~np.isfinite(array))
 
     @given(st.floats(-1e6, 1e6, width=32), st.floats(0, 1e3, width=32), st.integers(1, 3 * BLOCK), st.integers(0, 99))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_any_mean_and_spread(self, mean: float, spread: float, n: int, seed: int) -> None:
         array = (np.random.default_rng(seed).normal(size=n) * spread + mean).astype(np.float32)
         got = statistics(array)

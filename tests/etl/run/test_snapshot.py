@@ -107,7 +107,7 @@ def test_unknown_tensor_is_answered_with_those_there(golden: Path) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_round_trip_is_bit_exact(tmp_path_factory: pytest.TempPathFactory, dtype: str, data: st.DataObject) -> None:
     """Any bits, NaN payloads and signed zeros among them, in any shape, come back as they were."""
     folder = tmp_path_factory.mktemp("run")

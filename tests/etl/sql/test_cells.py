@@ -27,7 +27,7 @@ def cut(*batches: pa.RecordBatch, rows: int = 100, cell: int = 100, size: int = 
     return pa.Table.from_batches(kept, schema), cutter
 
 
-@settings(max_examples=tries(50, 150), deadline=None)
+@settings(max_examples=tries(50, 150))
 @given(CELLS, CELLS, st.integers(1, 50), st.integers(1, 30), st.integers(300, 5_000))
 def test_limits_hold_and_cuts_are_counted(
     first: list[str | None], second: list[str | None], rows: int, cell: int, size: int

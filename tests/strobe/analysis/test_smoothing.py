@@ -20,7 +20,6 @@ UNEVEN = st.lists(
 MILLION = 1_000_000
 
 
-@settings(deadline=None)  # the first call imports pandas
 @given(st.floats(-1e300, 1e300), st.integers(1, 300), st.floats(0, 0.9999), st.integers(1, 500))
 def test_a_constant_stays_the_constant(value: float, n: int, weight: float, points: int) -> None:
     y = np.full(n, value)
@@ -42,7 +41,6 @@ def test_a_window_wider_than_the_curve_is_the_mean_of_all() -> None:
     np.testing.assert_allclose(running_mean([1.0, 2.0, 6.0], 10**12), [3.0, 3.0, 3.0], rtol=1e-15)
 
 
-@settings(deadline=None)
 @given(VALUES, st.floats(0.01, 0.999))
 def test_an_exponential_mean_is_the_weighted_mean_of_the_past(values: list[float], weight: float) -> None:
     y = np.asarray(values)
@@ -90,7 +88,7 @@ def test_no_more_points_than_asked_for_are_all_kept() -> None:
     assert extremes(np.arange(9), np.zeros(9), 8).tolist() == [0, 3, 4, 8]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, MILLION - 1), st.sampled_from([-1.0, 1.0]), st.integers(1, MILLION), st.floats(0, 1))
 def test_one_spike_in_a_million_points_is_seen_at_every_zoom(at: int, sign: float, width: int, where: float) -> None:
     y = np.zeros(MILLION)

@@ -206,7 +206,7 @@ def ask(values: list[float], **options: Any) -> list[dict[str, Any]]:
     return connection.sql(curve_sql.curve("a", "val_loss", **options)).to_arrow_table().to_pylist()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(2001, 6000), st.integers(0, 10**9), st.data())
 def test_buckets_keep_both_ends_and_every_spike(n: int, seed: int, data: st.DataObject) -> None:
     values = np.random.default_rng(seed).normal(size=n)

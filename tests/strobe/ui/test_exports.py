@@ -159,7 +159,7 @@ WHERE run = 'grok-p97' AND section = 'grads' AND l2 IS NOT NULL ORDER BY ALL""")
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(bits=st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=20))
 def test_a_float32_as_text_is_read_as_the_same_float32(bits: list[int]) -> None:
     values = np.array(bits, np.uint32).view(np.float32)

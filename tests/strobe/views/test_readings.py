@@ -128,7 +128,7 @@ ORIGINS = st.integers(-50, 50)
 SNAPSHOTS = st.sets(st.integers(0, 150), min_size=1, max_size=8).map(sorted)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     first=logs(), second=logs(), snapshots=SNAPSHOTS, origins=st.tuples(st.integers(-50, 50), st.integers(-50, 50))
 )
@@ -145,7 +145,7 @@ def test_every_reading_is_the_last_row_there_or_before(
         agree(read, number, [looked_up(rows, step, logged.status) for step in snapshots])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(first=logs(), second=logs(), snapshots=SNAPSHOTS)
 def test_on_another_axis_the_cursor_s_own_run_is_read_by_step_and_others_where_the_cursor_stands(
     first: Logged, second: Logged, snapshots: list[int]
@@ -187,7 +187,7 @@ def test_only_the_steps_that_are_asked_for() -> None:
     assert (none.at, none.value.shape, len(tables.asked)) == ((), (1, 0), 1)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     values=st.lists(st.floats(-1e3, 1e3) | st.just(math.nan), min_size=1, max_size=30),
     name=st.sampled_from(["ema-0.5", "ema-0.99", "mean-3", "mean-11"]),

@@ -74,6 +74,7 @@ class Curves(Figure):
         ends = []
         for part in (1, 2):
             all_values = np.concatenate([line[part] for line in self.lines] or [np.zeros(0)])
+            all_values = all_values[~np.isnan(all_values)]
             ends.append((float(all_values.min()), float(all_values.max())) if all_values.size else (1.0, 10.0))
         unit = "clock" if self.clock else ""
         return Axis(*ends[0], self.x_title, unit=unit), Axis(*_padded(*ends[1], self.log), self.y_title, self.log)
@@ -90,15 +91,28 @@ class Curves(Figure):
         # What is faint lies below what it is the raw line of.
         for series, xs, ys in sorted(self.lines, key=lambda line: not line[0].of):
             at = x.place(xs, box.left, box.right), y.place(ys, box.bottom, box.top)
-            if len(xs) == 1:
-                on.circle(float(at[0][0]), float(at[1][0]), 3.5, series.colour)
-            elif series.of:
-                on.path(*at, series.colour, 1, opacity=0.28)
-            elif len(xs):
-                on.path(*at, series.colour, dash="5 4" if series.dash else "")
+            for stretch in _stretches(ys):
+                _line(on, series, at[0][stretch], at[1][stretch], alone=len(xs) == 1)
         for mark in self.marks:
             _mark(on, box, mark, x, y, rules)
         return box.bottom + 44
+
+
+def _stretches(values: Array) -> list[slice]:
+    """Where there are values without a gap (NaN) between them."""
+    there = np.concatenate([[False], ~np.isnan(values), [False]])
+    edges = np.flatnonzero(there[1:] != there[:-1]).tolist()
+    return [slice(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _line(on: Drawing, series: Series, x: Array, y: Array, *, alone: bool) -> None:
+    """One stretch of a line without a gap; a single point is a dot."""
+    if len(x) == 1:
+        on.circle(float(x[0]), float(y[0]), 3.5 if alone else 2, series.colour)
+    elif series.of:
+        on.path(x, y, series.colour, 1, opacity=0.28)
+    else:
+        on.path(x, y, series.colour, dash="5 4" if series.dash else "")
 
 
 def _padded(low: float, high: float, log: bool) -> tuple[float, float]:
@@ -146,13 +160,15 @@ def curves(
     """Lines over `table` (columns series: string, x: float64, y: float64), one per entry of `series`.
 
     Values that are not finite, and on a log axis those that are not positive, are left out: the caller reports them.
-    A series of one point is a dot. With `clock`, x is Unix time in seconds, shown in UTC.
+    A line breaks where y is NULL. A series of one point is a dot. With `clock`, x is Unix time in seconds, shown in
+    UTC.
     """
     lines = []
     for one in series:
         rows = table.filter(pc.equal(table["series"], one.label))
         x, y = (rows[name].cast("float64").to_numpy() for name in ("x", "y"))
-        good = np.isfinite(x) & np.isfinite(y) & ((y > 0) if log else True)
+        gap = rows["y"].is_null().to_numpy(zero_copy_only=False)
+        good = np.isfinite(x) & (gap | np.isfinite(y) & ((y > 0) if log else True))
         lines.append((one, x[good], y[good]))
     return Curves(lines, x_title, y_title, log, marks, clock, spans=spans)
 

@@ -36,24 +36,19 @@ def edge(view: RunView, matrix: WeightMatrix) -> Edge:
         return Edge(answer, f"No edge of random entries: {_why(rows)}.")
     told = sum(row["bulk_random"] for row in known)
     often = f"The others pass for random entries at {told:,} of {len(rows):,} snapshots."
-    return Edge(answer, f"{_RULE} {_beyond(known[-1], min(matrix.shape))} {_later(rows)}{often}")
+    last = "" if rows[-1] is known[-1] else f"At step {rows[-1]['step']:,} it cannot be told: {_why(rows[-1:])}. "
+    return Edge(answer, f"{_RULE} {last}{_beyond(known[-1], min(matrix.shape))} {often}")
 
 
 def _beyond(row: dict[str, Any], total: int) -> str:
     count = f"{row['beyond_edge']:,} of {total:,} {'lies' if row['beyond_edge'] == 1 else 'lie'} beyond it"
     if row["bulk_random"]:
         told = "more than random entries of one variance explain" if row["beyond_edge"] else "no sign of structure"
-        return f"At step {row['step']:,} {count}: {told}."
+        return f"At step {row['step']:,}, {count}: {told}."
     return (
-        f"At step {row['step']:,} {count}, but the others are not spread as those of random entries (KS distance "
+        f"At step {row['step']:,}, {count}, but the others are not spread as those of random entries (KS distance "
         f"{number(row['random_ks'], 2)}): what stands out from them cannot be told."
     )
-
-
-def _later(rows: list[dict[str, Any]]) -> str:
-    """Why the last snapshot is not the one that is spoken of; empty where it is."""
-    last = rows[-1]
-    return "" if last["random_edge"] is not None else f"At step {last['step']:,} none: {_why([last])}. "
 
 
 @dataclass(frozen=True)

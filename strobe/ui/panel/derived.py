@@ -93,14 +93,14 @@ def lines(
 ) -> None:  # fmt: skip
     """Lines over steps from rows (series, step, value), for the series in `looks`; what is NULL leaves a gap.
     `queries` are those of the numbers in `about`, shown with the answer's own."""
-    table = answer.table.filter(pc.is_valid(answer.table["value"]))
-    names, values = table["series"].to_numpy(zero_copy_only=False), table["value"].cast("float64").to_numpy()
-    steps = table["step"].cast("float64").to_numpy()
-    drawn = [name for name in looks if (names == name).any()]
+    table = answer.table
+    names, gap = (c.to_numpy(zero_copy_only=False) for c in (table["series"], table["value"].is_null()))
+    values, steps = (table[name].cast("float64").to_numpy() for name in ("value", "step"))
+    drawn = [name for name in looks if ((names == name) & ~gap).any()]
     if not drawn:
         panel.caption(f"No {y_title} to draw.")
         return
-    good = np.isfinite(values) & ((values > 0) if log else True)
+    good = gap | np.isfinite(values) & ((values > 0) if log else True)
     arrays = {}
     for k, name in enumerate(drawn):
         own = good & (names == name)
@@ -118,7 +118,7 @@ def lines(
 
     def figure() -> Any:
         labels = pa.array([looks[n].label if n in looks else "" for n in names[good].tolist()], pa.string())
-        points = pa.table({"series": labels, "x": steps[good], "y": values[good]})
+        points = pa.table({"series": labels, "x": steps[good], "y": pa.array(values[good], from_pandas=True)})
         return curves(points, series, x_title="step", y_title=y_title, log=log, marks=marks, spans=spans)
 
     panel.tools(key, about, [answer.sql, *queries], lambda: answer.table, figure)

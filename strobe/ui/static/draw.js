@@ -72,7 +72,10 @@ export function line(g, box, data, look) {
     g.setLineDash(s.dash ? [5, 4] : []);
     if (s.x.length === 1) { g.beginPath(); g.arc(sx(s.x[0]), sy(s.y[0]), 3.5, 0, 7); g.fill(); continue; }
     g.beginPath();
-    for (let i = 0; i < s.x.length; i++) g.lineTo(sx(s.x[i]), sy(s.y[i]));
+    stretches(s.y).forEach(([from, to]) => {
+      if (to - from === 1) { g.moveTo(sx(s.x[from]) + 2, sy(s.y[from])); g.arc(sx(s.x[from]), sy(s.y[from]), 2, 0, 7); return; }
+      for (let i = from; i < to; i++) g[i === from ? "moveTo" : "lineTo"](sx(s.x[i]), sy(s.y[i]));
+    });
     g.stroke();
   }
   g.setLineDash([]);
@@ -81,6 +84,17 @@ export function line(g, box, data, look) {
   const taken = [];
   for (const mark of data.marks) drawMark(g, box, mark, sx, sy, look, taken);
   return { sx, sy };
+}
+
+/** [from, to) of each stretch of numbers: a line breaks where there is no value. */
+function stretches(list) {
+  const made = [];
+  for (let i = 0; i < list.length; i++) {
+    if (Number.isNaN(list[i])) continue;
+    if (i && !Number.isNaN(list[i - 1])) made[made.length - 1][1] = i + 1;
+    else made.push([i, i + 1]);
+  }
+  return made;
 }
 
 export const SPAN_ALPHA = 0.13;

@@ -59,10 +59,10 @@ def test_the_palette_of_the_app_is_the_palette_of_the_figures() -> None:
         assert given_colours["borderColor"] == mode.border
 
 
-def test_the_app_of_strangers_shows_no_error_details_and_takes_no_big_file() -> None:
+def test_the_app_of_strangers_shows_no_error_details_and_takes_no_file() -> None:
     config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
     assert config["client"] == {"toolbarMode": "minimal", "showErrorDetails": "none"}
-    assert config["server"]["maxUploadSize"] == 20
+    assert config["server"]["maxUploadSize"] == 0
     assert not {"enableCORS", "enableXsrfProtection"} & config["server"].keys()
 
 
@@ -358,3 +358,16 @@ def test_a_printed_scale_tells_its_ends_apart() -> None:
 def test_commands_in_a_sentence_are_code_and_nothing_in_it_is_markup() -> None:
     assert sentence("run `strobe verify a`.") == "run <code>strobe verify a</code>."
     assert sentence("`<b>` and ` alone") == "<code>&lt;b&gt;</code> and ` alone"
+
+
+def test_a_line_breaks_where_nothing_was_measured() -> None:
+    table = pa.table({"series": ["a"] * 6, "x": [0.0, 1, 2, 3, 4, 5], "y": [1.0, 2, None, 3, None, 1]})
+
+    def drawn(rows: pa.Table) -> tuple[int, int]:
+        """Lines with the colour of the series, and dots."""
+        svg = curves(rows, [Series("a", "#123456")], x_title="step", y_title="alpha", log=False).svg()
+        return len(re.findall(r'<polyline[^>]*stroke="#123456"', svg)), svg.count('r="2"')
+
+    assert drawn(table) == (1, 2), "a value between two gaps is a dot"
+    assert drawn(table.filter(pc.is_valid(table["y"]))) == (1, 0)
+    assert drawn(table.filter(pc.less(table["x"], 4))) == (1, 1)

@@ -62,13 +62,14 @@ function atCursor(p, s, x) {
   if (own) return under ? said(under, own) : said(own);
   if (x === null || !s.x.length) return { text: "", title: "" };
   const k = nearest(s.x, x);
-  return about(s.y[k], stepOf(s, k));
+  return Number.isNaN(s.y[k]) ? { text: "none", title: "nothing was measured here" } : about(s.y[k], stepOf(s, k));
 }
 
 /** One line of the tip: the value of the drawn point next to the pointer, with its step where that is not `step`. */
 function tipLine(s, k, step) {
   const own = stepOf(s, k), where = own === step ? "" : `at ${own.toLocaleString("en")}: `;
-  return [`${s.label}  ${where}${value(s.y[k])}${s.smoothed ? " smoothed" : ""}`, s.colour];
+  // A gap in a line is where nothing was measured; a recorded NaN is no point of it.
+  return [`${s.label}  ${where}${Number.isNaN(s.y[k]) ? "none" : value(s.y[k])}${s.smoothed ? " smoothed" : ""}`, s.colour];
 }
 
 export const curves = {

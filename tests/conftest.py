@@ -29,6 +29,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+BROWSER = "tests/browser/"
 MEMORY = Path("/dev/shm")
 ROOM = 2_000_000_000
 """Bytes: several times what one run of the tests leaves behind."""
@@ -55,6 +56,19 @@ def pytest_configure(config: pytest.Config) -> None:
         for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ.setdefault(threads, "1")
         config.stash[COMPILING] = subprocess.Popen([sys.executable, "-c", "import etl.ingest.kernels"], cwd=ROOT)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file goes to one worker, so that what its tests share is made once; all browsers to one: two at once would
+    wait for each other's pages, and need a server each."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByRoom(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return BROWSER if nodeid.startswith(BROWSER) else str(super()._split_scope(nodeid))
+
+    return ByRoom(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -17,18 +17,10 @@ from tests.support.make_run import make_run
 from tests.support.served import served
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-HERE = Path(__file__).parent
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker drives all browsers: two at once would wait for each other's pages, and need a server each."""
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -12,6 +13,11 @@ from etl.store.current import CUTS, current_rows, has_attempts
 
 _TYPES = {"string": "VARCHAR", "int64": "BIGINT", "int32": "INTEGER", "int16": "SMALLINT", "float": "REAL"}
 _TYPES |= {"double": "DOUBLE", "bool": "BOOLEAN"}
+
+_GLOB = re.compile(r"([\[*?])")
+"""What would make a path a pattern, which other folders may fit as well."""
+_HIVE = "hive_partitioning = true, hive_types = {'run': VARCHAR}"
+_RUN_OF_FILE = "regexp_extract(filename, '/run=([^/]+)/[^/]+$', 1) AS run"
 
 CUTS_TABLE = f"CREATE TABLE {CUTS} AS SELECT run, attempt, cut_step FROM attempts_all WHERE cut_step IS NOT NULL"
 
@@ -54,14 +60,19 @@ def every_row(schema: pa.Schema, parts: Sequence[Part]) -> str:
 
 
 def _rows_of(schema: pa.Schema, parts: Sequence[Part]) -> str:
-    paths = ", ".join(_quoted(part.path) for part in parts)
-    columns = ", ".join(_read(column, column.name in parts[0].lacks) for column in schema)
-    hive = "hive_partitioning = true, hive_types = {'run': VARCHAR}"
-    return f"SELECT {columns} FROM read_parquet([{paths}], {hive})"
+    """DuckDB finds the partitions of a path wherever they stand in it, so it is asked for them only where the folders
+    above a store name none; else the run is read from the last folder, which is a little slower."""
+    paths = ", ".join(_quoted(_GLOB.sub(r"[\1]", part.path)) for part in parts)
+    named_above = any("=" in part.path.rpartition("/run=")[0] for part in parts)
+    columns = ", ".join(_read(column, column.name in parts[0].lacks, named_above) for column in schema)
+    options = "filename = true, hive_partitioning = false" if named_above else _HIVE
+    return f"SELECT {columns} FROM read_parquet([{paths}], {options})"
 
 
-def _read(column: pa.Field, absent: bool) -> str:
+def _read(column: pa.Field, absent: bool, named_above: bool) -> str:
     kind = _duckdb_type(column.type)
+    if column.name == "run" and named_above:
+        return _RUN_OF_FILE
     if absent:
         return f'NULL::{kind} AS "{column.name}"'
     return f'"{column.name}"::{kind} AS "{column.name}"' if kind.startswith("DOUBLE") else f'"{column.name}"'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,3 +130,29 @@ def test_a_part_from_before_a_column_was_added_has_null_there(tmp_path: Path) ->
     finally:
         TABLES.pop("grown")
         NARROW.pop("grown")
+
+
+FOLDERS = {"exp[1]": "exp1", "a*b": "axb", "a?b": "axb", "run=evil": "run=good", "lr=0.1": "lr=0.2", "it's": "its"}
+"""Names that DuckDB would read as patterns or partitions, each with one that the same pattern fits."""
+
+
+@pytest.mark.parametrize("folder", [*FOLDERS, "run=evil/run=worse", "step=3/x"])
+def test_a_store_is_read_from_its_own_folder_whatever_that_is_called(tmp_path: Path, folder: str) -> None:
+    asked = tmp_path / folder / "store"
+    make(asked, ["plain", "resumed"])
+    other = tmp_path / FOLDERS.get(folder, "other") / "store"
+    shutil.copytree(asked, other)
+    for part in other.rglob("part-*.parquet"):
+        rows = pq.ParquetFile(part).read()
+        pq.write_table(pa.concat_tables([rows, rows]), part)
+    store = Store(asked)
+    counts = store.sql("SELECT run, count(*) AS n FROM scalars_all GROUP BY run ORDER BY run").to_pylist()
+    assert counts == [{"run": "plain", "n": 16}, {"run": "resumed", "n": 24}]
+    assert store.run("resumed").id == "resumed"
+    attached = Store(tmp_path / "plain", attached=[asked])
+    make(tmp_path / "plain", ["twice"])
+    assert attached.sql("SELECT DISTINCT run FROM scalars ORDER BY run")["run"].to_pylist() == [
+        "plain", "resumed", "twice",
+    ]  # fmt: skip
+    catalogue = store.current()
+    assert Sandbox(catalogue).run("SELECT count(DISTINCT run) AS n FROM scalars").table["n"].to_pylist() == [2]

@@ -16,6 +16,7 @@ import numpy as np
 
 from strobe.analysis import attention, banding, fourier, progress, projection, spectrum
 from strobe.analysis.forward import Architecture, forward
+from strobe.analysis.heavy_tail import heavy_tail
 
 RNG = np.random.default_rng(0)
 
@@ -72,7 +73,8 @@ def rows(large: bool) -> list[tuple[str, Callable[[], Any], float | None, int]]:
         ("PCA, 5,000 x 384", lambda: projection.pca(points, 3), 25, 15),
         ("component norms, 400 x (113 x 128)", lambda: fourier.component_norms(embeddings, 113), 20, 15),
         ("neuron shares, 512 x (97 x 97)", lambda: fourier.neuron_shares(grids, 97), None, 9),
-        ("heavy tail, 2,304 values", lambda: spectrum.heavy_tail(s), None, 5),
+        ("heavy tail, 2,304 values", lambda: heavy_tail(s, replicates=0), None, 5),
+        ("heavy tail and its p, 2,304 values", lambda: heavy_tail(s), None, 3),
         ("head scores, 16 x 12 heads x 256 x 256", lambda: attention.head_scores(att, tokens), 100, 5),
         ("forward pass, 97 x 97 inputs", lambda: forward(params, architecture, pairs, position=-1), None, 5),
         ("excluded loss, 5 keys, 97 x 97 inputs", lambda: progress.excluded_loss(logits, 97, range(1, 6)), None, 5),

@@ -202,22 +202,28 @@ def _seen_rows(points: Array) -> Array:
 def _chance(frames: Array, simulated: Callable[[Array], circle_chance.Chance]) -> Array:
     """(steps, 2): what noise like each frame gets, mean and bound; NaN between the steps that are simulated."""
     made = np.full((len(frames), 2), np.nan)
-    for k in evenly(range(len(frames)), _MOST_SIMULATED):
+    for k in _simulated(len(frames)):
         made[k] = simulated(frames[k])
     return made
 
 
+def _simulated(many: int) -> list[int]:
+    """The places of the snapshots for which noise is simulated, of so many."""
+    return evenly(range(many), _MOST_SIMULATED)
+
+
 def roundness(shown: EmbeddingPoints) -> Answer:
-    """Rows (step, series, value) of the circularity, of what noise gets (noise_mean, noise_bound), and of the
-    explained variance; NULL where not defined or not simulated."""
-    mean, bound = shown.chance.T
+    """Rows (step, series, value) of the circularity, of what noise gets (noise_mean, noise_bound: at the steps that
+    were simulated), and of the explained variance; NULL where not defined."""
+    every, simulated = range(len(shown.steps)), _simulated(len(shown.steps))
     series = {
-        "circularity": shown.circularity, "noise_mean": mean, "noise_bound": bound, "explained": shown.explained,
+        "circularity": (every, shown.circularity), "noise_mean": (simulated, shown.chance[:, 0]),
+        "noise_bound": (simulated, shown.chance[:, 1]), "explained": (every, shown.explained),
     }  # fmt: skip
     rows = [
-        {"step": step, "series": name, "value": float(value) if np.isfinite(value) else None}
-        for name, values in series.items()
-        for step, value in zip(shown.steps, values, strict=True)
+        {"step": shown.steps[k], "series": name, "value": float(values[k]) if np.isfinite(values[k]) else None}
+        for name, (places, values) in series.items()
+        for k in places
     ]
     schema = pa.schema([("step", pa.int64()), ("series", pa.string()), ("value", pa.float64())])
     return Answer("-- read from the snapshots: the embedding", pa.Table.from_pylist(rows, schema))
@@ -227,6 +233,8 @@ def roundness_words(shown: EmbeddingPoints) -> str:
     """What circularity is here, what noise gets, and what follows at the last step for which that is known."""
     order = "in the order k·x mod p" if shown.axes not in FREE else "in whatever order"
     words = f"Circularity: 1 where the points lie on one circle {order}, 0 for a line. {_noise_words(shown)}"
+    many, some = len(shown.steps), len(_simulated(len(shown.steps)))
+    words += f" At {some:,} of {many:,} snapshots." if some < many else ""
     known = np.flatnonzero(np.isfinite(shown.chance[:, 1]) & np.isfinite(shown.circularity))
     if not known.size:
         return f"{words} There is too little to simulate here, so nothing tells them apart."

@@ -85,7 +85,7 @@ def test_a_law_with_an_end_is_mostly_ruled_out():
 @pytest.mark.slow
 def test_a_power_law_is_ruled_out_in_one_case_of_ten_and_a_law_with_an_end_in_most():
     assert ruled_out(power_law, 300, 150, 200) <= 0.13
-    assert ruled_out(law_with_an_end, 50, 500, 200) >= 0.8
+    assert ruled_out(law_with_an_end, 50, 500, 200) >= 0.6
 
 
 def test_p_is_the_same_each_time_and_has_the_values_that_its_replicates_allow():

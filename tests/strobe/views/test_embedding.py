@@ -217,7 +217,7 @@ def test_noise_is_no_rounder_than_the_best_circle_of_noise() -> None:
         "one bound for all circles that were tried"
     )
     words = embedding_axes.roundness_words(scores[0])
-    assert "the same rows in shuffled order, each time in the best of all 18 circles, 200 times." in words
+    assert "the same rows in shuffled order, each time in the best of all 18 circles, 200 times. At step 10" in words
     assert words.endswith(f"at most {bound[1]:.2f}: no rounder than noise may be.")
 
 
@@ -239,7 +239,8 @@ def test_of_many_steps_noise_is_simulated_at_some_with_both_ends() -> None:
     known = np.isfinite(shown.chance[:, 1])
     assert (known.sum(), known[0], known[-1]) == (16, True, True)
     rows = embedding_axes.roundness(shown).table.to_pylist()
-    assert sum(row["value"] is None for row in rows if row["series"] == "noise_bound") == 44
+    assert [row["step"] for row in rows if row["series"] == "noise_bound"] == np.flatnonzero(known).tolist()
+    assert " 200 times. At 16 of 60 snapshots. At step 59: " in embedding_axes.roundness_words(shown)
 
 
 def test_points_that_lie_on_a_line_are_not_compared() -> None:

@@ -44,6 +44,23 @@ FROM scalars WHERE run = {literal(run)} AND name = {literal(metric)}
 ORDER BY step"""
 
 
+def values(run: str, metric: str, axis: str = "step", *, origin: float = 0.0) -> str:
+    """step and value of every row of one metric, in any order; on another axis than the step x too, of the rows that
+    have one."""
+    own = f"FROM scalars WHERE run = {literal(run)} AND name = {literal(metric)}"
+    if axis == "step":
+        return f"SELECT step, value {own}"
+    x = place(run, axis, origin)
+    return f"SELECT step, {x} AS x, value {own} AND isfinite({x})"
+
+
+def reading(run: str, metric: str, step: int) -> str:
+    """The last row of one metric at a step or before it: what a legend says there."""
+    return f"""SELECT step, value FROM scalars
+WHERE run = {literal(run)} AND name = {literal(metric)} AND step <= {step}
+ORDER BY step DESC LIMIT 1"""
+
+
 def curve(
     run: str, metric: str, axis: str = "step", *, origin: float = 0.0, log: bool = False,
     window: tuple[float, float] | None = None,

@@ -7,14 +7,14 @@ so that no value stands beside another row's step.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from strobe.views.curve_sql import place
+from strobe.views import curve_sql
 from strobe.views.curves import Curve, Points
 from strobe.views.run_view import Tables, literal
 
@@ -65,89 +65,41 @@ class Readings:
     step: Array
     value: Array
     state: Array
-    sql: str = field(default="", compare=False)
 
     def rows(self, numbers: Sequence[int]) -> Readings:
         """The same of some series, in this order."""
         chosen = list(numbers)
-        return Readings(self.at, self.step[chosen], self.value[chosen], self.state[chosen], self.sql)
+        return Readings(self.at, self.step[chosen], self.value[chosen], self.state[chosen])
 
     def arrays(self) -> dict[str, Array]:
         """What travels to a panel of curves."""
         return {"read_step": self.step, "read_value": self.value, "read_state": self.state}
 
 
-def sql(cursor: Cursor, series: Sequence[Placed]) -> str:
-    """One row for each series (by number) and step of the cursor: series, cursor_step, step, value, ended."""
-    runs = ", ".join(f"({k}, {literal(each.curve.run)})" for k, each in enumerate(series))
-    rows = "\n  UNION ALL ".join(_rows(cursor, k, each) for k, each in enumerate(series))
-    return f"""WITH series AS (
-  SELECT number, status FROM (VALUES {runs}) AS asked(number, run) LEFT JOIN runs USING (run)
-), recorded AS (
-  {rows}
-), ends AS (
-  SELECT number, max(place, 2) AS last FROM recorded GROUP BY number
-), looked AS (
-  SELECT series.number, status, cursor_step, {_wanted(cursor, series)} AS place
-  FROM series, ({_stops(cursor, series)})
-)
-SELECT looked.number AS series, cursor_step, step, value,
-  coalesce(status, '') <> 'running' AND looked.place > 2 * last[1] - coalesce(last[2], last[1]) AS ended
-FROM looked ASOF LEFT JOIN recorded ON looked.number = recorded.number AND looked.place >= recorded.place
-LEFT JOIN ends ON looked.number = ends.number
-ORDER BY series, cursor_step"""
-
-
-def _by_step(cursor: Cursor, each: Placed) -> bool:
-    """Whether a series is looked up by step: by x are those of other runs, on an axis that is not the step."""
-    return cursor.axis == "step" or each.curve.run == cursor.run
-
-
-def _rows(cursor: Cursor, number: int, each: Placed) -> str:
-    where = f"WHERE run = {literal(each.curve.run)} AND name = {literal(each.curve.metric)}"
-    if _by_step(cursor, each):
+def readings(tables: Tables, cursor: Cursor, placed: Placed) -> Readings:
+    """What was recorded of one series where the cursor can rest."""
+    curve, own = placed.curve, placed.curve.run == cursor.run
+    if own or cursor.axis == "step":
         # In steps of the cursor's run: a run that is aligned elsewhere is looked at as many steps from there.
-        shift = 0.0 if each.curve.run == cursor.run else cursor.origin - each.origin
-        moved = f" + {literal(shift)}" if shift else ""
-        return f"SELECT {number} AS number, step, value, (step{moved})::DOUBLE AS place FROM scalars {where}"
-    x = place(each.curve.run, cursor.axis, each.origin)
-    # Of rows at one place the last counts.
-    return (
-        f"SELECT {number} AS number, max(step) AS step, arg_max(value, step) AS value, {x} AS place "
-        f"FROM scalars {where} AND isfinite({x}) GROUP BY place"
-    )
+        shift = 0.0 if own else cursor.origin - placed.origin
+        table = tables.once(curve_sql.values(curve.run, curve.metric))
+        steps, wanted = _floats(table["step"]), np.asarray(cursor.steps, np.float64)
+        places = steps + shift
+    else:
+        table = tables.once(curve_sql.values(curve.run, curve.metric, cursor.axis, origin=placed.origin))
+        steps, places, wanted = _floats(table["step"]), _floats(table["x"]), np.asarray(cursor.xs, np.float64)
+    values, null = _floats(table["value"]), np.zeros(len(steps), bool)
+    order = _in_order(steps, places)
+    read = _of_one(places[order], steps[order], values[order], null, wanted)
+    if len(steps) and not _running(tables, curve.run):
+        last, before = places[order[-1]], places[order[max(0, len(order) - 2)]]
+        read.state[wanted > last + (last - before)] = State.ENDED
+    return Readings(tuple(cursor.steps), read.step[None], read.value[None], read.state[None])
 
 
-def _wanted(cursor: Cursor, series: Sequence[Placed]) -> str:
-    by_x = [str(k) for k, each in enumerate(series) if not _by_step(cursor, each)]
-    if not by_x:
-        return "cursor_step::DOUBLE"
-    return f"CASE WHEN series.number IN ({', '.join(by_x)}) THEN x ELSE cursor_step END"
-
-
-def _stops(cursor: Cursor, series: Sequence[Placed]) -> str:
-    """Where the cursor can rest, as `cursor_step` and, where it is asked for, `x`."""
-    if all(_by_step(cursor, each) for each in series):
-        first, last = cursor.steps[0], cursor.steps[-1]
-        return (
-            f"SELECT DISTINCT step AS cursor_step FROM snapshots WHERE run = {literal(cursor.run)} "
-            f"AND file IS NOT NULL AND step BETWEEN {first} AND {last}"
-        )
-    steps, xs = (", ".join(literal(value) for value in values) for values in (cursor.steps, cursor.xs))
-    return f"SELECT unnest([{steps}]) AS cursor_step, unnest([{xs}]::DOUBLE[]) AS x"
-
-
-def readings(tables: Tables, cursor: Cursor, series: Sequence[Placed]) -> Readings:
-    """What was recorded of each series, by one query."""
-    if not cursor.steps or not series:
-        return nothing(len(series))
-    query = sql(cursor, series)
-    table = tables.ask(query).table
-    shape = len(series), len(cursor.steps)
-    step, value = (_floats(table[name]).reshape(shape) for name in ("step", "value"))
-    ended = table["ended"].fill_null(False).to_numpy(zero_copy_only=False).reshape(shape)
-    state = np.where(np.isnan(step), State.NOT_YET, np.where(ended, State.ENDED, State.RECORDED))
-    return Readings(tuple(cursor.steps), step, value, state.astype(np.uint8), query)
+def _running(tables: Tables, run: str) -> bool:
+    table = tables.ask(f"SELECT status FROM runs WHERE run = {literal(run)}").table
+    return "running" in table["status"].to_pylist()
 
 
 def nothing(series: int = 0) -> Readings:
@@ -156,12 +108,11 @@ def nothing(series: int = 0) -> Readings:
     return Readings((), none, none, none.astype(np.uint8))
 
 
-def smoothed(recorded: Readings, number: int, points: Points) -> Readings:
+def smoothed(recorded: Readings, points: Points) -> Readings:
     """The readings of the smoothed `points` of a series, one value a finite row, at the rows that were read of it:
     NaN where the row is not finite."""
-    wanted = recorded.step[number]
-    value = smoothed_at(points, wanted)
-    return Readings(recorded.at, wanted[None], value[None], recorded.state[number][None], recorded.sql)
+    value = smoothed_at(points, recorded.step[0])
+    return Readings(recorded.at, recorded.step, value[None], recorded.state)
 
 
 def smoothed_at(points: Points, steps: Array) -> Array:
@@ -182,31 +133,49 @@ def stacked(parts: Sequence[Readings]) -> Readings:
         return nothing()
     names = ("step", "value", "state")
     step, value, state = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
-    return Readings(parts[0].at, step, value, state, parts[0].sql)
+    return Readings(parts[0].at, step, value, state)
 
 
 def of_rows(table: pa.Table, names: Sequence[str], at: Sequence[int], by: str = "series") -> Readings:
     """The same of rows at hand: columns `by`, step and value (NULL: not measured), for the series `names`."""
     if not at:
         return nothing(len(names))
-    which = table[by].to_numpy(zero_copy_only=False)
+    which, wanted = table[by].to_numpy(zero_copy_only=False), np.asarray(at, np.float64)
     steps, values = _floats(table["step"]), _floats(table["value"])
     null = table["value"].is_null().to_numpy(zero_copy_only=False)
-    made = [_of_one(steps[own], values[own], null[own], at) for own in (which == name for name in names)]
-    step, value, state = (np.stack(part) for part in zip(*made, strict=True)) if made else np.zeros((3, 0, len(at)))
-    return Readings(tuple(at), step, value, state.astype(np.uint8))
+    parts = []
+    for name in names:
+        own = np.flatnonzero(which == name)
+        own = own[np.argsort(steps[own], kind="stable")]
+        read = _of_one(steps[own], steps[own], values[own], null[own], wanted)
+        parts.append(Readings(tuple(at), read.step[None], read.value[None], read.state[None]))
+    return stacked(parts)
 
 
-def _of_one(steps: Array, values: Array, null: Array, at: Sequence[int]) -> tuple[Array, Array, Array]:
-    order = np.argsort(steps, kind="stable")
-    place = np.searchsorted(steps[order], np.asarray(at, np.float64), side="right") - 1
-    before = place < 0
+class _Read(NamedTuple):
+    """What was read at each wanted place: (n,) each."""
+
+    step: Array
+    value: Array
+    state: Array
+
+
+def _in_order(steps: Array, places: Array) -> Array:
+    """Of rows by their places, and of those at one place by their steps."""
+    by_step = np.argsort(steps, kind="stable")
+    return np.asarray(by_step[np.argsort(places[by_step], kind="stable")])
+
+
+def _of_one(places: Array, steps: Array, values: Array, null: Array, wanted: Array) -> _Read:
+    """The last of the rows (ascending by their places) at each of the `wanted` places or before it."""
+    row = np.searchsorted(places, wanted, side="right") - 1
+    before = row < 0
     if before.all():
-        none = np.full(len(at), np.nan)
-        return none, none, np.full(len(at), State.NOT_YET)
-    row = order[np.maximum(place, 0)]
-    state = np.where(before, State.NOT_YET, np.where(null[row], State.NOT_MEASURED, State.RECORDED))
-    return np.where(before, np.nan, steps[row]), np.where(before | null[row], np.nan, values[row]), state
+        none = np.full(len(wanted), np.nan)
+        return _Read(none, none, np.full(len(wanted), State.NOT_YET, np.uint8))
+    row = np.maximum(row, 0)
+    state = np.where(before, State.NOT_YET, np.where(null[row], State.NOT_MEASURED, State.RECORDED)).astype(np.uint8)
+    return _Read(np.where(before, np.nan, steps[row]), np.where(before | null[row], np.nan, values[row]), state)
 
 
 def _floats(column: pa.ChunkedArray) -> Array:

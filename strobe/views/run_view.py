@@ -42,6 +42,9 @@ class Tables(Protocol):
     def ask(self, sql: str) -> Answer:
         """The answer to trusted SQL."""
 
+    def once(self, sql: str) -> pa.Table:
+        """The same, kept nowhere: for rows that are many, and of which little is kept."""
+
     def run(self, run: str) -> StoredRun:
         """A run by its id. Raises StoreError where there is none."""
 
@@ -61,6 +64,9 @@ class CatalogueTables:
         started = time.perf_counter()
         table = self.catalogue.query(sql)
         return Answer(sql, table, time.perf_counter() - started, self.key)
+
+    def once(self, sql: str) -> pa.Table:
+        return self.catalogue.query(sql)
 
     def run(self, run: str) -> StoredRun:
         return self.catalogue.run(run)

@@ -29,10 +29,32 @@ FIRST = tuple(run for run in RUNS if run != "logs")
 """Those with snapshots, which a cursor moves through."""
 PANELS = {"curves": "loss", "runs": "timeline", "explorer": "explorer_loss"}
 METRICS = {"test": "val_loss", "train": "train_loss"}
+FULL_LOSS = "FROM progress WHERE run = 'grok-p97' AND measure = 'full_loss' AND split ="
+DERIVED = {
+    "fourier": ("fourier_losses", {
+        "test": f"SELECT step, value {FULL_LOSS} 'val'", "train": f"SELECT step, value {FULL_LOSS} 'train'",
+        "restricted (key frequencies alone)": """SELECT step, value FROM progress
+WHERE run = 'grok-p97' AND measure = 'restricted_loss' AND split = 'all' AND frequency IS NULL""",
+        "excluded (without them, train)": """SELECT step, value FROM progress
+WHERE run = 'grok-p97' AND measure = 'excluded_loss' AND split = 'train' AND frequency IS NULL""",
+    }),
+    "attention": ("scores_lines", {
+        f"L0 H{head}": f"""SELECT step, previous_token AS value FROM heads
+WHERE run = 'grok-p97' AND layer = 0 AND head = {head}""" for head in range(4)
+    }),
+    "weights": ("ranks", {
+        name.replace("_", " "): f"""SELECT step, {name} AS value FROM spectra
+WHERE run = 'grok-p97' AND tensor = 'fcw' AND layer = 0 AND part = 'whole' AND head IS NULL"""
+        for name in ("effective_rank", "stable_rank", "participation_ratio")
+    }),
+}  # fmt: skip
+"""Page -> a panel of the embedded run over a derived table, and the query of each of its lines."""
 SMOOTHINGS = ("none", "ema-0.9", "mean-11", "mean-1001")
 AXES = ("step", "tokens", "epoch", "time", "clock")
 ALIGNED = ("none", "step", "onset")
-READ = """([key]) => {
+READ = """async ([key]) => {
+  // What moved is drawn before the next frame is painted; nobody sees the page before that.
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
   const all = (root, wanted) => [...root.querySelectorAll("*")].flatMap((element) =>
     [...(element.matches(wanted) ? [element] : []), ...(element.shadowRoot ? all(element.shadowRoot, wanted) : [])]);
   const panel = document.querySelector(`.st-key-${key}`);
@@ -63,6 +85,10 @@ class View:
     pointer: float = 0.5
 
     @property
+    def panel(self) -> str:
+        return DERIVED[self.page][0] if self.page in DERIVED else PANELS[self.page]
+
+    @property
     def address(self) -> str:
         asked = {
             "run": self.runs, "step": self.step, "smooth": self.smooth, "x": self.axis, "align": self.align,
@@ -83,7 +109,9 @@ class Truth:
         self.rows = cache(self.rows)  # type: ignore[method-assign]
 
     def rows(self, run: str, metric: str) -> dict[int, dict[str, Any]]:
-        """step -> its row."""
+        """step -> its row, of a metric or of what a query of DERIVED has."""
+        if metric.startswith("SELECT"):
+            return {row["step"]: row for row in self.tables.ask(f"{metric} ORDER BY step").table.to_pylist()}
         table = self.tables.ask(f"""SELECT step, value, tokens, epoch, time FROM scalars
 WHERE run = '{run}' AND name = '{metric}' ORDER BY step""").table
         return {row["step"]: row for row in table.to_pylist()}
@@ -115,7 +143,8 @@ WHERE run = '{run}' AND name = '{metric}' ORDER BY step""").table
         if not before:
             return "not yet", None, math.nan
         ends = sorted(places.values())[-2:]
-        state = "ended" if wanted > ends[-1] + (ends[-1] - ends[0]) else "recorded"
+        over = view.page not in DERIVED and wanted > ends[-1] + (ends[-1] - ends[0])
+        state = "ended" if over else "recorded"
         return state, before[-1], rows[before[-1]]["value"]
 
     def _start(self, run: str) -> float:
@@ -155,6 +184,8 @@ def same(shown: str, exact: float) -> bool:
 
 def curve_of(view: View, label: str) -> tuple[str, str]:
     """The run and the metric that a label names."""
+    if view.page in DERIVED:
+        return "grok-p97", DERIVED[view.page][1][label]
     *run, split = label.split(" · ")
     names = {"grokking modular addition, p = 97": "grok-p97"}
     return (names.get(run[0], run[0]) if run else view.runs[0]), METRICS[split]
@@ -214,7 +245,9 @@ def whole(text: str) -> int:
 
 def drawn_at_random(dice: random.Random, truth: Truth) -> View:
     """Any combination that the page offers."""
-    page = dice.choice([*PANELS, "curves", "curves"])
+    page = dice.choice([*PANELS, "curves", "curves", *DERIVED])
+    if page in DERIVED:
+        return View(page, ("grok-p97",), dice.choice(truth.steps("grok-p97")), pointer=dice.uniform(0.02, 0.98))
     first = dice.choice(FIRST)
     others = dice.sample([run for run in RUNS if run != first], dice.choice([0, 0, 1, 2, len(RUNS) - 1]))
     keys = tuple(dice.choice(["ArrowLeft", "ArrowRight"]) for _ in range(dice.randrange(3)))
@@ -233,9 +266,9 @@ def drawn_at_random(dice: random.Random, truth: Truth) -> View:
 def looked_at(page: Any, server: str, view: View) -> list[dict[str, Any]]:
     """What the page says: as it was opened, while the cursor moves, and zoomed with the pointer in the plot."""
     page.goto(f"{server}/{view.address}")
-    key = PANELS[view.page]
+    key = view.panel
     canvas = page.locator(f".st-key-{key} canvas[data-token]").first
-    canvas.wait_for(timeout=60_000)
+    canvas.wait_for(timeout=120_000)
     standing(page)
     seen = [page.evaluate(READ, [key])]
     if view.zoom is not None:
@@ -253,7 +286,7 @@ def looked_at(page: Any, server: str, view: View) -> list[dict[str, Any]]:
 
 
 def standing(page: Any) -> None:
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=60_000)
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=120_000)
     page.wait_for_timeout(150)
 
 
@@ -305,6 +338,7 @@ CHOSEN = (
     View("curves", RUNS, 6500, scale="linear", pointer=0.05),
     View("runs", ("long", "logs"), 50_000),
     View("explorer", ("sparse",), 0),
+    *(View(page, ("grok-p97",), 5800, keys=("ArrowRight",)) for page in DERIVED),
 )
 
 

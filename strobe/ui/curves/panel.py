@@ -14,7 +14,7 @@ import streamlit as st
 from strobe.charts.curves import Mark, Series, curves
 from strobe.charts.theme import SERIES, TEST, TRAIN
 from strobe.ui.curves.options import BASELINE, CurveOptions
-from strobe.ui.curves.read_off import DrawnLine, every_row, readings_of
+from strobe.ui.curves.read_off import DrawnLine, every_row, queries, readings_of
 from strobe.ui.panel import panel
 from strobe.ui.panel.kinds import CurvesPanel, line_of, placed_marks
 from strobe.ui.shell.cache import cached_by_run
@@ -165,7 +165,8 @@ def draw(
     )  # fmt: skip
     panel.show(key, header, arrays, on_window_change=lambda: None, on_chosen_change=lambda: _choose(key))
     panel.tools(
-        key, _caption(drawn, view, about), [*drawn.sql, read_off.sql], lambda: every_row(page, drawn.lines, view),
+        key, _caption(drawn, view, about), [*drawn.sql, *queries(page, drawn.lines)],
+        lambda: every_row(page, drawn.lines, view),
         lambda: curves(
             drawn.table(), drawn.series, x_title=view.x_title(), y_title=y_title, log=log, marks=moments,
             clock=view.axis == "clock" and view.align == "none",

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pyarrow as pa
 
 from strobe.charts.curves import Series
 from strobe.ui.curves.options import CurveOptions
 from strobe.ui.shell import cursor as step_cursor
+from strobe.ui.shell.cache import cached_by_run
 from strobe.ui.shell.page import Page
 from strobe.ui.shell.parts import follow_server
 from strobe.views import budget, curve_sql
-from strobe.views.curves import NONE, Points
-from strobe.views.readings import BYTES_EACH, Cursor, Placed, Readings, readings, smoothed, smoothed_at, stacked
+from strobe.views.curves import NONE, Points, place_steps
+from strobe.views.readings import (
+    BYTES_EACH,
+    Cursor,
+    Placed,
+    Readings,
+    nothing,
+    readings,
+    smoothed,
+    smoothed_at,
+    stacked,
+)
+from strobe.views.run_view import RunView
 
 
 @dataclass(frozen=True)
@@ -30,18 +42,31 @@ class DrawnLine:
 
 def readings_of(page: Page, lines: Sequence[DrawnLine], placed: Cursor) -> Readings:
     """What each line recorded at each step where the cursor can rest; of very many steps at those round it."""
+    if not placed.steps:
+        return nothing(len(lines))
     window = budget.window(placed.steps, step_cursor.settled(page.view), BYTES_EACH * len(lines))
     if not window.whole:
         follow_server()
-        first = placed.steps.index(window.steps[0])
-        placed = replace(placed, steps=window.steps, xs=placed.xs[first : first + len(window.steps)])
-    curves = list(dict.fromkeys(line.of for line in lines))
-    recorded = readings(page.reader, placed, curves)
-    return stacked([_of(line, recorded, curves.index(line.of)) for line in lines])
+    ends = window.steps[0], window.steps[-1]
+    parts = []
+    for line in lines:
+        recorded = _recorded(page.view, placed.axis, placed.origin, ends, line.of)
+        parts.append(recorded if line.whole is None else smoothed(recorded, line.whole))
+    return stacked(parts)
 
 
-def _of(line: DrawnLine, recorded: Readings, number: int) -> Readings:
-    return recorded.rows([number]) if line.whole is None else smoothed(recorded, number, line.whole)
+@cached_by_run(512)
+def _recorded(view: RunView, axis: str, origin: float, ends: tuple[int, int], of: Placed) -> Readings:
+    """What a curve recorded at the snapshots of a run from one step to another."""
+    steps = [step for step in view.steps if ends[0] <= step <= ends[1]]
+    xs = place_steps(view.tables, view.run, axis, steps) - origin
+    return readings(view.tables, Cursor(view.run, steps, axis, origin, xs.tolist()), of)
+
+
+def queries(page: Page, lines: Sequence[DrawnLine]) -> list[str]:
+    """The query of what the legend says of each curve at the settled step."""
+    step = step_cursor.settled(page.view)
+    return [curve_sql.reading(line.of.curve.run, line.of.curve.metric, step) for line in lines if not line.series.of]
 
 
 def every_row(page: Page, lines: Sequence[DrawnLine], view: CurveOptions) -> pa.Table:

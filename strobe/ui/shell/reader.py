@@ -11,6 +11,8 @@ import streamlit as st
 from strobe.views.run_view import Answer
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from etl.store.catalogue import Catalogue, Store
     from etl.store.stored_run import StoredRun
 
@@ -66,6 +68,9 @@ class Reader:
         answer = _ask(*self.key, sql, self.catalogue)
         self.answers.append(answer)
         return answer
+
+    def once(self, sql: str) -> pa.Table:
+        return self.catalogue.query(sql)
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         return list(self.ask(sql).table.to_pylist())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import duckdb
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from etl.store.current import CUTS, current_rows
 from etl.store.schema import SCALARS
+from strobe.views import curve_sql
 from strobe.views.curves import Curve, Points, Smoothing
 from strobe.views.readings import (
     Cursor,
@@ -59,10 +60,11 @@ class Memory:
     runs: dict[str, Logged]
     snapshots: Sequence[int]
     key: tuple[str, str] = ("", "")
-    asked: list[str] = field(default_factory=list)
+
+    def once(self, sql: str) -> pa.Table:
+        return self.ask(sql).table
 
     def ask(self, sql: str) -> Answer:
-        self.asked.append(sql)
         for name, table in self._tables().items():
             DUCK.register(name, table)
         DUCK.execute(f"CREATE OR REPLACE VIEW scalars AS {current_rows('scalars_all', SCALARS.names)}")
@@ -102,11 +104,11 @@ def looked_up(rows: dict[float, tuple[int, float]], place: float, status: str) -
     return step, value, State.ENDED if over else State.RECORDED
 
 
-def agree(read: Readings, number: int, expected: Sequence[tuple[float, float, State]]) -> None:
+def agree(read: Readings, expected: Sequence[tuple[float, float, State]]) -> None:
     steps, values, states = zip(*expected, strict=True)
-    np.testing.assert_array_equal(read.step[number], np.array(steps, float))
-    np.testing.assert_array_equal(read.value[number], np.array(values, float))
-    assert read.state[number].tolist() == list(states)
+    np.testing.assert_array_equal(read.step[0], np.array(steps, float))
+    np.testing.assert_array_equal(read.value[0], np.array(values, float))
+    assert read.state[0].tolist() == list(states)
 
 
 VALUES = st.floats(width=64) | st.sampled_from([math.nan, math.inf, -math.inf, 0.0])
@@ -137,12 +139,12 @@ def test_every_reading_is_the_last_row_there_or_before(
 ) -> None:
     tables = Memory({"a": first, "b": second}, snapshots)
     series = [Placed(Curve(run, "loss", ""), float(at)) for run, at in zip("ab", origins, strict=True)]
-    read = readings(tables, Cursor("a", snapshots, "step", float(origins[0])), series)
-    assert (read.at, len(tables.asked)) == (tuple(snapshots), 1)
     for number, logged in enumerate((first, second)):
+        read = readings(tables, Cursor("a", snapshots, "step", float(origins[0])), series[number])
+        assert read.at == tuple(snapshots)
         shift = origins[0] - origins[number]
         rows = {float(step + shift): (step, value) for step, (value, _) in logged.current().items()}
-        agree(read, number, [looked_up(rows, step, logged.status) for step in snapshots])
+        agree(read, [looked_up(rows, step, logged.status) for step in snapshots])
 
 
 @settings(max_examples=15)
@@ -153,38 +155,38 @@ def test_on_another_axis_the_cursor_s_own_run_is_read_by_step_and_others_where_t
     tables = Memory({"a": first, "b": second}, snapshots)
     xs = [step / 3 for step in snapshots]
     series = [Placed(Curve(run, "loss", ""), 2.0) for run in "ab"]
-    read = readings(tables, Cursor("a", snapshots, "tokens", 2.0, [x - 2.0 for x in xs]), series)
+    cursor = Cursor("a", snapshots, "tokens", 2.0, [x - 2.0 for x in xs])
     own = {float(step): (step, value) for step, (value, _) in first.current().items()}
-    agree(read, 0, [looked_up(own, step, first.status) for step in snapshots])
+    agree(readings(tables, cursor, series[0]), [looked_up(own, step, first.status) for step in snapshots])
     other = {}
     for step, (value, tokens) in sorted(second.current().items()):
         other[float(tokens)] = step, value
-    agree(read, 1, [looked_up(other, x, second.status) for x in xs])
+    agree(readings(tables, cursor, series[1]), [looked_up(other, x, second.status) for x in xs])
 
 
 def test_words_of_each_state() -> None:
     rows = [(0, step, float(step), step) for step in (10, 20, 30)]
-    read = readings(
-        Memory({"a": Logged([0], rows)}, STEPS := (0, 10, 25, 40, 41)), Cursor("a", STEPS), [Placed(LOSS)]
-    )
+    read = readings(Memory({"a": Logged([0], rows)}, STEPS := (0, 10, 25, 40, 41)), Cursor("a", STEPS), Placed(LOSS))
     assert [State(state).name for state in read.state[0]] == ["NOT_YET", "RECORDED", "RECORDED", "RECORDED", "ENDED"]
     assert read.step[0][1:].tolist() == [10, 20, 30, 30]
-    live = readings(Memory({"a": Logged([0], rows, "running")}, STEPS), Cursor("a", STEPS), [Placed(LOSS)])
+    live = readings(Memory({"a": Logged([0], rows, "running")}, STEPS), Cursor("a", STEPS), Placed(LOSS))
     assert live.state[0].tolist()[-1] == State.RECORDED, "what still runs has not ended"
 
 
 def test_one_row_ends_at_once_and_no_row_is_not_yet() -> None:
     tables = Memory({"a": Logged([0], [(0, 5, 1.0, 0)]), "b": Logged([0], [])}, (5, 6))
-    read = readings(tables, Cursor("a", (5, 6)), [Placed(LOSS), Placed(Curve("b", "loss", ""))])
+    both = [Placed(LOSS), Placed(Curve("b", "loss", ""))]
+    read = stacked([readings(tables, Cursor("a", (5, 6)), each) for each in both])
     assert read.state.tolist() == [[State.RECORDED, State.ENDED], [State.NOT_YET, State.NOT_YET]]
 
 
-def test_only_the_steps_that_are_asked_for() -> None:
-    rows = [(0, step, float(step), step) for step in range(100)]
-    tables = Memory({"a": Logged([0], rows)}, range(0, 100, 10))
-    assert readings(tables, Cursor("a", (30, 40)), [Placed(LOSS)]).value.tolist() == [[30.0, 40.0]]
-    none = readings(tables, Cursor("a", ()), [Placed(LOSS)])
-    assert (none.at, none.value.shape, len(tables.asked)) == ((), (1, 0), 1)
+def test_the_query_that_is_shown_gives_the_number() -> None:
+    rows = [(0, step, float(step), step) for step in range(0, 100, 7)]
+    tables = Memory({"a": Logged([0], rows)}, (30, 40))
+    read = readings(tables, Cursor("a", (30, 40)), Placed(LOSS))
+    for k, step in enumerate((30, 40)):
+        (row,) = tables.ask(curve_sql.reading("a", "loss", step)).table.to_pylist()
+        assert (row["step"], row["value"]) == (read.step[0, k], read.value[0, k])
 
 
 @settings(max_examples=25)
@@ -197,11 +199,11 @@ def test_what_is_smoothed_is_the_whole_series_and_belongs_to_the_same_row(
     values: list[float], name: str, at: list[int]
 ) -> None:
     rows = [(0, 5 * k, value, k) for k, value in enumerate(values)]
-    recorded = readings(Memory({"a": Logged([0], rows)}, at), Cursor("a", at), [Placed(LOSS)])
+    recorded = readings(Memory({"a": Logged([0], rows)}, at), Cursor("a", at), Placed(LOSS))
     finite = [(step, value) for _, step, value, _ in rows if math.isfinite(value)]
     steps, ys = (np.array([row[k] for row in finite], float) for k in (0, 1))
     whole = Smoothing(name).of(ys)
-    read = smoothed(recorded, 0, Points(steps, steps, whole))
+    read = smoothed(recorded, Points(steps, steps, whole))
     by_step = dict(zip(steps, whole, strict=True))
     assert read.value[0].tolist() == pytest.approx(
         [by_step.get(step, math.nan) for step in recorded.step[0]], nan_ok=True
@@ -230,7 +232,6 @@ def test_rows_at_hand_tell_null_from_nan_and_from_nothing_yet() -> None:
     assert read.value[0].tolist() == pytest.approx([math.nan, 1, math.nan, math.nan], nan_ok=True)
     assert read.value[1].tolist()[1:] == [7.0, 7.0, 7.0]
     assert of_rows(table, ["x"], ()).value.shape == (1, 0)
-    assert of_rows(table, [], (5,)).value.shape == (0, 1)
 
 
 def test_readings_are_put_together_line_by_line() -> None:

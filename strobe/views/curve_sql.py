@@ -44,6 +44,13 @@ FROM scalars WHERE run = {literal(run)} AND name = {literal(metric)}
 ORDER BY step"""
 
 
+def series(run: str, metric: str, axis: str = "step", *, origin: float = 0.0) -> str:
+    """Every finite point of one metric, as step, x, y in the order of steps; x is NULL where a row has no place."""
+    return f"""SELECT step, {place(run, axis, origin)} AS x, value AS y
+FROM scalars WHERE run = {literal(run)} AND name = {literal(metric)} AND isfinite(value)
+ORDER BY step"""
+
+
 def values(run: str, metric: str, axis: str = "step", *, origin: float = 0.0) -> str:
     """step and value of every row of one metric, in any order; on another axis than the step x too, of the rows that
     have one."""

@@ -50,7 +50,7 @@ class Smoothing:
         return f"mean of {int(strength):,} points" if kind == "mean" else ""
 
     def of(self, values: Floats) -> Floats:
-        """`values` (n,) in order of x, smoothed."""
+        """`values` (n,) in the order of steps, smoothed."""
         kind, _, strength = self.name.partition("-")
         if kind == "ema":
             return exponential(values, float(strength))
@@ -162,16 +162,18 @@ def read(
 
 
 def _whole(tables: Tables, curve: Curve, part: Range, smoothing: Smoothing, smoother: Smoother) -> Points:
-    """Smoothed over all its points."""
-    return smoother(tables.ask(Range(part.axis, part.origin).query(curve, curve_sql.points)), smoothing)
+    """Smoothed over all its points in the order of steps, the same on every axis."""
+    query = curve_sql.series(curve.run, curve.metric, part.axis, origin=part.origin)
+    return smoother(tables.ask(query), smoothing)
 
 
 def _seen(points: Points, part: Range) -> Points:
-    """Those of the smoothed points that can be drawn in the window, thinned."""
-    keep = points.y > 0 if part.log else np.ones(len(points.y), bool)
+    """Those of the smoothed points that can be drawn in the window, in the order of x, thinned."""
+    keep = np.isfinite(points.x) & (points.y > 0 if part.log else True)
     if part.window is not None:
         keep = keep & (points.x >= part.window[0]) & (points.x <= part.window[1])
-    return thinned(points, np.flatnonzero(keep), curve_sql.POINTS)
+    kept = np.flatnonzero(keep)
+    return thinned(points, kept[np.argsort(points.x[kept], kind="stable")], curve_sql.POINTS)
 
 
 def thinned(points: Points, kept: Any, most: int) -> Points:

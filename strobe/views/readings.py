@@ -34,6 +34,8 @@ class State(IntEnum):
     """The series is further behind its last row than that is behind the one before, in a run that is over."""
     NOT_MEASURED = 3
     """The row says that there is no value."""
+    NO_PLACE = 4
+    """No row has a place on the axis."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ def readings(tables: Tables, cursor: Cursor, placed: Placed) -> Readings:
     values, null = _floats(table["value"]), np.zeros(len(steps), bool)
     order = _in_order(steps, places)
     read = _of_one(places[order], steps[order], values[order], null, wanted)
+    if not len(steps) and cursor.axis != "step" and not own:
+        read.state[:] = State.NO_PLACE
     if len(steps) and not _running(tables, curve.run):
         last, before = places[order[-1]], places[order[max(0, len(order) - 2)]]
         read.state[wanted > last + (last - before)] = State.ENDED
@@ -162,6 +166,8 @@ class _Read(NamedTuple):
 
 def _in_order(steps: Array, places: Array) -> Array:
     """Of rows by their places, and of those at one place by their steps."""
+    if (np.diff(places) > 0).all():
+        return np.arange(len(places))
     by_step = np.argsort(steps, kind="stable")
     return np.asarray(by_step[np.argsort(places[by_step], kind="stable")])
 

@@ -97,8 +97,8 @@ def test_pure_functions(run: Any, code: str, answer: Any) -> None:
 
 READINGS = """{
   steps: [0, 100, 200, 300],
-  step: [NaN, 100, 190, 150, 0, 100, 100, 190], value: [NaN, 0.25, NaN, 5, -Infinity, NaN, 1e-9, 0.123456],
-  state: [1, 0, 0, 2, 0, 3, 3, 0],
+  step: [NaN, 100, 190, 150, 0, 100, 100, 190, NaN], value: [NaN, 0.25, NaN, 5, -Infinity, NaN, 1e-9, 0.123456, NaN],
+  state: [1, 0, 0, 2, 0, 3, 3, 0, 4],
 }"""
 
 
@@ -109,6 +109,7 @@ READINGS = """{
         (0, 100, "0.25", "recorded at step 100: 0.25"),
         (0, 200, "at 190: NaN", "recorded at step 190: NaN, none at step 200"),
         (0, 300, "ended at 150", "the last value, at step 150: 5"),
+        (2, 0, "not on this axis", "no row of it has a place on the x axis"),
         (1, 0, "−inf", "recorded at step 0: −inf"),
         (1, 100, "not measured", "not measured at step 100"),
         (1, 200, "at 100: not measured", "not measured at step 100, none at step 200"),

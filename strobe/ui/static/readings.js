@@ -2,7 +2,7 @@ import { atOrBefore, words } from "./scales.js";
 // What is said of a line at a step: the value that was recorded there, or what there is instead, with its own step.
 
 /** The states of a reading, as strobe/views/readings.py numbers them. */
-const RECORDED = 0, NOT_YET = 1, ENDED = 2, NOT_MEASURED = 3;
+const RECORDED = 0, NOT_YET = 1, ENDED = 2, NOT_MEASURED = 3, NO_PLACE = 4;
 
 /** A recorded number, also where it is not finite: NaN, inf. */
 export function value(v, digits = 3) {
@@ -27,6 +27,7 @@ export function readingAt(readings, i, step) {
 export function said(reading, smoothed = null) {
   const { asked, step, value: v, state } = reading;
   if (state === NOT_YET) return { text: "not yet", title: `no value at or before ${stepWords(asked)}` };
+  if (state === NO_PLACE) return { text: "not on this axis", title: "no row of it has a place on the x axis" };
   if (state === ENDED) return { text: `ended at ${step.toLocaleString("en")}`, title: `the last value, at ${stepWords(step)}: ${whole(v)}` };
   const where = step === asked ? "" : `at ${step.toLocaleString("en")}: `;
   const none = where ? `, none at ${stepWords(asked)}` : "";

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -85,6 +87,20 @@ def test_a_mean_is_over_all_points_and_then_cut_to_the_window(tables: CatalogueT
     # Of the values from 3309 to 3359 one is the spike; of the other 50 25 are 1, since the spike stands for one.
     assert found.smoothed.y[0] == pytest.approx((90 + 25) / 51)
     assert len(found.smoothed.x) <= 2000
+
+
+def test_a_mean_counts_rows_that_have_no_place_on_the_axis(tmp_path: Path) -> None:
+    rows = [
+        {"step": k, "time": 1.76e9 + k, "val_loss": float(k)} | ({} if k == 5 else {"epoch": k}) for k in range(9)
+    ]
+    store = log_only(tmp_path, rows, "gap")
+    tables = CatalogueTables(Store(store).current(), str(store))
+    on_epochs, on_steps = (fetched(tables, "gap", Range(axis), "mean-3") for axis in ("epoch", "step"))
+    assert on_epochs.smoothed is not None
+    assert on_steps.smoothed is not None
+    by_step = dict(zip(on_steps.smoothed.step, on_steps.smoothed.y, strict=True))
+    assert on_epochs.smoothed.step.tolist() == [0, 1, 2, 3, 4, 6, 7, 8]
+    assert on_epochs.smoothed.y.tolist() == [by_step[step] for step in on_epochs.smoothed.step]
 
 
 def test_an_exponential_mean_of_what_is_constant_is_that() -> None:

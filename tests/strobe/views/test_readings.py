@@ -161,7 +161,9 @@ def test_on_another_axis_the_cursor_s_own_run_is_read_by_step_and_others_where_t
     other = {}
     for step, (value, tokens) in sorted(second.current().items()):
         other[float(tokens)] = step, value
-    agree(readings(tables, cursor, series[1]), [looked_up(other, x, second.status) for x in xs])
+    nowhere = (math.nan, math.nan, State.NO_PLACE)
+    expected = [looked_up(other, x, second.status) if other else nowhere for x in xs]
+    agree(readings(tables, cursor, series[1]), expected)
 
 
 def test_words_of_each_state() -> None:
@@ -178,6 +180,13 @@ def test_one_row_ends_at_once_and_no_row_is_not_yet() -> None:
     both = [Placed(LOSS), Placed(Curve("b", "loss", ""))]
     read = stacked([readings(tables, Cursor("a", (5, 6)), each) for each in both])
     assert read.state.tolist() == [[State.RECORDED, State.ENDED], [State.NOT_YET, State.NOT_YET]]
+
+
+def test_a_run_without_a_row_on_the_axis_is_not_on_it() -> None:
+    tables = Memory({"a": Logged([0], [(0, 5, 1.0, 0)]), "b": Logged([0], [(0, 5, 1.0, 0)])}, (5,))
+    cursor, other = Cursor("a", (5,), "epoch", 0.0, (0.0,)), Placed(Curve("b", "loss", ""))
+    assert readings(tables, cursor, other).state.tolist() == [[State.NO_PLACE]]
+    assert readings(tables, cursor, Placed(LOSS)).state.tolist() == [[State.RECORDED]], "its own run is read by step"
 
 
 def test_the_query_that_is_shown_gives_the_number() -> None:

@@ -96,9 +96,15 @@ def readings(tables: Tables, cursor: Cursor, placed: Placed) -> Readings:
     if not len(steps) and cursor.axis != "step" and not own:
         read.state[:] = State.NO_PLACE
     if len(steps) and not _running(tables, curve.run):
-        last, before = places[order[-1]], places[order[max(0, len(order) - 2)]]
-        read.state[wanted > last + (last - before)] = State.ENDED
+        read.state[wanted > _end(places[order])] = State.ENDED
     return Readings(tuple(cursor.steps), read.step[None], read.value[None], read.state[None])
+
+
+def _end(places: Array) -> float:
+    """As far behind the last of some places (ascending) as that is behind the one before."""
+    last = float(places[-1])
+    before = np.searchsorted(places, last) - 1
+    return last + (last - float(places[before])) if before >= 0 else last
 
 
 def _running(tables: Tables, run: str) -> bool:

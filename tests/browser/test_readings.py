@@ -143,7 +143,7 @@ WHERE run = '{run}' AND name = '{metric}' ORDER BY step""").table
         before = [row for row, place in places.items() if place <= wanted]
         if not before:
             return "not yet", None, math.nan
-        ends = sorted(places.values())[-2:]
+        ends = sorted(set(places.values()))[-2:]
         over = view.page not in DERIVED and wanted > ends[-1] + (ends[-1] - ends[0])
         state = "ended" if over else "recorded"
         return state, before[-1], rows[before[-1]]["value"]

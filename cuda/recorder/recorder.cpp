@@ -103,7 +103,7 @@ bool strobe_recorder::open(const strobe_options& options, const strobe_tensor* t
   if (!memory_.is_whole()) return why = "the memory given lacks some of its functions", false;
   if (!options.folder || !*options.folder) return why = "no folder was given", false;
   if (options.queue < 0 || options.queue > kMaxQueue) return why = "queue must be 1 to 1024, or 0 for 2", false;
-  if (options.step < 0) return why = "step must be 0 or more", false;
+  if (!is_step(options.step)) return why = kStepRange, false;
   if (!make_plan(options, tensors, n_tensors, plan_, why)) return false;
   Json manifest;
   if (!folder_.open(options.folder, why) || !describe(options, manifest, why)) return false;
@@ -158,13 +158,13 @@ void strobe_recorder::scalar(const char* name, double value) {
 bool strobe_recorder::snapshot(std::int64_t step, void* stream) {
   const double began = steady_seconds();
   const std::lock_guard<std::mutex> lock(calls_);
-  last_step_ = std::max(last_step_, step);
-  if (step < 0 || !taken_.insert(step).second) {
+  if (!is_step(step) || !taken_.insert(step).second) {
     writer_->count_missed();
     writer_->failed("step " + std::to_string(step), kBadStep,
-                    step < 0 ? "a step is 0 or more" : "it was recorded already in this attempt");
+                    is_step(step) ? "it was recorded already in this attempt" : kStepRange);
     return false;
   }
+  last_step_ = std::max(last_step_, step);
   Job job;
   if ((job.slot = writer_->take_slot(wait_when_full_))) {
     job.step = step;
@@ -205,7 +205,7 @@ bool strobe_recorder::put_scalars(std::int64_t step, unsigned char* image) {
 
 void strobe_recorder::log(std::int64_t step, std::int64_t tokens) {
   const std::lock_guard<std::mutex> lock(calls_);
-  if (step < 0) return writer_->failed("a line of step " + std::to_string(step), kBadStep, "a step is 0 or more");
+  if (!is_step(step)) return writer_->failed("a line of step " + std::to_string(step), kBadStep, kStepRange);
   last_step_ = std::max(last_step_, step);
   Json line = Json::object();
   line.set("step", step).set("time", unix_time());

@@ -32,7 +32,7 @@ bool is_start(std::string_view line) {
   if (!step || step->kind != Json::Kind::integer) return false;
   std::int64_t value = -1;
   const char* end = step->text.data() + step->text.size();
-  return std::from_chars(step->text.data(), end, value).ec == std::errc() && value >= 0;
+  return std::from_chars(step->text.data(), end, value).ec == std::errc() && is_step(value);
 }
 
 // How many attempts a log has: its start lines. A last line without its newline does not count.

@@ -87,7 +87,7 @@ bool parse_file_name(std::string_view name, std::int64_t& step, std::int64_t& at
   const std::size_t dot = middle.find('.');
   step = number_in(middle.substr(0, dot), 6, 20);
   attempt = dot == std::string_view::npos ? 0 : number_in(middle.substr(dot + 1), 1, 10);
-  return step >= 0 && attempt >= 0 && attempt <= kMaxAttempt && file_name(step, attempt) == name;
+  return is_step(step) && attempt >= 0 && attempt <= kMaxAttempt && file_name(step, attempt) == name;
 }
 
 int find_files(const std::string& folder, Found& out) {

@@ -14,6 +14,10 @@ constexpr std::size_t kHeaderBytes = 64;
 constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kMostBytes = std::size_t{1} << 62;  // of a file, or of a slot
 constexpr std::int64_t kMaxAttempt = 0x7FFFFFFF;
+constexpr std::int64_t kMaxStep = std::int64_t{1} << 53;  // readers count steps in float64
+constexpr const char* kStepRange = "a step is 0 to 2^53";
+
+constexpr bool is_step(std::int64_t value) { return value >= 0 && value <= kMaxStep; }
 
 // A tensor as the manifest describes it.
 struct Tensor {

@@ -10,20 +10,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.ingest.source import SCALAR_ROWS
-from etl.run.journal import parsed_number, whole
+from etl.run.journal import MAX_STEP, parsed_number, whole
 
 ScalarKey = tuple[int, int, str]
 """(attempt, step, name)."""
 
 _NOT_METRICS = frozenset({"step", "time", "attempt", "epoch", "tokens"})
-_LARGEST = 2**63 - 1
 
 
 def step_number(value: object) -> int:
-    """A step from a log's text or number. Raises ValueError for what is no whole number from 0 to 2^63 - 1."""
+    """A step from a log's text or number. Raises ValueError for what is no whole number from 0 to 2^53."""
     step = int(value) if isinstance(value, str) else value
-    if type(step) is not int or not 0 <= step <= _LARGEST:
-        raise ValueError(f"step is {value!r:.40}, not a whole number >= 0")
+    if type(step) is not int or not 0 <= step <= MAX_STEP:
+        raise ValueError(f"step is {value!r:.40}, not a whole number from 0 to 2^53")
     return step
 
 

@@ -23,7 +23,8 @@ METRICS = "metrics.jsonl"
 ATTEMPTS = "attempts.jsonl"
 ENDINGS = ("finished", "interrupted", "failed")
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-_MAX_STEP = 2**63 - 1
+MAX_STEP = 2**53
+"""The last whole number up to which axes, which count in float64, and browsers tell every step from the next."""
 
 
 def parsed_number(value: object) -> float | None:
@@ -148,14 +149,14 @@ def read_lines(path: str | os.PathLike[str], start: int = 0) -> Lines:
 
 def _fault(row: Mapping[str, Any]) -> str | None:
     step, time = row.get("step"), row.get("time")
-    if type(step) is not int or not 0 <= step <= _MAX_STEP:
-        return f"step is {step!r:.40}, not a whole number >= 0"
+    if type(step) is not int or not 0 <= step <= MAX_STEP:
+        return f"step is {step!r:.40}, not a whole number from 0 to 2^53"
     seconds = parsed_number(time)
     if seconds is None or not math.isfinite(seconds):
         return f"time is {time!r:.40}, not a number of seconds"
     attempt = row.get("attempt", 0)
     if type(attempt) is not int or not 0 <= attempt < 2**31:
-        return f"attempt is {attempt!r:.40}, not a whole number >= 0"
+        return f"attempt is {attempt!r:.40}, not a whole number from 0 to 2^53"
     return None
 
 
@@ -218,7 +219,7 @@ def read_attempts(folder: str | os.PathLike[str]) -> list[Attempt]:
                     end_step=step if type(step) is int else None,
                     end_time=time,
                 )
-        elif type(step) is int and 0 <= step <= _MAX_STEP:
+        elif type(step) is int and 0 <= step <= MAX_STEP:
             training = row.get("training")
             attempts.append(Attempt(len(attempts), step, time, training if isinstance(training, dict) else {}))
     return with_cuts(attempts)

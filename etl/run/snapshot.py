@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from etl.errors import StrobeError
 from etl.local_files import NotAFileError, open_regular
+from etl.run.journal import MAX_STEP
 
 MAGIC = b"STROBE1\0"
 HEADER_BYTES = 64
@@ -43,7 +44,6 @@ _HEADER = struct.Struct("<8sqQIIdQI8xI")
 _CRC_VALID = 1
 _CHUNK = 1 << 24
 _NAME = re.compile(r"step_([0-9]{6,20})(?:\.([1-9][0-9]{0,9}))?\.bin")
-MAX_STEP = 2**63 - 1
 MAX_ATTEMPT = 2**31 - 1
 """What the tables' INTEGER column holds; the header's field is wider."""
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from etl.replacing import replacing, write_all
+from etl.run.journal import MAX_STEP
 from etl.run.snapshot import (
     HEADER_BYTES,
     MANIFEST,
     MAX_ATTEMPT,
-    MAX_STEP,
     Array,
     Header,
     SnapshotError,

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from etl.run.journal import parsed_number
+from etl.run.journal import MAX_STEP, parsed_number
 from strobe.record.ending import Ending, SigtermExit, ending_of, warn_of_losses
 from strobe.record.folder import RunFolder
 from strobe.record.limits import Limits, WhenFull
@@ -137,11 +137,11 @@ class Recorder:
         if self._closed:
             return False
         began = time.perf_counter()
-        self._step = max(self._step, step)
         if not self._writer.room.acquire(blocking=self._limits.when_full == "wait"):
             self.status.skipped += 1
             return False
         try:
+            self._came_to(step)
             if self._order is not None:
                 self._order.settle(step)
             job = Job(step, self._capture(step, scalars or {}, began), time.time())
@@ -153,6 +153,12 @@ class Recorder:
         self._taken.add(step)
         self._writer.submit(job)
         return True
+
+    def _came_to(self, step: int) -> None:
+        """Raises RecorderError for a step that no reader takes."""
+        if not 0 <= step <= MAX_STEP:
+            raise RecorderError(f"step {step:,} is not from 0 to 2^53")
+        self._step = max(self._step, step)
 
     def _capture(self, step: int, scalars: Mapping[str, Any], began: float) -> dict[str, Array]:
         if step in self._taken:
@@ -170,7 +176,11 @@ class Recorder:
         """Append one line to metrics.jsonl: numbers by name, one-element tensors, NaN and infinities included."""
         if self._closed:
             return
-        self._step = max(self._step, step)
+        try:
+            self._came_to(step)
+        except RecorderError as error:
+            self._trouble.failed(f"a line of step {step:,}", error)
+            return
         record: dict[str, object] = {"step": int(step), "time": time.time()}
         if self.attempt:
             record["attempt"] = self.attempt

@@ -58,11 +58,11 @@ def test_every_byte_is_the_python_writers(driver: Driver, tmp_path: Path) -> Non
     tensors += [Given("grads/ärger.☃", sample("uint8", 65), dims=["Zahl"]), Given("params/one", sample("int8", 1))]
     folder = tmp_path / "r"
     assert driver.open(folder, tensors, wait=1) is None
-    for step in (0, 999_999, 1_000_000, 2**63 - 1):
+    for step in (0, 999_999, 1_000_000, 2**53):
         assert driver.exchange("snapshot", step) == 1
     driver.exchange("close")
     assert (folder / "step_000000.bin").exists()
-    assert (folder / f"step_{2**63 - 1}.bin").exists()
+    assert (folder / f"step_{2**53}.bin").exists()
     assert [path.read_bytes() for path in sorted(folder.glob("*.bin"))] == as_python_writes_it(
         folder, tmp_path / "python", tensors
     )

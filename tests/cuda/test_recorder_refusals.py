@@ -67,7 +67,7 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (entry(), {"training": '{"a": 1e999}'}, "beyond a double"),
     (entry(), {"name": "a\x07b"}, "run.name: holds the control character"),
     (entry(), {"queue": -1}, "queue must be"),
-    (entry(), {"step": -1}, "step must be"),
+    (entry(), {"step": -1}, "a step is 0 to"),
 ]
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from etl.run.folder import Run
-from etl.run.journal import read_attempts, read_metrics
+from etl.run.journal import METRICS, read_attempts, read_metrics
 from etl.run.verify import verify_run
 from strobe.record import FolderLock, LockedError, Recorder, RecorderError
 from strobe.record.lock import LOCK
@@ -208,6 +208,21 @@ def test_a_source_that_raises_is_a_missed_step(tmp_path: Path, caplog: pytest.Lo
     assert Run(tmp_path / "r").steps() == [2]
     assert recorder.status.missed == 3
     assert "CUDA out of memory" in caplog.text
+
+
+@pytest.mark.parametrize("step", [-1, 2**53 + 1, 2**63 - 1])
+def test_a_step_that_no_reader_takes_is_counted_and_no_line_says_it(
+    tmp_path: Path, step: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Recorder(tmp_path / "r", [("x", "params", ("channel",), np.ones(3, np.float32))]) as recorder:
+        recorder.log(2**53, loss=1.0)
+        recorder.log(step, loss=2.0)
+        assert recorder.snapshot(step) is False
+    assert f"step {step:,} is not from 0 to 2^53" in caplog.text
+    assert recorder.status.missed == 1
+    run = Run(tmp_path / "r")
+    assert [row["step"] for row in read_metrics(run.folder / METRICS).rows] == [2**53]
+    assert run.steps() == []
 
 
 def test_a_wrong_shape_later_on_is_a_missed_step(tmp_path: Path) -> None:

@@ -176,8 +176,21 @@ class MatrixFrames:
     values: Array
     reach: float
     bins: tuple[int, int]
-    nonfinite: int
+    nonfinite: dict[int, int]
+    """By step: weights, not cells, that are not finite, where there are any."""
     reason: str = ""
+
+    @property
+    def nonfinite_words(self) -> str:
+        """At which steps weights are not finite, as a sentence; empty where none is."""
+        if not self.nonfinite:
+            return ""
+        first, worst = min(self.nonfinite), max(self.nonfinite, key=lambda step: self.nonfinite[step])
+        also = f", most at step {worst:,} ({self.nonfinite[worst]:,})" if worst != first else ""
+        return (
+            f"Weights are not finite at {len(self.nonfinite):,} of the {len(self.steps):,} steps: first at step "
+            f"{first:,} ({self.nonfinite[first]:,}){also}."
+        )
 
 
 def on_one_scale(
@@ -191,12 +204,12 @@ def on_one_scale(
     if reach == 0:
         return _nothing("Every weight of this matrix is 0 or not finite, at every snapshot that was read.")
     values = np.stack([_shades(kept, reach) for kept in drawn.values()])
-    nonfinite = sum(kept.nonfinite for kept in drawn.values())
+    nonfinite = {step: kept.nonfinite for step, kept in drawn.items() if kept.nonfinite}
     return MatrixFrames(list(drawn), values, reach, bin_size(matrix.shape), nonfinite)
 
 
 def _nothing(reason: str) -> MatrixFrames:
-    return MatrixFrames([], np.zeros(0, np.uint8), 0.0, (1, 1), 0, reason)
+    return MatrixFrames([], np.zeros(0, np.uint8), 0.0, (1, 1), {}, reason)
 
 
 def _shades(kept: PackedPicture, reach: float) -> Array:

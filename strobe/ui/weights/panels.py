@@ -117,8 +117,7 @@ def _words(view: RunView, matrix: WeightMatrix, shown: MatrixFrames, whole: bool
             f"Read at {len(shown.steps)} of {len(view.steps):,} snapshots ({read}); another is read when the cursor "
             "rests on it."
         )
-    if shown.nonfinite:
-        sentences.append(f"{shown.nonfinite:,} weights are not finite.")
+    sentences.append(shown.nonfinite_words)
     sentences.append("Colours end at the largest 99.9th percentile of these steps.")
     return " ".join(filter(None, sentences))
 

@@ -21,6 +21,7 @@ from tests.support.make_run import make_run
 from tests.support.planted import planted, run_folder
 
 FCW = WeightMatrix("fcw", 0, (6, 8))
+SMALL = WeightMatrix("w", None, (4, 5))
 
 
 def view_of(store: Path, run: str = "planted") -> RunView:
@@ -307,3 +308,24 @@ def test_activations_of_long_runs_are_read_at_some_steps(tmp_path: Path, monkeyp
     ]
     assert found.left_out("active") == "Read at 2 of 3 snapshots."
     assert found.left_out("stream") == ""
+
+
+def test_weights_that_are_not_finite_are_counted_at_their_steps(tmp_path: Path) -> None:
+    one, two = np.ones((4, 5), np.float32), np.ones((4, 5), np.float32)
+    one[0, 0], two[1, :] = np.nan, np.inf
+    shown = frames_of(recorded(tmp_path, {0: np.ones((4, 5), np.float32), 10: one, 20: two}), SMALL)
+    assert shown.nonfinite == {10: 1, 20: 5}
+    assert shown.nonfinite_words == (
+        "Weights are not finite at 2 of the 3 steps: first at step 10 (1), most at step 20 (5)."
+    )
+    assert weights.MatrixFrames([0], shown.values, 1.0, (1, 1), {}).nonfinite_words == ""
+
+
+def test_ranks_of_a_step_that_has_none_are_there_as_null(tmp_path: Path) -> None:
+    view = recorded(tmp_path, {0: np.eye(4, 5, dtype=np.float32), 10: np.full((4, 5), np.nan, np.float32)})
+    store = Store(tmp_path / "store")
+    Deriver(store, store.run("one")).fill(["spectra"])
+    rows = spectrum.ranks(view_of(tmp_path / "store", "one"), SMALL).table.to_pylist()
+    assert [row["step"] for row in rows] == [0, 10] * 3
+    assert [row["value"] for row in rows if row["step"] == 10] == [None] * 3
+    assert [row["value"] for row in rows if row["step"] == 0] == pytest.approx([4, 4, 4])

@@ -113,10 +113,10 @@ ORDER BY n NULLS LAST, step""")
 
 
 def ranks(view: RunView, matrix: WeightMatrix) -> Answer:
-    """step, series (stable_rank, effective_rank, participation_ratio), value."""
+    """step, series (stable_rank, effective_rank, participation_ratio), value, NULL where it is not defined."""
     return view.tables.ask(f"""SELECT step, name AS series, value
 FROM (SELECT step, stable_rank, effective_rank, participation_ratio {rows_of(view, matrix.name, matrix.layer)})
-UNPIVOT (value FOR name IN (stable_rank, effective_rank, participation_ratio))
+UNPIVOT INCLUDE NULLS (value FOR name IN (stable_rank, effective_rank, participation_ratio))
 ORDER BY series, step""")
 
 

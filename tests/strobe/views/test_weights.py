@@ -322,7 +322,7 @@ def test_weights_that_are_not_finite_are_counted_at_their_steps(tmp_path: Path) 
 
 
 def test_ranks_of_a_step_that_has_none_are_there_as_null(tmp_path: Path) -> None:
-    view = recorded(tmp_path, {0: np.eye(4, 5, dtype=np.float32), 10: np.full((4, 5), np.nan, np.float32)})
+    recorded(tmp_path, {0: np.eye(4, 5, dtype=np.float32), 10: np.full((4, 5), np.nan, np.float32)})
     store = Store(tmp_path / "store")
     Deriver(store, store.run("one")).fill(["spectra"])
     rows = spectrum.ranks(view_of(tmp_path / "store", "one"), SMALL).table.to_pylist()

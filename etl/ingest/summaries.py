@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from etl.ingest.source import About
 from etl.run.journal import Attempt
+from etl.store.accuracy import NAMES, accuracy_scale
 from etl.store.current import CUTS, current_rows
 from etl.store.schema import UNITS, part_schema
 
@@ -61,9 +62,19 @@ def metrics_table(scalars: pa.Table, attempts: Sequence[Attempt]) -> pa.Table:
         connection.register(CUTS, cuts)
         sql = _CATALOGUE.format(current=current_rows("scalars", part_schema("scalars").names))
         table: pa.Table = connection.sql(sql).to_arrow_table()
-    units = pa.array([UNITS.get(name) for name in table["name"].to_pylist()], pa.string())
-    table = table.set_column(table.schema.get_field_index("unit"), "unit", units)
+    table = table.set_column(table.schema.get_field_index("unit"), "unit", _units(table))
     return table.cast(part_schema("metrics"))
+
+
+def _units(metrics: pa.Table) -> pa.Array:
+    """Of every metric: by its name, of the accuracies by their values."""
+    ends = {
+        name: (low, top)
+        for name, low, top in zip(*(metrics[key].to_pylist() for key in ("name", "min", "max")), strict=True)
+        if name in NAMES and low is not None
+    }
+    known = UNITS | dict.fromkeys(ends, accuracy_scale(ends).unit)
+    return pa.array([known.get(name) for name in metrics["name"].to_pylist()], pa.string())
 
 
 def run_status(attempts: Sequence[Attempt], newest: float | None) -> str:

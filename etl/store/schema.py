@@ -107,8 +107,6 @@ SORT: dict[str, tuple[str, ...]] = {
 UNITS = {
     "train_loss": "nats",
     "val_loss": "nats",
-    "train_accuracy": "fraction",
-    "val_accuracy": "fraction",
     "step_time_ms": "ms",
     "recorder_ms": "ms",
     "tokens_per_second": "tokens/s",
@@ -117,7 +115,8 @@ UNITS = {
     "memory_allocated_bytes": "bytes",
     "memory_peak_bytes": "bytes",
 }
-"""Units of the metrics whose names are part of the format; others have none that is known."""
+"""Units of the metrics whose names are part of the format; others have none that is known. That of the accuracies is
+told by their values (`etl.store.accuracy`)."""
 
 
 def register(table: str, schema: pa.Schema) -> None:

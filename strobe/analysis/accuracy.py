@@ -9,12 +9,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from etl.store.accuracy import NAMES, accuracy_scale
 
-ROUNDING: Final = 1e-6
-"""What float32 sums may add to a share of 1, or to 100 percent a hundred times of it."""
-_PERCENT_FROM: Final = 2.0
-"""Values that reach this are no shares that rounding pushed beyond 1."""
+Floats = NDArray[np.float64]
 
 _ACCURACY: Final = frozenset({"acc", "accuracy", "accuracies"})
 _SPLITS: Final = {
@@ -40,28 +37,18 @@ class Refusal(NamedTuple):
 def shares(train: Floats, val: Floats, threshold: float) -> Shares | Refusal:
     """Two accuracies (n,) of one run, each with a finite value, as shares.
 
-    Both at most 1 are shares; up to 100 with either beyond 2 they are percentages, of one scale. Refused are negative
-    values, values beyond 100, values that end between 1 and 2, and an accuracy at 0.99 to 1 beside a percentage,
-    which may be a share or one percent; below `threshold` it is not learned on either scale.
+    Refused where `etl.store.accuracy.accuracy_scale` cannot tell it: an accuracy below `threshold` is not learned on
+    either scale.
     """
-    tops = [float(values[np.isfinite(values)].max()) for values in (train, val)]
-    low = min(float(values[np.isfinite(values)].min()) for values in (train, val))
-    top = max(tops)
-    if low < 0:
-        return Refusal(f"accuracies go down to {low:.4g}, and neither a share nor a percentage is negative")
-    if top <= 1 + ROUNDING:
-        return Shares(_clean(train, 1), _clean(val, 1), percent=False)
-    if top > 100 * (1 + ROUNDING):
-        return Refusal(f"accuracies go up to {top:.6g}, beyond 100%")
-    if top < _PERCENT_FROM:
-        return Refusal(f"accuracies go up to {top:.4g}: more than a share can be, and hardly percentages")
-    if threshold <= min(tops) <= 1 + ROUNDING:
-        which, other = ("train", "validation") if tops[0] < tops[1] else ("validation", "train")
-        return Refusal(
-            f"{other} accuracy goes up to {top:.4g} and {which} accuracy to {min(tops):.4g}, which is either all or "
-            "1%"
-        )
-    return Shares(_clean(train, 100), _clean(val, 100), percent=True)
+    ends = {}
+    for name, values in zip(NAMES, (train, val), strict=True):
+        known = values[np.isfinite(values)]
+        ends[name] = float(known.min()), float(known.max())
+    unit, reason = accuracy_scale(ends, threshold)
+    if unit is None:
+        return Refusal(reason)
+    whole = 100 if unit == "percent" else 1
+    return Shares(_clean(train, whole), _clean(val, whole), percent=unit == "percent")
 
 
 def _clean(values: Floats, whole: float) -> Floats:

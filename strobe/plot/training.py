@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -13,52 +14,60 @@ from strobe.charts.curves import Curves, Heatmap, Series, curves, tensor_heatmap
 from strobe.charts.theme import SERIES, TEST, TRAIN, run_colours
 from strobe.plot.request import Request
 from strobe.views import curve_sql
-from strobe.views.curves import Curve, Range, points_of, thinned
+from strobe.views.curves import Curve, Range, metric_row, points_of, remarks_on, thinned
+from strobe.views.metric_units import units_of
 
 POINTS: Final = 1000
 """Of a curve: about the dots of a printed column."""
 
 
 def _metrics(request: Request, names: Mapping[str, str], y_title: str, log: bool) -> Curves:
+    """`y_title` is without its unit. What cannot be drawn, and units that differ, are said below."""
     colours = run_colours(request.runs)
     several, tables = len(request.runs) > 1, request.view().tables
-    series, parts = [], []
+    series, parts, remarks = [], [], []
     for run in request.runs:
         for metric, split in names.items():
+            row = metric_row(tables, Curve(run, metric, split))
+            if row is None:
+                continue
             answer = tables.ask(Range(log=log).query(Curve(run, metric, split), curve_sql.points))
+            label = " · ".join(word for word in (run if several else "", split) if word) or metric
+            remarks += remarks_on(label, row, log, answer.table.num_rows)
             if not answer.table.num_rows:
                 continue
             points = points_of(answer)
             points = thinned(points, np.arange(len(points.x)), POINTS)
-            label = " · ".join(word for word in (run if several else "", split) if word) or metric
             colour = colours[run] if several else TRAIN if split == "train" else TEST
             series.append(Series(label, colour, dash=several and split == "train"))
             column = pa.array([label] * len(points.x), pa.string())
             parts.append(pa.table({"series": column, "x": points.x, "y": points.y}))
     if not parts:
-        raise StrobeError(f"no {y_title.partition(' (')[0]} was recorded")
-    return curves(
-        pa.concat_tables(parts), series, x_title="step", y_title=y_title, log=log, marks=request.onset()
+        raise StrobeError(
+            f"no {y_title} can be drawn: {' '.join(remarks)}" if remarks else f"no {y_title} was recorded"
+        )
+    units = units_of(tables, request.runs, list(names))
+    made = curves(
+        pa.concat_tables(parts), series, x_title="step", y_title=units.title(y_title), log=log, marks=request.onset()
     )  # fmt: skip
+    return replace(made, caption=" ".join([units.note(), *remarks]).strip())
 
 
 def loss(request: Request) -> Curves:
     """Train and test loss of every run, on a log axis."""
-    return _metrics(request, {"val_loss": "test", "train_loss": "train"}, "loss (nats)", True)
+    return _metrics(request, {"val_loss": "test", "train_loss": "train"}, "loss", True)
 
 
 def accuracy(request: Request) -> Curves:
     """Train and test accuracy of every run."""
-    return _metrics(request, {"val_accuracy": "test", "train_accuracy": "train"}, "accuracy (share)", False)
+    return _metrics(request, {"val_accuracy": "test", "train_accuracy": "train"}, "accuracy", False)
 
 
 def metric(request: Request) -> Curves:
     """Any one metric of every run (--metric NAME)."""
     if request.metric is None:
         raise StrobeError("name the metric with --metric; `strobe show RUN` lists them")
-    rows = request.rows("SELECT unit FROM metrics WHERE run = $1 AND name = $2 AND unit <> ''", request.metric)
-    unit = f" ({rows['unit'][0].as_py()})" if rows.num_rows else ""
-    return _metrics(request, {request.metric: ""}, request.metric + unit, False)
+    return _metrics(request, {request.metric: ""}, request.metric, False)
 
 
 def gradients(request: Request) -> Heatmap:

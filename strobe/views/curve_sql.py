@@ -94,7 +94,7 @@ SELECT p.step AS step, p.x AS x, p.y AS y, n FROM kept ORDER BY x"""
 
 def metric(run: str, name: str) -> str:
     """What is known of one metric of a run: count, unit, last value, and what is not finite. No row: not recorded."""
-    return f"""SELECT name, unit, n, last_value, min, nonfinite, first_nonfinite_step
+    return f"""SELECT name, unit, n, last_value, min, max, nonfinite, first_nonfinite_step
 FROM metrics WHERE run = {literal(run)} AND name = {literal(name)}"""
 
 

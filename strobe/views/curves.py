@@ -158,7 +158,7 @@ def read(
     whole = _whole(tables, curve, part, smoothing, smoother) if smoothing.words() else None
     smoothed = _seen(whole, part) if whole is not None else None
     drawn = len((smoothed or raw).x)
-    return CurvePoints(raw, smoothed, whole, total, answer.sql, (*remarks, *_remarks(label, row, part.log, drawn)))
+    return CurvePoints(raw, smoothed, whole, total, answer.sql, (*remarks, *remarks_on(label, row, part.log, drawn)))
 
 
 def _whole(tables: Tables, curve: Curve, part: Range, smoothing: Smoothing, smoother: Smoother) -> Points:
@@ -182,14 +182,20 @@ def thinned(points: Points, kept: Any, most: int) -> Points:
     return Points(points.step[kept], points.x[kept], points.y[kept])
 
 
-def _remarks(label: str, row: dict[str, Any], log: bool, drawn: int) -> list[str]:
+def remarks_on(label: str, row: dict[str, Any], log: bool, drawn: int) -> list[str]:
+    """What of a metric with its `metric_row` has no place on a chart, or why none of it has, in sentences that begin
+    with `label`; `drawn` is how many points there are on screen."""
+    if row["nonfinite"] == row["n"]:
+        return [f"{label}: none of its {row['n']:,} values is finite."]
+    if log and row["max"] <= 0:
+        return [f"{label}: none of its {row['n']:,} values is above 0, as a log axis needs."]
     remarks = []
     if row["nonfinite"]:
         remarks.append(
             f"{label}: {row['n'] - row['nonfinite']:,} of {row['n']:,} values are finite, "
             f"the first that is not at step {row['first_nonfinite_step']:,}."
         )
-    if log and row["min"] is not None and row["min"] <= 0:
+    if log and row["min"] <= 0:
         remarks.append(f"{label}: values of zero or less have no place on a log axis and are left out.")
     if not drawn and not remarks:
         remarks.append(f"{label}: nothing in this range.")

@@ -14,6 +14,7 @@ from strobe.ui.shell import address, components
 from strobe.ui.shell.page import Page
 from strobe.views import curve_sql
 from strobe.views.curves import Curve
+from strobe.views.metric_units import units_of
 from strobe.views.words import visible
 
 MOST_METRICS: Final = 8
@@ -54,10 +55,13 @@ def _charts(page: Page, view: CurveOptions, chosen: list[str]) -> None:
     for name in chosen:
         key = f"metric_{zlib.crc32(name.encode()):08x}"
         log = _head(key, name)
-        unit = next((row["unit"] for run in page.runs for row in page.reader.rows(curve_sql.metric(run, name))), None)
-        y_title = f"{name} ({unit})" if unit else name
-        wanted = [Curve(run, name, "") for run in view.runs(page)]
-        panel.draw(page, key, wanted, view=view, y_title=y_title, log=log, height=220)
+        runs = view.runs(page)
+        units = units_of(page.reader, runs, [name])
+        wanted = [Curve(run, name, "") for run in runs]
+        panel.draw(
+            page, key, wanted, view=view, y_title=units.title(name), log=log, height=220,
+            about=units.note({run: page.title_of(run) for run in runs}),
+        )  # fmt: skip
 
 
 def _head(key: str, name: str) -> bool:

@@ -11,6 +11,7 @@ from strobe.ui.curves.options import CurveOptions
 from strobe.ui.panel import choice, panel
 from strobe.ui.shell.page import Page
 from strobe.views.curves import Curve
+from strobe.views.metric_units import units_of
 
 Scale = Literal["log", "linear"]
 SCALES: Final[tuple[Scale, ...]] = ("log", "linear")
@@ -18,8 +19,8 @@ SCALES: Final[tuple[Scale, ...]] = ("log", "linear")
 
 @dataclass(frozen=True)
 class Chart:
-    """`metrics` maps a metric to the word for its split; `scale` is what the y axis begins with, None where it cannot
-    be chosen; `share` fixes it to 0..1."""
+    """`metrics` maps a metric to the word for its split; `y_title` is without its unit; `scale` is what the y axis
+    begins with, None where it cannot be chosen; `share` makes it hold 0..1 at least."""
 
     key: str
     title: str
@@ -30,9 +31,9 @@ class Chart:
     height: int = 300
 
 
-LOSS: Final = Chart("loss", "Loss", {"val_loss": "test", "train_loss": "train"}, "loss (nats)", "log")
+LOSS: Final = Chart("loss", "Loss", {"val_loss": "test", "train_loss": "train"}, "loss", "log")
 ACCURACY: Final = Chart(
-    "accuracy", "Accuracy", {"val_accuracy": "test", "train_accuracy": "train"}, "accuracy (share)", share=True
+    "accuracy", "Accuracy", {"val_accuracy": "test", "train_accuracy": "train"}, "accuracy", share=True
 )
 LEARNING_RATE: Final = Chart(
     "lr", "Learning rate", {"learning_rate": "learning rate"}, "learning rate", "linear", height=190
@@ -46,8 +47,10 @@ def draw(page: Page, options: CurveOptions, chart: Chart) -> None:
         panel.title(chart.title)
         if chart.scale is not None:
             scale = choice.segmented(f"{chart.key}_axis", f"{chart.title} axis", SCALES, chart.scale)
-    wanted = [Curve(run, metric, split) for run in options.runs(page) for metric, split in chart.metrics.items()]
+    runs = options.runs(page)
+    wanted = [Curve(run, metric, split) for run in runs for metric, split in chart.metrics.items()]
+    units = units_of(page.reader, runs, list(chart.metrics))
     curves.draw(
-        page, chart.key, wanted, view=options, y_title=chart.y_title, log=scale == "log", share=chart.share,
-        height=chart.height,
+        page, chart.key, wanted, view=options, y_title=units.title(chart.y_title), log=scale == "log",
+        share=chart.share, height=chart.height, about=units.note({run: page.title_of(run) for run in runs}),
     )  # fmt: skip

@@ -144,7 +144,8 @@ def draw(
     page: Page, key: str, wanted: Sequence[Curve], *, view: CurveOptions | None = None, y_title: str, log: bool,
     share: bool = False, height: int = 300, about: str = "",
 ) -> None:  # fmt: skip
-    """Fetches, draws, and says below what is drawn and what is not. `key` names the panel; `share` fixes 0 to 1."""
+    """Fetches, draws, and says below what is drawn and what is not. `key` names the panel; `share` makes the axis
+    hold 0 to 1 at least."""
     if st.session_state.get("runs", page.runs) != page.runs:
         st.rerun()
     view = view or CurveOptions()
@@ -167,9 +168,12 @@ def draw(
     panel.tools(
         key, _caption(drawn, view, about), [*drawn.sql, *queries(page, drawn.lines)],
         lambda: every_row(page, drawn.lines, view),
-        lambda: curves(
-            drawn.table(), drawn.series, x_title=view.x_title(), y_title=y_title, log=log, marks=moments,
-            clock=view.axis == "clock" and view.align == "none",
+        lambda: replace(
+            curves(
+                drawn.table(), drawn.series, x_title=view.x_title(), y_title=y_title, log=log, marks=moments,
+                clock=view.axis == "clock" and view.align == "none",
+            ),
+            caption=" ".join([about, *drawn.remarks]).strip(),
         ),
     )  # fmt: skip
 

@@ -15,8 +15,8 @@ def scale(train: list[float], val: list[float]) -> Shares | Refusal:
 @pytest.mark.parametrize(
     ("train", "val", "percent"),
     [
-        ([0.0, 1.0], [0.0, 0.5], False), ([1 + 9e-7], [0.1], False), ([0.5, 100.0], [2.0, 99.0], True),
-        ([100.00009], [50.0], True), ([100.0], [0.98], True), ([0.0, 2.0], [0.5, 0.5], True),
+        ([0.0, 1.0], [0.0, 0.5], False), ([1 + 9e-4], [0.1], False), ([0.5, 100.0], [2.0, 99.0], True),
+        ([100.09], [50.0], True), ([100.0], [0.98], True), ([0.0, 2.0], [0.5, 0.5], True),
     ],
 )  # fmt: skip
 def test_both_are_on_one_scale(train: list[float], val: list[float], percent: bool) -> None:
@@ -31,8 +31,9 @@ def test_both_are_on_one_scale(train: list[float], val: list[float], percent: bo
 @pytest.mark.parametrize(
     ("train", "val", "why"),
     [
-        ([-1e-3, 1.0], [0.5], "go down to -0.001"), ([0.5], [1 + 2e-6], "go up to 1"), ([1.9], [0.5], "go up to 1.9"),
-        ([100.1], [1.0], "go up to 100.1, beyond 100%"),
+        ([-1e-3, 1.0], [0.5], "go down to -0.001"), ([0.5], [1.00125], "go up to 1.00125: more"),
+        ([1.9], [0.5], "go up to 1.9"),
+        ([100.2], [1.0], "go up to 100.2, beyond 100%"),
         ([100.0], [1.0], "validation accuracy to 1, which is either"),
         ([0.99], [55.0], "train accuracy to 0.99, which is either"),
     ],

@@ -217,8 +217,8 @@ def test_an_all_nan_metric_is_counted_in_words(use, tmp_path: Path) -> None:
     rows = [{"step": k + 1, "time": 1.0 + k, "val_loss": "NaN", "train_loss": 0.0} for k in range(902)]
     use(log_only(tmp_path, rows))
     text = text_of(well(opened("curves")))
-    assert "test: 0 of 902 values are finite, the first that is not at step 1." in text
-    assert "values of zero or less have no place on a log axis" in text
+    assert "test: none of its 902 values is finite." in text
+    assert "train: none of its 902 values is above 0, as a log axis needs." in text
 
 
 def test_what_a_run_lacks_is_an_empty_cell(use, tmp_path: Path) -> None:
@@ -244,6 +244,15 @@ def test_accuracies_logged_as_percentages_are_shown_as_such(use, tmp_path: Path)
     table = well(opened("runs")).dataframe[0].value.set_index("name")
     assert table["accuracy"].dropna().to_dict() == {"percent": 0.5, "share": 0.5}
     assert table["grokking"]["neither"] == "scale not clear"
+
+
+def test_runs_whose_accuracies_are_on_two_scales_say_so_on_curves(use, tmp_path: Path) -> None:
+    for name, whole in (("shares", 1.0), ("hundred", 100.0)):
+        log_only(tmp_path, [{"step": s, "time": 1e9, "val_accuracy": whole * s / 9} for s in range(10)], name)
+    use(tmp_path / "store")
+    said = "hundred in percentages (0 to 100)"
+    assert said in text_of(well(opened("curves", run=["shares", "hundred"])))
+    assert said not in text_of(well(opened("curves", run="hundred")))
 
 
 def test_the_card_has_the_rules_of_what_it_says(use, store: Path) -> None:

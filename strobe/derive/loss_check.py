@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from etl.run.folder import Run
 from etl.store.catalogue import Catalogue
-from strobe.analysis.loss_check import EXACT, METRICS, REDUCED, Tolerance, agrees, likely_reason
+from strobe.analysis.loss_check import EXACT, METRICS, REDUCED, Tolerance, agrees
+from strobe.analysis.loss_reason import Compared, Evidence
 from strobe.analysis.tasks import BATCHES
 from strobe.derive import progress
 from strobe.derive.analysis import BIGINT, DOUBLE, TEXT, Row, TableAnalysis
@@ -21,6 +22,10 @@ from strobe.derive.subject import Subject
 NOT_LOGGED: Final = "not logged at this step"
 OF_A_BATCH: Final = "the logged train loss is of a minibatch"
 PERHAPS_OF_A_BATCH: Final = "it differs, and may be of a minibatch: the manifest does not say task.batches"
+TAKEN_AFTER: Final = (
+    "snapshots are taken after the update, so this value belongs to the parameters before it; what belongs to the "
+    "snapshot would be logged a step later, and is not there"
+)
 
 _FEW_BITS: Final = ("bfloat16", "int8", "uint8")
 _LOGGED: Final = """SELECT name, step, value FROM scalars
@@ -42,14 +47,22 @@ class _Terms:
     batches: str | None
     """What a logged train loss is over: "full", our minibatches, or not known."""
     train_share: float | None
+    rows_given: bool
+    taken_after: bool
+    """Whether snapshots hold the update that follows what the training loop computed its train loss with."""
 
     @classmethod
     def of(cls, subject: Subject) -> _Terms:
-        reduced = any(each["dtype"] in _FEW_BITS for each in subject.recorded.tensors("params"))
+        params, manifest = subject.recorded.tensors("params"), subject.recorded.run.manifest
+        reduced = any(each["dtype"] in _FEW_BITS for each in params)
         split, p = subject.addition.split, subject.addition.modulus
         share = None if split.train is None else len(split.train) / p**2
-        batches = subject.recorded.run.manifest.task.get("batches")
-        return cls(REDUCED if reduced else EXACT, batches if isinstance(batches, str) else None, share)
+        batches = manifest.task.get("batches")
+        after = manifest.training.get("updates_ahead") == 1 or any(
+            each.get("taken") == "after_update" for each in manifest.raw["snapshot"]["tensors"]
+        )
+        known = batches if isinstance(batches, str) else None
+        return cls(REDUCED if reduced else EXACT, known, share, split.given, after)
 
 
 def rows(catalogue: Catalogue, run: str) -> list[Row]:
@@ -64,7 +77,12 @@ def rows(catalogue: Catalogue, run: str) -> list[Row]:
     by_step: dict[int, dict[str, Row]] = {}
     for row in catalogue.query(_COMPUTED, [run]).to_pylist():
         by_step.setdefault(row["step"], {})[row["name"]] = row
-    return [row for step, computed in by_step.items() for row in _step_rows(step, computed, logged, terms)]
+    snapshots = [_Snapshot.of(step, computed, logged) for step, computed in by_step.items()]
+    if terms.taken_after:
+        _put_later(snapshots, terms.tolerance)
+    made = [row for each in snapshots for row in each.rows(logged.scale, terms)]
+    _give_reasons([row for row in made if row.get("agrees") is False], snapshots, terms)
+    return made
 
 
 class _Logged:
@@ -88,43 +106,96 @@ class _Logged:
         }
 
 
-def _step_rows(step: int, computed: Mapping[str, Row], logged: _Logged, terms: _Terms) -> Iterator[Row]:
-    here, known = logged.at(step), {name: row["value"] for name, row in computed.items() if row["value"] is not None}
+@dataclass(frozen=True)
+class _Snapshot:
+    """What was logged at the step of a snapshot and beside it, and what the snapshot gives: by metric, as shares."""
+
+    step: int
+    logged: dict[str, float]
+    earlier: dict[str, float]
+    later: dict[str, float]
+    computed: dict[str, float]
+    missing: dict[str, str]
+    """Why a value could not be computed."""
+    notes: dict[str, str]
+    """What is to be said of the value that is compared."""
+
+    @classmethod
+    def of(cls, step: int, computed: Mapping[str, Row], logged: _Logged) -> _Snapshot:
+        known = {name: row["value"] for name, row in computed.items() if row["value"] is not None}
+        missing = {name: row["note"] for name, row in computed.items() if row["value"] is None}
+        return cls(step, logged.at(step), logged.at(step - 1), logged.at(step + 1), known, missing, {})
+
+    def agrees(self, name: str, logged: Mapping[str, float], tolerance: Tolerance) -> bool:
+        """False where one of the two is not known or not finite."""
+        if name not in logged or name not in self.computed or not math.isfinite(logged[name]):
+            return False
+        return agrees(name, logged[name], self.computed[name], tolerance)
+
+    def rows(self, scale: Mapping[str, float], terms: _Terms) -> Iterator[Row]:
+        for name in METRICS:
+            made: Row = {"step": self.step, "metric": name}
+            for column, values in (("logged", self.logged), ("computed", self.computed)):
+                made[column] = values[name] * scale[name] if name in values else None
+            made["tolerance"] = terms.tolerance.accuracy if name.endswith("accuracy") else terms.tolerance.loss
+            yield made | self._judged(name, terms)
+
+    def _judged(self, name: str, terms: _Terms) -> dict[str, Any]:
+        """`agrees`; or why that cannot be told."""
+        if name not in self.logged or name not in self.computed:
+            return {"note": NOT_LOGGED if name not in self.logged else self.missing.get(name, "not computed")}
+        if name == "train_loss" and terms.batches == BATCHES:
+            return {"note": OF_A_BATCH}
+        if not math.isfinite(self.logged[name]):
+            return {"note": "the logged value is not finite"}
+        if self.agrees(name, self.logged, terms.tolerance):
+            return {"agrees": True, "note": self.notes.get(name)}
+        whole = ("full",) if name == "train_loss" else ("full", BATCHES)
+        of_a_batch = name.startswith("train") and terms.batches not in whole
+        if why := PERHAPS_OF_A_BATCH if of_a_batch else self.notes.get(name):
+            return {"note": why}
+        return {"agrees": False, "note": None}
+
+    def evidence(self, batches: str | None) -> Compared:
+        """The values that speak for a reason: finite, and no loss of a minibatch."""
+        kept = [name for name in METRICS if name != "train_loss" or batches != BATCHES]
+        logged, earlier, later = (
+            {name: values[name] for name in kept if name in values and math.isfinite(values[name])}
+            for values in (self.logged, self.earlier, self.later)
+        )
+        return Compared(logged, self.computed, earlier, later)
+
+
+def _put_later(snapshots: Sequence[_Snapshot], tolerance: Tolerance) -> None:
+    """Where snapshots are taken after the update: compare what was logged a step later, if that is what they give.
+
+    Train, which a loop computes before the update, is always of the step before; val is where all of it fits so.
+    """
     for name in METRICS:
-        scale, value, row = logged.scale[name], here.get(name), computed.get(name)
-        made: Row = {"step": step, "metric": name, "logged": None if value is None else value * scale}
-        made |= {"computed": known[name] * scale if name in known else None}
-        made |= {"tolerance": terms.tolerance.accuracy if name.endswith("accuracy") else terms.tolerance.loss}
-        if value is None or name not in known:
-            yield made | {"note": NOT_LOGGED if value is None else row["note"] if row else "not computed"}
-            continue
-        beside = tuple(near[name] for at in (step - 1, step + 1) if name in (near := logged.at(at)))
-        yield made | _judged(name, here, known, terms, beside)
+        fits = [each.agrees(name, each.later, tolerance) for each in snapshots if name in each.later]
+        of_step_before = name.startswith("train") or (bool(fits) and all(fits))
+        for each in snapshots if of_step_before else ():
+            if name not in each.logged or each.agrees(name, each.logged, tolerance):
+                continue
+            if each.agrees(name, each.later, tolerance):
+                each.logged[name] = each.later[name]
+                each.notes[name] = f"logged at step {each.step + 1:,}: snapshots are taken after the update"
+            elif name not in each.later:
+                each.notes[name] = TAKEN_AFTER
 
 
-def _judged(
-    name: str, logged: Mapping[str, float], computed: Mapping[str, float], terms: _Terms, beside: tuple[float, ...]
-) -> dict[str, Any]:
-    """`agrees`, and why not; or why that cannot be told."""
-    if name == "train_loss" and terms.batches == BATCHES:
-        return {"note": OF_A_BATCH}
-    if not math.isfinite(logged[name]):
-        return {"note": "the logged value is not finite"}
-    if agrees(name, logged[name], computed[name], terms.tolerance):
-        return {"agrees": True, "note": None}
-    whole = ("full",) if name == "train_loss" else ("full", BATCHES)
-    if name.startswith("train") and terms.batches not in whole:
-        return {"note": PERHAPS_OF_A_BATCH}
-    usable = {each: value for each, value in logged.items() if math.isfinite(value)}
-    if terms.batches == BATCHES:
-        usable.pop("train_loss", None)
-    reason = likely_reason(name, usable, computed, terms.tolerance, train_share=terms.train_share, beside=beside)
-    return {"agrees": False, "likely": reason, "note": None}
+def _give_reasons(wrong: Sequence[Row], snapshots: Sequence[_Snapshot], terms: _Terms) -> None:
+    """Put what is likely into rows that disagree."""
+    compared = [each.evidence(terms.batches) for each in snapshots]
+    found = Evidence(compared, terms.tolerance, train_share=terms.train_share, rows_given=terms.rows_given)
+    why = {name: found.reason(name) for name in {row["metric"] for row in wrong}}
+    for row in wrong:
+        row["likely"] = why[row["metric"]]
 
 
 ANALYSIS = TableAnalysis(
     table="loss_check",
-    definition=1,
+    definition=2,
     order=20,
     columns=(
         ("step", BIGINT), ("metric", TEXT), ("logged", DOUBLE), ("computed", DOUBLE), ("tolerance", DOUBLE),

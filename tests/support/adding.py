@@ -88,7 +88,7 @@ def _attend(qkv: list[np.ndarray], at: int, size: int, kv_heads: int) -> np.ndar
 def record(
     folder: Path, params: Arrays, *, dims: Mapping[str, list[str]] | None = None,
     model: Mapping[str, Any] | None = None, task: Mapping[str, Any] | None = None, more: Arrays | None = None,
-    steps: Sequence[int] = (40,),
+    steps: Sequence[int] = (40,), training: Mapping[str, Any] | None = None,
 ) -> Path:  # fmt: skip
     """Write the parameters as a run, each step the same; `dims`, `model` and `task` replace entries of DIMS, MODEL
     and TASK, and `more` are tensors by their full name, of one or two axes."""
@@ -101,7 +101,8 @@ def record(
         for name, array in arrays.items()
     ])  # fmt: skip
     writer = SnapshotWriter(folder, {
-        "format": "strobe-snapshot", "version": 1, "model": MODEL | dict(model or {}), "training": {},
+        "format": "strobe-snapshot", "version": 1, "model": MODEL | dict(model or {}),
+        "training": dict(training or {}),
         "task": TASK | dict(task or {}),
         "run": {"id": "adding", "name": "adding", "created_at": 1.0, "writer": "test"},
         "snapshot": {"bytes": size, "tensors": tensors},

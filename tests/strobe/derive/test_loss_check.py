@@ -11,10 +11,11 @@ import pytest
 from etl.ingest.load import ingest
 from etl.run.snapshot import numpy_dtype
 from etl.store.catalogue import Store
-from strobe.analysis.loss_check import EXCHANGED, METRICS, OTHER_MODEL, OTHER_ROWS, OTHER_STEP
+from strobe.analysis.loss_check import METRICS
+from strobe.analysis.loss_reason import EXCHANGED, LATER, OTHER_ROWS, OTHER_SPLIT_OR_MODEL, TRAIN_ALONE
 from strobe.analysis.tasks import BATCHES, SPLIT, modular_addition
 from strobe.derive.filling.deriver import Deriver
-from strobe.derive.loss_check import NOT_LOGGED, OF_A_BATCH, PERHAPS_OF_A_BATCH
+from strobe.derive.loss_check import NOT_LOGGED, OF_A_BATCH, PERHAPS_OF_A_BATCH, TAKEN_AFTER
 from strobe.views.loss_check import Finding, finding
 from strobe.views.run_view import CatalogueTables
 from tests.support.adding import P, log, measured, record, weights
@@ -81,7 +82,7 @@ def test_a_transposed_square_matrix_that_says_otherwise_fires(tmp_path: Path) ->
     params["attprojw"] = np.ascontiguousarray(params["attprojw"].swapaxes(1, 2))
     rows, found = checked(tmp_path, params=params)
     assert rows["val_loss"]["agrees"] is False
-    assert rows["val_loss"]["likely"] == OTHER_MODEL
+    assert rows["val_loss"]["likely"] == OTHER_SPLIT_OR_MODEL
     assert found.fires
 
 
@@ -91,10 +92,43 @@ def test_a_bias_that_was_not_recorded_fires(tmp_path: Path) -> None:
     assert rows["val_loss"]["agrees"] is False
 
 
-def test_a_log_of_the_step_before_is_named(tmp_path: Path) -> None:
-    late = {name: value * 3 for name, value in TRUE.items() if "loss" in name}
-    rows, _ = checked(tmp_path, {40: late, 41: TRUE})
-    assert {row["likely"] for row in rows.values() if row["agrees"] is False} == {OTHER_STEP}
+LATE = {name: value * 3 if "loss" in name else value / 2 + 0.3 for name, value in TRUE.items()}
+"""What another step's parameters give."""
+
+
+def test_a_log_that_is_one_step_late_is_named_and_no_split(tmp_path: Path) -> None:
+    rows, _ = checked(tmp_path, {40: LATE, 41: TRUE})
+    assert {row["likely"] for row in rows.values() if row["agrees"] is False} == {LATER}
+
+
+def test_train_that_was_logged_before_the_update_is_no_other_split(tmp_path: Path) -> None:
+    mixed = {name: (LATE if name.startswith("train") else TRUE)[name] for name in TRUE}
+    rows, _ = checked(tmp_path / "near", {40: mixed, 41: TRUE})
+    assert {name: row["likely"] for name, row in rows.items()} == {
+        name: LATER if name.startswith("train") else None for name in TRUE
+    }
+    rows, _ = checked(tmp_path / "alone", {40: mixed})
+    assert {row["likely"] for row in rows.values() if row["agrees"] is False} == {TRAIN_ALONE}
+
+
+@pytest.mark.parametrize("val", [TRUE, LATE])
+def test_snapshots_after_the_update_are_compared_with_what_was_logged_a_step_later(tmp_path: Path, val: dict) -> None:
+    """`val` is logged after the update, as the snapshot, or before it, as train."""
+    logged = {name: (LATE if name.startswith("train") else val)[name] for name in TRUE}
+    rows, found = checked(tmp_path / "both", {40: logged, 41: TRUE}, training={"updates_ahead": 1})
+    assert [row["agrees"] for row in rows.values()] == [True] * 4
+    assert rows["train_loss"]["logged"] == pytest.approx(TRUE["train_loss"])
+    assert rows["train_loss"]["note"] == "logged at step 41: snapshots are taken after the update"
+    rows, found = checked(tmp_path / "last", {40: logged}, training={"updates_ahead": 1})
+    for name in ("train_loss", "train_accuracy"):
+        assert (rows[name]["agrees"], rows[name]["note"]) == (None, TAKEN_AFTER)
+    assert found.fires is (val is LATE), "val may be of the step itself"
+
+
+def test_a_wrong_seed_fires_after_the_update_too(tmp_path: Path) -> None:
+    task = OURS | {"data_seed": SEED + 1}
+    _, found = checked(tmp_path, {40: LATE, 41: TRUE}, task=task, training={"updates_ahead": 1})
+    assert found.fires
 
 
 def test_percentages_are_read_as_such(tmp_path: Path) -> None:

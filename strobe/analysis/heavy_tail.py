@@ -32,7 +32,7 @@ class HeavyTail(NamedTuple):
     p: float
     """How often a true power law with such a body fits no better; below RULED_OUT there is none. NaN untested."""
     note: str
-    """Empty, or why there is no fit."""
+    """Empty, or why there is no fit, or no xmin in the unit of s^2."""
 
 
 def heavy_tail(s: Array, least: int = LEAST_EIGENVALUES, replicates: int = REPLICATES) -> HeavyTail:
@@ -48,9 +48,12 @@ def heavy_tail(s: Array, least: int = LEAST_EIGENVALUES, replicates: int = REPLI
     all; p = (1 + those whose KS distance is at least ours) / (1 + `replicates`). A small p rules the power law out. A
     large one says that it cannot be ruled out, not that it is there: a short tail rules out little.
     """
-    x = np.sort(np.asarray(s, np.float64).ravel() ** 2)
-    if not np.isfinite(x).all():
+    values = np.sort(np.asarray(s, np.float64).ravel())
+    if not np.isfinite(values).all():
         return _no_tail(0, "a singular value is not finite")
+    # The largest scaled to about 1, by a power of two, so that no square leaves the range of float64.
+    unit = int(np.frexp(values.max(initial=0.0))[1])
+    x = np.ldexp(values, -unit) ** 2
     x = x[x > 1e-14 * x.max(initial=0.0)]
     if x.size < least:
         return _no_tail(x.size, f"not enough eigenvalues: {x.size}, at least {least} are needed")
@@ -60,7 +63,15 @@ def heavy_tail(s: Array, least: int = LEAST_EIGENVALUES, replicates: int = REPLI
         return _no_tail(x.size, "all eigenvalues are equal")
     first = int(start)
     p = _p(logs, first, float(exponent), float(ks), replicates) if replicates else float("nan")
-    return HeavyTail(1 + float(exponent), float(ks), float(x[first]), x.size - first, p, "")
+    xmin, beyond = _in_unit(float(x[first]), 2 * unit)
+    return HeavyTail(1 + float(exponent), float(ks), xmin, x.size - first, p, beyond)
+
+
+def _in_unit(x: float, exponent: int) -> tuple[float, str]:
+    """x > 0 times 2^exponent and an empty note, or NaN and why."""
+    with np.errstate(over="ignore", under="ignore"):
+        scaled = float(np.ldexp(x, exponent))
+    return (scaled, "") if 0 < scaled < np.inf else (float("nan"), "xmin is beyond the range of float64")
 
 
 def _no_tail(n: int, note: str) -> HeavyTail:

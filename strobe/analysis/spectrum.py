@@ -31,8 +31,8 @@ def singular_values(W: Array) -> SingularValues:
     Small matrices: LAPACK's SVD. Others: the square roots of the eigenvalues of the Gram matrix of the shorter side.
     An eigenvalue there is off by about eps s_1^2, so a singular value s by eps s_1^2 / s: measured below 1e-6 of
     *itself* at condition number 1e5, and what lies below 1e-8 s_1 is not resolved; `error` says so for each value. (A
-    float32 SVD is off by 1e-7 s_1 everywhere.) All NaN where an entry is not finite. Raises ValueError unless W has
-    two axes.
+    float32 SVD is off by 1e-7 s_1 everywhere.) All NaN where an entry is not finite; inf where a value is beyond
+    float64, though every entry is within: `why_none` tells the two apart. Raises ValueError unless W has two axes.
     """
     if W.ndim != 2 or 0 in W.shape:
         raise ValueError(f"singular values need a matrix with entries, not shape {W.shape}")
@@ -48,14 +48,26 @@ def singular_values(W: Array) -> SingularValues:
     shift = exponent if abs(exponent) > 400 else 0
     if exact.size <= DIRECT:
         s: Floats = np.linalg.svd(exact, compute_uv=False).astype(np.float64, copy=False)
-        return SingularValues(np.ldexp(s, shift), np.ldexp(np.full(len(s), len(s) * eps * s[0]), shift), "svd")
+        return SingularValues(_by(s, shift), _by(np.full(len(s), len(s) * eps * s[0]), shift), "svd")
     gram = exact @ exact.T if exact.shape[0] <= exact.shape[1] else exact.T @ exact
     squares: Floats = np.linalg.eigvalsh(gram)[::-1].clip(min=0).astype(np.float64, copy=False)
     s = np.sqrt(squares)
     # |s' - s| = |s'^2 - s^2| / (s' + s), with an error of 8 eps s_1^2 in the square as the bound that was measured.
     off = 8 * eps * squares[0]
     error = np.minimum(np.sqrt(off), off / np.maximum(s, np.sqrt(off)))
-    return SingularValues(np.ldexp(s, shift), np.ldexp(error, shift), "gram")
+    return SingularValues(_by(s, shift), _by(error, shift), "gram")
+
+
+def why_none(s: Array) -> str:
+    """Why singular values are not all finite; empty where they are."""
+    if np.isnan(s).any():
+        return "a weight is not finite"
+    return "" if np.isfinite(s).all() else "a singular value is beyond the range of float64"
+
+
+def _by(s: Floats, exponent: int) -> Floats:
+    with np.errstate(over="ignore"):
+        return np.ldexp(s, exponent)
 
 
 def participation_ratio(s: Array) -> float:

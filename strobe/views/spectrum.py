@@ -11,7 +11,7 @@ import numpy as np
 
 from etl.errors import StrobeError
 from etl.run.snapshot import Snapshot
-from strobe.analysis.spectrum import SingularValues, singular_values
+from strobe.analysis.spectrum import SingularValues, singular_values, why_none
 from strobe.views.run_view import Answer, RunView, literal
 from strobe.views.weights import WeightMatrix, read_matrix
 
@@ -70,7 +70,9 @@ def stored(view: RunView, matrix: WeightMatrix) -> SpectrumFrames:
 {rows_of(view, matrix.name, matrix.layer)} AND singular_values IS NOT NULL ORDER BY step""")
     total = min(matrix.shape)
     if not answer.table.num_rows:
-        reason = "No singular values: a weight of this matrix is not finite at every snapshot."
+        reason = (
+            "No singular values: at every snapshot a weight is not finite, or a value is beyond the range of float64."
+        )
         return SpectrumFrames([], np.zeros((0, 0), np.float32), total, answer.sql, reason)
     values = np.stack([np.asarray(row, np.float32) for row in answer.table["singular_values"].to_pylist()])
     return SpectrumFrames(answer.table["step"].to_pylist(), values, total, answer.sql, in_tables=True)
@@ -153,8 +155,8 @@ def computed(view: RunView, matrix: WeightMatrix, step: int) -> ComputedSpectrum
     except (StrobeError, OSError, KeyError):
         reason = f"The snapshot of step {step:,} cannot be read: `strobe verify` says why."
         return ComputedSpectrum(step, None, reason=reason)
-    if not np.isfinite(made.values).all():
-        reason = f"A weight is not finite at step {step:,}, so there are no singular values."
+    if why := why_none(made.values):
+        reason = f"{why[0].upper()}{why[1:]} at step {step:,}, so there are no singular values."
         return ComputedSpectrum(step, None, reason=reason)
     largest = float(made.error[0] / made.values[0]) if made.values[0] else 0.0
     return ComputedSpectrum(

@@ -101,3 +101,12 @@ def test_of_many_eigenvalues_a_hundred_starts_are_tried():
     assert fit.alpha == pytest.approx(2.5, rel=0.1)
     ranks = np.linspace(0, 3000 - 10, 100).round()
     assert 3000 - fit.n in ranks
+
+
+@pytest.mark.parametrize("power", [-1050, 900])
+def test_squares_beyond_float64_leave_the_fit_as_it_is(power: int) -> None:
+    s = np.linspace(1, 3, 80) ** 2
+    one, other = heavy_tail(s, replicates=5), heavy_tail(np.ldexp(s, power), replicates=5)
+    assert (other.alpha, other.ks, other.n, other.p) == pytest.approx((one.alpha, one.ks, one.n, one.p))
+    assert np.isnan(other.xmin)
+    assert (one.note, other.note) == ("", "xmin is beyond the range of float64")

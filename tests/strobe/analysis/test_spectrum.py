@@ -35,6 +35,15 @@ def test_extreme_scales_and_zeros():
         spectrum.singular_values(np.zeros(3))
 
 
+def test_a_value_beyond_float64_is_told_from_a_weight_that_is_not_finite():
+    found = spectrum.singular_values(np.full((5, 5), 1.5e308)).values
+    assert np.isinf(found[0])
+    assert spectrum.why_none(found) == "a singular value is beyond the range of float64"
+    broken = spectrum.singular_values(np.array([[1.0, np.inf]])).values
+    assert spectrum.why_none(broken) == "a weight is not finite"
+    assert spectrum.why_none(np.ones(3)) == ""
+
+
 def test_ranks():
     one = spectrum.singular_values(np.outer([1.0, 2, 3], [1.0, 1])).values
     three = np.ones(3)

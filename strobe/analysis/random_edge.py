@@ -47,24 +47,25 @@ def random_edge(s: Array, shape: tuple[int, int], least: int = LEAST_VALUES) -> 
     that of the law's quantiles), which a few large ones do not move, and the two are found in turn until neither
     changes. The edge is that of the largest eigenvalue's own fluctuation: sigma^2 (mu + 2.0234 w) with the centre and
     width of Johnstone 2001 in the form of Ma 2012, so that a random matrix has one beyond it in about 1% of cases.
+    That holds for entries of mean 0 with light tails: `entry_null` has the edge of those that a matrix has.
 
     NaN below `least` = 50 values, where one is not finite or half are 0, and where more than a third lie beyond.
     """
     x = np.sort(np.asarray(s, np.float64).ravel())
     n, m = sorted(shape)
     if not np.isfinite(x).all():
-        return _no_edge("a singular value is not finite")
+        return no_edge("a singular value is not finite")
     if n < least:
-        return _no_edge(f"not enough singular values: {n}, at least {least} are needed")
+        return no_edge(f"not enough singular values: {n}, at least {least} are needed")
     scale = float(x[-1])
     if scale <= 0 or np.median(x) <= 1e-7 * scale:
-        return _no_edge("half of the singular values are 0, so there is no bulk")
+        return no_edge("half of the singular values are 0, so there is no bulk")
     squares, beyond = (x / scale) ** 2, 0
     for _ in range(_ROUNDS):
         variance, limit = _bulk(squares[: n - beyond], n - beyond, m - beyond)
         found = int((squares > limit).sum())
         if found > MOST_BEYOND * n:
-            return _no_edge("more than a third of the singular values lie beyond the edge, so the others are no bulk")
+            return no_edge("more than a third of the singular values lie beyond the edge, so the others are no bulk")
         if found <= beyond:
             break
         beyond = found
@@ -75,7 +76,8 @@ def random_edge(s: Array, shape: tuple[int, int], least: int = LEAST_VALUES) -> 
     return RandomEdge(sigma, edge, beyond, ks, ks <= LOOKS_RANDOM / len(inside), "")
 
 
-def _no_edge(note: str) -> RandomEdge:
+def no_edge(note: str) -> RandomEdge:
+    """What is given where there is none, and why."""
     return RandomEdge(float("nan"), float("nan"), 0, float("nan"), False, note)
 
 

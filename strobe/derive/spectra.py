@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from strobe.analysis import spectrum
+from strobe.analysis.entry_null import entry_edge
 from strobe.analysis.heavy_tail import heavy_tail
-from strobe.analysis.random_edge import random_edge
 from strobe.derive.analysis import BIGINT, BOOLEAN, DOUBLE, REAL, SMALLINT, TEXT, Row, SnapshotAnalysis
 from strobe.derive.recorded_run import Array, NotApplicableError, RecordedRun, layers
 from strobe.derive.subject import Subject
@@ -50,7 +50,7 @@ def _parts(recorded: RecordedRun, name: str, matrix: Array) -> Iterator[tuple[Ro
 
 def _spectrum(matrix: Array) -> Row:
     s = spectrum.singular_values(matrix).values
-    tail, edge = heavy_tail(s), random_edge(s, matrix.shape)
+    tail, edge = heavy_tail(s), entry_edge(matrix, s)
     row: Row = {
         "singular_values": s if np.isfinite(s).all() else None,
         "stable_rank": spectrum.stable_rank(s),
@@ -66,8 +66,8 @@ def _spectrum(matrix: Array) -> Row:
 
 def _note(s: Array, *notes: str) -> str | None:
     """Why something of this spectrum is NULL: each reason once."""
-    if not np.isfinite(s).all():
-        return "a weight is not finite"
+    if why := spectrum.why_none(s):
+        return why
     if not s.any():
         return "all zero"
     return "; ".join(dict.fromkeys(note for note in notes if note)) or None
@@ -75,7 +75,7 @@ def _note(s: Array, *notes: str) -> str | None:
 
 ANALYSIS = SnapshotAnalysis(
     table="spectra",
-    definition=2,
+    definition=3,
     order=10,
     columns=(
         ("step", BIGINT), ("tensor", TEXT), ("layer", SMALLINT), ("part", TEXT), ("head", SMALLINT),

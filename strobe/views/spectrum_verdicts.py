@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from strobe.analysis.entry_null import SHUFFLES
 from strobe.analysis.heavy_tail import LEAST_EIGENVALUES, REPLICATES, RULED_OUT
 from strobe.views.run_view import Answer, RunView
 from strobe.views.spectrum import rows_of
@@ -13,7 +14,8 @@ from strobe.views.words import number
 
 _RULE = (
     "Edge: what the largest singular value of a random matrix with this bulk exceeds in 1% of cases "
-    "(Marchenko-Pastur, Tracy-Widom)."
+    f"(Marchenko-Pastur, Tracy-Widom), and where any is beyond, at least the largest of {SHUFFLES} shuffles of the "
+    "same weights, each over its own such edge."
 )
 
 
@@ -43,7 +45,7 @@ def edge(view: RunView, matrix: WeightMatrix) -> Edge:
 def _beyond(row: dict[str, Any], total: int) -> str:
     count = f"{row['beyond_edge']:,} of {total:,} {'lies' if row['beyond_edge'] == 1 else 'lie'} beyond it"
     if row["bulk_random"]:
-        told = "more than random entries of one variance explain" if row["beyond_edge"] else "no sign of structure"
+        told = "more than these weights in random order explain" if row["beyond_edge"] else "no sign of structure"
         return f"At step {row['step']:,}, {count}: {told}."
     return (
         f"At step {row['step']:,}, {count}, but the others are not spread as those of random entries (KS distance "

@@ -34,15 +34,15 @@ def view_of(rows: list[dict[str, Any]]) -> RunView:
 
 
 @pytest.mark.parametrize(("rows", "said"), [
-    ([EDGE, EDGE], "At step 100, 3 of 128 lie beyond it: more than random entries of one variance explain. "
+    ([EDGE, EDGE], "At step 100, 3 of 128 lie beyond it: more than these weights in random order explain. "
                    "The others pass for random entries at 2 of 2 snapshots."),
     ([EDGE | {"beyond_edge": 1}], "At step 0, 1 of 128 lies beyond it: more than"),
     ([EDGE | {"beyond_edge": 0}], "0 of 128 lie beyond it: no sign of structure."),
     ([EDGE | {"bulk_random": False, "random_ks": 0.21}], "3 of 128 lie beyond it, but the others are not spread as "
      "those of random entries (KS distance 0.21): what stands out from them cannot be told. The others pass for "
      "random entries at 0 of 1 snapshots."),
-    ([EDGE, NO_EDGE], "At step 100 it cannot be told: no bulk. At step 0, 3 of 128 lie beyond it: more than random "
-                      "entries of one variance explain. The others pass for random entries at 1 of 2 snapshots."),
+    ([EDGE, NO_EDGE], "At step 100 it cannot be told: no bulk. At step 0, 3 of 128 lie beyond it: more than these "
+                      "weights in random order explain. The others pass for random entries at 1 of 2 snapshots."),
 ])  # fmt: skip
 def test_what_lies_beyond_the_edge(rows: list[dict[str, Any]], said: str) -> None:
     words = edge(view_of(rows), MATRIX).words

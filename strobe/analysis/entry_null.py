@@ -1,0 +1,55 @@
+"""The edge of random entries, for the entries that a matrix has: heavy tails and a mean are no structure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from strobe.analysis.random_edge import RandomEdge, no_edge, random_edge
+
+Array = npt.NDArray[Any]
+
+SHUFFLES = 39
+"""One more matrix of the same entries exceeds the largest of so many in 1 of 40 cases."""
+
+
+def entry_edge(W: Array, s: Array) -> RandomEdge:
+    """`random_edge` of a matrix (m, n) with singular values `s`, raised to where its shuffled entries end.
+
+    Where a value lies beyond the closed-form edge, the entries of W are shuffled SHUFFLES times, seeded: that keeps
+    how they are distributed and undoes how they are arranged. The largest singular value of each, over the
+    closed-form edge of that shuffle, is how far such entries reach; the edge is raised by the largest of these where
+    that is above 1, and `beyond` counts what lies beyond both. Over its own edge a value does not depend on the
+    variance, so a matrix whose few directions carry most of it is measured by its bulk all the same. A permutation
+    test: for independent entries of any distribution the largest value is beyond in at most 1 / (1 + SHUFFLES) of
+    cases. `sigma`, `ks` and `looks_random` remain those of the values within the closed-form edge.
+
+    No edge where `random_edge` has none, for W or for a shuffle.
+    """
+    found = random_edge(s, (W.shape[0], W.shape[1]))
+    if found.note or not found.beyond:
+        return found
+    reach = _reach(W)
+    if np.isnan(reach):
+        return no_edge("the same entries in random order have no edge")
+    edge = found.edge * max(1.0, reach)
+    return found._replace(edge=edge, beyond=int((np.asarray(s, np.float64) > edge).sum()))
+
+
+def _reach(W: Array) -> float:
+    """Of the shuffles, the largest singular value over the edge, at most; NaN where one has no edge."""
+    wide = W if W.shape[0] <= W.shape[1] else W.T
+    top = float(np.abs(wide).max())
+    # Scaled before it is narrowed, and float32 is enough: the bulk and the largest value are told to 1e-5.
+    entries = (np.asarray(wide, np.float64) / top).astype(np.float32)
+    random, reach = np.random.default_rng(0), 0.0
+    for _ in range(SHUFFLES):
+        shuffled = random.permutation(entries.ravel()).reshape(entries.shape)
+        s = np.sqrt(np.linalg.eigvalsh(shuffled @ shuffled.T).clip(min=0))
+        own = random_edge(s, (entries.shape[0], entries.shape[1]))
+        if own.note:
+            return float("nan")
+        reach = max(reach, float(s[-1]) / own.edge)
+    return reach

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ _SPANS: Final = (
     30 * _DAY,
 )  # fmt: skip
 """Seconds between ticks of a clock."""
+_MOST: Final = sys.float_info.max
+_LEAST: Final = math.ulp(0.0)
 
 
 class Box(NamedTuple):
@@ -46,12 +49,12 @@ def label_number(value: float, digits: int = 3) -> str:
     size, sign = abs(value), "−" if value < 0 else ""
     if size == round(size) and size < 1e9:
         return f"{sign}{round(size):,}"
-    k = math.floor(math.log10(size))
     if 1e-3 <= size < 1e6:
-        body = f"{size:,.{max(0, digits - 1 - k)}f}"
+        body = f"{size:,.{max(0, digits - 1 - math.floor(math.log10(size)))}f}"
         return sign + (body.rstrip("0").rstrip(".") if "." in body else body)
-    head = f"{size / 10.0**k:.{digits - 1}f}".rstrip("0").rstrip(".")
-    return sign + ("" if head == "1" else head + "×") + power(k)
+    head, _, exponent = f"{size:.{digits - 1}e}".partition("e")
+    head = head.rstrip("0").rstrip(".") if "." in head else head
+    return sign + ("" if head == "1" else head + "×") + power(int(exponent))
 
 
 def ends(low: float, high: float, words: Callable[[float, int], str] = label_number) -> tuple[str, str]:
@@ -65,11 +68,34 @@ def ticks(low: float, high: float, count: float) -> list[float]:
     """About `count` round values in [low, high]."""
     if not high > low:
         return [low]
+    scale = _reach(low, high)
+    low, high = low * scale, high * scale
     rough = (high - low) / max(1.0, count)
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(m * unit for m in (1, 2, 5, 10) if m * unit >= rough * (1 - 1e-12))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [k * step for k in range(first, last + 1)]
+    made = dict.fromkeys(k * step / scale for k in range(first, last + 1))
+    return [value for value in made if math.isfinite(value)]
+
+
+def _reach(low: float, high: float) -> float:
+    """By which power of ten to multiply both, so that float64 holds their distance and its parts."""
+    return 0.1 if not math.isfinite(high - low) else 1e100 if high - low < 1e-290 else 1.0
+
+
+def padded(low: float, high: float, log: bool) -> tuple[float, float]:
+    """A little room below and above, as far as float64 goes."""
+    if log and low == high:
+        low, high = low / 2, high * 2
+    elif log:
+        decades = math.log10(high) - math.log10(low)
+        low, high = low * 10 ** (-0.03 * decades), high * 10 ** (0.06 * decades)
+    elif low == high:
+        low, high = (0.0, 2 * high) if high > 0 else (high - 1, high + 1)
+    else:
+        room = high * 0.05 - low * 0.05
+        low, high = low - room, high + room
+    return max(low, _LEAST if log else -_MOST), min(high, _MOST)
 
 
 def decades(low: float, high: float, most: float = 9) -> list[float]:
@@ -121,6 +147,8 @@ class Axis:
         at = np.log10(values) if self.log else np.asarray(values, np.float64)
         if high == low:
             return np.full(np.shape(at), (start + end) / 2)
+        scale = _reach(low, high)
+        low, high, at = low * scale, high * scale, at * scale
         return np.asarray(start + (at - low) / (high - low) * (end - start))
 
     def ticks(self, count: float) -> list[tuple[float, str]]:

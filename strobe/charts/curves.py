@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from strobe.charts.axes import Axis, Box, axes, ends, gutter, label_number, titles
+from strobe.charts.axes import Axis, Box, axes, ends, gutter, label_number, padded, titles
 from strobe.charts.colours import heatmap, log_shares, rgb
 from strobe.charts.figure import Figure, Key, Scale, legend
 from strobe.charts.svg import Drawing, cut, text_width
@@ -77,7 +77,7 @@ class Curves(Figure):
             all_values = all_values[~np.isnan(all_values)]
             ends.append((float(all_values.min()), float(all_values.max())) if all_values.size else (1.0, 10.0))
         unit = "clock" if self.clock else ""
-        return Axis(*ends[0], self.x_title, unit=unit), Axis(*_padded(*ends[1], self.log), self.y_title, self.log)
+        return Axis(*ends[0], self.x_title, unit=unit), Axis(*padded(*ends[1], self.log), self.y_title, self.log)
 
     def body(self, on: Drawing, width: float) -> float:
         x, y = self._axes()
@@ -113,15 +113,6 @@ def _line(on: Drawing, series: Series, x: Array, y: Array, *, alone: bool) -> No
         on.path(x, y, series.colour, 1, opacity=0.28)
     else:
         on.path(x, y, series.colour, dash="5 4" if series.dash else "")
-
-
-def _padded(low: float, high: float, log: bool) -> tuple[float, float]:
-    """A little room above and below the lines."""
-    if log:
-        return (low / 2, high * 2) if low == high else (low / (high / low) ** 0.03, high * (high / low) ** 0.06)
-    if low == high:
-        return (0.0, 2 * high) if high > 0 else (high - 1, high + 1)
-    return low - (high - low) * 0.05, high + (high - low) * 0.05
 
 
 def _span(on: Drawing, box: Box, span: Span, x: Axis) -> None:

@@ -2,12 +2,12 @@
 
 /** Maps [lo, hi] to [a, b]; with `log`, decades are evenly spaced. A single value lands in the middle. */
 export function scale(lo, hi, a, b, log = false) {
-  const f = log ? Math.log10 : (v) => v;
+  const by = log ? 1 : reach(lo, hi), f = log ? Math.log10 : (v) => v * by;
   const x0 = f(lo), x1 = f(hi);
   const to = (v) => (x1 === x0 ? (a + b) / 2 : a + ((f(v) - x0) / (x1 - x0)) * (b - a));
   to.inverse = (p) => {
     const v = x1 === x0 ? x0 : x0 + ((p - a) / (b - a)) * (x1 - x0);
-    return log ? 10 ** v : v;
+    return log ? 10 ** v : v / by;
   };
   return to;
 }
@@ -15,12 +15,27 @@ export function scale(lo, hi, a, b, log = false) {
 /** About `count` round tick values in [lo, hi]. */
 export function ticks(lo, hi, count) {
   if (!(hi > lo)) return [lo];
-  const rough = (hi - lo) / Math.max(1, count);
+  const by = reach(lo, hi), rough = (hi * by - lo * by) / Math.max(1, count);
   const unit = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].find((m) => m * unit >= rough) * unit;
-  const out = [];
-  for (let k = Math.ceil(lo / step - 1e-9); k * step <= hi + step * 1e-9; k++) out.push(k * step);
-  return out;
+  const step = [1, 2, 5, 10].find((m) => m * unit >= rough * (1 - 1e-12)) * unit;
+  const out = new Set(), last = Math.floor(hi * by / step + 1e-9);
+  for (let k = Math.ceil(lo * by / step - 1e-9); k <= last; k++) out.add(k * step / by);
+  return [...out].filter(Number.isFinite);
+}
+
+/** By which power of ten to multiply both, so that their distance and its parts are numbers. */
+const reach = (lo, hi) => (!Number.isFinite(hi - lo) ? 0.1 : hi - lo < 1e-290 ? 1e100 : 1);
+
+/** A little room below and above [lo, hi], as far as numbers go. */
+export function padded([lo, hi], log) {
+  const clipped = (a, b) => [Math.max(a, log ? Number.MIN_VALUE : -Number.MAX_VALUE), Math.min(b, Number.MAX_VALUE)];
+  if (log) {
+    const decades = Math.log10(hi) - Math.log10(lo);
+    return lo === hi ? clipped(lo / 2, hi * 2) : clipped(lo * 10 ** (-0.03 * decades), hi * 10 ** (0.06 * decades));
+  }
+  if (hi === lo) return hi > 0 ? clipped(0, 2 * hi) : [hi - 1, hi + 1];
+  const gap = hi * 0.05 - lo * 0.05;
+  return clipped(lo - gap, hi + gap);
 }
 
 /** Decades in [lo, hi], thinned to at most `count`; never the lines between them. */
@@ -53,9 +68,9 @@ export function words(v, digits = 3) {
     const places = Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
     return sign + size.toLocaleString("en", { maximumFractionDigits: Math.min(places, 12) });
   }
-  const k = Math.floor(Math.log10(size));
-  const head = (size / 10 ** k).toFixed(digits - 1).replace(/\.?0+$/, "");
-  return sign + (head === "1" ? "" : head + "×") + power(k);
+  const [mantissa, exponent] = size.toExponential(digits - 1).split("e");
+  const head = mantissa.includes(".") ? mantissa.replace(/\.?0+$/, "") : mantissa;
+  return sign + (head === "1" ? "" : head + "×") + power(Number(exponent));
 }
 
 /** Seconds for an axis: 45 s, 12 min, 3.5 h. */

@@ -1,7 +1,7 @@
 import { clock } from "../clock.js";
 import { line, rule, SPAN_ALPHA, spans } from "../draw.js";
 import { about, nearest, readingAt, said, value } from "../readings.js";
-import { atOrBefore, duration, moment, words } from "../scales.js";
+import { atOrBefore, duration, moment, padded, words } from "../scales.js";
 // Lines over steps, tokens or time, with marks, spans, zoom by dragging, and the cursor as a rule.
 
 const inside = (box, at) => at.x >= box.left - 4 && at.x <= box.right + 4 && at.y >= box.top - 8 && at.y <= box.bottom + 4;
@@ -10,13 +10,6 @@ function extent(lists, log) {
   let lo = Infinity, hi = -Infinity;
   for (const list of lists) for (const v of list) if (Number.isFinite(v) && (!log || v > 0)) { lo = Math.min(lo, v); hi = Math.max(hi, v); }
   return lo > hi ? null : [lo, hi];
-}
-
-function padded([lo, hi], log) {
-  if (log) return lo === hi ? [lo / 2, hi * 2] : [lo / (hi / lo) ** 0.03, hi * (hi / lo) ** 0.06];
-  if (hi === lo) return hi > 0 ? [0, 2 * hi] : [hi - 1, hi + 1];
-  const gap = (hi - lo) * 0.05;
-  return [lo - gap, hi + gap];
 }
 
 /** Where the cursor stands on the x axis, which may count tokens or seconds rather than steps. */

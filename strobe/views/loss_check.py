@@ -36,6 +36,8 @@ class Finding:
     """By metric and step."""
     unknown: dict[str, int] = field(default_factory=dict)
     """Why nothing can be told -> of how many values."""
+    untold: dict[str, int] = field(default_factory=dict)
+    """Those of `unknown` that were logged."""
     sql: str = ""
 
     @property
@@ -48,17 +50,27 @@ class Finding:
         if not self.compared:
             return f"Loss check: cannot tell ({self._why()})." if self.unknown else ""
         snapshots = f"{count(self.snapshots)} snapshot{'s' if self.snapshots > 1 else ''}"
-        of = f"{count(self.compared)} logged losses and accuracies at {snapshots}"
+        logged = self.compared + sum(self.untold.values())
+        of = f"{count(logged)} logged losses and accuracies at {snapshots}"
+        beside = f"; {self._untold()}" if self.untold else ""
         if not self.fires:
-            return f"Loss check: all {of} are what the snapshots give when they are run again."
+            right = f"{count(self.compared)} of" if self.untold else "all"
+            return f"Loss check: {right} {of} are what the snapshots give when they are run again{beside}."
         return (
             f"Loss check: {count(len(self.disagreements))} of {of} are not what the snapshots give when they are run "
-            f"again. {self._worst()} Likely: {self._likely()}. Progress measures, which rest on the same pass and "
-            "split, are doubtful."
+            f"again{beside}. {self._worst()} Likely: {self._likely()}. Progress measures, which rest on the same "
+            "pass and split, are doubtful."
         )
 
     def _why(self) -> str:
         return "; ".join(f"{visible(why)}: {count(many)} values" for why, many in self.unknown.items())
+
+    def _untold(self) -> str:
+        """How many logged values cannot be told, and why."""
+        why = "; ".join(visible(each) for each in self.untold)
+        if len(self.untold) > 1:
+            why = "; ".join(f"{visible(each)} ({count(many)})" for each, many in self.untold.items())
+        return f"{count(sum(self.untold.values()))} cannot be told: {why}"
 
     def _worst(self) -> str:
         """Of each metric that disagrees the value that is furthest off, with both numbers."""
@@ -102,8 +114,8 @@ FROM loss_check WHERE run = {literal(run)} ORDER BY metric DESC, step""")
     told = [row for row in rows if row["agrees"] is not None]
     names = ("step", "metric", "logged", "computed", "tolerance", "likely")
     wrong = [Disagreement(**{name: row[name] for name in names}) for row in told if not row["agrees"]]
-    unknown: dict[str, int] = {}
-    for row in rows:
-        if row["agrees"] is None:
-            unknown[row["note"]] = unknown.get(row["note"], 0) + 1
-    return Finding(len(told), len({row["step"] for row in told}), wrong, unknown, answer.sql)
+    open_rows = [row for row in rows if row["agrees"] is None]
+    unknown = Counter(row["note"] for row in open_rows)
+    untold = Counter(row["note"] for row in open_rows if row["logged"] is not None)
+    snapshots = {row["step"] for row in rows if row["logged"] is not None}
+    return Finding(len(told), len(snapshots), wrong, unknown, untold, answer.sql)

@@ -29,6 +29,8 @@ def draw(page: Page) -> None:
     checked = loss_check(page.view)
     if checked.fires:
         st.warning(inert(checked.sentence(), panel.MOST_WORDS))
+    elif checked.compared and checked.untold:
+        panel.caption(checked.sentence())
     what = thinned(row.get("reduced"))
     if what:
         markup('<p class="st-caption">Thinned to travel: {what}.</p>', what=what)

@@ -172,5 +172,22 @@ def test_parameters_in_few_bits_have_more_room(tmp_path: Path, dtype: str, toler
     assert not found.fires
 
 
+def test_what_agrees_is_not_said_of_what_cannot_be_told(tmp_path: Path) -> None:
+    unsaid = {key: value for key, value in OURS.items() if key != "batches"}
+    _, found = checked(tmp_path / "right", {40: OFF}, task=unsaid)
+    assert found.sentence() == (
+        "Loss check: 2 of 4 logged losses and accuracies at 1 snapshot are what the snapshots give when they are run "
+        f"again; 2 cannot be told: {PERHAPS_OF_A_BATCH}."
+    )
+    _, found = checked(tmp_path / "wrong", {40: OFF | {"val_loss": 9.0}}, task=unsaid)
+    assert "1 of 4 logged losses and accuracies at 1 snapshot are not what" in found.sentence()
+    assert f"again; 2 cannot be told: {PERHAPS_OF_A_BATCH}. Furthest off: val_loss" in found.sentence()
+
+
+def test_what_was_not_logged_is_not_counted(tmp_path: Path) -> None:
+    _, found = checked(tmp_path, {40: {"val_loss": TRUE["val_loss"]}})
+    assert found.sentence().startswith("Loss check: all 1 logged losses and accuracies at 1 snapshot are what")
+
+
 def test_a_run_that_was_not_checked_says_nothing() -> None:
     assert Finding().sentence() == ""

@@ -53,6 +53,16 @@ def test_a_log_that_agrees_is_said_beside_the_measures_and_on_no_card(
     assert "oubtful" not in words("fourier", monkeypatch, store)
 
 
+def test_what_cannot_be_told_is_said_on_the_card_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    run = run_folder(tmp_path / "planted")
+    log(run, {step: {"val_loss": 2.639, "train_loss": 9.0} for step in (0, 100, 200)})
+    ingest([run], tmp_path / "store")
+    Deriver(Store(tmp_path / "store"), Store(tmp_path / "store").run("planted")).fill(["progress", "loss_check"])
+    text = words("runs", monkeypatch, tmp_path / "store")
+    assert "3 of 6 logged losses and accuracies at 3 snapshots are what the snapshots give" in text
+    assert "3 cannot be told: it differs, and may be of a minibatch" in text
+
+
 def test_the_command_line_has_it_too(tmp_path: Path) -> None:
     store = analysed(tmp_path, 0.5)
     said = CliRunner().invoke(app, ["show", "planted", "--store", str(store)])

@@ -80,8 +80,8 @@ def _say(report: Report) -> None:
     from strobe.derive.registry import ANALYSES
 
     for table, count in report.computed.items():
-        unit = ANALYSES[table].unit
-        typer.echo(f"{report.run} {table}: {f'{count:,} {unit}' if count else 'up to date'}")
+        said = "up to date" if table in report.current else f"{count:,} {ANALYSES[table].unit}"
+        typer.echo(f"{report.run} {table}: {said}")
     for table, count in report.dropped.items():
         typer.echo(f"{report.run} {table}: {count:,} steps that a later attempt replaced were removed")
     for table, reason in report.skipped.items():

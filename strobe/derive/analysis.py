@@ -78,6 +78,8 @@ class TableAnalysis(Analysis):
 
     sources: tuple[str, ...]
     rows: Callable[[Catalogue, str], list[Row]]
+    requires: tuple[str, ...] = ()
+    """Derived tables without which there are no rows: they are brought up to date first."""
     counted: Callable[[Row], bool] = lambda _: True
     """Which rows a report counts."""
     unit: str = "rows computed"

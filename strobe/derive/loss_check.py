@@ -203,6 +203,7 @@ ANALYSIS = TableAnalysis(
     ),
     needs=needs,
     sources=("scalars", "progress", "attempts"),
+    requires=("progress",),
     rows=rows,
     counted=lambda row: row.get("agrees") is not None,
     unit="logged values compared",

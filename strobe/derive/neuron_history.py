@@ -58,6 +58,7 @@ ANALYSIS = TableAnalysis(
     ),
     needs=needs,
     sources=("neurons",),
+    requires=("neurons",),
     rows=rows,
     unit="neurons followed",
 )  # fmt: skip

@@ -32,6 +32,17 @@ Todo = dict[SnapshotAnalysis, dict[int, str]]
 """What to compute: analysis -> step -> stamp."""
 
 
+def with_required(tables: Iterable[str]) -> set[str]:
+    """Tables, and those without which they have no rows."""
+    found, left = set(), list(tables)
+    while left:
+        if (table := left.pop()) not in found:
+            found.add(table)
+            analysis = ANALYSES.get(table)
+            left += analysis.requires if isinstance(analysis, TableAnalysis) else ()
+    return found
+
+
 class Deriver:
     """The analyses of one run, under its lock only while committing: an ingest may go on beside it."""
 
@@ -47,9 +58,9 @@ class Deriver:
         self.report = Report(stored.id)
 
     def fill(self, tables: Iterable[str] | None = None, steps: Iterable[int] | None = None) -> Report:
-        """Bring some tables (None: all) up to date, for all snapshots or those of `steps`. Raises StrobeError where
-        the run has a snapshot at none of those."""
-        wanted = set(ANALYSES if tables is None else tables)
+        """Bring some tables (None: all) up to date, and first those that they require, for all snapshots or those of
+        `steps`. Raises StrobeError where the run has a snapshot at none of those."""
+        wanted = with_required(ANALYSES if tables is None else tables)
         analyses = [analysis for table, analysis in ANALYSES.items() if table in wanted]
         chosen = self._chosen(steps)
         of_snapshots = [analysis for analysis in analyses if isinstance(analysis, SnapshotAnalysis)]
@@ -103,7 +114,10 @@ class Deriver:
         for step in chosen:
             if step not in wanted:
                 self._name_damage(step)
-        return missing(analysis, wanted, self.files, read_pointer(self.files, self.stored.id))
+        due = missing(analysis, wanted, self.files, read_pointer(self.files, self.stored.id))
+        if not due and len(wanted) == len(chosen):
+            self.report.current.append(analysis.table)
+        return due
 
     def _name_damage(self, step: int) -> None:
         """Say once what is wrong with a snapshot that cannot be opened."""
@@ -158,6 +172,7 @@ class Deriver:
             return
         pointer = read_pointer(self.files, run)
         if is_current(analysis, self.files, pointer):
+            self.report.current.append(table)
             return
         stamps, rows = {table: {"all": table_stamp(analysis, pointer)}}, analysis.rows(self.store.current(), run)
         with self.files.lock(f"runs/{run}/.lock"):

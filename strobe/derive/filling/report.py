@@ -11,7 +11,8 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass
 class Report:
-    """`computed`: table -> snapshots, or rows of a table that is made of others. `skipped`: table -> why this run
+    """`computed`: table -> snapshots, or rows of a table that is made of others. `current`: tables that needed
+    nothing. `skipped`: table -> why this run
     cannot have it. `bad`: (what, why) of what could not be read."""
 
     run: str
@@ -20,6 +21,8 @@ class Report:
     bad: list[tuple[str, str]] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
     """Table -> steps whose rows were removed because a later attempt cut those steps off."""
+
+    current: list[str] = field(default_factory=list)
 
     def skip(self, table: str, error: Exception) -> None:
         """The run cannot have this table."""

@@ -203,6 +203,31 @@ def test_the_command(store: Store, tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize(("table", "required"), [("loss_check", "progress"), ("neuron_history", "neurons")])
+def test_a_table_that_is_made_of_another_computes_that_first(store: Store, table: str, required: str) -> None:
+    made = deriver(store).fill([table])
+    assert made.computed[required] == 3
+    assert made.current == []
+    assert rows(store, f"SELECT count(*) > 0 AS some FROM {table}") == [{"some": True}]
+    assert set(deriver(store).fill([table]).current) == {table, required}
+
+
+def test_what_was_computed_and_found_nothing_is_not_up_to_date_until_it_is(store: Store) -> None:
+    """The planted run logs no loss, so there is nothing to compare."""
+    call = ["analyze", "planted", "--store", str(store.path), "--only", "loss_check"]
+    assert CliRunner().invoke(app, call).output == (
+        "planted progress: 3 snapshots computed\nplanted loss_check: 0 logged values compared\n"
+    )
+    assert CliRunner().invoke(app, call).output == ("planted progress: up to date\nplanted loss_check: up to date\n")
+
+
+def test_a_damaged_snapshot_is_never_up_to_date(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "planted" / "step_000100.bin"
+    path.write_bytes(path.read_bytes()[:-1])
+    deriver(store).fill(["heads"])
+    assert deriver(store).fill(["heads"]).current == []
+
+
 @pytest.mark.parametrize("kills", [1, pytest.param(40, marks=pytest.mark.slow)])
 def test_killed_at_any_moment_it_goes_on_where_it_was(tmp_path: Path, kills: int) -> None:
     steps = tuple(range(0, 2400, 100))

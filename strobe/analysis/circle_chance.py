@@ -22,11 +22,12 @@ ORDER_TRIALS = 200
 """Of `of_circles`, whose trials cost more."""
 _CHUNK = 50
 """Trials that are computed together."""
+_ROUNDING = 1e-9
 _NONE = float("nan")
 
 
 class Chance(NamedTuple):
-    """What chance gives; NaN where there is nothing to simulate."""
+    """What chance gives; NaN where there is nothing to simulate, or too few points to exceed it."""
 
     mean: float
     bound: float
@@ -88,9 +89,16 @@ def of_alignment(points: Array) -> Chance:
 
 
 def _chance(scores: Floats) -> Chance:
-    """Of n scores, the bound is that of rank 0.95 (n + 1): one more like them is above it in at most 5% of cases."""
+    """Of n scores, the bound is that of rank 0.95 (n + 1): one more like them is above it in at most 5% of cases.
+
+    UNKNOWN where the bound is the best of all trials but for rounding: of so few points none can be above it. Three
+    always lie on one circle, and five in random order are on the best of their circles more often than in 5%.
+    """
     rank = min(int(np.ceil(0.95 * (len(scores) + 1))), len(scores))
-    return Chance(float(scores.mean()), float(np.sort(scores)[rank - 1]))
+    bound, best = float(np.sort(scores)[rank - 1]), float(scores.max())
+    if best - bound <= _ROUNDING * best:
+        return UNKNOWN
+    return Chance(float(scores.mean()), bound)
 
 
 def _centred(points: Array) -> Floats:

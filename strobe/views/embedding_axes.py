@@ -237,7 +237,7 @@ def roundness_words(shown: EmbeddingPoints) -> str:
     words += f" At {some:,} of {many:,} snapshots." if some < many else ""
     known = np.flatnonzero(np.isfinite(shown.chance[:, 1]) & np.isfinite(shown.circularity))
     if not known.size:
-        return f"{words} There is too little to simulate here, so nothing tells them apart."
+        return f"{words} It cannot be told: so few points, or points on a line, cannot be rounder than noise."
     k = int(known[-1])
     (mean, bound), score = shown.chance[k], float(shown.circularity[k])
     verdict = "rounder than noise" if score > bound else "no rounder than noise may be"

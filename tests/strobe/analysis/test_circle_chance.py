@@ -139,3 +139,18 @@ def test_what_cannot_be_simulated_is_unknown(points: np.ndarray) -> None:
         assert np.isnan(found).all()
     assert np.isnan(UNKNOWN).all()
     assert ORDER_TRIALS >= 100
+
+
+def test_where_so_few_points_cannot_exceed_the_bound_it_is_unknown() -> None:
+    assert all(np.isnan(of_cloud(stretched(3, d, seed))).all() for d in (2, 4) for seed in range(5))
+    assert all(np.isnan(of_alignment(circle(n, 1, 2, 0.1))).all() for n in (3, 4, 5))
+    assert np.isnan(of_circles(stretched(5, 4, 0))).all()
+    for chance in (of_cloud(stretched(4, 2, 0)), of_alignment(circle(7, 1, 2, 0.1)), of_circles(stretched(7, 4, 0))):
+        assert chance.mean < chance.bound < 1
+
+
+@pytest.mark.parametrize("n", [4, 5, 6])
+def test_a_few_points_of_noise_seldom_exceed_the_bound_and_a_circle_does(n: int) -> None:
+    frames = [stretched(n, 2, seed) for seed in range(200)]
+    assert exceeded([(circularity(points), of_cloud(points).bound) for points in frames]) <= 0.1
+    assert circularity(circle(n, 1, 2, 0)) > of_cloud(circle(n, 1, 2, 0)).bound

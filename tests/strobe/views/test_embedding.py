@@ -246,7 +246,13 @@ def test_of_many_steps_noise_is_simulated_at_some_with_both_ends() -> None:
 def test_points_that_lie_on_a_line_are_not_compared() -> None:
     line = np.outer(np.arange(8.0), [1, 2, 3])[None]
     words = embedding_axes.roundness_words(along(EmbeddingFrames(Rows(range(8), 8), [0], line), "last"))
-    assert words.endswith("There is too little to simulate here, so nothing tells them apart.")
+    assert words.endswith("It cannot be told: so few points, or points on a line, cannot be rounder than noise.")
+
+
+def test_of_three_points_it_cannot_be_told() -> None:
+    shown = along(EmbeddingFrames(Rows(range(3), 3), [0], noise(1, 3, 4)), "last")
+    assert np.isfinite(shown.circularity).all()
+    assert "It cannot be told" in embedding_axes.roundness_words(shown)
 
 
 def test_a_map_of_neighbours_explains_nothing_and_is_compared_with_a_filled_ellipse() -> None:

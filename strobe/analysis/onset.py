@@ -26,10 +26,14 @@ LEAST: Final = 3
 GAP: Final = 0.2
 """Least share of the steps up to the onset that lies between the training set learned and the onset."""
 
+AFTER: Final = 3
+"""Evaluations after train accuracy reaches THRESHOLD whose median must reach it too."""
+
 RULE: Final = (
     f"validation accuracy ≥ {THRESHOLD} for {HOLD} evaluations more (or all that are left, if at least {LEAST}); "
-    f"after train accuracy ≥ {THRESHOLD} by at least {LEAST} evaluations and {GAP:.0%} of the steps so far; and at "
-    f"most halfway from chance to {THRESHOLD} at that time"
+    f"after train accuracy ≥ {THRESHOLD}, as is the median of its next {AFTER} evaluations (or of all left), by at "
+    f"least {LEAST} evaluations and {GAP:.0%} of the steps so far; and at most halfway from chance to "
+    f"{THRESHOLD} at that time"
 )
 """In words, for everyone who shows an onset."""
 
@@ -64,7 +68,7 @@ class Onset:
     answer: Answer
     step: int | None = None
     fitted: int | None = None
-    """First step with train accuracy >= THRESHOLD."""
+    """First step with train accuracy >= THRESHOLD that is no lone spike."""
     relapses: tuple[int, ...] = ()
     """Later steps at which validation accuracy falls below THRESHOLD; they do not move the onset."""
     reason: str = ""
@@ -138,6 +142,8 @@ def grokking_onset(
     curves = _Curves(at[known], scaled.train[known], at[evaluated], scaled.val[evaluated], chance, status)
     found = _answer(curves)
     remarks = ["The accuracies are percentages, read as shares."] if scaled.percent else []
+    if chance is None and found.answer is Answer.GROKKED:
+        remarks.append("Chance is not known and taken as 0.")
     if lost:
         remarks.append(f"{_evaluations(lost)} of validation accuracy {'are' if lost > 1 else 'is'} not finite.")
     return replace(found, percent=scaled.percent, remarks=tuple(remarks))
@@ -147,13 +153,13 @@ def _answer(c: _Curves) -> Onset:
     if len(c.val) <= LEAST:
         many = f"{_evaluations(len(c.val))} of validation accuracy (highest {c.level(int(c.val.argmax()))})"
         return Onset(Answer.TOO_FEW, reason=f"{many}, and at least {LEAST + 1} are needed")
-    if c.train[0] >= THRESHOLD and c.val[0] >= THRESHOLD:
+    learned = _learned(c.train)
+    if learned == 0 and c.val[0] >= THRESHOLD:
         first = f"train accuracy is {_share(c.train[0])} and validation accuracy {_share(c.val[0])}"
         return Onset(Answer.STARTED, fitted=int(c.at[0]), reason=f"{first} where the log begins, {_from(c)}")
-    learned = np.flatnonzero(c.train >= THRESHOLD)
-    if not len(learned):
+    if learned is None:
         return _train_never(c)
-    fitted = int(c.at[learned[0]])
+    fitted = int(c.at[learned])
     later = np.flatnonzero(c.when >= fitted)
     good = c.val[later] >= THRESHOLD
     for k in np.flatnonzero(good):
@@ -161,6 +167,16 @@ def _answer(c: _Curves) -> Onset:
         if len(following) >= LEAST and following.all():
             return _held(c, fitted, int(later[k]))
     return _never_held(c, fitted, later, good)
+
+
+def _learned(train: Floats) -> int | None:
+    """The first evaluation with train accuracy >= THRESHOLD and, of the AFTER that follow or as many as there are, a
+    median that is as well: one noisy evaluation is no training set known."""
+    for k in np.flatnonzero(train >= THRESHOLD).tolist():
+        following = train[k + 1 : k + 1 + AFTER]
+        if not len(following) or np.median(following) >= THRESHOLD:
+            return int(k)
+    return None
 
 
 def _from(c: _Curves) -> str:
@@ -171,6 +187,10 @@ def _from(c: _Curves) -> str:
 def _train_never(c: _Curves) -> Onset:
     top = int(c.train.argmax())
     reason = f"train accuracy is at most {_share(c.train[top])} (step {int(c.at[top]):,}), and {THRESHOLD} is needed"
+    if spikes := np.flatnonzero(c.train >= THRESHOLD).tolist():
+        many = f"at {_evaluations(len(spikes))}" + (", first" if len(spikes) > 1 else "")
+        first = f"train accuracy reaches {THRESHOLD} {many} at step {int(c.at[spikes[0]]):,}"
+        reason = f"{first}, and did not hold it: the median of the next {AFTER} is below it"
     if (c.val >= THRESHOLD).any():
         reason += f", though validation accuracy is {c.level(int(c.val.argmax()))}"
     if c.status in STOPPED:
@@ -217,11 +237,10 @@ def _held(c: _Curves, fitted: int, k: int) -> Onset:
     upto, following = np.flatnonzero(c.when <= fitted), int(np.searchsorted(c.when, fitted))
     near = int(upto[-1]) if len(upto) else following
     if len(upto) and c.val[near] > half:
-        chance = "not known and taken as 0" if c.chance is None else _share(c.chance)
         reason = (
             f"validation accuracy was already {c.level(near)} when train accuracy reached {THRESHOLD} at step "
-            f"{fitted:,} (halfway from chance, {chance}, to {THRESHOLD} is {_share(half)}), and holds {THRESHOLD} "
-            f"from step {onset:,}"
+            f"{fitted:,} (halfway from chance, {_chance(c)}, to {THRESHOLD} is {_share(half)}), and holds "
+            f"{THRESHOLD} from step {int(c.when[_since(c, k)]):,}"
         )
         return Onset(Answer.TOGETHER, fitted=fitted, reason=reason)
     least = GAP * (onset - min(c.at[0], c.when[0]))
@@ -241,6 +260,16 @@ def _held(c: _Curves, fitted: int, k: int) -> Onset:
     )  # fmt: skip
 
 
+def _chance(c: _Curves) -> str:
+    return "not known and taken as 0" if c.chance is None else _share(c.chance)
+
+
+def _since(c: _Curves, k: int) -> int:
+    """Where the stretch of evaluations at or above THRESHOLD begins that k lies in."""
+    below = np.flatnonzero(c.val[:k] < THRESHOLD)
+    return int(below[-1]) + 1 if len(below) else 0
+
+
 def _too_coarse(c: _Curves, fitted: int, onset: int, between: int) -> str:
     known = f"train accuracy reached {THRESHOLD} at step {fitted:,}"
     if c.when[0] > fitted:
@@ -249,7 +278,10 @@ def _too_coarse(c: _Curves, fitted: int, onset: int, between: int) -> str:
         many = f"{_evaluations(between)} of validation accuracy between, where at least {LEAST} are needed"
         return f"{known} and validation accuracy at step {onset:,}, with {many}"
     near, following = np.searchsorted(c.when, fitted, "right") - 1, np.searchsorted(c.when, fitted)
-    return f"{known}, and validation accuracy is {c.level(int(near))} before that and {c.level(int(following))} after"
+    return (
+        f"{known}, and validation accuracy is {c.level(int(near))} before that and {c.level(int(following))} after "
+        f"(chance is {_chance(c)})"
+    )
 
 
 def _evaluations(many: int) -> str:

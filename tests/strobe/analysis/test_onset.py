@@ -32,7 +32,7 @@ def test_a_dip_after_ten_evaluations_is_a_relapse_and_moves_nothing() -> None:
     val[STEPS == 1600] = val[STEPS == 1700] = val[STEPS == 1900] = 0.5
     found = grokking_onset(STEPS, curve(100), val)
     assert (found.step, found.relapses) == (500, (1600, 1900))
-    assert found.sentence.endswith(" It relapses 2 times, first at step 1,600.")
+    assert " It relapses 2 times, first at step 1,600. " in found.sentence
 
 
 @pytest.mark.parametrize(("first_good", "onset"), [(1600, 1600), (1700, None)])
@@ -69,7 +69,10 @@ def test_what_happened_between_two_evaluations_is_not_guessed() -> None:
     val = np.where(steps % 500 == 0, np.where(steps < 500, 0.1, np.where(steps < 2500, 0.8, 1.0)), np.nan)
     found = grokking_onset(steps, steps >= 250, val)
     assert found.answer is Answer.TOO_FEW
-    assert found.reason.endswith("validation accuracy is 0.1 at step 0 before that and 0.8 at step 500 after")
+    assert found.reason.endswith(
+        "validation accuracy is 0.1 at step 0 before that and 0.8 at step 500 after "
+        "(chance is not known and taken as 0)"
+    )
 
 
 def test_steps_without_an_evaluation_and_in_any_order_do_no_harm() -> None:
@@ -78,6 +81,40 @@ def test_steps_without_an_evaluation_and_in_any_order_do_no_harm() -> None:
     order = np.random.default_rng(0).permutation(len(STEPS))
     found = grokking_onset(STEPS[order], train[order], val[order])
     assert (found.step, found.fitted) == (1200, 300)
+
+
+def test_one_noisy_evaluation_is_no_training_set_known() -> None:
+    spike = np.where(STEPS == 500, 1.0, 0.2)
+    found = grokking_onset(STEPS, spike, curve(900))
+    assert (found.answer, found.fitted) == (Answer.TRAIN_NEVER, None)
+    assert found.reason.startswith(
+        "train accuracy reaches 0.99 at 1 evaluation at step 500, and did not hold it: the median of the next 3 is"
+    )
+    assert grokking_onset(STEPS, np.maximum(spike, curve(1000)), curve(1500)).fitted == 1000
+    dip = curve(500)
+    dip[STEPS == 700] = 0.9
+    assert grokking_onset(STEPS, dip, curve(1200)).fitted == 500, "a dip among the next three is no spike"
+
+
+def test_the_last_evaluation_has_none_after_it() -> None:
+    assert grokking_onset(STEPS, curve(1900), curve(5000)).fitted == 1900
+
+
+def test_the_step_from_which_validation_holds_may_lie_before_train_is_learned() -> None:
+    found = grokking_onset(STEPS, curve(1500), curve(500))
+    assert found.answer is Answer.TOGETHER
+    assert found.reason.endswith("and holds 0.99 from step 500")
+
+
+def test_an_unknown_chance_is_said_where_a_run_grokked() -> None:
+    words = "Chance is not known and taken as 0."
+    assert words in grokking_onset(STEPS, curve(100), curve(900)).sentence
+    assert words not in grokking_onset(STEPS, curve(100), curve(900), chance=0.1).sentence
+
+
+def test_rounding_beyond_1_is_a_share_and_more_is_said_in_enough_digits() -> None:
+    assert grokking_onset(STEPS, curve(100) * 1.0001, curve(900)).step == 900
+    assert "up to 1.0011:" in grokking_onset(STEPS, curve(100) * 1.0011, curve(900)).reason
 
 
 def test_columns_of_two_lengths_are_refused() -> None:

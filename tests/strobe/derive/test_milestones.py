@@ -86,7 +86,7 @@ PLANTED: dict[str, tuple[dict[str, Any], Answer, str]] = {
         run(rising(4000), rising(2000)), Answer.TOGETHER,
         "none (learned together): validation accuracy was already 1 at step 4,300 when train accuracy "
         "reached 0.99 at step 4,300 (halfway from chance, 0.0103, to 0.99 is 0.5), and holds 0.99 from "
-        "step 4,300.",
+        "step 2,300.",
     ),
     "has most of validation when it fits": (
         run(val=rising(6000, low=0.6)), Answer.TOGETHER,

@@ -149,12 +149,20 @@ def _facts(store: Store, run: StoredRun) -> dict[str, Any]:
         "transitions": transitions.to_pylist(),
         "snapshot_steps": run.steps(),
         "loss_check": {
-            "sentence": checked.sentence(),
+            "sentence": checked.sentence() or _refusal(run),
             "compared": checked.compared,
             "disagreements": [vars(each) for each in checked.disagreements],
         },
         "milestones": _milestones(catalogue, run.id),
     }
+
+
+def _refusal(run: StoredRun) -> str:
+    """Why the losses of a run that adds modulo p cannot be checked; empty where nothing speaks against it."""
+    from strobe.derive.filling.staleness import why_never
+
+    why = why_never(run, "loss_check") if run.row["task"] == "modular_addition" else ""
+    return f"Loss check: cannot be done: {why}." if why else ""
 
 
 def _milestones(catalogue: Catalogue, run: str) -> dict[str, Any]:

@@ -71,6 +71,19 @@ def test_the_command_line_has_it_too(tmp_path: Path) -> None:
     assert '"disagreements": [{"step": 0, "metric": "val_loss", "logged": 0.5, "computed": 2.639' in as_json.output
 
 
+def test_the_command_line_says_why_a_model_cannot_be_run(tmp_path: Path) -> None:
+    ingest([run_folder(tmp_path / "planted", task=ADDING | {"modulus": 9999})], tmp_path / "store")
+    said = CliRunner().invoke(app, ["show", "planted", "--store", str(tmp_path / "store")])
+    assert "loss check       cannot be done: " in said.output
+    assert "do not hold 9999 residues" in said.output
+
+
+def test_a_language_model_has_no_word_of_the_loss_check(tmp_path: Path) -> None:
+    ingest([run_folder(tmp_path / "planted", task={"kind": "text"})], tmp_path / "store")
+    said = CliRunner().invoke(app, ["show", "planted", "--store", str(tmp_path / "store")])
+    assert "loss check" not in said.output
+
+
 def test_a_split_that_is_not_known_is_said_and_the_rest_is_shown(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -83,3 +96,5 @@ def test_a_split_that_is_not_known_is_said_and_the_rest_is_shown(
     assert "Loss check: cannot tell (" in text
     assert "6 of 6 neurons specialise" in text
     assert "Sparsity in frequency" in text
+    assert f"Over all inputs, for the losses of train and test are not known: {reason}" in text
+    assert "No loss (nats) to draw" not in text

@@ -96,11 +96,15 @@ def _unknown(losses: list[dict[str, Any]]) -> str:
 
 
 def losses(view: RunView) -> Answer:
-    """series ("full_loss train", ...), step, value (nats): full, restricted and excluded loss."""
+    """series ("full_loss train", ...), step, value (nats): full, restricted and excluded loss; where the loss of no
+    split is known, full_loss and model_loss over all inputs in their place."""
+    run = literal(view.run)
     return view.tables.ask(f"""SELECT measure || coalesce(' ' || split, '') AS series, step, value
-FROM progress WHERE run = {literal(view.run)} AND frequency IS NULL
-  AND (measure, split) IN (('full_loss', 'train'), ('full_loss', 'val'), ('restricted_loss', 'all'),
-                           ('excluded_loss', 'train'))
+FROM progress WHERE run = {run} AND frequency IS NULL
+  AND ((measure, split) IN (('full_loss', 'train'), ('full_loss', 'val'), ('restricted_loss', 'all'),
+                            ('excluded_loss', 'train'))
+       OR split = 'all' AND measure IN ('full_loss', 'model_loss') AND NOT EXISTS (
+         SELECT 1 FROM progress WHERE run = {run} AND measure = 'full_loss' AND split != 'all' AND value IS NOT NULL))
 ORDER BY series, step""")
 
 

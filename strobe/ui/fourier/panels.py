@@ -81,6 +81,8 @@ def losses(view: RunView) -> None:
         "full_loss val": Series("test", SERIES[0]), "full_loss train": Series("train", SERIES[1]),
         "restricted_loss all": Series("restricted (key frequencies alone)", SERIES[2]),
         "excluded_loss train": Series("excluded (without them, train)", SERIES[5]),
+        "full_loss all": Series("all inputs, over the residues", SERIES[0]),
+        "model_loss all": Series("all inputs, over all classes", SERIES[1], dash=True),
     }  # fmt: skip
     grokking = _phases(view)
     words = ", ".join(f"{phase.name} to step {phase.end:,}" for phase in grokking.found)
@@ -89,6 +91,8 @@ def losses(view: RunView) -> None:
     else:
         about = "The key frequencies are those of the last snapshot, at every step. "
         about += f"{words[0].upper()}{words[1:]}." if words else f"No phases: {_no_phases(view, grokking)}."
+    if unknown := fourier.end(view).unknown:
+        about += f" Over all inputs, for the losses of train and test are not known: {unknown}."
     checked = loss_check.loss_check(view)
     derived.lines(
         view, "fourier_losses", answer, looks, y_title="loss (nats)", log=True, height=270,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ from strobe.derive.filling.deriver import Deriver
 from strobe.views import fourier
 from strobe.views.fourier import End
 from strobe.views.run_view import CatalogueTables, RunView, snapshot_steps
-from tests.support.planted import KEY, NEURONS, P, planted, run_folder
+from tests.support.planted import ADDING, KEY, NEURONS, P, planted, run_folder
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,17 @@ def view(tmp_path_factory: pytest.TempPathFactory) -> RunView:
 def bare(view: RunView) -> RunView:
     """A run that is not in the tables."""
     return RunView(view.tables, "another")
+
+
+def test_losses_over_all_inputs_stand_where_no_split_is_known(view: RunView, tmp_path: Path) -> None:
+    known = set(fourier.losses(view).table["series"].to_pylist())
+    assert not known & {"full_loss all", "model_loss all"}
+    task = {name: value for name, value in ADDING.items() if name != "split"}
+    ingest([run_folder(tmp_path / "run", task=task)], tmp_path / "store")
+    store = Store(tmp_path / "store")
+    Deriver(store, store.run("planted")).fill(["progress"])
+    rows = fourier.losses(RunView(CatalogueTables(store.current()), "planted")).table.to_pylist()
+    assert {row["series"] for row in rows if row["value"] is not None} >= {"full_loss all", "model_loss all"}
 
 
 def test_power_is_all_in_the_planted_frequency(view: RunView) -> None:

@@ -25,7 +25,8 @@ def test_it_binds_this_machine_and_turns_writing_on(monkeypatch: pytest.MonkeyPa
     assert result.exit_code == 0, result.output
     assert started["path"] == sys.executable
     command = " ".join(started["command"])
-    assert "--server.address 127.0.0.1 --server.port 8600 --server.headless true" in command
+    assert "--server.address 127.0.0.1 --server.port 8600 --server.allowedHosts 127.0.0.1" in command
+    assert command.endswith("--server.headless true")
     assert started["env"]["STROBE_READ_ONLY"] == "0"
     assert started["env"]["STROBE_STORE"] == "elsewhere"
 

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-_GRID = 9
+_GRIDS = {1: 9, 2: 9, 3: 7}
+"""Places of a grid along each of so many parameters."""
 _ROUNDS = 8
 """The grid of parameters is halved that often: they end within 1% of the best."""
 
@@ -31,7 +32,7 @@ class Family:
         place = np.arange(n, dtype=float)[:, None]
         middle, reach = (low + high) / 2, (high - low) / 2
         for _ in range(_ROUNDS):
-            axes = np.meshgrid(*(np.linspace(-r, r, _GRID) for r in reach))
+            axes = np.meshgrid(*(np.linspace(-r, r, _GRIDS[len(reach)]) for r in reach))
             tried = np.clip(middle[:, None] + np.stack([each.ravel() for each in axes]), low[:, None], high[:, None])
             curves = self.curve(place, np.exp(tried))
             best = int(gain(curves).argmax())
@@ -44,5 +45,10 @@ FAMILIES = {
     "exponential": Family(lambda at, t: np.exp(-at / t[0]), (1.0,), (-3.0,)),
     "late exponential": Family(lambda at, t: np.exp((at - len(at) + 1) / t[0]), (1.0,), (-3.0,)),
     "power": Family(lambda at, q: ((at + q[1]) / q[1]) ** -q[0], (0.05, 0.5), (4.0, -1.0)),
+    "rising power": Family(lambda at, q: ((at + q[1]) / len(at)) ** q[0], (0.05, 0.01), (3.0, -1.0)),
+    "two exponentials": Family(
+        lambda at, q: np.exp(-at / q[0]) + q[2] * np.exp(-at / q[1]), (0.5, 2.0, 0.02), (-0.5, -3.0, 50.0)
+    ),
 }
-"""exp(-place / t), exp((place - last) / t) and (place + start) ** -power, in samples."""
+"""exp(-place / t), exp((place - last) / t), (place + start) ** -power and ** power, and a sum of two exponentials of
+one sign, in samples."""

@@ -53,6 +53,17 @@ def exponential(random: Random, n: int) -> Floats:
     return np.exp(-along(n) / np.exp(random.uniform(np.log(0.02), np.log(0.5))))
 
 
+def rising_power(random: Random, n: int) -> Floats:
+    """A power between a fifth and nine tenths, from a step after its start to a twentieth of the series after it."""
+    return (along(n) + random.uniform(1 / n, 0.05)) ** random.uniform(0.2, 0.9)
+
+
+def two_exponentials(random: Random, n: int) -> Floats:
+    """A fall at two rates: over 3 to 10 samples, and over two fifths to one and a half times the series."""
+    fast, slow = np.arange(n) / random.uniform(3, 10), along(n) / random.uniform(0.4, 1.5)
+    return np.exp(-fast) + random.uniform(0.2, 1) * np.exp(-slow)
+
+
 def noisy(curve: Make, share: float = 0.02) -> Make:
     """With white noise of this share of the curve's range."""
 
@@ -99,6 +110,8 @@ WITHOUT_CHANGE: dict[str, Make] = {
     "ramp without noise": ramp,
     "power law": noisy(power),
     "power law without noise": power,
+    "rising power": noisy(rising_power, 0.007),
+    "fall at two rates": noisy(two_exponentials, 0.007),
     "exponential decay": noisy(exponential),
     "exponential decay without noise": exponential,
 }

@@ -166,9 +166,10 @@ def test_what_is_no_series_is_refused() -> None:
 @pytest.mark.parametrize("n", [120, 400])
 @pytest.mark.parametrize("kind", WITHOUT_CHANGE)
 def test_at_most_one_in_twenty_raises_an_alarm(kind: str, n: int) -> None:
-    """A smooth curve may be called gradual, never a step."""
+    """A smooth curve may be called gradual, never a step: a fall at two rates is, where it is long."""
     found = [change_points(np.arange(n), WITHOUT_CHANGE[kind](random(i), n)).changes for i in range(1000)]
-    assert sum(map(bool, found)) <= 50
+    gradual = kind == "fall at two rates"
+    assert sum(any(change.kind == "step" or not gradual for change in each) for each in found) <= 50
 
 
 @pytest.mark.slow

@@ -17,11 +17,11 @@ MOUNT = """async ([source, html]) => {
   const parentElement = document.createElement("div");
   parentElement.innerHTML = html;
   const setStateValue = (_, value) => told.push(value.split("@").slice(0, 2).join("@"));
-  window.server = (step) => module.default({
+  window.server = (step) => { module.default({
     data: { run: "a", steps: [0, 100, 200], step, arrived: 0, empty: "", ticks: [
       { step: 100, label: "grokking onset", kind: "onset", rule: "By a rule." },
       { step: 200, label: "end", kind: "" }] },
-    parentElement, setStateValue });
+    parentElement, setStateValue }); };
   window.titles = () => [...parentElement.querySelectorAll("[data-at=marks] > *")].map((tick) => tick.title);
   window.press = (name) => parentElement.querySelector(`[data-at=${name}]`).click();
   server(0);
@@ -76,3 +76,29 @@ def test_only_where_the_cursor_is_now_is_told_again(page: Any) -> None:
 
 def test_a_mark_says_what_it_is_where_and_by_which_rule(page: Any) -> None:
     assert page.evaluate("titles()") == ["grokking onset, step 100\nBy a rule.", "end, step 200"]
+
+
+LINK = """(target) => {
+  document.body.innerHTML = `<a href="#there" target="${target}"><b>There</b></a>`;
+  document.querySelector("a").onclick = (event) => event.preventDefault();
+}"""
+
+
+@pytest.mark.parametrize("target", ["", "_blank"])
+def test_nothing_is_told_on_the_way_to_another_page(page: Any, target: str) -> None:
+    page.evaluate(LINK, target)
+    page.evaluate("press('next')")
+    page.clock.run_for(100)
+    page.evaluate("document.querySelector('b').click()")
+    page.clock.run_for(1500)
+    assert told(page) == (["a@100"] if target else [])
+    page.evaluate("server(0)")
+    page.clock.run_for(300)
+    assert told(page)[-1:] == ["a@100"]
+
+
+def test_a_link_that_leads_nowhere_else_only_delays_the_telling(page: Any) -> None:
+    page.evaluate(LINK, "")
+    page.evaluate("press('next'); document.querySelector('b').click()")
+    page.clock.run_for(3100)
+    assert told(page) == ["a@100"]

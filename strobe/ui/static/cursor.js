@@ -8,6 +8,7 @@ const PLAY_MS = 150;
 const WAIT_MS = 2000;
 const HEARD_MS = 2000;
 const TELLINGS = 4;
+const LEAVING_MS = 3000;
 const ICONS = {
   first: "M5 4v12M16 4 8 10l8 6z", prev: "M14 4 6 10l8 6z", next: "M6 4l8 6-8 6z", last: "M15 4v12M4 4l8 6-8 6z",
   play: "M6 3l11 7-11 7z", pause: "M6 3v14M14 3v14",
@@ -30,6 +31,8 @@ class Cursor {
     this.onSeek = ({ detail }) => this.seek(detail);
     window.addEventListener("keydown", this.onKey);
     window.addEventListener("strobe:seek", this.onSeek);
+    this.onLeave = (event) => this.leave(event);
+    document.addEventListener("click", this.onLeave, true);
   }
 
   /** A click on a curve: go to that snapshot. */
@@ -98,13 +101,22 @@ class Cursor {
   }
 
   /** Tells the server where the cursor is once it has not moved for a while. */
-  rest() {
+  rest(wait = SETTLE_MS) {
     clearTimeout(this.settling);
-    this.settling = setTimeout(() => this.settle(), SETTLE_MS);
+    this.settling = setTimeout(() => this.settle(), wait);
   }
 
   settle() {
     if (!this.timer) this.tell();
+  }
+
+  /** A link to another page: what is told on the way there brings the old page back. The cursor of the new page, which
+   * knows from the clock where this one was, tells it. */
+  leave(event) {
+    const link = event.target.closest?.("a[href]");
+    if (!link || link.target === "_blank" || !this.data || this.heard()) return;
+    clearTimeout(this.unheard);
+    this.rest(LEAVING_MS);
   }
 
   /** Tells it again, each time after twice as long, until the server answers with this step: what is told while a page
@@ -194,6 +206,7 @@ class Cursor {
     clearTimeout(this.unheard);
     window.removeEventListener("keydown", this.onKey);
     window.removeEventListener("strobe:seek", this.onSeek);
+    document.removeEventListener("click", this.onLeave, true);
   }
 }
 

@@ -19,6 +19,7 @@ import pytest
 from etl.store.catalogue import Store
 from strobe.views.curves import Alignment, Smoothing, available_axes, place_steps
 from strobe.views.run_view import CatalogueTables
+from tests.support.effort import tries
 from tests.support.read_off_store import read_off_store
 from tests.support.served import served
 
@@ -348,7 +349,8 @@ CHOSEN = (
 
 
 def test_what_the_page_says_is_what_the_tables_have(page: Any, app: str, truth: Truth) -> None:
-    assert compared(page, app, truth, list(CHOSEN)) > 40
+    """Every third where someone waits."""
+    assert compared(page, app, truth, list(CHOSEN[:: tries(3, 1)])) > tries(10, 40)
 
 
 @pytest.mark.slow

@@ -156,7 +156,7 @@ def _fault(row: Mapping[str, Any]) -> str | None:
         return f"time is {time!r:.40}, not a number of seconds"
     attempt = row.get("attempt", 0)
     if type(attempt) is not int or not 0 <= attempt < 2**31:
-        return f"attempt is {attempt!r:.40}, not a whole number from 0 to 2^53"
+        return f"attempt is {attempt!r:.40}, not a whole number from 0 to 2^31 - 1"
     return None
 
 

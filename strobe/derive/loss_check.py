@@ -10,6 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from etl.run.folder import Run
+from etl.store.accuracy import NAMES, accuracy_scale
 from etl.store.catalogue import Catalogue
 from strobe.analysis.loss_check import EXACT, METRICS, REDUCED, Tolerance, agrees
 from strobe.analysis.loss_reason import Compared, Evidence
@@ -31,6 +32,7 @@ _FEW_BITS: Final = ("bfloat16", "int8", "uint8")
 _LOGGED: Final = """SELECT name, step, value FROM scalars
 WHERE run = $1 AND name IN ('train_loss', 'val_loss', 'train_accuracy', 'val_accuracy')
   AND step IN (SELECT unnest([step - 1, step, step + 1]) FROM progress WHERE run = $1)"""
+_ENDS: Final = """SELECT name, min, max FROM metrics WHERE run = $1 AND list_contains($2, name) AND min IS NOT NULL"""
 _COMPUTED: Final = """SELECT split || '_' || if(measure = 'accuracy', measure, 'loss') AS name, step, value, note
 FROM progress WHERE run = $1 AND measure IN ('model_loss', 'accuracy') ORDER BY step, name"""
 
@@ -72,7 +74,8 @@ def rows(catalogue: Catalogue, run: str) -> list[Row]:
         return []
     terms = _Terms.of(Subject(RecordedRun(Run(folder))))
     logged = _Logged(
-        {(row["name"], row["step"]): row["value"] for row in catalogue.query(_LOGGED, [run]).to_pylist()}
+        {(row["name"], row["step"]): row["value"] for row in catalogue.query(_LOGGED, [run]).to_pylist()},
+        {row["name"]: (row["min"], row["max"]) for row in catalogue.query(_ENDS, [run, list(NAMES)]).to_pylist()},
     )
     by_step: dict[int, dict[str, Row]] = {}
     for row in catalogue.query(_COMPUTED, [run]).to_pylist():
@@ -86,16 +89,15 @@ def rows(catalogue: Catalogue, run: str) -> list[Row]:
 
 
 class _Logged:
-    """What was logged, by metric and step. Accuracies that go above 1 are percentages, and are shares here."""
+    """What was logged, by metric and step; percentages are shares here.
 
-    def __init__(self, values: Mapping[tuple[str, int], float]) -> None:
+    `ends` has the least and the greatest value that a run logged of each accuracy.
+    """
+
+    def __init__(self, values: Mapping[tuple[str, int], float], ends: Mapping[str, tuple[float, float]]) -> None:
+        whole = 100.0 if accuracy_scale(ends).unit == "percent" else 1.0
         self._values = values
-        self.scale = {
-            name: 100.0 if name.endswith("accuracy") and self._highest(name) > 1 else 1.0 for name in METRICS
-        }
-
-    def _highest(self, metric: str) -> float:
-        return max((value for (name, _), value in self._values.items() if name == metric), default=0.0)
+        self.scale = {name: whole if name in NAMES else 1.0 for name in METRICS}
 
     def at(self, step: int) -> dict[str, float]:
         """By metric; those that were not logged at the step are absent."""
@@ -195,14 +197,14 @@ def _give_reasons(wrong: Sequence[Row], snapshots: Sequence[_Snapshot], terms: _
 
 ANALYSIS = TableAnalysis(
     table="loss_check",
-    definition=2,
+    definition=3,
     order=20,
     columns=(
         ("step", BIGINT), ("metric", TEXT), ("logged", DOUBLE), ("computed", DOUBLE), ("tolerance", DOUBLE),
         ("agrees", pa.bool_()), ("likely", TEXT),
     ),
     needs=needs,
-    sources=("scalars", "progress", "attempts"),
+    sources=("scalars", "metrics", "progress", "attempts"),
     requires=("progress",),
     rows=rows,
     counted=lambda row: row.get("agrees") is not None,

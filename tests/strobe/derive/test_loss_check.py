@@ -138,6 +138,13 @@ def test_percentages_are_read_as_such(tmp_path: Path) -> None:
     assert rows["val_accuracy"]["computed"] == pytest.approx(100 * TRUE["val_accuracy"])
 
 
+def test_what_rounding_adds_to_a_share_makes_no_percentage(tmp_path: Path) -> None:
+    rows, found = checked(tmp_path, {40: TRUE, 41: TRUE | {"train_accuracy": 1.0001}})
+    assert not found.fires
+    assert rows["train_accuracy"]["logged"] == TRUE["train_accuracy"]
+    assert rows["train_accuracy"]["agrees"]
+
+
 OFF = TRUE | {"train_loss": TRUE["train_loss"] * 2, "train_accuracy": TRUE["train_accuracy"] / 4}
 
 

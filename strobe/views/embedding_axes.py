@@ -234,7 +234,7 @@ def roundness_words(shown: EmbeddingPoints) -> str:
     order = "in the order k·x mod p" if shown.axes not in FREE else "in whatever order"
     words = f"Circularity: 1 where the points lie on one circle {order}, 0 for a line. {_noise_words(shown)}"
     many, some = len(shown.steps), len(_simulated(len(shown.steps)))
-    words += f" At {some:,} of {many:,} snapshots." if some < many else ""
+    words += f" Noise is drawn at {some:,} of {many:,} snapshots." if some < many else ""
     known = np.flatnonzero(np.isfinite(shown.chance[:, 1]) & np.isfinite(shown.circularity))
     if not known.size:
         return f"{words} It cannot be told: so few points, or points on a line, cannot be rounder than noise."

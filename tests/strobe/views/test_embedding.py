@@ -240,7 +240,7 @@ def test_of_many_steps_noise_is_simulated_at_some_with_both_ends() -> None:
     assert (known.sum(), known[0], known[-1]) == (16, True, True)
     rows = embedding_axes.roundness(shown).table.to_pylist()
     assert [row["step"] for row in rows if row["series"] == "noise_bound"] == np.flatnonzero(known).tolist()
-    assert " 200 times. At 16 of 60 snapshots. At step 59: " in embedding_axes.roundness_words(shown)
+    assert " 200 times. Noise is drawn at 16 of 60 snapshots. At step 59: " in embedding_axes.roundness_words(shown)
 
 
 def test_points_that_lie_on_a_line_are_not_compared() -> None:

@@ -137,11 +137,13 @@ class Recorder:
         if self._closed:
             return False
         began = time.perf_counter()
+        if not self._came_to(step):
+            self.status.missed += 1
+            return False
         if not self._writer.room.acquire(blocking=self._limits.when_full == "wait"):
             self.status.skipped += 1
             return False
         try:
-            self._came_to(step)
             if self._order is not None:
                 self._order.settle(step)
             job = Job(step, self._capture(step, scalars or {}, began), time.time())
@@ -154,11 +156,13 @@ class Recorder:
         self._writer.submit(job)
         return True
 
-    def _came_to(self, step: int) -> None:
-        """Raises RecorderError for a step that no reader takes."""
-        if not 0 <= step <= MAX_STEP:
-            raise RecorderError(f"step {step:,} is not from 0 to 2^53")
-        self._step = max(self._step, step)
+    def _came_to(self, step: int) -> bool:
+        """False, and said, for a step that no reader takes."""
+        if 0 <= step <= MAX_STEP:
+            self._step = max(self._step, step)
+            return True
+        self._trouble.failed(f"step {step:,}", RecorderError(f"step {step:,} is not from 0 to 2^53"))
+        return False
 
     def _capture(self, step: int, scalars: Mapping[str, Any], began: float) -> dict[str, Array]:
         if step in self._taken:
@@ -174,12 +178,7 @@ class Recorder:
 
     def log(self, step: int, **metrics: Any) -> None:
         """Append one line to metrics.jsonl: numbers by name, one-element tensors, NaN and infinities included."""
-        if self._closed:
-            return
-        try:
-            self._came_to(step)
-        except RecorderError as error:
-            self._trouble.failed(f"a line of step {step:,}", error)
+        if self._closed or not self._came_to(step):
             return
         record: dict[str, object] = {"step": int(step), "time": time.time()}
         if self.attempt:

@@ -21,7 +21,7 @@ from strobe.train.config import ConfigError, Training, training_entry
 from strobe.train.model import GPT
 from strobe.train.recording import Ending, Recording, StartRecording
 from strobe.train.schedule import snapshot_steps
-from strobe.train.state import load_state, restore, save_state
+from strobe.train.state import read_state, restore, save_state
 from strobe.train.tasks import Task
 
 Report = Callable[[int, dict[str, float]], None]
@@ -92,8 +92,8 @@ class Trainer:
         self.trouble: str | None = None
 
     def resume(self) -> None:
-        """Take up the saved state. Raises ConfigError when there is none, or nothing is left to do."""
-        self.step = restore(load_state(self.folder), self.model, self.optimizer)
+        """Take up the saved state. Raises ConfigError when there is none, it is damaged, or nothing is left to do."""
+        self.step = restore(self.folder, self.model, self.optimizer)
         if self.step >= self.training.steps:
             raise ConfigError(f"{self.folder}: is at step {self.step:,} already; give --steps above that to go on")
 
@@ -183,7 +183,7 @@ class Trainer:
 
 def saved_config(folder: Path) -> dict[str, Any]:
     """What the run in `folder` was started with: {"training": ..., "model": ...}. Raises ConfigError."""
-    config = load_state(folder).get("config")
+    config = read_state(folder)[0].get("config")
     if not isinstance(config, dict):
         raise StrobeError(f"{folder}: the saved state has no configuration")
     return config

@@ -1,5 +1,12 @@
-"""The router: `streamlit run streamlit_app.py`."""
+"""`streamlit run streamlit_app.py`: the server when it is imported, the router when Streamlit runs it for a page."""
 
-from strobe.ui.shell.page import route
+if __name__ == "__main__":
+    from strobe.ui.shell.page import route
 
-route()
+    route()
+else:
+    from streamlit.starlette import App
+
+    from strobe.ui.server.start import parts
+
+    app = App(__file__, **parts())

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Subprotocol
+from websockets.sync.client import ClientConnection
 
 from tests.support.served import answering, free_port, served
-
-PROTOCOL = Subprotocol("streamlit")
+from tests.support.visitors import rerun, session, session_id
 
 
 @pytest.fixture(scope="module")
@@ -28,28 +23,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-def session(address: str, host: str | None = None) -> ClientConnection:
-    """A connection to `address` by the name of `host`."""
-    place = urlsplit(address)
-    line = socket.create_connection((place.hostname or "", place.port or 0))
-    return connect(f"ws://{host or place.netloc}/_stcore/stream", sock=line, subprotocols=[PROTOCOL], max_size=None)
-
-
-def rerun(page: str = "") -> BackMsg:
-    message = BackMsg()
-    message.rerun_script.query_string = page
-    return message
-
-
-def session_id(visitor: ClientConnection) -> str:
-    visitor.send(rerun().SerializeToString())
-    while True:
-        message = ForwardMsg.FromString(bytes(visitor.recv(timeout=30)))
-        if message.HasField("new_session"):
-            return str(message.new_session.initialize.session_id)
-
-
-def put(address: str, session: str, body: bytes) -> int:
+def put(address: str, visitor: str, body: bytes) -> int:
     """The status of an upload, with the token that the server gives to everybody who asks."""
     form = b"--b\r\nContent-Disposition: form-data; name=f; filename=f\r\n\r\n" + body + b"\r\n--b--\r\n"
     with contextlib.closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)) as asked:
@@ -61,7 +35,7 @@ def put(address: str, session: str, body: bytes) -> int:
             "Content-Type": "multipart/form-data; boundary=b", "Cookie": cookie,
             "X-Xsrftoken": cookie.partition("=")[2],
         }  # fmt: skip
-        asked.request("PUT", f"/_stcore/upload_file/{session}/one", form, headers)
+        asked.request("PUT", f"/_stcore/upload_file/{visitor}/one", form, headers)
         return asked.getresponse().status
 
 

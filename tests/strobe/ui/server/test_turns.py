@@ -1,0 +1,106 @@
+"""Whose page is made next."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from strobe.ui.server import turns
+from strobe.ui.server.turns import Turns, Visitor
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [1000.0]
+    monkeypatch.setattr(turns.time, "monotonic", lambda: now[0])
+    return now
+
+
+async def _asked(places: Turns, visitor: Visitor) -> asyncio.Task[Any]:
+    """The visitor's wish, which is done once his turn came."""
+    wish = asyncio.ensure_future(places.begin(visitor))
+    for _ in range(4):
+        await asyncio.sleep(0)
+    return wish
+
+
+def test_the_one_who_had_less_comes_first(clock: list[float]) -> None:
+    async def told() -> list[bool]:
+        places, busy, greedy, modest = Turns(1), Visitor(), Visitor(as_of=clock[0]), Visitor()
+        greedy.used = 3.0
+        await places.begin(busy)
+        wishes = [await _asked(places, greedy), await _asked(places, modest)]
+        waiting = [wish.done() for wish in wishes]
+        places.end(busy)
+        await asyncio.sleep(0)
+        return [*waiting, *(wish.done() for wish in wishes)]
+
+    assert asyncio.run(told()) == [False, False, False, True]
+
+
+def test_a_page_that_waits_for_something_else_keeps_no_place(clock: list[float]) -> None:
+    async def told() -> list[bool]:
+        places, slow, other = Turns(1), Visitor(), Visitor()
+        await places.begin(slow)
+        places.begun(slow)
+        clock[0] += turns.START_S + 0.1
+        first = await _asked(places, other)
+        before = first.done()
+        clock[0] += turns.PATIENCE_S
+        places.leave(Visitor())
+        await asyncio.sleep(0)
+        return [before, first.done()]
+
+    assert asyncio.run(told()) == [False, True]
+
+
+def test_what_is_never_begun_keeps_no_place(clock: list[float]) -> None:
+    async def told() -> bool:
+        places, other = Turns(1), Visitor()
+        await places.begin(Visitor())
+        clock[0] += turns.START_S + 0.01
+        return (await _asked(places, other)).done()
+
+    assert asyncio.run(told())
+
+
+def test_a_visitor_asks_again_at_once_only_while_nobody_waits(clock: list[float]) -> None:
+    async def told() -> list[bool]:
+        places, hasty, other = Turns(1), Visitor(), Visitor()
+        await places.begin(hasty)
+        clock[0] += 0.2
+        alone = await _asked(places, hasty)
+        clock[0] += 0.2
+        waiting = await _asked(places, other)
+        again = await _asked(places, hasty)
+        places.end(hasty)
+        await asyncio.sleep(0)
+        return [alone.done(), waiting.done(), again.done()]
+
+    assert asyncio.run(told()) == [True, True, False]
+
+
+def test_one_who_left_is_waited_for_by_nobody(clock: list[float]) -> None:
+    del clock
+
+    async def told() -> bool:
+        places, first, gone, last = Turns(1), Visitor(), Visitor(), Visitor()
+        await places.begin(first)
+        wish = await _asked(places, gone)
+        wish.cancel()
+        waiting = await _asked(places, last)
+        places.leave(gone)
+        places.leave(first)
+        await asyncio.sleep(0)
+        return waiting.done()
+
+    assert asyncio.run(told())
+
+
+def test_what_was_used_is_forgotten_by_and_by(clock: list[float]) -> None:
+    visitor = Visitor(since=clock[0])
+    visitor.charge(clock[0] + 1.0)
+    assert visitor.lately(clock[0] + 1.0) == 1.0
+    assert visitor.lately(clock[0] + 1.0 + turns.HALF_LIFE_S) == pytest.approx(0.5)

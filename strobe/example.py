@@ -16,7 +16,7 @@ from etl.run.folder import Run
 from etl.run.thin import choose_steps, thin
 from etl.store.catalogue import Store
 from etl.store.files import Files
-from etl.store.pointer import commit, read_pointer, read_rows, remove_unnamed, write_part
+from etl.store.pointer import commit, forget_versions_before, read_pointer, read_rows, write_part
 from strobe.derive.filling.deriver import Deriver
 from strobe.derive.milestones import milestones
 
@@ -48,6 +48,7 @@ def embed(run_folder: Path, target: Path, *, on_step: Callable[[int], None] = la
         _point_to(Files(made), report.run, folder, reduced)
         analysed = Store(made)
         Deriver(analysed, analysed.run(report.run)).fill()
+        forget_versions_before(Files(made), report.run)
         for lock in made.rglob(".lock"):
             lock.unlink()
         size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
@@ -76,4 +77,4 @@ def _point_to(files: Files, run: str, folder: str, reduced: dict[str, object]) -
         about = about.set_column(about.schema.get_field_index(column), column, pa.array([value]))
     tables = {"snapshots": [write_part(files, run, "snapshots", snapshots)]}
     tables["runs"] = [write_part(files, run, "runs", about)]
-    remove_unnamed(files, commit(files, pointer, tables, pointer.state | {"reduced": json.dumps(reduced)}))
+    commit(files, pointer, tables, pointer.state | {"reduced": json.dumps(reduced)})

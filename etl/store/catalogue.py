@@ -1,29 +1,31 @@
-"""The store as people query it: an in-memory DuckDB over exactly the Parquet parts that the pointers name."""
+"""The store as people query it: the tables at its newest version, and the runs in it."""
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import hashlib
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Final, TypeVar
 
-import duckdb
 import pyarrow as pa
 
 from etl.errors import StoreError, StrobeError
-from etl.store.current import CUTS
+from etl.store.database import Database
 from etl.store.files import Files
-from etl.store.narrow import widened
-from etl.store.pointer import PartFile, Pointer, check_root, check_store, pointer_name, read_pointer
-from etl.store.schema import TABLES, are_plain, columns_key, may_lack_columns
+from etl.store.pointer import Pointer, check_root, check_store, pointer_name, read_pointer
+from etl.store.relations import ChangedError, Entry, Relations
 from etl.store.stored_run import StoredRun
-from etl.store.views import CUTS_TABLE, Part, current_view, every_row
+from etl.store.views import Part
 
-_SMALL = frozenset({"runs", "attempts"})
-"""A row or two a run, asked for by every page: read once a version, since a thousand small files take 0.1 s."""
+_MOST_KEPT: Final = 128
+"""Catalogues of single runs that are kept ready: 10 to 100 KB each."""
+
+T = TypeVar("T")
 
 
 def hides_example(path: str | os.PathLike[str]) -> bool:
@@ -32,84 +34,41 @@ def hides_example(path: str | os.PathLike[str]) -> bool:
 
 
 class Catalogue:
-    """The tables at one version of the store. It never changes; `Store.current` gives the next one.
+    """The tables at one version of the store, or of some of its runs. Never changes; `Store.current` gives the next.
 
     Views: `T` has the current rows of table T, `T_all` every row, superseded attempts and replaced lines too.
     """
 
-    def __init__(self, version: str, pointers: Sequence[tuple[Files, Pointer]]) -> None:
-        self.version = version
-        self._pointers = {pointer.run: (files, pointer) for files, pointer in pointers}
-        self._connection = duckdb.connect()
-        self._connection.execute("SET enable_progress_bar = false; SET parquet_metadata_cache = true")
-        self._lock = threading.Lock()
-        self._schemas = {**TABLES, **self._schemas_of_unknown()}
-        self._parts = {table: self._parts_of(table) for table in self._schemas}
-        # In whatever order the files come: twice as fast, and nothing asks these tables without an order of its own.
-        self._connection.execute("SET preserve_insertion_order = false")
-        for table, schema in self._schemas.items():
-            kind = "TABLE" if table in _SMALL else "VIEW"
-            self._connection.execute(f"CREATE {kind} {table}_all AS {every_row(schema, self._parts[table])}")
-        self._connection.execute(CUTS_TABLE)
-        self._connection.execute("SET preserve_insertion_order = true")
-        cut = {run for (run,) in self._connection.execute(f"SELECT DISTINCT run FROM {CUTS}").fetchall()}
-        for table, schema in self._schemas.items():
-            view = current_view(table, schema, self._parts[table], cut)
-            self._connection.execute(f"CREATE VIEW {table} AS {view}")
+    def __init__(self, entries: Sequence[Entry], family: Family | None = None, *, one_of_many: bool = False) -> None:
+        """`one_of_many`: it shares a database with the others of its family."""
+        self._entries = {entry.pointer.run: entry for entry in entries}
+        self.version = version_of(entries)
+        self._family = family or Family()
+        self._relations = Relations(list(self._entries.values()), self._family.database if one_of_many else None)
 
-    def _schemas_of_unknown(self) -> dict[str, pa.Schema]:
-        """The columns of tables that pointers name and nothing here declares, as the first readable part has them."""
-        schemas: dict[str, pa.Schema] = {}
-        for files, pointer in self._pointers.values():
-            for table, parts in pointer.tables.items():
-                if table not in TABLES and table not in schemas and parts:
-                    with contextlib.suppress(OSError, pa.ArrowInvalid):
-                        own = files.read_schema(parts[0].file)
-                        if are_plain([table, *own.names]):
-                            schemas[table] = pa.schema([("run", pa.string()), *widened(own)])
-        return schemas
+    def of(self, *runs: str) -> Catalogue:
+        """The tables of these runs alone, as far as they are there: the same object while none of them changed, and
+        as cheap to open as they are few."""
+        return self._family.catalogue([self._entries[run] for run in dict.fromkeys(runs) if run in self._entries])
 
-    def _parts_of(self, table: str) -> list[Part]:
-        return [
-            self._part(table, run, files, part)
-            for run, (files, pointer) in self._pointers.items()
-            for part in pointer.tables.get(table, [])
-        ]
-
-    def _part(self, table: str, run: str, files: Files, part: PartFile) -> Part:
-        path, lacks = files.local_path(part.file), self._lacking(table, files, part)
-        return Part(run, path, part.rows, part.bytes, part.crc32, part.wide, lacks)
-
-    def _lacking(self, table: str, files: Files, part: PartFile) -> tuple[str, ...]:
-        """The columns of a table that a part of it was written without."""
-        names = self._schemas[table].names[1:]
-        if not may_lack_columns(table) or part.columns == columns_key(names):
-            return ()
-        there = files.columns_of(part.file)
-        return tuple(name for name in names if name not in there) if there else ()
+    def names(self) -> list[str]:
+        """The ids of all runs."""
+        return list(self._entries)
 
     def query(self, sql: str, params: Sequence[object] | Mapping[str, object] | None = None) -> pa.Table:
         """Run trusted SQL on a cursor of its own. What people type goes through `etl.sql.sandbox`, never here.
 
-        Raises StoreError when a file of this version is gone: resolve the store again.
+        Raises ChangedError when a file of this version is gone: resolve the store again.
         """
-        with self._lock:
-            cursor = self._connection.cursor()
-        try:
-            result: pa.Table = cursor.sql(sql, params=params).to_arrow_table()
-            return result
-        except duckdb.IOException as error:
-            raise StoreError(f"the store changed while it was read; read it again ({_first_line(error)})") from None
-        finally:
-            cursor.close()
+        return self._relations.query(sql, params)
 
     def tables(self) -> dict[str, pa.Schema]:
         """Every table and its columns, `run` first."""
-        return dict(self._schemas)
+        return dict(self._relations.schemas)
 
     def parts(self, table: str) -> list[Part]:
         """The Parquet files of a table at this version."""
-        return list(self._parts[table])
+        return self._relations.parts(table)
 
     def runs(self) -> pa.Table:
         """One row a run, newest first."""
@@ -117,9 +76,10 @@ class Catalogue:
 
     def pointer(self, run: str) -> tuple[Files, Pointer]:
         """The files and the pointer of a run. Raises StoreError for a run that is not there."""
-        if run not in self._pointers:
+        if run not in self._entries:
             raise StoreError(self._unknown(run))
-        return self._pointers[run]
+        entry = self._entries[run]
+        return entry.files, entry.pointer
 
     def run(self, name: str) -> StoredRun:
         """A run by its id or its unique name. Raises StoreError naming the nearest when there is none."""
@@ -129,8 +89,7 @@ class Catalogue:
         if len(rows) > 1 and rows[0]["run"] != name:
             ids = ", ".join(row["run"] for row in rows)
             raise StoreError(f"{len(rows)} runs are named {name!r}: {ids}; give the id")
-        files, pointer = self._pointers[rows[0]["run"]]
-        return StoredRun(rows[0], files, pointer)
+        return StoredRun(rows[0], *self.pointer(rows[0]["run"]))
 
     def _unknown(self, name: str) -> str:
         names = self.query("SELECT run, name FROM runs ORDER BY created_at DESC")
@@ -142,19 +101,34 @@ class Catalogue:
         return f"no run {name!r}; {hint}"
 
 
-def _version(pointers: Sequence[tuple[Files, Pointer]]) -> str:
-    """Changes whenever the parts of any run do: their names are never used twice."""
+def version_of(entries: Sequence[Entry]) -> str:
+    """Changes whenever the parts of any of these runs do: their names are never used twice."""
     digest = hashlib.sha256()
-    for files, pointer in sorted(pointers, key=lambda item: item[1].run):
-        digest.update(f"{files.path('')}\n{pointer.run}:{pointer.version}\n".encode())
-        for table, parts in sorted(pointer.tables.items()):
-            digest.update(" ".join([table, *(part.file for part in parts)]).encode())
+    for entry in sorted(entries, key=lambda entry: entry.pointer.run):
+        digest.update(f"{entry.files.path('')}\n{entry.pointer.run}:{entry.digest}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def _first_line(error: Exception) -> str:
-    text = str(error).partition("\n")[0]
-    return text if len(text) < 120 else text[:117] + "..."
+class Family:
+    """The catalogues of single runs that a store was asked for: kept while a run does not change, in one database."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, Catalogue] = OrderedDict()
+
+    @cached_property
+    def database(self) -> Database:
+        return Database(shared=True)
+
+    def catalogue(self, entries: Sequence[Entry]) -> Catalogue:
+        version = version_of(entries)
+        with self._lock:
+            if version not in self._kept:
+                self._kept[version] = Catalogue(entries, self, one_of_many=True)
+                if len(self._kept) > _MOST_KEPT:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end(version)
+            return self._kept[version]
 
 
 class Store:
@@ -174,57 +148,76 @@ class Store:
             check_store(files)
         self._lock = threading.Lock()
         self._catalogue: Catalogue | None = None
-        self._seen: dict[str, tuple[object, Pointer]] = {}
+        self._family = Family()
+        self._seen: dict[str, tuple[object, Entry]] = {}
         self.damaged: dict[str, str] = {}
         """run -> why its pointer could not be read, as of the last `current()`."""
 
     def current(self) -> Catalogue:
         """The catalogue of the store's newest version; the same object while nothing has changed."""
         with self._lock:
-            pointers = self._read_pointers()
-            version = _version(pointers)
-            if self._catalogue is None or self._catalogue.version != version:
-                self._catalogue = Catalogue(version, pointers)
+            entries = self._read_entries()
+            if self._catalogue is None or self._catalogue.version != version_of(entries):
+                self._catalogue = Catalogue(entries, self._family)
             return self._catalogue
 
-    def _read_pointers(self) -> list[tuple[Files, Pointer]]:
-        pointers: dict[str, tuple[Files, Pointer]] = {}
+    def _read_entries(self) -> list[Entry]:
+        entries: dict[str, Entry] = {}
+        seen: dict[str, tuple[object, Entry]] = {}
         self.damaged = {}
         for files in self._roots:
             for run in files.names("runs"):
-                if run in pointers:
+                if run in entries:
                     continue
                 try:
-                    pointer = self._read(files, run)
+                    entry = self._read(files, run, seen)
                 except (StrobeError, OSError) as error:
                     self.damaged[run] = str(error)
                     continue
-                if pointer.tables:
-                    pointers[run] = (files, pointer)
-        return list(pointers.values())
+                if entry.pointer.tables:
+                    entries[run] = entry
+        self._seen = seen
+        return list(entries.values())
 
-    def _read(self, files: Files, run: str) -> Pointer:
-        """The pointer, parsed again only when its file was replaced, where the storage tells."""
-        name = pointer_name(run)
+    def _read(self, files: Files, run: str, seen: dict[str, tuple[object, Entry]]) -> Entry:
+        """The run's pointer, parsed again only when its file was replaced, where the storage tells."""
+        path = files.path(pointer_name(run))
         try:
-            identity = files.identity(name)
+            identity = files.identity(pointer_name(run))
         except FileNotFoundError:
-            return Pointer(run)
-        if identity is None:
-            return read_pointer(files, run)
-        path = files.path(name)
-        if path not in self._seen or self._seen[path][0] != identity:
-            self._seen[path] = (identity, read_pointer(files, run))
-        return self._seen[path][1]
+            return _entry(files, Pointer(run))
+        known = self._seen.get(path)
+        if identity is None or known is None or known[0] != identity:
+            known = (identity, _entry(files, read_pointer(files, run)))
+        seen[path] = known
+        return known[1]
+
+    def _asked(self, ask: Callable[[Catalogue], T]) -> T:
+        """An answer of the newest version; asked once more where that is replaced meanwhile."""
+        catalogue = self.current()
+        try:
+            return ask(catalogue)
+        except ChangedError:
+            newer = self.current()
+            if newer.version == catalogue.version:
+                raise
+            return ask(newer)
 
     def runs(self) -> pa.Table:
         """One row a run, newest first."""
-        return self.current().runs()
+        return self._asked(lambda catalogue: catalogue.runs())
 
     def sql(self, query: str, params: Sequence[object] | Mapping[str, object] | None = None) -> pa.Table:
         """Your own SQL, in your own process, over every table: an Arrow table (`.to_pandas()`, `.to_pylist()`)."""
-        return self.current().query(query, params)
+        return self._asked(lambda catalogue: catalogue.query(query, params))
 
     def run(self, name: str) -> StoredRun:
         """A run by id or unique name."""
-        return self.current().run(name)
+        return self._asked(lambda catalogue: catalogue.run(name))
+
+
+def _entry(files: Files, pointer: Pointer) -> Entry:
+    digest = hashlib.sha256(str(pointer.version).encode())
+    for table, parts in sorted(pointer.tables.items()):
+        digest.update(" ".join([table, *(part.file for part in parts)]).encode())
+    return Entry(files, pointer, digest.hexdigest()[:16])

@@ -29,6 +29,6 @@ def compact(store: str | os.PathLike[str] | Files, run: str) -> int:
         many = {table: parts for table, parts in pointer.tables.items() if len(parts) > 1}
         if many:
             tables = {table: [merged_part(files, run, table, parts)] for table, parts in many.items()}
-            new = commit(files, pointer, tables, pointer.state)
-            remove_unnamed(files, new, keep=pointer)
+            pointer = commit(files, pointer, tables, pointer.state)
+        remove_unnamed(files, pointer)
     return sum(len(parts) - 1 for parts in many.values())

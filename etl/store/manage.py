@@ -55,7 +55,7 @@ def rename_run(files: Files, run: str, name: str) -> None:
         renamed = rows.set_column(rows.schema.get_field_index("name"), "name", pa.array([name]))
         tables = {"runs": [write_part(files, run, "runs", renamed)]}
         new = commit(files, pointer, tables, pointer.state | {"name": name})
-        remove_unnamed(files, new, keep=pointer)
+        remove_unnamed(files, new)
 
 
 def hide_example(store: str | os.PathLike[str] | Files, hidden: bool = True) -> None:

@@ -2,16 +2,17 @@
 
 A run's tables change by one replacement of `runs/<run>/_parts.json`: parts are written first, under names that
 nothing refers to, then the pointer is replaced. A reader sees the old or the new state. What no pointer names does
-not exist, and the next ingest removes it.
+not exist, and a later ingest removes it: once nobody can be reading the version that named it.
 """
 
 from __future__ import annotations
 
 import json
+import time
 import uuid
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -23,6 +24,10 @@ from etl.store.schema import NARROW, SORT, TABLES, columns_key, may_lack_columns
 
 STORE_FORMAT = {"format": "strobe-store", "version": 1}
 STORE_FILE = "store.json"
+
+GRACE_S = 120.0
+"""How long a part stays after the commit that named it no longer: who resolved the version before may be reading. A
+page is made from one version in seconds, and asks again when a part is gone all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +55,27 @@ class PartFile:
 
 @dataclass
 class Pointer:
-    """What a run consists of. `state` is the ingest's own memory of what it has read."""
+    """What a run consists of. `state` is the ingest's own memory of what it has read. `retired` has the parts of
+    versions before, and when (Unix seconds) a commit named them no longer."""
 
     run: str
     version: int = 0
     tables: dict[str, list[PartFile]] = field(default_factory=dict)
     state: dict[str, Any] = field(default_factory=dict)
+    retired: dict[str, float] = field(default_factory=dict)
+
+    def files(self) -> set[str]:
+        """The parts of all tables."""
+        return {part.file for parts in self.tables.values() for part in parts}
+
+    def still_retired(self, now: float) -> dict[str, float]:
+        """The retired parts that somebody may be reading yet."""
+        return {file: at for file, at in self.retired.items() if 0 <= now - at < GRACE_S}
 
     def to_bytes(self) -> bytes:
         tables = {table: [part.entry() for part in parts] for table, parts in self.tables.items()}
         raw = {"run": self.run, "version": self.version, "tables": tables, "state": self.state}
+        raw |= {"retired": self.retired} if self.retired else {}
         return json.dumps(raw, separators=(",", ":")).encode()
 
     @classmethod
@@ -68,7 +84,8 @@ class Pointer:
         try:
             raw = json.loads(data)
             tables = {name: [PartFile.of(part) for part in parts] for name, parts in raw["tables"].items()}
-            return cls(str(raw["run"]), int(raw["version"]), tables, dict(raw["state"]))
+            retired = {str(file): float(at) for file, at in raw.get("retired", {}).items()}
+            return cls(str(raw["run"]), int(raw["version"]), tables, dict(raw["state"]), retired)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(f"{where}: the pointer is damaged ({error}); `strobe ingest` the run again") from None
 
@@ -152,33 +169,38 @@ def commit(files: Files, old: Pointer, tables: Mapping[str, Sequence[PartFile]],
     """
     merged = {name: list(parts) for name, parts in {**old.tables, **tables}.items() if parts}
     new = Pointer(old.run, old.version + 1, merged, state)
+    now = time.time()
+    new.retired = old.still_retired(now) | dict.fromkeys(sorted(old.files() - new.files()), now)
     name = pointer_name(old.run)
     with files.replacing(name):
-        now = read_pointer(files, old.run)
+        there = read_pointer(files, old.run)
         # Names of parts are never used twice, so that equal tables and versions are one state.
-        if (now.version, now.tables) != (old.version, old.tables):
+        if (there.version, there.tables) != (old.version, old.tables):
             raise ConflictError(f"{files.path(name)}: another writer changed the run since it was read; try again")
         files.put(name, new.to_bytes())
     return new
 
 
-def remove_unnamed(files: Files, pointer: Pointer, *, keep: Pointer | None = None) -> int:
-    """Remove the run's files that neither `pointer` nor `keep` names; returns how many.
-
-    `keep` is the state before the last commit: a reader that resolved it a moment ago may still be reading.
-    """
-    named = {part.file for p in (pointer, keep) if p for parts in p.tables.values() for part in parts}
-    count = 0
+def remove_unnamed(files: Files, pointer: Pointer) -> int:
+    """Remove the run's files that `pointer` does not name and nobody can be reading any more; returns how many."""
+    kept, count = pointer.files() | set(pointer.still_retired(time.time())), 0
     for table in files.names("tables"):
         folder = table_folder(table, pointer.run)
         for name in files.names(folder):
-            if f"{folder}/{name}" not in named and files.settled(f"{folder}/{name}"):
+            if f"{folder}/{name}" not in kept and files.settled(f"{folder}/{name}"):
                 files.remove(f"{folder}/{name}")
                 count += 1
     for name in files.names(f"runs/{pointer.run}"):
         if name.startswith("._parts.json."):
             files.remove(f"runs/{pointer.run}/{name}")
     return count
+
+
+def forget_versions_before(files: Files, run: str) -> None:
+    """Remove at once what the run's pointer does not name: of a store that nobody else has seen."""
+    pointer = replace(read_pointer(files, run), retired={})
+    files.put(pointer_name(run), pointer.to_bytes())
+    remove_unnamed(files, pointer)
 
 
 def read_rows(files: Files, pointer: Pointer, table: str) -> pa.Table:

@@ -19,7 +19,8 @@ _GLOB = re.compile(r"([\[*?])")
 _HIVE = "hive_partitioning = true, hive_types = {'run': VARCHAR}"
 _RUN_OF_FILE = "regexp_extract(filename, '/run=([^/]+)/[^/]+$', 1) AS run"
 
-CUTS_TABLE = f"CREATE TABLE {CUTS} AS SELECT run, attempt, cut_step FROM attempts_all WHERE cut_step IS NOT NULL"
+_CUT = "SELECT run, attempt, cut_step FROM attempts_all WHERE cut_step IS NOT NULL"
+CUTS_TABLE = f"CREATE OR REPLACE TABLE {CUTS} AS {_CUT}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,7 +178,5 @@ class Deriver:
         with self.files.lock(f"runs/{run}/.lock"):
             pointer = read_pointer(self.files, run)
             parts = [write_part(self.files, run, table, analysis.part(rows))] if rows else []
-            remove_unnamed(
-                self.files, commit(self.files, pointer, {table: parts}, with_stamps(pointer, stamps)), keep=pointer
-            )
+            remove_unnamed(self.files, commit(self.files, pointer, {table: parts}, with_stamps(pointer, stamps)))
         self.report.computed[table] = sum(map(analysis.counted, rows))

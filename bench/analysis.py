@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from strobe.analysis import attention, banding, fourier, progress, projection, spectrum
-from strobe.analysis.forward import Architecture, forward
+from strobe.analysis.architecture import Architecture
+from strobe.analysis.forward import forward
 from strobe.analysis.heavy_tail import heavy_tail
 
 RNG = np.random.default_rng(0)

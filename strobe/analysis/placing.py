@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from strobe.analysis.forward import Architecture
+from strobe.analysis.architecture import Architecture
 
 Array = npt.NDArray[Any]
 Shape = tuple[int | None, int | None]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from etl.store.catalogue import Catalogue, Store
     from etl.store.files import Files
     from etl.store.stored_run import StoredRun
-    from strobe.analysis.onset import Onset
+    from strobe.analysis.onset_answer import Onset
 
 StoreOption = Annotated[
     Path | None, typer.Option("--store", help="The store; default $STROBE_STORE, else ./store.", show_default=False)

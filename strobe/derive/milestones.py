@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from strobe.analysis.accuracy import accuracy_names
 from strobe.analysis.loss_peak import Peak, loss_peak
-from strobe.analysis.onset import Answer, Onset, grokking_onset
+from strobe.analysis.onset import grokking_onset
+from strobe.analysis.onset_answer import Answer, Onset
 
 Query = Callable[[str], pa.Table]
 

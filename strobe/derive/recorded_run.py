@@ -13,7 +13,7 @@ from etl.errors import StrobeError
 from etl.run.folder import Run
 from etl.run.roles import Role, first_with, role_of, tensors_with
 from etl.run.snapshot import Snapshot
-from strobe.analysis.forward import Architecture
+from strobe.analysis.architecture import Architecture
 from strobe.analysis.placing import head_parts, is_transposed
 
 Array = npt.NDArray[Any]

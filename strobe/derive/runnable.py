@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from etl.run.snapshot import Snapshot
-from strobe.analysis.forward import Architecture, missing_weights, weight_names
+from strobe.analysis.architecture import Architecture, missing_weights, weight_names
 from strobe.analysis.placing import Array, Placement, Sizes, placed, placement
 from strobe.derive.recorded_run import NotApplicableError, RecordedRun
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from strobe.analysis import loss_peak, onset
+from strobe.analysis import loss_peak, onset_answer
 from strobe.analysis.loss_peak import Peak
-from strobe.analysis.onset import Answer, Onset
+from strobe.analysis.onset_answer import Answer, Onset
 from strobe.derive import milestones as derived
 from strobe.views.run_view import Tables
 from strobe.views.words import number
 
-ONSET_RULE: Final = f"Grokking onset: {onset.RULE}."
+ONSET_RULE: Final = f"Grokking onset: {onset_answer.RULE}."
 PEAK_RULE: Final = f"Test-loss peak: {loss_peak.RULE}."
 _NEVER: Final = (Answer.NEVER, Answer.RELAPSED)
 

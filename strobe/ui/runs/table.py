@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pyarrow as pa
 import streamlit as st
 
-from strobe.analysis.onset import RULE, Answer, Onset
+from strobe.analysis.onset_answer import RULE, Answer, Onset
 from strobe.ui.panel import panel
 from strobe.ui.shell import address
 from strobe.ui.shell.page import Page

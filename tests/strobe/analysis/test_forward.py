@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from strobe.analysis.forward import Architecture, forward, weight_names
+from strobe.analysis.architecture import Architecture, weight_names
+from strobe.analysis.forward import forward
 
 torch = pytest.importorskip("torch")
 model = pytest.importorskip("strobe.train.model")

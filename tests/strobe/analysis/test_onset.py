@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from strobe.analysis.onset import GAP, HOLD, LEAST, RULE, THRESHOLD, Answer, grokking_onset
+from strobe.analysis.onset import grokking_onset
+from strobe.analysis.onset_answer import GAP, HOLD, LEAST, RULE, THRESHOLD, Answer
 
 STEPS = np.arange(0, 2000, 100)
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from strobe.analysis.architecture import Architecture
 from strobe.analysis.attention import head_scores
-from strobe.analysis.forward import Architecture, forward
+from strobe.analysis.forward import forward
 from strobe.derive import fourier, heads, spectra
 from strobe.derive.recorded_run import NotApplicableError
 from tests.support.adding import HEADS, LAYERS, MODEL, WIDTH, P, record, subject, weights

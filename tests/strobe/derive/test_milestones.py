@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from strobe.analysis.onset import Answer, Onset
+from strobe.analysis.onset_answer import Answer, Onset
 from strobe.derive.milestones import chance, milestones, onsets
 
 STEPS = np.arange(0, 10_001, 100)

@@ -9,7 +9,7 @@ import pytest
 from etl.ingest.load import ingest
 from etl.store.catalogue import Store
 from strobe.analysis.loss_peak import Peak, Rebound
-from strobe.analysis.onset import Answer, Onset
+from strobe.analysis.onset_answer import Answer, Onset
 from strobe.derive.filling.deriver import Deriver
 from strobe.plot.request import Request
 from strobe.views.milestones import ONSET_RULE, PEAK_RULE, Milestones, milestones, onsets

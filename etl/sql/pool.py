@@ -1,23 +1,19 @@
-"""Who may run: the places for the sandbox's children in this process, the queue before them, and the spare.
+"""The sandbox's children in this process: one for each query that has its place (turns.py), and the spare.
 
 At most two children live at once (one where memory is short), the spare included. Each answers one query and is
 then killed, whatever it did.
 """
 
 import atexit
-import collections
 import contextlib
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from etl.sql.process import GIB, Child, machine_memory
-
-
-class BusyError(Exception):
-    """All places were taken for as long as the caller would wait."""
+from etl.sql.turns import Asker, Lane, Places, Ticket
 
 
 def places(memory: int) -> int:
@@ -26,14 +22,12 @@ def places(memory: int) -> int:
 
 
 class Pool:
-    """The places for children in this process: who runs, who waits (first come, first served), and the spare."""
+    """The children of this process: as many as there are places, the spare included."""
 
     def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._changed = threading.Condition()
-        self._waiting: collections.deque[object] = collections.deque()
+        self._places = Places(limit)
+        self._changed = threading.Lock()
         self._running: set[Child] = set()
-        self._taken = 0
         self._spare: Future[Child] | None = None
         # Linux tells a child of its parent's death when the *thread* that started it ends. The threads that ask
         # (a Streamlit script, say) come and go, so one lasting thread does all the starting.
@@ -45,53 +39,35 @@ class Pool:
             self._prepare()
 
     def _prepare(self) -> None:
-        if self._spare is None and not self._waiting and self._taken < self.limit:
+        if self._spare is None and self._places.idle():
             with contextlib.suppress(RuntimeError):  # the interpreter is ending
                 self._spare = self._starter.submit(Child)
 
     @contextlib.contextmanager
-    def child(self, wait_s: float, on_wait: Callable[[int], None] | None, *, spare: bool) -> Iterator[Child]:
+    def child(
+        self, wait_s: float, on_wait: Callable[[int], None] | None, *, spare: bool, asker: Asker | None = None,
+        lane: Lane = "any",
+    ) -> Iterator[Child]:  # fmt: skip
         """A child for one query; killed at the end. `spare`: leave one ready for the next query.
 
-        Waits at most `wait_s` seconds for a place, then raises BusyError;
-        `on_wait` is told once how many wait before us.
+        Waits at most `wait_s` seconds for a place of `lane`, then raises BusyError; `on_wait` is told once how many
+        others wait.
         """
-        self._take_place(wait_s, on_wait)
+        ticket = Ticket(asker, lane)
+        self._places.take(ticket, wait_s, on_wait)
         child: Child | None = None
         try:
             child = self._start()
+            child.may_go_on = partial(self._places.may_go_on, ticket)
             yield child
         finally:
             if child is not None:
                 child.kill()
-            with self._changed:
-                self._taken -= 1
-                if child is not None:
+                with self._changed:
                     self._running.discard(child)
-                if spare:
-                    self._prepare()
-                self._changed.notify_all()
-
-    def _take_place(self, wait_s: float, on_wait: Callable[[int], None] | None) -> None:
-        ticket, until = object(), time.monotonic() + wait_s
-        with self._changed:
-            self._waiting.append(ticket)
-            before = len(self._waiting) - 1
-            must_wait = before > 0 or self._taken >= self.limit
-        try:
-            if must_wait and on_wait is not None:
-                on_wait(before)
-            with self._changed:
-                while self._waiting[0] is not ticket or self._taken >= self.limit:
-                    left = until - time.monotonic()
-                    if left <= 0:
-                        raise BusyError
-                    self._changed.wait(left)
-                self._taken += 1
-        finally:
-            with self._changed:
-                self._waiting.remove(ticket)
-                self._changed.notify_all()
+            self._places.leave(ticket)
+            if spare:
+                self.warm()
 
     def _start(self) -> Child:
         with self._changed:

@@ -9,8 +9,10 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from etl.sql.turns import SLICE_S
 
 GIB = 1 << 30
 _SCRIPT = Path(__file__).resolve().with_name("child.py")
@@ -25,6 +27,10 @@ class ChildDiedError(Exception):
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
         self.signal = signal_number
+
+
+class AsideError(Exception):
+    """The query outlived its slice while others waited."""
 
 
 class LateError(Exception):
@@ -80,6 +86,8 @@ class Child:
         os.set_blocking(self._from, False)
         memory = machine_memory()
         greeting = {"parent": os.getpid(), "address_space": address_space(memory), "paths": _paths()}
+        self.may_go_on: Callable[[], bool] = lambda: True
+        """Asked after each slice of the query."""
         self._unsent = _frame(greeting)
         self._received = bytearray()
         self._send_some()
@@ -95,12 +103,12 @@ class Child:
         """Send the job and yield the frames of the reply, (letter, data), the last one E or X.
 
         Raises LateError when `timeout_s` has passed since the child was ready, or timeout_s + start_s in all (a child
-        that is still starting loses little of its time); ChildDiedError when it ends before its reply does, or sends
-        more than `max_bytes`.
+        that is still starting loses little of its time); AsideError when a slice is over and `may_go_on` says no;
+        ChildDiedError when it ends before its reply does, or sends more than `max_bytes`.
         """
         self._unsent += struct.pack("<I", len(job)) + job
         self._room = max_bytes
-        deadline = time.monotonic() + timeout_s + start_s
+        slice_ends = deadline = time.monotonic() + timeout_s + start_s
         with selectors.DefaultSelector() as selector:
             selector.register(self._from, selectors.EVENT_READ)
             selector.register(self._to, selectors.EVENT_WRITE)
@@ -108,14 +116,19 @@ class Child:
                 for letter, data in self._frames():
                     if letter == "R":
                         deadline = min(deadline, time.monotonic() + timeout_s)
+                        slice_ends = time.monotonic() + SLICE_S
                         continue
                     yield letter, data
                     if letter in "EX":
                         return
-                left = deadline - time.monotonic()
-                if left <= 0:
+                now = time.monotonic()
+                if now >= deadline:
                     raise LateError
-                self._turn(selector, left)
+                if now >= slice_ends:
+                    if not self.may_go_on():
+                        raise AsideError
+                    slice_ends = now + SLICE_S
+                self._turn(selector, min(deadline, slice_ends) - now)
 
     def _turn(self, selector: selectors.BaseSelector, timeout_s: float) -> None:
         for key, _ in selector.select(timeout_s):

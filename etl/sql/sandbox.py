@@ -20,8 +20,9 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from etl.errors import StrobeError
-from etl.sql.pool import BusyError, pool
-from etl.sql.process import ChildDiedError, Frame, LateError
+from etl.sql.pool import pool
+from etl.sql.process import AsideError, ChildDiedError, Frame, LateError
+from etl.sql.turns import Asker, BusyError, Lane
 
 MAX_SQL_CHARACTERS = 20_000
 _START_S = 0.35
@@ -148,10 +149,14 @@ class Sandbox:
         if spare:
             pool().warm()
 
-    def run(self, sql: str, limits: Limits | None = None, on_wait: Callable[[int], None] | None = None) -> Reply:
+    def run(
+        self, sql: str, limits: Limits | None = None, on_wait: Callable[[int], None] | None = None,
+        asker: Asker | None = None,
+    ) -> Reply:  # fmt: skip
         """The reply to one statement; QueryError when there is none.
 
-        on_wait: called once, with the number of queries waiting before this one, if all places are taken.
+        on_wait: called with the number of other queries that wait, if all places are taken; twice at most.
+        asker: the visitor whose turn it is to be; without one, the statement takes whatever place comes first.
         """
         limits = limits or Limits()
         _check_text(sql)
@@ -159,11 +164,18 @@ class Sandbox:
             name: getattr(limits, name) for name in ("max_rows", "max_columns", "max_cell", "max_bytes")
         }
         job = self._job + b", " + json.dumps(asked).encode()[1:]
-        try:
-            with pool().child(limits.wait_s, on_wait, spare=self._spare) as child:
+
+        def frames_in(lane: Lane) -> list[Frame]:
+            with pool().child(limits.wait_s, on_wait, spare=self._spare, asker=asker, lane=lane) as child:
                 room = limits.max_bytes + _OVERHEAD_BYTES
-                frames = list(child.converse(job, limits.timeout_s, _START_S, room))
-        except BusyError:
+                return list(child.converse(job, limits.timeout_s, _START_S, room))
+
+        try:
+            try:
+                frames = frames_in("any" if asker is None else "quick")
+            except AsideError:
+                frames = frames_in("long")
+        except (BusyError, AsideError):
             raise QueryError("busy", "Other queries are running: try again in a moment.") from None
         except LateError:
             raise QueryError("timeout", f"Stopped after {limits.timeout_s:g} s, the time limit.") from None

@@ -12,6 +12,7 @@ from unittest.mock import patch
 from etl.sql import process, sandbox
 from etl.sql.process import Child
 from etl.sql.sandbox import Limits, Reply, Sandbox, Tables
+from etl.sql.turns import Asker
 
 SCRIPT = Path(__file__).with_name("kept_child.py")
 
@@ -34,7 +35,9 @@ class Kept:
             select.select([self._child._from], [], [], 60)
 
     @contextlib.contextmanager
-    def child(self, wait_s: float, on_wait: Callable[[int], None] | None, *, spare: bool) -> Iterator[Child]:
+    def child(
+        self, wait_s: float, on_wait: Callable[[int], None] | None, *, spare: bool, **whose: object
+    ) -> Iterator[Child]:
         """The kept child. One that was late or died is replaced, as every one is on the real path."""
         self.warm()
         assert self._child is not None
@@ -62,9 +65,12 @@ class KeptSandbox(Sandbox):
         super().__init__(catalogue, spare=False)
         self.kept = Kept()
 
-    def run(self, sql: str, limits: Limits | None = None, on_wait: Callable[[int], None] | None = None) -> Reply:
+    def run(
+        self, sql: str, limits: Limits | None = None, on_wait: Callable[[int], None] | None = None,
+        asker: Asker | None = None,
+    ) -> Reply:  # fmt: skip
         with patch.object(sandbox, "pool", lambda: self.kept):
-            return super().run(sql, limits, on_wait)
+            return super().run(sql, limits, on_wait, asker)
 
 
 @contextlib.contextmanager

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from etl.sql.sandbox import Limits, QueryError, Reply, Sandbox
+from etl.sql.turns import Asker
 from strobe import settings
 
 if TYPE_CHECKING:
@@ -54,20 +58,29 @@ def sandbox(reader: Reader) -> Sandbox:
     return _sandbox(*reader.key, settings.read_only(), reader.catalogue)
 
 
+def asker() -> Asker | None:
+    """This session, for as long as its visitor is there; None without a server."""
+    context = get_script_run_ctx()
+    if context is None or not runtime.exists():
+        return None
+    here = partial(runtime.get_instance().is_active_session, context.session_id)
+    return Asker(context.session_id, here, st.context.ip_address or "")
+
+
 def run(reader: Reader, sql: str) -> Outcome:
     """Run the statement, telling the visitor when it has to wait, and remember it in the session."""
     within = limits()
     place = st.empty()
 
     def waiting(before: int) -> None:
-        ahead = "Two queries are running" if not before else f"{before + 2} queries are ahead"
-        place.info(f"{ahead}: yours starts as soon as there is a place.", icon=":material/hourglass_top:")
+        others = f", and {before} wait as well" if before > 0 else ""
+        place.info(f"Waiting for a place: other queries are running{others}.", icon=":material/hourglass_top:")
 
     started = time.perf_counter()
     reply, error = None, None
     with st.spinner(f"Running, at most {within.timeout_s:g} s"):
         try:
-            reply = sandbox(reader).run(sql, within, waiting)
+            reply = sandbox(reader).run(sql, within, waiting, asker())
         except QueryError as caught:
             error = caught
     place.empty()

@@ -16,6 +16,7 @@ import pytest
 from etl.sql.pool import Pool, places, pool
 from etl.sql.process import address_space
 from etl.sql.sandbox import Limits, QueryError, Sandbox
+from etl.sql.turns import Asker
 from strobe import settings
 from tests.support import sandbox_store
 from tests.support.effort import UNLESS_IN_CI
@@ -188,6 +189,38 @@ def test_at_most_two_run_and_the_next_waits_with_a_word(sandbox: Sandbox) -> Non
     assert kinds == ["timeout"] * 6
     assert max(seen) <= 2
     assert sorted(waits) == [0, 1, 2, 3][-len(waits) :] or len(waits) >= 4
+
+
+@pytest.mark.parametrize("heavy", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_quick_query_does_not_wait_for_the_heavy_ones_before_it(sandbox: Sandbox, heavy: int) -> None:
+    """Each of them has a moment in the quick place, and few come before it; at most one has run to its limit then."""
+    here, kinds, seen = threading.Event(), [], []
+
+    def occupy(number: int) -> None:
+        try:
+            sandbox.run(BUSY, Limits(timeout_s=4.0), asker=Asker(f"heavy {number}", lambda: not here.is_set()))
+        except QueryError as error:
+            kinds.append("stopped" if here.is_set() else error.kind)
+
+    others = [threading.Thread(target=occupy, args=(number,)) for number in range(heavy)]
+    for thread in others:
+        thread.start()
+    time.sleep(0.3)
+    started = time.monotonic()
+    try:
+        answer = sandbox.run("select 1", LIMITS, asker=Asker("quick"))
+        waited, timeouts = time.monotonic() - started, kinds.count("timeout")
+        seen.append(len(queries()))
+    finally:
+        here.set()
+        for thread in others:
+            thread.join()
+    print(
+        f"select 1 beside {heavy} heavy ones: {waited:.2f} s; {timeouts} at their limit, {kinds.count('busy')} busy"
+    )
+    assert answer.table[0].to_pylist() == [1]
+    assert timeouts <= 1
+    assert max(seen) <= 2
 
 
 def test_busy_is_said_when_the_wait_is_over(sandbox: Sandbox) -> None:

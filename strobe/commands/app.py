@@ -21,7 +21,8 @@ def arguments(port: int, browser: bool) -> list[str]:
         sys.executable, "-m", "streamlit", "run", str(_ENTRY),
         "--server.address", "127.0.0.1", "--server.port", str(port),
         "--server.allowedHosts", "127.0.0.1", "--server.allowedHosts", "localhost",
-        "--server.headless", "false" if browser else "true",
+        # The server prints the address itself, with its token.
+        "--logger.hideWelcomeMessage", "true", *([] if browser else ["--server.headless", "true"]),
     ]  # fmt: skip
 
 
@@ -32,7 +33,7 @@ def app(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port on 127.0.0.1.")] = 8501,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser window.")] = True,
 ) -> None:
-    """Open the app on 127.0.0.1, with writing on."""
+    """Open the app on 127.0.0.1, with writing on for who has the address that it prints."""
     if not _ENTRY.is_file():
         raise StrobeError(
             f"{_ENTRY} is missing: the app runs from a checkout; clone the repository and `pip install -e .` there"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from strobe.ui.shell.writing import PARAMETER, TOKEN
 from tests.support.places import ROOT
 
 
@@ -19,6 +20,8 @@ def opened(
     monkeypatch.setenv("STROBE_STORE", str(store))
     monkeypatch.setenv("STROBE_READ_ONLY", "0" if writing else "1")
     at = AppTest.from_file(str(ROOT / "pages" / f"{page}.py"), default_timeout=60)
+    if writing:
+        at.query_params[PARAMETER] = TOKEN
     for name, value in query.items():
         at.query_params[name] = value
     at.run()

@@ -13,9 +13,10 @@ from typing import Any, Final
 import numpy as np
 import streamlit as st
 
-from strobe.settings import read_only, store_path
+from strobe.settings import store_path
 from strobe.ui.embeddings.private import private_folder
 from strobe.ui.panel import panel
+from strobe.ui.shell import writing
 
 Array = np.ndarray[Any, Any]
 MOST_FRAMES: Final = 30
@@ -41,7 +42,7 @@ _JOBS: Final = _Jobs()
 
 def folder() -> Path:
     """Where maps are kept: in the store, or where that must not be written in a folder of this user's own."""
-    if not read_only() and store_path().is_dir():
+    if writing.on() and store_path().is_dir():
         return store_path() / "cache" / "maps"
     return private_folder("strobe-maps")
 

@@ -12,9 +12,10 @@ import streamlit as st
 
 from etl.errors import StrobeError
 from strobe.charts.curves import Mark, Series, Span, curves, tensor_heatmap
-from strobe.settings import open_store, read_only
+from strobe.settings import open_store
 from strobe.ui.panel import panel
 from strobe.ui.panel.kinds import CurvesPanel, GridPanel, Line, placed_marks
+from strobe.ui.shell import writing
 from strobe.ui.shell.cache import cached_by_run
 from strobe.ui.shell.words import ends, inert
 from strobe.views.derived import has_rows, outdated, readiness
@@ -64,7 +65,7 @@ def _remedy(view: RunView, why: str) -> str:
 
 
 def _button(view: RunView, tables: Sequence[str], key: str = "analyse") -> None:
-    if not read_only() and st.button("Analyse now", icon=":material/play_arrow:", key=key):
+    if writing.on() and st.button("Analyse now", icon=":material/play_arrow:", key=key):
         _analyse(view, tables)
 
 

@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
+from strobe.settings import read_only
 from strobe.ui.server.turns import Turns, Visitor
 
 Scope = MutableMapping[str, Any]
@@ -44,7 +45,7 @@ class Gate:
         elif scope["type"] == "websocket":
             await self._stream(scope, receive, send)
         else:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, send if read_only() else _unframed(send))
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         if is_foreign(_header(scope, b"origin"), _header(scope, b"host")):
@@ -95,6 +96,17 @@ def is_foreign(origin: str | None, host: str | None) -> bool:
     if origin is None or not st.get_option("server.enableCORS"):
         return False
     return urlsplit(origin).netloc != host and origin not in (st.get_option("server.corsAllowedOrigins") or ())
+
+
+def _unframed(send: Send) -> Send:
+    """No other page shows this one inside itself, where a click on that would be a click on this."""
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"x-frame-options", b"DENY")]}
+        await send(message)
+
+    return sent
 
 
 def _is_closed(path: str) -> bool:

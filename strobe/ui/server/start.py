@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import resource
+import threading
+import webbrowser
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import streamlit as st
 from starlette.middleware import Middleware
 
+from strobe.settings import read_only
 from strobe.ui.server.gate import Gate
+from strobe.ui.shell import writing
 
 MOST_DESCRIPTORS: Final = 65_536
 
@@ -23,7 +28,23 @@ def parts() -> dict[str, Any]:
 async def _lifespan(app: object) -> AsyncIterator[None]:
     del app
     raise_descriptors()
+    address = _address()
+    if not read_only():
+        print(f"\n  Open this address to write, and keep it to yourself:\n\n  {address}\n", flush=True)
+    if not st.get_option("server.headless"):
+        # The port is bound by now, so a browser that is quicker than the server only waits.
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
     yield
+
+
+def _address() -> str:
+    """Where a browser of this machine finds the app, with the token where writing is on."""
+    scheme = "https" if st.get_option("server.sslCertFile") else "http"
+    bound, port = st.get_option("server.address"), st.get_option("server.port")
+    host = st.get_option("browser.serverAddress") if bound in (None, "0.0.0.0", "::") else bound
+    base = (st.get_option("server.baseUrlPath") or "").strip("/")
+    token = "" if read_only() else f"?{writing.PARAMETER}={writing.TOKEN}"
+    return f"{scheme}://{host}:{port}/{base}{'/' if base else ''}{token}"
 
 
 def raise_descriptors() -> None:

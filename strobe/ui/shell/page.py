@@ -28,7 +28,7 @@ from streamlit.errors import StreamlitDuplicateElementKey
 
 from etl.errors import StrobeError
 from strobe.charts.theme import ACCENT, run_colours
-from strobe.ui.shell import address, components, parts, registry
+from strobe.ui.shell import address, components, parts, registry, writing
 from strobe.ui.shell import cursor as step_cursor
 from strobe.ui.shell.reader import Reader
 from strobe.ui.shell.start import read_only_line, read_store, store_name
@@ -125,6 +125,7 @@ def frame(name: str, *, cursor: bool = True) -> Page:
 
     Stops the script, after saying why and what to do next, where the store cannot be read or holds no run.
     """
+    writing.take()
     _through_the_router()
     try:
         # A key can be used once in a run of the script, so this tells the second call from the first.

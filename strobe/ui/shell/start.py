@@ -8,7 +8,7 @@ import streamlit as st
 
 from etl.errors import StrobeError
 from strobe.settings import read_only, store_path
-from strobe.ui.shell import registry
+from strobe.ui.shell import registry, writing
 from strobe.ui.shell.reader import Reader
 from strobe.ui.shell.words import inert, markup
 
@@ -58,11 +58,14 @@ def _ways_to_begin() -> None:
 
 
 def store_name() -> str:
-    """The store as visitors may see it: its path where writing is on."""
-    return store_path().name if read_only() else str(store_path())
+    """The store as visitors may see it: its path where they may write."""
+    return str(store_path()) if writing.on() else store_path().name
 
 
 def read_only_line() -> None:
     """How to get the rest, where nothing can be written."""
+    writing.keep()
     if read_only():
         st.caption("Read-only. Run `strobe app` to import, rename and delete.")
+    elif not writing.on():
+        st.caption("Read-only here. Open the address that the server printed as it started, token and all, to write.")

@@ -13,7 +13,7 @@ import streamlit as st
 from etl.errors import StrobeError
 from etl.sql.sandbox import MAX_SQL_CHARACTERS
 from strobe import saved_queries, settings
-from strobe.ui.shell import address
+from strobe.ui.shell import address, writing
 from strobe.ui.shell.page import Page
 from strobe.ui.shell.words import escaped, inert
 from strobe.ui.sql import query as sql_run
@@ -157,14 +157,14 @@ def _saved() -> None:
             st.button(
                 inert(query.name), key=f"sql_saved_{number}", on_click=_set_text, args=(query.sql,), type="tertiary"
             )
-            if not settings.read_only():
+            if writing.on():
                 st.button(
                     "", key=f"sql_drop_{number}", icon=":material/delete:", type="tertiary",
                     on_click=_edit, args=("remove", store, query.name), help="Remove this query from the store",
                 )  # fmt: skip
     if not queries:
         st.caption("No query is saved with this store.")
-    if settings.read_only():
+    if not writing.on():
         st.caption("Saving is off: this app is read-only.")
         return
     st.text_input("Name", key="sql_save_name", max_chars=80, placeholder="Name of the query in the editor")
@@ -173,6 +173,8 @@ def _saved() -> None:
 
 def _edit(what: str, store: Path, name: str | None) -> None:
     try:
+        if not writing.on():
+            raise StrobeError("this session may not write")
         if what == "remove":
             saved_queries.remove(store, name or "")
         else:

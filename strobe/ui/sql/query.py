@@ -14,6 +14,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from etl.sql.sandbox import Limits, QueryError, Reply, Sandbox
 from etl.sql.turns import Asker
 from strobe import settings
+from strobe.ui.shell import writing
 
 if TYPE_CHECKING:
     from etl.store.catalogue import Catalogue
@@ -44,18 +45,18 @@ def limits() -> Limits:
 
 
 def hidden_columns() -> dict[str, tuple[str, ...]]:
-    return dict(HIDDEN) if settings.read_only() else {}
+    return {} if writing.on() else dict(HIDDEN)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _sandbox(store: str, version: str, read_only: bool, _catalogue: Catalogue) -> Sandbox:
-    del store, version, read_only
+def _sandbox(store: str, version: str, writing_on: bool, _catalogue: Catalogue) -> Sandbox:
+    del store, version, writing_on
     return Sandbox(_catalogue, hidden=hidden_columns())
 
 
 def sandbox(reader: Reader) -> Sandbox:
     """The sandbox of the store version that this rerun reads, with a child kept ready."""
-    return _sandbox(*reader.key, settings.read_only(), reader.catalogue)
+    return _sandbox(*reader.key, writing.on(), reader.catalogue)
 
 
 def asker() -> Asker | None:

@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from etl.ingest.load import ingest
 from etl.store.catalogue import Catalogue
+from strobe.ui.shell.writing import PARAMETER, TOKEN
 from strobe.views.milestones import ONSET_RULE, PEAK_RULE
 from tests.support.app_store import EVERY_PAGE, PAGES, grokking, log_only
 from tests.support.make_run import make_run
@@ -49,6 +50,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
 def opened(page: str, *, cold: bool = True, **query: str | list[str]) -> AppTest:
     file = ROOT / "pages" / f"{page}.py" if cold else ROOT / "streamlit_app.py"
     at = AppTest.from_file(str(file), default_timeout=30)
+    at.query_params[PARAMETER] = TOKEN
     for name, value in query.items():
         at.query_params[name] = value
     return at.run()

@@ -184,10 +184,10 @@ def test_the_page_offers_the_map_and_shows_it_once_it_is_there(
     assert "each step aligned with the one before" in "".join(element.proto.body for element in at.get("html"))
 
 
-def test_in_read_only_mode_the_store_is_not_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_who_may_not_write_does_not_write_the_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     monkeypatch.setenv("STROBE_STORE", str(tmp_path / "store"))
-    monkeypatch.delenv("STROBE_READ_ONLY", raising=False)
+    monkeypatch.setattr("strobe.ui.shell.writing.on", lambda: False)
     assert tmp_path / "store" not in folder().parents
-    monkeypatch.setenv("STROBE_READ_ONLY", "0")
+    monkeypatch.setattr("strobe.ui.shell.writing.on", lambda: True)
     assert folder() == tmp_path / "store" / "cache" / "maps"

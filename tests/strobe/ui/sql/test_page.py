@@ -16,6 +16,7 @@ from etl.sql.sandbox import Sandbox
 from etl.store.catalogue import Store
 from strobe import saved_queries
 from strobe.charts import quick
+from strobe.ui.shell.writing import PARAMETER, TOKEN
 from strobe.ui.sql.examples import EXAMPLES
 from strobe.ui.sql.result import shown
 from tests.support import real_store
@@ -59,6 +60,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def opened(sql: str | None = None, **session: object) -> AppTest:
     app = AppTest.from_file(str(PAGE), default_timeout=30)
     app.session_state["_routed"] = True
+    app.query_params[PARAMETER] = TOKEN
     for name, value in session.items():
         app.session_state[name] = value
     if sql is not None:

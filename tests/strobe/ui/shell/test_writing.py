@@ -1,0 +1,117 @@
+"""Who may write in an app where writing is on: an app of its own process, and visitors without a browser."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.testing.v1 import AppTest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection
+
+from strobe.saved_queries import FILE, save, saved
+from strobe.ui.shell.writing import TOKEN
+from tests.support.places import ROOT
+from tests.support.served import answering, free_port
+from tests.support.visitors import rerun, session, until_finished, visit, words
+
+
+@dataclass
+class App:
+    """`strobe app` over a store of its own, and the token that it printed."""
+
+    address: str
+    token: str
+    store: Path
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    port, store = free_port(), tmp_path_factory.mktemp("writing")
+    said = store / "said.txt"
+    command = [sys.executable, "-m", "strobe", "app", "--no-browser", "--port", str(port), "--store", str(store)]
+    told = ["sh", "-c", f'exec "$@" > {said}', "sh", *command]
+    with answering(told, port) as address:
+        (token,) = re.findall(rf"{address}/\?token=(\S+)", said.read_text())
+        yield App(address, token, store)
+
+
+def pressed_save(visitor: ClientConnection, told: list[ForwardMsg]) -> None:
+    """Presses Save with a name typed, by the identities that a visitor who may write was told."""
+    message = rerun(page="sql")
+    for widget, kind, value in (
+        ("sql_save", "trigger_value", True),
+        ("sql_save_name", "string_value", "mine"),
+        ("sql_text", "string_value", "SELECT 1"),
+    ):
+        (identity, *_) = re.findall(rf'id: "(\$\$ID-[^"]*-{widget})"', words(told))
+        state = message.rerun_script.widget_states.widgets.add()
+        state.id = identity
+        setattr(state, kind, value)
+    visitor.send(message.SerializeToString())
+    until_finished(visitor)
+
+
+def test_only_the_session_with_the_token_writes(app: App) -> None:
+    with session(app.address) as writer, session(app.address) as stranger, session(app.address) as guesser:
+        allowed = visit(writer, f"token={app.token}", "sql")
+        assert "Saving is off" not in words(allowed)
+        for visitor, query in ((stranger, ""), (guesser, f"token={'x' * len(app.token)}")):
+            told = words(visit(visitor, query, "sql"))
+            assert "Saving is off" in told
+            assert "Read-only here" in told
+            assert str(app.store) not in told
+            pressed_save(visitor, allowed)
+            assert not (app.store / FILE).exists()
+        assert str(app.store) in words(allowed)
+        pressed_save(writer, allowed)
+    assert [query.name for query in saved(app.store)] == ["mine"]
+
+
+def test_the_address_does_not_keep_the_token(app: App) -> None:
+    with session(app.address) as writer:
+        told = visit(writer, f"token={app.token}&run=grok-p97", "runs")
+    written = [message.page_info_changed.query_string for message in told if message.HasField("page_info_changed")]
+    assert written
+    assert "token" not in written[-1]
+    assert "run=grok-p97" in written[-1]
+
+
+def test_another_page_of_this_machine_cannot_speak_to_it(app: App) -> None:
+    for origin in ("http://127.0.0.1:1", "http://localhost:1", "http://evil.example"):
+        with pytest.raises(InvalidStatus, match="403"):
+            session(app.address, origin=origin)
+    with session(app.address, origin=app.address) as visitor:
+        assert visit(visitor, page="runs")
+
+
+def test_no_other_page_shows_it_inside_itself(app: App) -> None:
+    shown = subprocess.run(["curl", "-sI", f"{app.address}/"], capture_output=True, text=True, check=True).stdout
+    assert "x-frame-options: deny" in shown.lower()
+
+
+def test_a_wrong_token_takes_nothing_from_who_may_write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("STROBE_READ_ONLY", "0")
+    monkeypatch.setenv("STROBE_STORE", str(tmp_path))
+    at = AppTest.from_file(str(ROOT / "pages" / "sql.py"), default_timeout=30)
+    at.query_params["token"] = TOKEN
+    assert at.run().button(key="sql_save")
+    assert "token" not in at.query_params
+    at.query_params["token"] = "wrong"
+    assert at.run().button(key="sql_save")
+
+
+def test_writing_is_refused_where_the_process_is_read_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("STROBE_READ_ONLY", "1")
+    monkeypatch.setenv("STROBE_STORE", str(tmp_path))
+    at = AppTest.from_file(str(ROOT / "pages" / "sql.py"), default_timeout=30)
+    at.query_params["token"] = TOKEN
+    assert not [button for button in at.run().button if button.key == "sql_save"]
+    with pytest.raises(Exception, match="read-only"):
+        save(tmp_path, "mine", "SELECT 1")

@@ -3,22 +3,20 @@
 python -m strobe.views.neighbour_maps FRAMES.npy METHOD OUT.npy
 
 FRAMES.npy holds (steps, n, d) float32; OUT.npy gets (steps, n, 2) float32, by rename, when all of it is done. How far
-it is stands in OUT.npy.progress as "done total". It ends when its standard input does, and so with the server that
-holds the other end, however that one ended. (The kernel's parent-death signal would come with the end of the thread
-that began it, which in the app is every rerun.)
+it is stands in OUT.npy.progress as "done total". It ends with the server that holds the other end of its
+standard input.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from etl.parents import end_with_input
 from etl.replacing import replacing_path
 
 METHODS: Final = ("tsne", "umap")
@@ -59,12 +57,6 @@ def _say(progress: Path, done: int, total: int) -> None:
     progress.write_text(f"{done} {total}")
 
 
-def _end_with_input() -> None:
-    while os.read(0, 1):
-        pass
-    os._exit(1)
-
-
 if __name__ == "__main__":
-    threading.Thread(target=_end_with_input, daemon=True).start()
+    end_with_input()
     main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))

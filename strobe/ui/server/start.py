@@ -13,6 +13,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from strobe.settings import read_only
+from strobe.ui.server.files import routes
 from strobe.ui.server.gate import Gate
 from strobe.ui.shell import writing
 
@@ -21,7 +22,7 @@ MOST_DESCRIPTORS: Final = 65_536
 
 def parts() -> dict[str, Any]:
     """The arguments of `streamlit.starlette.App` beside the script."""
-    return {"middleware": [Middleware(Gate)], "lifespan": _lifespan}
+    return {"middleware": [Middleware(Gate)], "lifespan": _lifespan, "routes": routes(_base())}
 
 
 @asynccontextmanager
@@ -42,9 +43,14 @@ def _address() -> str:
     scheme = "https" if st.get_option("server.sslCertFile") else "http"
     bound, port = st.get_option("server.address"), st.get_option("server.port")
     host = st.get_option("browser.serverAddress") if bound in (None, "0.0.0.0", "::") else bound
-    base = (st.get_option("server.baseUrlPath") or "").strip("/")
     token = "" if read_only() else f"?{writing.PARAMETER}={writing.TOKEN}"
-    return f"{scheme}://{host}:{port}/{base}{'/' if base else ''}{token}"
+    return f"{scheme}://{host}:{port}{_base()}/{token}"
+
+
+def _base() -> str:
+    """The path of the app on its server: "", or "/..." ."""
+    base = (st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}" if base else ""
 
 
 def raise_descriptors() -> None:

@@ -20,7 +20,7 @@ from strobe.derive.filling.deriver import Deriver
 from strobe.ui.panel import downloads
 from strobe.ui.shell.registry import specs
 from strobe.ui.weights.spectrum import picked
-from strobe.views.run_view import CatalogueTables, RunView
+from strobe.views.run_view import RunView
 from tests.support.inside import opened, text_of
 from tests.support.make_run import make_run
 from tests.support.planted import resume, run_folder
@@ -171,13 +171,17 @@ def test_a_second_run_stands_beside_the_first(monkeypatch: pytest.MonkeyPatch, t
 
 
 @pytest.mark.parametrize(("kind", "magic"), [("gif", b"GIF8"), ("html", b"<!doctype html>")])
-def test_a_page_makes_its_movie_when_it_is_asked_for(kind: str, magic: bytes) -> None:
-    import strobe
-    from strobe.plot.movies import MovieRequest
-    from strobe.ui.panel.movie import _made
+def test_a_movie_is_made_as_a_file(
+    kind: str, magic: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from strobe.ui.panel import movie_child
 
-    view = RunView(CatalogueTables(strobe.open().current()), "grok-p97")
-    assert _made(view, MovieRequest("attention", size=200), kind).startswith(magic)
+    monkeypatch.setenv("STROBE_STORE", str(tmp_path / "none"))
+    monkeypatch.setattr(movie_child, "MOST_FRAMES", 5)
+    movie_child.main(kind, "grok-p97", "attention", "", "0", str(tmp_path / "made"))
+    assert (tmp_path / "made").read_bytes().startswith(magic)
+    assert capsys.readouterr().out.split("\n") == [f"{done} 5" for done in range(1, 6)] + [""]
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
 def test_circularity_is_told_beside_what_chance_gives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ def _opened(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
 
 
-def _named(descriptor: int, path: Path) -> bool:
+def named(descriptor: int, path: Path) -> bool:
+    """Whether `path` is still the name of the open file."""
     with contextlib.suppress(OSError):
         return os.path.samestat(os.fstat(descriptor), path.stat())
     return False
@@ -33,16 +34,19 @@ def locked(path: Path) -> Iterator[None]:
 def try_lock(path: Path) -> int | None:
     """A descriptor that holds the lock file `path` until it is closed, or None while another process does.
 
-    A holder may remove the file before it lets go. Raises OSError where the file cannot be made.
+    A holder may remove the file before it lets go. Raises OSError where the file cannot be made, or its file system
+    has no locks.
     """
     while True:
         descriptor = _opened(path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             os.close(descriptor)
-            return None
-        if _named(descriptor, path):
+            if isinstance(error, BlockingIOError | PermissionError):
+                return None
+            raise
+        if named(descriptor, path):
             return descriptor
         # Its holder removed the file between our open and our lock: what we hold has no name any more.
         os.close(descriptor)

@@ -7,6 +7,7 @@ its newline. Numbers that JSON lacks are the strings "NaN", "Infinity" and "-Inf
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -72,9 +73,15 @@ class Journal:
                 raise
 
     def append(self, record: Mapping[str, object]) -> None:
-        """Write one JSON object as one line; NaN and infinities become their strings."""
+        """Write one JSON object as one line; NaN and infinities become their strings.
+
+        Raises OSError when the disk refuses, or the log was removed: that would take every line and keep none.
+        """
         line = json.dumps(_plain(record), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        size = os.fstat(self._descriptor).st_size
+        about = os.fstat(self._descriptor)
+        if about.st_nlink == 0:
+            raise FileNotFoundError(errno.ENOENT, "the log was removed")
+        size = about.st_size
         try:
             write_all(self._descriptor, line.encode() + b"\n")
         except OSError:

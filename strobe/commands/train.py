@@ -11,7 +11,7 @@ from etl.errors import StrobeError
 from strobe.commands import train_flags as flag
 
 if TYPE_CHECKING:
-    from strobe.record import Recorder
+    from strobe.record import Recorder, Status
     from strobe.train.loop import Trainer
 
 _SMALL_MODEL = 1_000_000
@@ -86,7 +86,7 @@ def _folder(out: Path | None, preset: str) -> Path:
     return out if out is not None else runs_path() / preset
 
 
-def recorder_of(trainer: Trainer, *, resume: bool) -> Recorder:
+def recorder_of(trainer: Trainer, *, resume: bool, take_over: bool = False) -> Recorder:
     """A Recorder of all that the trainer's model goes through, in its folder, from its step on.
 
     Raises RecorderError or LockedError when it cannot begin.
@@ -106,26 +106,41 @@ def recorder_of(trainer: Trainer, *, resume: bool) -> Recorder:
         when_full="wait",
         keep_last=training.keep_last,
         max_disk=training.max_disk,
+        take_over=take_over,
     )
 
 
-def _run(trainer: Trainer, resume: bool) -> None:
+def _run(trainer: Trainer, *, resume: bool, take_over: bool) -> None:
     from strobe.commands.progress import TrainingProgress
+
+    recorders: list[Recorder] = []
+
+    def start() -> Recorder:
+        recorders.append(recorder_of(trainer, resume=resume, take_over=take_over))
+        return recorders[0]
 
     if resume:
         trainer.resume()
     with TrainingProgress(trainer.step, trainer.training.steps, trainer.folder) as progress:
-        end = trainer.run(progress.report, lambda: recorder_of(trainer, resume=resume))
+        end = trainer.run(progress.report, start)
     if trainer.trouble is not None:
         typer.echo(f"strobe: {trainer.trouble}", err=True)
     again = "" if end == "finished" else f"; continue with --resume --out {trainer.folder}"
-    typer.echo(f"{end} at step {trainer.step:,} in {trainer.folder}{again}")
-    typer.echo(f"look at it: strobe ingest {trainer.folder} && strobe app")
+    typer.echo(f"{end} at step {trainer.step:,} in {trainer.folder}{_losses(recorders[0].status)}{again}")
+    if trainer.folder.is_dir():
+        typer.echo(f"look at it: strobe ingest {trainer.folder} && strobe app")
     if end != "finished":
         raise typer.Exit(130)
 
 
-def _start(model_config: Any, task: Any, training: Any, folder: Path, device: Any, resume: bool) -> None:
+def _losses(status: Status) -> str:
+    words = {"skipped": "snapshots skipped", "missed": "snapshots lost", "lines": "metric lines lost"}
+    return "".join(f", {count:,} {words[kind]}" for kind, count in status.lost().items())
+
+
+def _start(
+    model_config: Any, task: Any, training: Any, folder: Path, device: Any, *, resume: bool, take_over: bool
+) -> None:
     import torch
 
     from strobe.train.loop import Trainer
@@ -136,7 +151,7 @@ def _start(model_config: Any, task: Any, training: Any, folder: Path, device: An
     cores = 1 if model.count() < _SMALL_MODEL else torch.get_num_threads()
     torch.set_num_threads(training.threads or cores)
     typer.echo(f"{model.count():,} parameters, {training.steps:,} steps, on {device} to {folder}")
-    _run(Trainer(folder, model, task, training, device), resume)
+    _run(Trainer(folder, model, task, training, device), resume=resume, take_over=take_over)
 
 
 @app.command()
@@ -144,6 +159,7 @@ def modadd(
     preset: flag.Preset = "grok",
     out: flag.Out = None,
     resume: flag.Resume = False,
+    take_over: flag.TakeOver = False,
     modulus: Annotated[int | None, typer.Option(help="The p of a + b mod p.")] = None,
     train_fraction: Annotated[float | None, typer.Option(help="Share of the p x p pairs to train on.")] = None,
     steps: flag.Steps = None,
@@ -183,7 +199,8 @@ def modadd(
     numbers = _task_numbers(folder, chosen["task"], {"modulus": modulus, "train_fraction": train_fraction}, saved)
     task = ModularAdditionTask(training, used, **numbers)
     shape = {"vocab_size": task.vocab_size, "block_size": task.block_size}
-    _start(_model(chosen, saved, flag.values_of(flag.MODEL, flags), **shape), task, training, folder, used, resume)
+    model = _model(chosen, saved, flag.values_of(flag.MODEL, flags), **shape)
+    _start(model, task, training, folder, used, resume=resume, take_over=take_over)
 
 
 def _manifest_task(folder: Path) -> dict[str, Any]:
@@ -213,6 +230,7 @@ def text(
     size: Annotated[str, typer.Option(help="tiny (0.1 M parameters), small (0.8 M) or dev (7.5 M).")] = "small",
     out: flag.Out = None,
     resume: flag.Resume = False,
+    take_over: flag.TakeOver = False,
     steps: flag.Steps = None,
     layers: flag.Layers = None,
     heads: flag.Heads = None,
@@ -252,4 +270,4 @@ def text(
     task = TextTask(training, used, path=data, block_size=model.block_size)
     if saved is not None and _manifest_task(folder).get("crc32") != task.entry()["crc32"]:
         raise StrobeError(f"{data}: is not the text that the run in {folder} has learned from; give that one")
-    _start(model, task, training, folder, used, resume)
+    _start(model, task, training, folder, used, resume=resume, take_over=take_over)

@@ -11,6 +11,9 @@ Out = Annotated[
     Path | None, typer.Option(help="Folder of the run; default $STROBE_RUNS/<preset>, else ./runs/<preset>.")
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --out, bit for bit.")]
+TakeOver = Annotated[
+    bool, typer.Option("--take-over", help="Take --out over from a recorder of another host that is surely gone.")
+]
 Steps = Annotated[int | None, typer.Option(help="Number of updates.")]
 Layers = Annotated[int | None, typer.Option(help="Transformer blocks.")]
 Heads = Annotated[int | None, typer.Option(help="Attention heads in a block.")]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from etl.run.journal import ATTEMPTS, METRICS, Journal, read_attempts
-from etl.run.snapshot import MANIFEST, SnapshotError, list_files
-from etl.run.writer import SnapshotWriter
+from etl.run.journal import ATTEMPTS, METRICS, Journal, read_attempts, read_metrics
+from etl.run.snapshot import MANIFEST, SnapshotError, file_name, fnv1a64, list_files
+from etl.run.writer import SnapshotWriter, write_manifest
+from strobe.record.empty import is_empty, start_over
 from strobe.record.ending import Ending
 from strobe.record.limits import Limits
 from strobe.record.lock import FolderLock
@@ -32,8 +34,8 @@ class RunFolder:
     """Locks the folder and begins an attempt in it: the first, or with `resume` the next, from `step` on.
 
     `manifest` is the one that holds: ours, or that of the resumed run. `snapshots` writes snapshot files and `thin`
-    removes those beyond the limits. Raises RecorderError or LockedError when nothing can be recorded here, and lets
-    the folder go.
+    removes those beyond the limits. A run that recorded nothing is started over. Raises RecorderError or LockedError
+    when nothing can be recorded here, and lets the folder go.
     """
 
     def __init__(
@@ -47,6 +49,9 @@ class RunFolder:
         take_over: bool,
     ) -> None:
         self.path = path
+        self._start: dict[str, Any] = {}
+        self.vanished = False
+        """Whether the folder was found to be gone, or another's, at some moment."""
         with contextlib.ExitStack() as undo:
             try:
                 path.mkdir(parents=True, exist_ok=True)
@@ -73,10 +78,53 @@ class RunFolder:
         self.manifest = settled
         return True
 
-    def end(self, ending: Ending, reason: str | None, step: int) -> None:
-        """Append the end line. Raises OSError when the disk refuses."""
+    def end(self, ending: Ending, reason: str | None, step: int, lost: Mapping[str, int]) -> None:
+        """Append the end line, with what was `lost` where something was. Raises OSError when the disk refuses, and
+        what `stand` raises."""
+        self.stand()
         line = {"attempt": self.attempt, "end": ending, "reason": reason, "step": step, "time": time.time()}
-        self._append(without_none(line))
+        self._append(without_none({**line, "lost": dict(lost) or None}))
+
+    def stand(self) -> None:
+        """Make sure that what is written next gets into this run.
+
+        A folder that was emptied, or made again empty, gets the manifest and the start line again. Raises OSError
+        where there is no folder, LockedError or RecorderError where another's stands in its place.
+        """
+        manifest = self.path / MANIFEST
+        if self._lock.held() and manifest.exists():
+            return
+        self.vanished = True
+        if not self.path.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "its folder is gone")
+        self._lock.hold_again()
+        try:
+            self._come_back(manifest)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _come_back(self, manifest: Path) -> None:
+        if manifest.exists():
+            if fnv1a64(manifest.read_bytes()) != self.snapshots.manifest_hash:
+                raise RecorderError(f"{self.path}: another run stands there now")
+        elif self._existing() is None:
+            write_manifest(self.path, self.manifest)
+            self._append(self._start)
+
+    def lost(self, snapshots: Iterable[int], lines: int) -> tuple[int, int]:
+        """How many of the `snapshots`, by step, and of the `lines` that this attempt wrote are gone from here, those
+        that `thin` removed aside."""
+        names = {file_name(step, self.attempt) for step in snapshots} - self.thin.removed
+        if not self._lock.held():
+            return len(names), lines
+        files = {path.name for _, _, path in list_files(self.path)}
+        left = sum(row.get("attempt", 0) == self.attempt for row in read_metrics(self.path / METRICS).rows)
+        return len(names - files), max(0, lines - left)
+
+    def beat(self) -> None:
+        """Let it be seen that the recorder lives."""
+        self._lock.beat()
 
     def release(self) -> None:
         """Let another recorder in."""
@@ -88,6 +136,8 @@ class RunFolder:
             if resume:
                 raise RecorderError(f"{self.path}: holds no run to resume; start it without resume")
             return ours
+        if not resume and is_empty(self.path):
+            return start_over(self.path, existing, ours)
         if not resume:
             count = len(list_files(self.path))
             raise RecorderError(
@@ -118,7 +168,8 @@ class RunFolder:
                 Path(entry.path).unlink()
         first = self.manifest.get("training", {})
         changed = {key: value for key, value in without_none(training).items() if first.get(key) != value}
-        self._append({"attempt": self.attempt, "step": step, "time": time.time(), "training": changed})
+        self._start = {"attempt": self.attempt, "step": step, "time": time.time(), "training": changed}
+        self._append(self._start)
 
     def _append(self, line: Mapping[str, object]) -> None:
         journal = Journal(self.path / ATTEMPTS)

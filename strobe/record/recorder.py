@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from etl.errors import StrobeError
 from etl.run.journal import MAX_STEP, parsed_number
 from strobe.record.ending import Ending, SigtermExit, ending_of, warn_of_losses
 from strobe.record.folder import RunFolder
@@ -58,7 +59,9 @@ class Recorder:
     None values.
 
     `resume` continues the run in the folder, as its next attempt, from `step` on: the tensors must be the same, and
-    what differs in `training` is written down. Without it an existing run is refused.
+    what differs in `training` is written down. Without it an existing run is refused, unless it recorded nothing:
+    that is started over. `take_over` takes the folder from a recorder of another host that is surely gone, such as
+    the same container before it was started again.
 
     `optimizer` is what updates the parameters, one of torch: its updates and the backward passes before them are then
     counted, the manifest says truthfully when snapshots are `taken`, and a step that is not the number of updates is
@@ -108,14 +111,11 @@ class Recorder:
         )
         self.attempt = self._run.attempt
         self._order = SnapshotOrder(clock, self._run.settle, self._trouble.warn_once) if clock is not None else None
-        self._writer = Writer(
-            self._run.snapshots,
-            self.attempt,
-            self.status,
-            self._trouble,
-            queue=queue,
-            after_write=self._run.thin,
-        )
+        try:
+            self._writer = Writer(self._run, self.status, self._trouble, queue=queue)
+        except BaseException:
+            self._run.release()
+            raise
         atexit.register(self._at_exit)
 
     @property
@@ -207,8 +207,8 @@ class Recorder:
         if not self._writer.close(_CLOSE_TIMEOUT_S):
             log.warning("%s: the disk did not take the last snapshots in time", self.folder)
         try:
-            self._run.end(end, reason, self._step)
-        except OSError as error:
+            self._run.end(end, reason, self._step, self.status.lost())
+        except (OSError, StrobeError) as error:
             self._trouble.failed("the end of the run", error)
         self._run.release()
         warn_of_losses(self.folder, self.status)

@@ -46,6 +46,8 @@ class Thinner:
         self._folder, self._say = folder, say
         counts = [keep_last + 1] if keep_last is not None else []
         counts += [max_disk // snapshot_bytes] if max_disk is not None else []
+        self.removed: set[str] = set()
+        """Names of the files that were removed."""
         self._most = min(counts) if counts else None
 
     def __call__(self) -> None:
@@ -57,4 +59,5 @@ class Thinner:
         for path in paths[1 : max(1, 1 + len(paths) - self._most)]:
             with contextlib.suppress(OSError):
                 path.unlink()
+                self.removed.add(path.name)
                 self._say(f"removed {path.name}: at most {self._most} snapshots are kept")

@@ -6,13 +6,16 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from etl.errors import StrobeError
 from etl.run.journal import METRICS, Journal
-from etl.run.writer import SnapshotWriter
 from strobe.record.tensors import Array
+
+if TYPE_CHECKING:
+    from strobe.record.folder import RunFolder
 
 log = logging.getLogger("strobe.record")
 
@@ -23,16 +26,22 @@ _MAX_MESSAGES = 5
 
 @dataclass(slots=True)
 class Status:
-    """What became of the snapshots so far."""
+    """What became of the snapshots and lines so far."""
 
     recorded: int = 0
+    """On disk, or removed there by the limits that were given."""
     skipped: int = 0
     """Not taken because the disk was slower than the training (`when_full="skip"`)."""
     missed: int = 0
-    """Given up because of an error."""
+    """Given up because of an error, or gone with the run's folder after they were on disk."""
     lost_lines: int = 0
-    """Metric lines that could not be written."""
+    """Metric lines that could not be written, or are gone with the run's folder."""
     last_error: str | None = None
+
+    def lost(self) -> dict[str, int]:
+        """By kind, what is not in the record and should be; without what is 0."""
+        counts = {"skipped": self.skipped, "missed": self.missed, "lines": self.lost_lines}
+        return {kind: count for kind, count in counts.items() if count}
 
 
 class Trouble:
@@ -75,19 +84,8 @@ class Job:
 class Writer:
     """Owns the thread. `room` bounds the snapshots that are in memory and not yet on disk."""
 
-    def __init__(
-        self,
-        snapshots: SnapshotWriter,
-        attempt: int,
-        status: Status,
-        trouble: Trouble,
-        *,
-        queue: int,
-        after_write: Callable[[], None],
-    ) -> None:
-        self._snapshots, self._attempt = snapshots, attempt
-        self._status, self._trouble, self._after_write = status, trouble, after_write
-        self._metrics = Path(snapshots.folder) / METRICS
+    def __init__(self, run: RunFolder, status: Status, trouble: Trouble, *, queue: int) -> None:
+        self._run, self._status, self._trouble = run, status, trouble
         self._journal: Journal | None = None
         self.room = threading.BoundedSemaphore(queue)
         self._wake = threading.Condition()
@@ -95,7 +93,12 @@ class Writer:
         self._lines: deque[Mapping[str, object]] = deque()
         self._closing = False
         self._asked = self._answered = 0
-        self._thread = threading.Thread(target=self._run, name="strobe-recorder", daemon=True)
+        self._steps: list[int] = []
+        self._written_lines = 0
+        self._stands = True
+        self._gone = (0, 0)
+        """How many snapshots and lines of those that were written are counted as lost."""
+        self._thread = threading.Thread(target=self._work, name="strobe-recorder", daemon=True)
         self._thread.start()
 
     def submit(self, job: Job) -> None:
@@ -128,7 +131,7 @@ class Writer:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def _run(self) -> None:
+    def _work(self) -> None:
         while True:
             with self._wake:
                 if not self._jobs and not self._closing and self._asked == self._answered:
@@ -136,6 +139,7 @@ class Writer:
                 asked = self._asked
                 job = self._jobs.popleft() if self._jobs else None
                 last = self._closing and job is None
+            self._run.beat()
             self._flush()
             if job is not None:
                 self._write(job)
@@ -147,6 +151,33 @@ class Writer:
                 break
         self._close_journal()
         self._status.lost_lines += len(self._lines)
+        try:
+            self._stand()
+        except Exception as error:
+            self._trouble.failed("the run's folder", error)
+        self._count_gone()
+
+    def _stand(self) -> None:
+        """`RunFolder.stand`; what went with the folder, or came back with it, is counted when that changes."""
+        stands = False
+        try:
+            self._run.stand()
+            stands = True
+        finally:
+            if stands != self._stands:
+                self._stands = stands
+                self._count_gone()
+
+    def _count_gone(self) -> None:
+        if not self._run.vanished:
+            return
+        with contextlib.suppress(OSError, StrobeError):
+            gone = self._run.lost(self._steps, self._written_lines)
+            files, lines = gone[0] - self._gone[0], gone[1] - self._gone[1]
+            self._gone = gone
+            self._status.recorded -= files
+            self._status.missed += files
+            self._status.lost_lines += lines
 
     def _close_journal(self) -> None:
         # A thread that dies of a failed close would leave a waiting training waiting for ever.
@@ -157,24 +188,30 @@ class Writer:
 
     def _flush(self) -> None:
         try:
+            if self._lines:
+                self._stand()
             if self._lines and self._journal is None:
-                self._journal = Journal(self._metrics)
+                self._journal = Journal(self._run.path / METRICS)
             while self._lines:
                 assert self._journal is not None
                 self._journal.append(self._lines[0])
+                self._written_lines += 1
                 with self._wake:
                     self._lines.popleft()
         except Exception as error:
             self._trouble.failed("metrics", error)
+            self._run.vanished |= isinstance(error, FileNotFoundError)
             # Opening it anew mends a line that was torn half-way.
             self._close_journal()
 
     def _write(self, job: Job) -> None:
         try:
-            self._snapshots.write(job.step, job.arrays, attempt=self._attempt, time=job.time)
+            self._stand()
+            self._run.snapshots.write(job.step, job.arrays, attempt=self._run.attempt, time=job.time)
+            self._steps.append(job.step)
             self._status.recorded += 1
             self._trouble.worked()
-            self._after_write()
+            self._run.thin()
         except Exception as error:
             self._status.missed += 1
             self._trouble.failed(f"step {job.step:,}", error)

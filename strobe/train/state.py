@@ -51,7 +51,8 @@ def read_state(folder: Path) -> tuple[dict[str, Any], bool]:
         payload, checked = unseal(path.read_bytes(), unsealed_magic=_TORCH_MAGIC)
         state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise ConfigError(f"{folder}: has no {path.relative_to(folder)} to resume from; start it anew") from None
+        name = path.relative_to(folder)
+        raise ConfigError(f"{folder}: has no {name} to resume from; start it without --resume") from None
     except SealError as error:
         raise ConfigError(f"{path}: is damaged: {error}; {_REMEDY}") from None
     except Exception as error:

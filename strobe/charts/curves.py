@@ -123,7 +123,7 @@ def _span(on: Drawing, box: Box, span: Span, x: Axis) -> None:
         return
     tint = "#" + "".join(f"{round(255 - 0.12 * (255 - part)):02x}" for part in rgb(span.colour))
     on.rect(start, box.top, end - start, box.bottom - box.top, tint)
-    if text_width(span.label) + 8 < end - start:
+    if cut(span.label, end - start - 8) == span.label:
         on.text((start + end) / 2, box.top + 9, span.label, anchor="middle")
 
 
@@ -140,8 +140,9 @@ def _mark(on: Drawing, box: Box, mark: Mark, x: Axis, y: Axis, rules: Sequence[M
         middle = float(y.place(mark.y, box.bottom, box.top))
         on.circle(at, middle, 4, LIGHT.background, mark.colour)
         high = max(box.top - 6, middle - 14)
-    after = at + 8 + text_width(mark.label) > box.right
-    on.text(at + (-6 if after else 6), high, mark.label, colour=LIGHT.text, anchor="end" if after else "start")
+    words = cut(mark.label, (box.right - box.left) / 2)
+    after = at + 8 + text_width(words) > box.right
+    on.text(at + (-6 if after else 6), high, words, colour=LIGHT.text, anchor="end" if after else "start")
 
 
 def curves(

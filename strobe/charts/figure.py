@@ -96,7 +96,7 @@ class Scale:
     def paint(self, on: Drawing, left: float, top: float = 0.0) -> float:
         """One line of words and the bar; returns where the next thing may begin."""
         y, x = top + 8, left
-        for words, colour in ((self.quantity, LIGHT.muted), (self.low, LIGHT.text)):
+        for words, colour in ((cut(self.quantity, 400), LIGHT.muted), (self.low, LIGHT.text)):
             on.text(x, y, words, colour=colour)
             x += text_width(words) + (14 if colour == LIGHT.muted else 7)
         on.ramp(x, y - 5, 120, 10, self.colours)

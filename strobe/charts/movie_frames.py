@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from etl.shortened import fitted
 from strobe.charts.axes import label_number
 from strobe.charts.colours import colour_table, heatmap, named_tokens, rgb, token_colours, token_range
 from strobe.charts.theme import CYCLIC, DIVERGING, LIGHT, SEQUENTIAL
@@ -79,17 +80,18 @@ class FrameDrawing:
         self.text(PAD, 30, words.about, LIGHT.muted, 12)
 
     def text(self, x: float, y: float, words: str, colour: str, size: int = 12) -> float:
-        """Words with their top left corner at (x, y), cut at the right edge; returns where they end."""
-        font, room, words = _font(max(7, round(size * self.unit))), self.image.width - x * self.unit, plain(words)
-        while words and font.getlength(words) > room:
-            words = words[:-4].rstrip() + "..." if len(words) > 4 else ""
+        """Words with their top left corner at (x, y), cut in the middle where they would reach over the right edge;
+        returns where they end."""
+        font, room = _font(max(7, round(size * self.unit))), self.image.width - x * self.unit
+        words = fitted(plain(words), lambda some: font.getlength(some) <= room, "...")
         self._draw.text((x * self.unit, y * self.unit), words, fill=colour, font=font)
         return x + float(font.getlength(words)) / self.unit
 
     def centred(self, x: float, y: float, words: str, room: float) -> None:
         """Small words with their middle at (x, y), left out where they are wider than `room`."""
         font, words = _font(max(7, round(11 * self.unit))), plain(words)
-        if font.getlength(words) <= room * self.unit:
+        # A letter takes more than a unit: what has more of them need not be measured.
+        if len(words) <= room and font.getlength(words) <= room * self.unit:
             self._draw.text((x * self.unit, y * self.unit), words, fill=LIGHT.muted, font=font, anchor="mm")
 
     def line(self, x1: float, y1: float, x2: float, y2: float) -> None:

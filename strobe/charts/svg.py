@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from etl.shortened import fitted
 from strobe.charts.theme import FONT, FONT_PX, LIGHT
 
 Array = np.ndarray[Any, Any]
@@ -42,9 +43,9 @@ def text_width(words: str, size: float = FONT_PX) -> float:
 
 
 def wrapped(words: str, width: float, size: float = FONT_PX) -> list[str]:
-    """`words` broken at spaces into lines no wider than `width` pixels."""
+    """`words` broken at spaces into lines no wider than `width` pixels; a word that is wider itself is cut."""
     lines: list[str] = []
-    for word in words.split():
+    for word in (cut(word, width, size) for word in words.split()):
         if lines and text_width(f"{lines[-1]} {word}", size) <= width:
             lines[-1] += f" {word}"
         else:
@@ -53,12 +54,8 @@ def wrapped(words: str, width: float, size: float = FONT_PX) -> list[str]:
 
 
 def cut(words: str, width: float, size: float = FONT_PX) -> str:
-    """`words`, ended by an ellipsis where they are wider than `width` pixels."""
-    if text_width(words, size) <= width:
-        return words
-    while words and text_width(words + "…", size) > width:
-        words = words[:-1]
-    return words + "…"
+    """`words`, with an ellipsis in the middle where they are wider than `width` pixels."""
+    return fitted(words, lambda some: text_width(some, size) <= width)
 
 
 def _number(value: float) -> str:

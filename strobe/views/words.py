@@ -7,14 +7,16 @@ import math
 import re
 from typing import Any
 
+from etl.shortened import shortened
+
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def visible(name: object, most: int = 200) -> str:
-    """A name with control and direction characters made visible, cut at `most` characters."""
-    text = _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", str(name))
-    return text if len(text) <= most else text[: most - 1] + "…"
+    """A name with control and direction characters made visible, in at most `most` characters: a longer one is cut in
+    the middle."""
+    return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", shortened(str(name), most))
 
 
 def count(value: float | None) -> str:

@@ -189,3 +189,24 @@ def test_bars_and_scatter_draw_what_they_are_given(run: Any) -> None:
     })()"""
     )
     assert got == [[255, 0, 0], False, [0, 255, 0]]
+
+
+def test_a_long_name_is_cut_in_the_middle_by_few_measurements(run: Any) -> None:
+    names, most, asked = run(
+        """(() => {
+      const g = document.createElement("canvas").getContext("2d");
+      g.font = "12px sans-serif";
+      let asked = 0;
+      const counting = { measureText: (text) => { asked += 1; return g.measureText(text); } };
+      const long = "encoder." + "x".repeat(100000), names = [long + ".weight", long + ".bias"];
+      const cut = names.map((name) => m.fitted(counting, name, 150));
+      const most = Math.max(...cut.map((name) => g.measureText(name).width));
+      return [[...cut, m.fitted(counting, "wte", 150), m.fitted(counting, "wte", 0)], most, asked];
+    })()"""
+    )
+    assert names[0].startswith("encoder.")
+    assert names[0].endswith(".weight")
+    assert names[1].endswith(".bias")
+    assert names[2:] == ["wte", ""]
+    assert 130 < most <= 150
+    assert asked < 30

@@ -31,7 +31,7 @@ def take_notes() -> list[str]:
 
 def short(value: str) -> str:
     """What a link asked for, cut to fit a sentence."""
-    return visible(value if len(value) <= 40 else value[:39] + "…")
+    return visible(value, 40)
 
 
 def arrived(name: str) -> list[str] | None:

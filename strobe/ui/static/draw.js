@@ -16,6 +16,26 @@ export function prepare(canvas, width, height) {
   return g;
 }
 
+/** `text` in at most `most` characters, cut in the middle: what tells two names apart stands mostly at the end. */
+export function shortened(text, most = 400) {
+  if (text.length <= most) return text;
+  const end = Math.floor((most - 1) / 2);
+  return most < 1 ? "" : `${text.slice(0, most - 1 - end)}…${end ? text.slice(-end) : ""}`;
+}
+
+/** The longest of `text` and its cuts that is at most `room` wide, by some ten measurements however long it is. */
+export function fitted(g, text, room) {
+  const name = shortened(text), fits = (some) => g.measureText(some).width <= room;
+  if (fits(name)) return name;
+  let good = 0, bad = name.length;
+  while (bad - good > 1) {
+    const middle = (good + bad) >> 1;
+    if (fits(shortened(name, middle))) good = middle;
+    else bad = middle;
+  }
+  return shortened(name, good);
+}
+
 function tickWords(values, axis) {
   const powers = values.map((v) => Math.round(Math.log10(v)));
   if (axis.log && values.every((v, i) => Math.abs(v / 10 ** powers[i] - 1) < 1e-9)) return powers.map((k, i) => (k >= -3 && k <= 4 ? words(values[i]) : power(k)));
@@ -52,7 +72,7 @@ export function axes(g, box, x, y, look) {
   });
   const every = x.labels ? Math.max(1, Math.ceil((56 * x.labels.length) / (box.right - box.left))) : 0;
   g.fillStyle = look.muted;
-  for (let i = 0; every && i < x.labels.length; i += every) g.fillText(x.labels[i], sx(i + 0.5), box.bottom + 6);
+  for (let i = 0; every && i < x.labels.length; i += every) g.fillText(fitted(g, x.labels[i], every * (sx(1) - sx(0))), sx(i + 0.5), box.bottom + 6);
   g.strokeStyle = look.axis;
   g.beginPath(); g.moveTo(box.left, box.bottom + 0.5); g.lineTo(box.right, box.bottom + 0.5); g.stroke();
   return { sx, sy };
@@ -114,7 +134,7 @@ function drawMark(g, box, mark, sx, sy, look, taken) {
   const at = sx(mark.x), ring = mark.y !== undefined;
   if (at < box.left - 1 || at > box.right + 1) return;
   g.font = look.font;
-  const wide = g.measureText(mark.label).width, left = at + 8 + wide > box.right;
+  const label = fitted(g, mark.label, (box.right - box.left) / 2), wide = g.measureText(label).width, left = at + 8 + wide > box.right;
   g.strokeStyle = mark.colour;
   if (ring) {
     g.lineWidth = 2;
@@ -134,7 +154,7 @@ function drawMark(g, box, mark, sx, sy, look, taken) {
   g.textAlign = left ? "right" : "left";
   g.textBaseline = "middle";
   g.fillStyle = look.text;
-  g.fillText(mark.label, left ? at - 6 : at + 6, high);
+  g.fillText(label, left ? at - 6 : at + 6, high);
 }
 
 /** The step cursor: in the colour of the text, so that it is seen in the dark too. */
@@ -174,7 +194,7 @@ export function scatter(g, box, points, colours, labels, labelled, sx, sy, look)
     g.beginPath(); g.arc(x, y, small ? 2 : 4, 0, 7); g.fill();
     // The darkest and the palest of a map of colours would vanish on one of the two grounds.
     if (!small) { g.strokeStyle = look.muted; g.lineWidth = 0.75; g.stroke(); }
-    if (labelled(i)) { g.fillStyle = look.text; g.fillText(labels[i], x + 7, y); }
+    if (labelled(i)) { g.fillStyle = look.text; g.fillText(fitted(g, labels[i], 160), x + 7, y); }
   }
 }
 

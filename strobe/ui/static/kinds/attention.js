@@ -1,4 +1,4 @@
-import { colourBar, heatmap } from "../draw.js";
+import { colourBar, fitted, heatmap } from "../draw.js";
 import { between, value } from "../readings.js";
 import { ramp } from "../scales.js";
 // Heads across, layers down, one frame a snapshot.
@@ -35,7 +35,7 @@ export const attention = {
       const box = { left: x, right: x + cell, top: y, bottom: y + cell };
       heatmap(g, box, p.arrays.values.subarray(at, at + n * n), n, n, p.table, 0);
       g.fillStyle = p.look.text; g.textAlign = "left"; g.textBaseline = "alphabetic";
-      g.fillText(p.header.label || (layers > 1 ? `L${l} H${h}` : `head ${h}`), x, y - 6);
+      g.fillText(p.header.label ? fitted(g, p.header.label, cell) : (layers > 1 ? `L${l} H${h}` : `head ${h}`), x, y - 6);
       if (labels) this.ticks(p, g, box, tokens, cell / n);
     }
   },
@@ -43,9 +43,9 @@ export const attention = {
     g.fillStyle = p.look.muted;
     tokens.forEach((text, i) => {
       g.textAlign = "right"; g.textBaseline = "middle";
-      g.fillText(text, box.left - 5, box.top + (i + 0.5) * step);
+      g.fillText(fitted(g, text, 30), box.left - 5, box.top + (i + 0.5) * step);
       g.textAlign = "center"; g.textBaseline = "top";
-      g.fillText(text, box.left + (i + 0.5) * step, box.bottom + 4);
+      g.fillText(fitted(g, text, Math.max(30, step)), box.left + (i + 0.5) * step, box.bottom + 4);
     });
   },
   pointermove(p, event, at) {

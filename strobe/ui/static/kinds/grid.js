@@ -1,12 +1,12 @@
 import { clock } from "../clock.js";
-import { colourBar, coloursOf, heatmap, rule } from "../draw.js";
+import { colourBar, coloursOf, fitted, heatmap, rule, shortened } from "../draw.js";
 import { value } from "../readings.js";
 import { atOrBefore, ramp, words } from "../scales.js";
 // Rows by snapshots as a heatmap; a click on a row picks it.
 
 function widest(g, labels, font) {
   g.font = font;
-  return Math.max(0, ...labels.map((text) => g.measureText(text).width));
+  return Math.max(0, ...labels.map((text) => g.measureText(shortened(text)).width));
 }
 
 export const grid = {
@@ -32,7 +32,7 @@ export const grid = {
     rows.forEach((name, i) => {
       const at = p.plot.top + (i + 0.5) * high, on = header.picked.includes(i);
       g.fillStyle = on ? look.text : look.muted;
-      if (on || i % named === 0) g.fillText(name, gutter - 8, at);
+      if (on || i % named === 0) g.fillText(fitted(g, name, gutter - 8), gutter - 8, at);
       if (on) { g.fillStyle = look.primary; g.fillRect(gutter - 5, p.plot.top + i * high + 1, 3, high - 2); }
       if (i && named === 1) { g.strokeStyle = look.background; g.lineWidth = 1; g.beginPath(); g.moveTo(p.plot.left, p.plot.top + i * high); g.lineTo(p.plot.right, p.plot.top + i * high); g.stroke(); }
     });

@@ -1,4 +1,4 @@
-import { colourBar, coloursOf, heatmap } from "../draw.js";
+import { colourBar, coloursOf, fitted, heatmap } from "../draw.js";
 import { between } from "../readings.js";
 import { ramp, words } from "../scales.js";
 // Heatmaps side by side with one map of colours.
@@ -43,7 +43,7 @@ export const tiles = {
       heatmap(g, { left: x, right: x + wide, top: y, bottom: y + high }, p.arrays.values.subarray(at, at + size), rows, columns, p.table, p.header.open_ended ? 0 : null);
       if (!names) return;
       g.fillStyle = p.look.text; g.textAlign = "left"; g.textBaseline = "alphabetic";
-      g.fillText(names[k], x, y - 5, wide);
+      g.fillText(fitted(g, names[k], wide), x, y - 5);
     });
   },
   pointermove(p, event, at) {

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-from strobe.record.writer import Status
+from strobe.record.status import Status
 
 log = logging.getLogger("strobe.record")
 

@@ -31,6 +31,7 @@ from strobe.record.limits import Limits, WhenFull
 from strobe.record.manifest import Description
 from strobe.record.order import SnapshotOrder, SteppedOptimizer, UpdateClock
 from strobe.record.source import PlainTensor, TensorSource, as_source
+from strobe.record.status import Status, Trouble
 from strobe.record.tensors import (
     SCALARS,
     Array,
@@ -40,7 +41,7 @@ from strobe.record.tensors import (
     plain_number,
     scalar_arrays,
 )
-from strobe.record.writer import Job, Status, Trouble, Writer
+from strobe.record.writer import Job, Writer
 
 __all__ = ["Recorder", "Status"]
 

@@ -73,7 +73,7 @@ def test_every_folder_of_tests_is_named_after_a_package() -> None:
 def test_files_of_tests_lie_in_a_room() -> None:
     """What is neither of etl nor of strobe: browser, C++ programs, benches, and the rules of the whole house."""
     loose = {path.name for path in TESTS.glob("test_*.py") if not path.name.startswith("test_cuda_")}
-    assert loose == {"test_docs.py", "test_imports.py", "test_support_rules.py"}
+    assert loose == {"test_docs.py", "test_imports.py", "test_requirements.py", "test_support_rules.py"}
     here = {path.name for path in TESTS.iterdir() if path.is_dir() and list(path.rglob("*.py"))}
     assert here <= {"bench", "browser", "cuda", "etl", "strobe", "support"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from strobe.derive.addition_sequence import inputs_of
 from strobe.derive.addition_split import Split, split_of
 from strobe.derive.recorded_run import NotApplicableError, RecordedRun
 from strobe.derive.runnable import Runnable
+
+MOST_SUMS: Final = 4_000_000
+"""All p * p sums go through the model, and what it makes of them stays in memory."""
 
 
 class AdditionModel:
@@ -56,6 +59,8 @@ class AdditionModel:
             raise NotApplicableError(
                 f"{made.vocabulary} embeddings and {made.classes} logits do not hold {p} residues"
             )
+        if p * p > MOST_SUMS:
+            raise NotApplicableError(f"task.modulus is {p:,}, and more than {MOST_SUMS:,} sums are not run")
         if self.inputs.shape[1] > made.positions:
             raise NotApplicableError(f"{self.inputs.shape[1]} tokens a sum are more than {made.positions} positions")
         if (token := int(self.inputs.max())) >= made.vocabulary:

@@ -7,13 +7,14 @@ from typing import Final
 
 import numpy as np
 
+from etl.run.snapshot import Snapshot
 from strobe.analysis import attention
+from strobe.analysis.fitting import ATTENTION, TOKENS, check_square, check_tokens, why_no_tokens
 from strobe.analysis.forward import forward
 from strobe.derive.analysis import BIGINT, DOUBLE, SMALLINT, Row, SnapshotAnalysis, finite
 from strobe.derive.recorded_run import Array, NotApplicableError
 from strobe.derive.subject import Subject
 
-_TOKENS: Final = "probe/tokens"
 _BATCH_TOKENS: Final = 1 << 11
 """What goes through the model at a time: the logits of as many tokens of GPT-2 are 400 MB."""
 
@@ -22,7 +23,9 @@ MOST_OPERATIONS: Final = 1e12
 
 
 def needs(subject: Subject) -> None:
-    if "att" in subject.recorded.names("attention"):
+    recorded = subject.recorded
+    if recorded.entry(ATTENTION) is not None:
+        recorded.fitting(check_square, ATTENTION)
         return
     try:
         _ = subject.runnable
@@ -38,8 +41,9 @@ def needs(subject: Subject) -> None:
 
 def _inputs_size(subject: Subject) -> int:
     """How many tokens the forward pass would be given. Raises NotApplicableError where there are none."""
-    spec = next((t for t in subject.recorded.tensors("probe") if t["name"] == _TOKENS), None)
+    spec = subject.recorded.entry(TOKENS)
     if spec is not None:
+        subject.recorded.fitting(check_tokens, TOKENS)
         return math.prod(spec["shape"])
     try:
         subject.addition.check()
@@ -50,34 +54,46 @@ def _inputs_size(subject: Subject) -> int:
     return int(subject.addition.inputs.size)
 
 
-def _attention(subject: Subject, step: int) -> tuple[Array, Array | None]:
-    """Attention (layer, probe, head, query, key) and the tokens (probe, position) where they are known: as recorded,
-    else from a forward pass over the probe's tokens, or over all sums."""
+def _recorded_tokens(subject: Subject, snapshot: Snapshot) -> tuple[Array | None, str]:
+    """The tokens (probe, position) of the recorded attention; or None and why there are none that belong to it."""
+    recorded = subject.recorded
+    why = why_no_tokens(recorded.entry(TOKENS), recorded.fitting(check_square, ATTENTION))
+    return (None, why) if why else (np.asarray(snapshot[TOKENS]), "")
+
+
+def _attention(subject: Subject, step: int) -> tuple[Array, Array | None, str]:
+    """Attention (layer, probe, head, query, key), and the tokens (probe, position) or why they are not known: as
+    recorded, else from a forward pass over the probe's tokens, or over all sums."""
     snapshot, recorded = subject.recorded.at(step), subject.recorded
-    tokens = np.asarray(snapshot[_TOKENS]) if "tokens" in recorded.names("probe") else None
-    if "att" in recorded.names("attention"):
-        return np.asarray(snapshot.values("attention/att"), np.float64), tokens
+    if recorded.entry(ATTENTION) is not None:
+        return np.asarray(snapshot.values(ATTENTION), np.float64), *_recorded_tokens(subject, snapshot)
     params, architecture = subject.runnable.params(snapshot), subject.runnable.architecture
-    given = subject.addition.inputs if tokens is None else tokens
+    given = subject.addition.inputs if recorded.entry(TOKENS) is None else np.asarray(snapshot[TOKENS])
     # Of each batch the attention alone is kept: the rest of a pass is many times larger.
     size = max(1, _BATCH_TOKENS // given.shape[1])
     try:
         parts = [forward(params, architecture, given[k : k + size]).attention for k in range(0, len(given), size)]
     except ValueError as error:
         raise NotApplicableError(f"the probe does not fit the model ({error})") from None
-    return np.concatenate(parts, axis=1, dtype=np.float64), given
+    return np.concatenate(parts, axis=1, dtype=np.float64), given, ""
 
 
 def rows(subject: Subject, step: int) -> list[Row]:
     """A row for each layer and head."""
-    scores = attention.head_scores(*_attention(subject, step))
-    made = []
+    att, tokens, why = _attention(subject, step)
+    scores, made = attention.head_scores(att, tokens), []
     for layer, head in np.ndindex(scores.entropy.shape):
         values = {name: finite(float(score[layer, head]))[0] for name, score in scores._asdict().items()}
         missing = [name for name, value in values.items() if value is None]
-        note = "induction: no token recurs" if missing == ["induction"] else ", ".join(missing) + ": not finite"
-        made.append({"step": step, "layer": layer, "head": head, **values, "note": note if missing else None})
+        made.append({"step": step, "layer": layer, "head": head, **values, "note": _note(missing, why)})
     return made
+
+
+def _note(missing: list[str], why: str) -> str | None:
+    """Why scores are NULL: the induction score where no token recurs or, with `why`, none is known."""
+    if missing == ["induction"]:
+        return f"induction: {why or 'no token recurs'}"
+    return ", ".join(missing) + ": not finite" if missing else None
 
 
 ANALYSIS = SnapshotAnalysis(

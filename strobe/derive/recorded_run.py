@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from strobe.analysis.architecture import Architecture
 from strobe.analysis.placing import head_parts, is_transposed
 
 Array = npt.NDArray[Any]
+Fitted = TypeVar("Fitted")
 
 
 class NotApplicableError(StrobeError):
@@ -79,9 +80,22 @@ class RecordedRun:
         except (KeyError, ValueError) as error:
             raise NotApplicableError(f"no forward pass for this model ({error})") from None
 
+    def entry(self, name: str) -> Mapping[str, Any] | None:
+        """The manifest's entry of a tensor, by its full name; None where the run has none."""
+        return next((each for each in self.run.manifest.raw["snapshot"]["tensors"] if each["name"] == name), None)
+
+    def fitting(self, check: Callable[[Mapping[str, Any]], Fitted], name: str) -> Fitted:
+        """What a check of `analysis.fitting` makes of a tensor's entry. Raises NotApplicableError where it does not
+        fit, or there is none."""
+        try:
+            return check(self.spec(name))
+        except ValueError as error:
+            raise NotApplicableError(str(error)) from None
+
     def spec(self, name: str) -> Mapping[str, Any]:
-        """The manifest's entry of a tensor, by its full name."""
-        found: Mapping[str, Any] = next(t for t in self.run.manifest.raw["snapshot"]["tensors"] if t["name"] == name)
+        """The manifest's entry of a tensor, by its full name. Raises NotApplicableError where the run has none."""
+        if (found := self.entry(name)) is None:
+            raise NotApplicableError(f"the snapshots do not hold {name}")
         return found
 
     @property
@@ -99,12 +113,20 @@ class RecordedRun:
     def embedding(self, snapshot: Snapshot, name: str, place: str) -> Array:
         """An embedding as (tokens, channels), whichever axis it has first. Raises NotApplicableError where its axes
         do not tell."""
-        spec, values = snapshot.spec(name), np.asarray(snapshot.values(name))
+        values = np.asarray(snapshot.values(name))
+        return values.T if self._turned(name, place) else values
+
+    def tokens(self, name: str, place: str) -> int:
+        """How many tokens an embedding has. Raises NotApplicableError where its axes do not tell."""
+        return int(self.spec(name)["shape"][1 if self._turned(name, place) else 0])
+
+    def _turned(self, name: str, place: str) -> bool:
+        spec, width = self.spec(name), self.model.get("n_embd")
         try:
-            turned = is_transposed(place, spec["dims"], spec["shape"], (None, self.model.get("n_embd")))
+            return is_transposed(place, spec["dims"], spec["shape"], (None, width))
         except ValueError as error:
-            raise NotApplicableError(f"{name}: {error}") from None
-        return values.T if turned else values
+            said = f" (model.n_embd is {width!r:.40})" if width is not None else ""
+            raise NotApplicableError(f"{name}: {error}{said}") from None
 
     def heads(self, name: str, qkv: Array) -> dict[str, list[Array]]:
         """The rows of one layer's queries, keys and values as "q", "k" and "v", each a list of (D, C); `qkv` is of

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.run.snapshot import Snapshot
+from strobe.analysis.fitting import check_axes
 from strobe.analysis.neurons import unit_states
 from strobe.views.budget import evenly
 from strobe.views.reading import at_steps
@@ -49,6 +51,12 @@ QUANTITIES: Final = {
     ),
 }
 _UNITS: Final = ("active", "dead", "always_on")
+_UNIT_ACTIVE: Final = "activations/unit_active"
+_AXES: Final[dict[str, tuple[str, ...]]] = {
+    **{f"activations/{name}": ("layer",) for name in QUANTITIES if name not in (*_UNITS, "stream")},
+    _UNIT_ACTIVE: ("layer", "neuron"),
+}  # fmt: skip
+"""The tensors that quantities are read from, and their axes; a value of the model as a whole has the axis "one"."""
 MOST_STEPS: Final = 1000
 """Snapshots that are opened; of more, evenly spaced ones, and `left_out` says so."""
 _SCHEMA: Final = pa.schema(
@@ -66,6 +74,8 @@ class Activations:
     steps_read: int
     steps_there: int
     reason: str = ""
+    unfit: str = ""
+    """What was recorded and is not shown, as a sentence; empty where all is."""
 
     def of(self, quantity: str) -> Answer:
         """The rows of one quantity."""
@@ -107,21 +117,40 @@ def activations(view: RunView, recorded: Answer) -> Activations:
     table = pa.concat_tables([recorded.table, stream.table.cast(_SCHEMA)])
     names = set(table["name"].to_pylist())
     if not names:
-        return NOTHING
+        return replace(NOTHING, reason=unfit(view) or NOTHING.reason)
     quantities, there = [name for name in QUANTITIES if name in names], len(view.steps)
-    return Activations(Answer(f"{recorded.sql}\n{stream.sql}", table), quantities, min(there, MOST_STEPS), there)
+    answer = Answer(f"{recorded.sql}\n{stream.sql}", table)
+    return Activations(answer, quantities, min(there, MOST_STEPS), there, unfit=unfit(view))
+
+
+def unfit(view: RunView) -> str:
+    """Which recorded activations are not shown, since their axes are not those of the format, as a sentence; empty
+    where all are."""
+    there = {entry["name"]: entry for entry in view.tensor_entries()}
+    found = [words for name in _AXES if (own := there.get(name)) is not None and (words := _unfit(own))]
+    return f"Not shown: {'; '.join(found)}." if found else ""
+
+
+def _unfit(entry: Mapping[str, Any]) -> str:
+    due = _AXES[entry["name"]]
+    try:
+        check_axes(entry, *(due if entry["dims"] != ["one"] or len(due) > 1 else ["one"]))
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def rows_of(snapshot: Snapshot) -> list[dict[str, Any]]:
     """name, series, step, value of every quantity that a snapshot holds, layer by layer."""
     measured: dict[str, Any] = {}
-    for name in QUANTITIES:
-        if f"activations/{name}" in snapshot:
-            measured[name] = np.asarray(snapshot.values(f"activations/{name}"), np.float64)
-    if "activations/unit_active" in snapshot:
-        active = np.asarray(snapshot.values("activations/unit_active"), np.float64)
-        states = unit_states(active)
-        measured |= dict(zip(_UNITS, (active.mean(axis=-1), states.dead, states.always_on), strict=True))
+    for full in _AXES:
+        if full in snapshot and not _unfit(snapshot.spec(full)):
+            values = np.asarray(snapshot.values(full), np.float64)
+            if full == _UNIT_ACTIVE:
+                states = unit_states(values)
+                measured |= dict(zip(_UNITS, (values.mean(axis=-1), states.dead, states.always_on), strict=True))
+            else:
+                measured[full.partition("/")[2]] = values
     return [
         {
             "name": name,
@@ -130,5 +159,5 @@ def rows_of(snapshot: Snapshot) -> list[dict[str, Any]]:
             "value": float(value) if np.isfinite(value) else None,
         }
         for name, values in measured.items()
-        for layer, value in enumerate(np.atleast_1d(values))
+        for layer, value in enumerate(values)
     ]

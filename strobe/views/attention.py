@@ -3,7 +3,7 @@ shades for a canvas."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
@@ -13,11 +13,12 @@ import pyarrow as pa
 from etl.errors import StrobeError
 from etl.run.folder import Run
 from etl.run.snapshot import Snapshot
+from strobe.analysis.fitting import ATTENTION, TOKENS, check_square, why_no_tokens
 from strobe.views import budget
 from strobe.views.run_view import RunView
 from strobe.views.tokens import position_names, token_name
 
-TENSOR: Final = "attention/att"
+TENSOR: Final = ATTENTION
 MEAN: Final = "mean of probes"
 """Stands where the number of a probe sequence could."""
 MOST_READ: Final = 100_000_000
@@ -53,10 +54,31 @@ class Shape(NamedTuple):
 
 
 def shape(view: RunView) -> Shape | None:
-    """None where the run has no snapshots on this machine, or none with attention."""
+    """None where the run has no snapshots on this machine, or none with attention that can be drawn (`why_none`)."""
+    own = _entry(view)
+    return Shape(*own["shape"]) if own is not None and not _unfit(own) else None
+
+
+def why_none(view: RunView) -> str:
+    """Why a run has no `shape`, as a sentence."""
+    own = _entry(view)
+    if own is None:
+        return "This run recorded no attention: the section “attention” holds it."
+    return f"Attention is not drawn: {_unfit(own)}."
+
+
+def _entry(view: RunView) -> Mapping[str, Any] | None:
     entries = view.tensor_entries() if view.steps else []
-    own: list[int] = next((entry["shape"] for entry in entries if entry["name"] == TENSOR), [])
-    return Shape(*own) if len(own) == len(Shape._fields) else None
+    return next((entry for entry in entries if entry["name"] == TENSOR), None)
+
+
+def _unfit(entry: Mapping[str, Any]) -> str:
+    """Why the attention of a manifest's entry cannot be drawn; empty where it can."""
+    try:
+        check_square(entry)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def probe_choices(recorded: Shape | None) -> list[str]:
@@ -113,9 +135,9 @@ def read(run: Run, snapshot: Snapshot, probe: str = MEAN, most: int | None = Non
     of all). Raises StrobeError where it has none."""
     if TENSOR not in snapshot:
         raise StrobeError(f"its snapshots have no {TENSOR}")
+    if unfit := _unfit(snapshot.spec(TENSOR)):
+        raise StrobeError(unfit)
     stored = snapshot.values(TENSOR)
-    if stored.ndim != len(Shape._fields):
-        raise StrobeError(f"{TENSOR} has shape {list(stored.shape)}: it cannot be drawn as attention")
     recorded, keys = stored.shape[1], stored.shape[-1]
     used = min(recorded, most or recorded) if probe == MEAN else 1
     if probe == MEAN:
@@ -138,8 +160,9 @@ def _masked(snapshot: Snapshot, values: Array) -> Array:
 
 def _labels(run: Run, snapshot: Snapshot, probe: str, keys: int) -> list[str]:
     task = run.manifest.task
-    if probe != MEAN and "probe/tokens" in snapshot:
-        return [token_name(task, int(token)) for token in snapshot["probe/tokens"][int(probe)][:keys]]
+    tokens = snapshot.spec(TOKENS) if TOKENS in snapshot else None
+    if probe != MEAN and not why_no_tokens(tokens, check_square(snapshot.spec(TENSOR))):
+        return [token_name(task, int(token)) for token in snapshot[TOKENS][int(probe)]]
     return position_names(task, keys)
 
 
@@ -230,7 +253,7 @@ def frames(view: RunView, steps: Sequence[int], windowed: bool, probe: str = MEA
     if snapshots is None:
         return _none("The snapshots of this run are not on this machine.")
     if recorded is None:
-        return _none("This run recorded no attention: the section “attention” holds it.")
+        return _none(why_none(view))
     first, kept, shades, exact, paths = None, [], [], [], snapshots.current()
     few = len(steps) * recorded.weights <= MOST_EXACT
     for step in steps:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from etl.errors import StrobeError
 from etl.run.snapshot import Snapshot
 from strobe.analysis import attention as analysis
+from strobe.analysis.fitting import TOKENS, check_square, why_no_tokens
 from strobe.views import attention
 from strobe.views.budget import evenly
 from strobe.views.run_view import Answer, RunView, literal
@@ -32,6 +33,20 @@ def stored(view: RunView, score: str) -> Answer:
     """One score from the table `heads`: series ("L0 H1"), step, value, layer, head."""
     return view.tables.ask(f"""SELECT 'L' || layer || ' H' || head AS series, step, {score} AS value, layer, head
 FROM heads WHERE run = {literal(view.run)} ORDER BY layer, head, step""")
+
+
+def why_undefined(view: RunView, score: str) -> str:
+    """Why a score is NULL for every head at every step, as the end of a sentence."""
+    if score != "induction":
+        return "it is not finite"
+    entries = {entry["name"]: entry for entry in view.tensor_entries()}
+    if (own := entries.get(attention.TENSOR)) is not None:
+        try:
+            if why := why_no_tokens(entries.get(TOKENS), check_square(own)):
+                return why
+        except ValueError as error:
+            return str(error)
+    return "no token recurs in its probe sequences"
 
 
 @dataclass(frozen=True)
@@ -73,7 +88,9 @@ def computed(view: RunView, recorded: attention.Shape) -> ComputedScores:
 
 def rows_of(snapshot: Snapshot, step: int, probes: int) -> list[dict[str, Any]]:
     """The scores of every head at one snapshot, over its first `probes` sequences."""
-    tokens = np.asarray(snapshot["probe/tokens"])[:probes] if "probe/tokens" in snapshot else None
+    own = snapshot.spec(TOKENS) if TOKENS in snapshot else None
+    unknown = why_no_tokens(own, check_square(snapshot.spec(attention.TENSOR)))
+    tokens = None if unknown else np.asarray(snapshot[TOKENS])[:probes]
     scores = analysis.head_scores(np.asarray(snapshot.values(attention.TENSOR)[:, :probes], np.float64), tokens)
     rows = []
     for layer, head in np.ndindex(scores.entropy.shape):

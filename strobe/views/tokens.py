@@ -10,7 +10,7 @@ def token_name(task: Mapping[str, Any], token: int) -> str:
     """The task's own name of a token where it has names (`task.token_names`), "=" of modular addition, else the
     number. `task` is the manifest's."""
     names = task.get("token_names")
-    if isinstance(names, list) and token < len(names):
+    if isinstance(names, list) and 0 <= token < len(names):
         return str(names[token])
     return "=" if task.get("kind") == "modular_addition" and token == task.get("modulus") else str(token)
 

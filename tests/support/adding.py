@@ -89,14 +89,16 @@ def record(
     folder: Path, params: Arrays, *, dims: Mapping[str, list[str]] | None = None,
     model: Mapping[str, Any] | None = None, task: Mapping[str, Any] | None = None, more: Arrays | None = None,
     steps: Sequence[int] = (40,), training: Mapping[str, Any] | None = None,
+    axes: Mapping[str, list[str]] | None = None,
 ) -> Path:  # fmt: skip
     """Write the parameters as a run, each step the same; `dims`, `model` and `task` replace entries of DIMS, MODEL
-    and TASK, and `more` are tensors by their full name, of one or two axes."""
+    and TASK, and `more` are tensors by their full name, of one or two axes or of those in `axes`."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {f"params/{name}": value for name, value in params.items()} | dict(more or {})
-    axes = {f"params/{name}": axis for name, axis in (DIMS | dict(dims or {})).items()}
+    named = {f"params/{name}": axis for name, axis in (DIMS | dict(dims or {})).items()} | dict(axes or {})
     tensors, size = place([
-        {"name": name, "section": name.partition("/")[0], "dims": axes.get(name, ["probe", "position"][: array.ndim]),
+        {"name": name, "section": name.partition("/")[0],
+         "dims": named.get(name, ["probe", "position"][: array.ndim]),
          "shape": list(array.shape), "dtype": array.dtype.name}
         for name, array in arrays.items()
     ])  # fmt: skip

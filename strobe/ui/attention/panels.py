@@ -26,7 +26,7 @@ def all_heads(view: RunView) -> None:
         if choices:
             probe = choice.select("probe", "Probe sequence", choices, MEAN, words=_probe_words, width=170)
     if not choices:
-        panel.caption("This run has no attention to show: record snapshots with the section “attention”.")
+        panel.caption(attention.why_none(view))
         return
     shown = frames.at_cursor(view, probe)
     if not shown.steps:

@@ -11,7 +11,7 @@ from strobe.ui.panel import choice, derived, panel
 from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell import address
 from strobe.ui.shell.cache import cached_by_run
-from strobe.views import head_scores
+from strobe.views import attention, head_scores
 from strobe.views.head_scores import SCORES, ComputedScores
 from strobe.views.run_view import Answer, RunView
 from strobe.views.words import size
@@ -30,11 +30,11 @@ def scores(view: RunView) -> None:
         )
     answer, remark = _scores(view, score)
     if not answer.table.num_rows:
-        panel.caption("No attention, so no scores: record snapshots with the section “attention”.")
+        panel.caption(f"No scores. {attention.why_none(view)}")
         return
     if all(value is None for value in answer.table["value"].to_pylist()):
-        why = "since no token recurs in its probe sequences" if score == "induction" else "since it is not finite"
-        panel.caption(f"{SCORES[score][0]}: not defined for this run, {why}.")
+        why = head_scores.why_undefined(view, score)
+        panel.caption(f"{SCORES[score][0]}: not defined for this run, since {why}.")
         return
     _draw(view, answer, SCORES[score][0].lower(), f"Mean over the probe sequences: {SCORES[score][1]}.{remark}")
 

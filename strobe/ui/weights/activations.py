@@ -38,7 +38,9 @@ def _quantity(recorded: Activations) -> str | None:
 def _heatmap_and_lines(view: RunView, recorded: Activations, chosen: str) -> None:
     quantity, own = QUANTITIES[chosen], recorded.of(chosen)
     names, title = list(dict.fromkeys(own.table["series"].to_pylist())), quantity.title.lower()
-    about = " ".join(filter(None, (f"{quantity.words[0].upper()}{quantity.words[1:]}.", recorded.left_out(chosen))))
+    about = " ".join(
+        filter(None, (f"{quantity.words[0].upper()}{quantity.words[1:]}.", recorded.left_out(chosen), recorded.unfit))
+    )
     if len(names) > 1:
         rows = Answer(own.sql, own.table.rename_columns(["name", "row", "step", "value"]))
         derived.grid(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,61 @@ def test_what_is_not_known_to_be_a_head_is_none(tmp_path: Path, said: dict, part
 
 def test_an_embedding_that_does_not_tell_its_rows_is_refused(tmp_path: Path) -> None:
     square = {"wte": np.ones((WIDTH, WIDTH), np.float32)}
-    with pytest.raises(NotApplicableError, match="params/wte: .*do not tell which is which"):
-        rows_of(tmp_path / "run", weights() | square, dims={"wte": ["x", "y"]})
-    with pytest.raises(NotApplicableError, match="params/wte has 6 rows, fewer than the 11 residues"):
-        rows_of(tmp_path / "other", weights() | square, task={"modulus": 11})
+    only = {name: value for name, value in (weights() | square).items() if not name.startswith("unembed")}
+    with pytest.raises(NotApplicableError, match="params/wte: .*do not tell which is which.*model.n_embd is 6"):
+        fourier.ANALYSIS.check(subject(record(tmp_path / "run", only, dims={"wte": ["x", "y"]})))
+    with pytest.raises(NotApplicableError, match="params/wte has 6 rows, fewer than the 11 residues of task.modulus"):
+        fourier.ANALYSIS.check(subject(record(tmp_path / "other", only, task={"modulus": 11})))
+
+
+def test_an_embedding_that_does_not_fit_costs_no_other(tmp_path: Path) -> None:
+    long = weights() | {"unembed": np.ones((4, WIDTH), np.float32)}
+    made = subject(record(tmp_path / "run", long))
+    fourier.ANALYSIS.check(made)
+    rows = fourier.rows(made, 40)
+    plain = fourier.rows(subject(record(tmp_path / "plain", weights())), 40)
+    assert [row for row in rows if row["site"] == "embedding"] == [r for r in plain if r["site"] == "embedding"]
+    unfit = [row for row in rows if row["site"] == "unembedding"]
+    assert [(row["value"], row["note"]) for row in unfit] == [
+        (None, "params/unembed has 4 rows, fewer than the 5 residues of task.modulus")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "why"),
+    [
+        (np.zeros((2, 4), np.int32), "is int32 .* of shape .2, 4., and attention/att has 2 probes of 3 positions"),
+        (np.zeros(6, np.int32), "of shape .6., and it must be integers"),
+        (np.zeros((2, 3), np.float32), "is float32 .*, and it must be integers"),
+        (None, "probe/tokens was not recorded"),
+    ],
+)
+def test_tokens_that_do_not_belong_to_the_attention_cost_one_score(
+    tmp_path: Path, tokens: np.ndarray | None, why: str
+) -> None:
+    att = np.full((1, 2, 2, 3, 3), 1 / 3, np.float32)
+    more = {"attention/att": att} | ({} if tokens is None else {"probe/tokens": tokens})
+    dims = {"attention/att": ["layer", "probe", "head", "query", "key"]}
+    made = subject(record(tmp_path / "run", weights(), more=more, axes=dims))
+    heads.ANALYSIS.check(made)
+    for row in heads.rows(made, 40):
+        assert row["first_token"] == pytest.approx(1 / 3)
+        assert row["induction"] is None
+        assert re.search(f"^induction: .*{why}", row["note"])
+
+
+@pytest.mark.parametrize(
+    ("shape", "dims", "why"),
+    [
+        ((2, 2, 3, 3), ["layer", "head", "query", "key"], "its axes must be .layer, probe, head, query, key"),
+        ((1, 2, 2, 3, 3), ["probe", "layer", "head", "query", "key"], "its axes must be"),
+        ((1, 2, 2, 3, 4), ["layer", "probe", "head", "query", "key"], "3 queries on 4 keys"),
+    ],
+)
+def test_attention_of_other_axes_is_refused(
+    tmp_path: Path, shape: tuple[int, ...], dims: list[str], why: str
+) -> None:
+    more = {"attention/att": np.zeros(shape, np.float32)}
+    made = subject(record(tmp_path / "run", weights(), more=more, axes={"attention/att": dims}))
+    with pytest.raises(NotApplicableError, match=f"attention/att is float32 .*{why}"):
+        heads.ANALYSIS.check(made)

@@ -41,9 +41,10 @@ class Made(RecordedRun):
             "activation": "gelu", "layernorm": "none", "layernorm_eps": 1e-5, "tied_embeddings": False,
         }  # fmt: skip
         tensors = [
-            {"name": name, "section": name.partition("/")[0], "dims": self._dims(name), "shape": list(array.shape)}
+            {"name": name, "section": name.partition("/")[0], "dims": self._dims(name), "shape": list(array.shape),
+             "dtype": array.dtype.name}
             for name, array in self.arrays.items()
-        ]
+        ]  # fmt: skip
         task = {"kind": "modular_addition", "modulus": P, "train_fraction": 0.3, "data_seed": 5,
                 "split": SPLIT}  # fmt: skip
         manifest = SimpleNamespace(raw={"model": model, "snapshot": {"tensors": tensors}}, task=task)
@@ -59,6 +60,8 @@ class Made(RecordedRun):
     __getitem__ = values
 
     def _dims(self, name: str) -> list[str]:
+        if name == "attention/att":
+            return ["layer", "probe", "head", "query", "key"]
         stacked = ["layer", "out", "in"] if self.arrays[name].ndim == 3 else ["layer", "channel"]
         return stacked if len(self.arrays[name]) == LAYERS else ["token", "channel"]
 

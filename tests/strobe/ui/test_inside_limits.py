@@ -132,7 +132,7 @@ def without_attention(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("page", "words"),
     [
-        ("attention", "no attention to show: record snapshots with the section “attention”"),
+        ("attention", "This run recorded no attention: the section “attention” holds it."),
         ("explorer", "This run recorded no attention"),
         ("weights", "This run recorded no activations"),
         ("embeddings", "Principal axes of the last snapshot"),
@@ -168,6 +168,11 @@ class Recorded(dict):  # type: ignore[type-arg]
 
     def values(self, name: str) -> np.ndarray:  # type: ignore[override]
         return np.asarray(self[name])
+
+    def spec(self, name: str) -> dict[str, object]:
+        first = "one" if "lnf" in name else "layer"
+        dims = [first, "neuron"][: self.values(name).ndim]
+        return {"name": name, "dims": dims, "shape": list(self.values(name).shape), "dtype": "float32"}
 
 
 def test_what_is_recorded_of_activations_becomes_rows_by_layer() -> None:

@@ -15,14 +15,15 @@ from strobe.charts.axes import Axis, Box, axes, ends, gutter, label_number, padd
 from strobe.charts.colours import heatmap, log_shares, rgb
 from strobe.charts.figure import Figure, Key, Scale, legend
 from strobe.charts.svg import Drawing, cut, text_width
-from strobe.charts.theme import LIGHT, SEQUENTIAL
+from strobe.charts.theme import LIGHT, SEQUENTIAL, Look, nth_look
 
 Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
 class Series:
-    """How one curve is drawn: `label` is its legend entry; `dash` tells splits apart where colour is the run."""
+    """How one curve is drawn: `label` is its legend entry; `dash` tells splits apart where colour is the run, and
+    `turn` a run from another of its colour."""
 
     label: str
     colour: str
@@ -30,6 +31,18 @@ class Series:
     of: str = ""
     """Label of the smoothed curve that this one is the raw, faint line of; it has no legend entry then."""
     run: str = ""
+    turn: int = 0
+
+    @property
+    def dashes(self) -> tuple[int, ...]:
+        """Pixels drawn and left out in turn; empty for a whole line."""
+        return Look(self.colour, self.turn).dash(self.dash)
+
+
+def numbered(label: str, k: int) -> Series:
+    """The k-th of several lines."""
+    look = nth_look(k)
+    return Series(label, look.colour, turn=look.turn)
 
 
 @dataclass(frozen=True)
@@ -82,7 +95,7 @@ class Curves(Figure):
     def body(self, on: Drawing, width: float) -> float:
         x, y = self._axes()
         left, rules = gutter(y, self.plot_height), [mark for mark in self.marks if mark.y is None]
-        keys = [Key(s.label, s.colour, s.dash) for s, _, _ in self.lines if not s.of]
+        keys = [Key(s.label, s.colour, s.dashes) for s, _, _ in self.lines if not s.of]
         top = legend(on, keys, left, width) + 12 + 14 * len(rules)
         box = Box(left, top, width - 14, top + self.plot_height)
         for span in self.spans:
@@ -112,7 +125,7 @@ def _line(on: Drawing, series: Series, x: Array, y: Array, *, alone: bool) -> No
     elif series.of:
         on.path(x, y, series.colour, 1, opacity=0.28)
     else:
-        on.path(x, y, series.colour, dash="5 4" if series.dash else "")
+        on.path(x, y, series.colour, dash=" ".join(map(str, series.dashes)))
 
 
 def _span(on: Drawing, box: Box, span: Span, x: Axis) -> None:

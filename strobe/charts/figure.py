@@ -62,7 +62,7 @@ class Key:
 
     label: str
     colour: str
-    dash: bool = False
+    dash: tuple[int, ...] = ()
     dot: bool = False
 
 
@@ -77,7 +77,7 @@ def legend(on: Drawing, entries: Sequence[Key], left: float, right: float, top: 
         if entry.dot:
             on.circle(x + 11, y, 4, entry.colour)
         else:
-            on.line(x, y, x + 22, y, entry.colour, 2, "5 4" if entry.dash else "")
+            on.line(x, y, x + 22, y, entry.colour, 2, " ".join(map(str, entry.dash)))
         on.text(x + 28, y, words, colour=LIGHT.text)
         x += wide
     return y + _ROW - 8 if entries else top

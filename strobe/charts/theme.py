@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 SERIES: Final = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#BBBBBB")
 """Paul Tol's "bright" set: told apart by colour-blind readers."""
@@ -53,15 +53,35 @@ LIGHT: Final = Mode("#3B5BDB", "#FFFFFF", "#F6F7F9", "#1B1F27", "#E3E6EB", "#667
 DARK: Final = Mode("#7C9BFF", "#0F1217", "#171B22", "#E7EAF0", "#2A303A", "#98A2B3")
 
 
-def run_colours(runs: Sequence[str]) -> dict[str, str]:
-    """A colour for each run: by a hash of its id, so that it keeps its colour from visit to visit; a clash inside
-    the selection moves to the next free colour, and only beyond seven runs are colours shared."""
-    taken: dict[str, str] = {}
-    for run in runs:
-        start = zlib.crc32(run.encode()) % len(SERIES)
-        order = [SERIES[(start + k) % len(SERIES)] for k in range(len(SERIES))]
-        used = set(taken.values())
-        taken[run] = next((colour for colour in order if colour not in used), order[0])
+DASHES: Final = (((), (5, 4)), ((10, 3, 2, 3), (2, 3)), ((14, 3), (7, 3, 2, 3, 2, 3)))
+"""Pixels drawn and left out in turn, of lines of one colour: of the first of them and of its second split, of the
+next, and of the one after that."""
+
+
+class Look(NamedTuple):
+    """How what is one of several is told apart: by its colour, and in the second `turn` of a colour by its dash."""
+
+    colour: str
+    turn: int = 0
+
+    def dash(self, second: bool = False) -> tuple[int, ...]:
+        """Of its line, or of that of its `second` split."""
+        return DASHES[self.turn % len(DASHES)][second]
+
+
+def nth_look(k: int) -> Look:
+    """The look of the k-th of several: all colours, then all of them dashed."""
+    return Look(SERIES[k % len(SERIES)], k // len(SERIES))
+
+
+def run_looks(runs: Sequence[str]) -> dict[str, Look]:
+    """A look for each run: by a hash of its id, so that it keeps its colour from visit to visit; a clash inside the
+    selection moves to the next free colour, and beyond seven runs to the colours' next dash."""
+    taken: dict[str, Look] = {}
+    for k, run in enumerate(dict.fromkeys(runs)):
+        start, turn, used = zlib.crc32(run.encode()), k // len(SERIES), set(taken.values())
+        order = (Look(SERIES[(start + j) % len(SERIES)], turn) for j in range(len(SERIES)))
+        taken[run] = next(look for look in order if look not in used)
     return taken
 
 

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 
 from etl.errors import StrobeError
-from strobe.charts.curves import Curves, Heatmap, Series, curves, tensor_heatmap
-from strobe.charts.theme import SERIES, TEST, TRAIN, run_colours
+from strobe.charts.curves import Curves, Heatmap, Series, curves, numbered, tensor_heatmap
+from strobe.charts.theme import SERIES, TEST, TRAIN, Look, run_looks
 from strobe.plot.request import Request
 from strobe.views import curve_sql
 from strobe.views.curves import Curve, Range, metric_row, points_of, remarks_on, thinned
@@ -23,7 +22,7 @@ POINTS: Final = 1000
 
 def _metrics(request: Request, names: Mapping[str, str], y_title: str, log: bool) -> Curves:
     """`y_title` is without its unit. What cannot be drawn, and units that differ, are said below."""
-    colours = run_colours(request.runs)
+    looks = run_looks(request.runs)
     several, tables = len(request.runs) > 1, request.view().tables
     series, parts, remarks = [], [], []
     for run in request.runs:
@@ -33,15 +32,14 @@ def _metrics(request: Request, names: Mapping[str, str], y_title: str, log: bool
                 continue
             answer = tables.ask(Range(log=log).query(Curve(run, metric, split), curve_sql.points))
             label = " · ".join(word for word in (run if several else "", split) if word) or metric
-            remarks += remarks_on(label, row, log, answer.table.num_rows)
-            if not answer.table.num_rows:
+            points = thinned(points_of(answer), POINTS)
+            remarks += remarks_on(label, row, log, points.count)
+            if not points.count:
                 continue
-            points = points_of(answer)
-            points = thinned(points, np.arange(len(points.x)), POINTS)
-            colour = colours[run] if several else TRAIN if split == "train" else TEST
-            series.append(Series(label, colour, dash=several and split == "train"))
+            look = looks[run] if several else Look(TRAIN if split == "train" else TEST)
+            series.append(Series(label, look.colour, dash=several and split == "train", turn=look.turn))
             column = pa.array([label] * len(points.x), pa.string())
-            parts.append(pa.table({"series": column, "x": points.x, "y": points.y}))
+            parts.append(pa.table({"series": column, "x": points.x, "y": pa.array(points.y, from_pandas=True)}))
     if not parts:
         raise StrobeError(
             f"no {y_title} can be drawn: {' '.join(remarks)}" if remarks else f"no {y_title} was recorded"
@@ -119,7 +117,7 @@ previous_token AS y
 FROM heads WHERE run = $1 AND previous_token IS NOT NULL ORDER BY layer, head, step""",
     )
     names = list(dict.fromkeys(table["series"].to_pylist()))
-    looks = {name: Series(name, SERIES[k % 7], dash=k >= 7) for k, name in enumerate(names)}
+    looks = {name: numbered(name, k) for k, name in enumerate(names)}
     return _lines(request, table, looks, "weight on the previous token", log=False)
 
 
@@ -132,7 +130,7 @@ participation_ratio::DOUBLE AS y FROM spectra WHERE run = $1 AND part = 'whole' 
 AND participation_ratio IS NOT NULL ORDER BY tensor, layer, step""",
     )
     names = list(dict.fromkeys(table["series"].to_pylist()))[:14]
-    looks = {name: Series(name, SERIES[k % 7], dash=k >= 7) for k, name in enumerate(names)}
+    looks = {name: numbered(name, k) for k, name in enumerate(names)}
     return _lines(request, table, looks, "participation ratio", log=False)
 
 

@@ -26,13 +26,13 @@ def points(
     run: str, metric: str, axis: str = "step", *, origin: float = 0.0, log: bool = False,
     window: tuple[float, float] | None = None,
 ) -> str:  # fmt: skip
-    """Every finite point of one metric, as step, x, y in the order of x; `origin` is where x is 0, in units of x."""
-    limits = [f"run = {literal(run)}", f"name = {literal(metric)}", "isfinite(value)", "x IS NOT NULL"]
-    if log:
-        limits.append("value > 0")
+    """Every row of one metric that has a place on the axis, as step, x, y in the order of x. y is NULL where a line
+    breaks: the value is not finite, or not above 0 on a log axis. `origin` is where x is 0, in units of x."""
+    limits = [f"run = {literal(run)}", f"name = {literal(metric)}", "x IS NOT NULL"]
+    drawn = "isfinite(value) AND value > 0" if log else "isfinite(value)"
     if window is not None:
         limits.append(f"x BETWEEN {literal(float(window[0]))} AND {literal(float(window[1]))}")
-    return f"""SELECT step, {place(run, axis, origin)} AS x, value AS y
+    return f"""SELECT step, {place(run, axis, origin)} AS x, CASE WHEN {drawn} THEN value END AS y
 FROM scalars WHERE {" AND ".join(limits)}
 ORDER BY x"""
 
@@ -45,10 +45,17 @@ ORDER BY step"""
 
 
 def series(run: str, metric: str, axis: str = "step", *, origin: float = 0.0) -> str:
-    """Every finite point of one metric, as step, x, y in the order of steps; x is NULL where a row has no place."""
-    return f"""SELECT step, {place(run, axis, origin)} AS x, value AS y
-FROM scalars WHERE run = {literal(run)} AND name = {literal(metric)} AND isfinite(value)
+    """Every row of one metric, as step, x, y in the order of steps; x is NULL where a row has no place, y where its
+    value is not finite."""
+    return f"""SELECT step, {place(run, axis, origin)} AS x, CASE WHEN isfinite(value) THEN value END AS y
+FROM scalars WHERE run = {literal(run)} AND name = {literal(metric)}
 ORDER BY step"""
+
+
+def unplaced(run: str, metric: str, axis: str) -> str:
+    """How many rows of one metric have no place on an axis, and from which step to which."""
+    return f"""SELECT count(*) AS n, min(step) AS first, max(step) AS last
+FROM scalars WHERE run = {literal(run)} AND name = {literal(metric)} AND {X_AXES[axis]} IS NULL"""
 
 
 def values(run: str, metric: str, axis: str = "step", *, origin: float = 0.0) -> str:
@@ -72,21 +79,29 @@ def curve(
     run: str, metric: str, axis: str = "step", *, origin: float = 0.0, log: bool = False,
     window: tuple[float, float] | None = None,
 ) -> str:  # fmt: skip
-    """At most 2,000 points of one metric: step, x, y and n, the number there are.
+    """At most 2,000 points of one metric: step, x, y and n, the number there are, and where y is NULL a break of the
+    line, which n does not count.
 
     Where there are more, the axis is cut into 500 buckets and each keeps its first, last, least and greatest point:
-    no spike is lost and both ends stay. A window (x from, x to) does the same inside it.
+    no spike is lost and both ends stay. A bucket that holds rows but no point is a break. A window (x from, x to)
+    does the same inside it.
     """
     inside = points(run, metric, axis, origin=origin, log=log, window=window).removesuffix("\nORDER BY x")
     return f"""WITH inside AS (
 {inside}
-), span AS (SELECT count(*) AS n, min(x) AS low, max(x) AS high FROM inside),
-buckets AS (
-  SELECT struct_pack(step := step, x := x, y := y) AS p, x, y, n,
-    CASE WHEN n <= {POINTS} THEN step ELSE floor((x - low) * {_BUCKETS} / nullif(high - low, 0)) END AS bucket
-  FROM inside, span
+), span AS (
+  SELECT count(y) AS n, count(*) - count(y) AS breaks, min(x) FILTER (y IS NOT NULL) AS low,
+    max(x) FILTER (y IS NOT NULL) AS high
+  FROM inside
+), buckets AS (
+  SELECT struct_pack(step := step, x := x, y := y) AS p, if(y IS NULL, NULL, x) AS drawn_at, x, y, n,
+    CASE WHEN greatest(n, breaks) <= {POINTS} THEN step
+      ELSE floor((x - low) * {_BUCKETS} / nullif(high - low, 0)) END AS bucket
+  FROM inside, span WHERE y IS NOT NULL OR (x > low AND x < high)
 ), kept AS (
-  SELECT unnest(list_distinct([arg_min(p, x), arg_max(p, x), arg_min(p, y), arg_max(p, y)])) AS p, any_value(n) AS n
+  SELECT unnest(CASE WHEN count(y) = 0 THEN [arg_min(p, x)]
+    ELSE list_distinct([arg_min(p, drawn_at), arg_max(p, drawn_at), arg_min(p, y), arg_max(p, y)]) END) AS p,
+    any_value(n) AS n
   FROM buckets GROUP BY bucket
 )
 SELECT p.step AS step, p.x AS x, p.y AS y, n FROM kept ORDER BY x"""

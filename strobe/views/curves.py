@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +19,8 @@ X_AXES: Final = {
 }  # fmt: skip
 """Axis -> the word on its button, and the words beside the axis."""
 
+_COLUMNS: Final = {"tokens": "tokens", "epoch": "an epoch", "time": "a time", "clock": "a time"}
+"""Axis -> what a row needs to have a place on it."""
 NONE: Final = "none"
 MOST_RAW: Final = 200_000
 """Points of one curve that a browser still draws at once when every point is asked for."""
@@ -86,11 +88,20 @@ class Alignment:
 
 @dataclass(frozen=True)
 class Points:
-    """Points of one line, each (n,) float64, in the order of x."""
+    """Points of one line, each (n,) float64, in the order of x. The line breaks where y is NaN."""
 
     step: Floats
     x: Floats
     y: Floats
+
+    @property
+    def count(self) -> int:
+        """How many there are, without the breaks."""
+        return int(np.isfinite(self.y).sum())
+
+    def at(self, kept: Any) -> Points:
+        """Those at the indices `kept`."""
+        return Points(self.step[kept], self.x[kept], self.y[kept])
 
 
 @dataclass(frozen=True)
@@ -126,13 +137,16 @@ Smoother = Callable[[Answer, Smoothing], Points]
 
 
 def smooth(answer: Answer, smoothing: Smoothing) -> Points:
-    """All points of an answer, smoothed."""
+    """All points of an answer, smoothed; what is not finite has no part in it and stays a break."""
     points = points_of(answer)
-    return Points(points.step, points.x, smoothing.of(points.y))
+    there = np.isfinite(points.y)
+    smoothed = np.full(len(there), np.nan)
+    smoothed[there] = smoothing.of(points.y[there])
+    return Points(points.step, points.x, smoothed)
 
 
 def points_of(answer: Answer) -> Points:
-    """The columns step, x, y of an answer."""
+    """The columns step, x, y of an answer; NaN for NULL."""
     return Points(*(answer.table[name].cast("float64").to_numpy() for name in ("step", "x", "y")))
 
 
@@ -149,16 +163,32 @@ def read(
     remarks: list[str] = []
     answer = tables.ask(part.query(curve, curve_sql.curve))
     total = answer.table["n"][0].as_py() if answer.table.num_rows else 0
-    if part.every_point and total > answer.table.num_rows:
+    if part.every_point and total > points_of(answer).count:
         if total <= MOST_RAW:
             answer = tables.ask(part.query(curve, curve_sql.points))
         else:
             remarks.append(f"{label}: {total:,} points are too many to draw each; zoom in to {MOST_RAW:,}.")
     raw = points_of(answer)
+    raw = raw.at(_with_breaks(raw.y))
     whole = _whole(tables, curve, part, smoothing, smoother) if smoothing.words() else None
     smoothed = _seen(whole, part) if whole is not None else None
-    drawn = len((smoothed or raw).x)
-    return CurvePoints(raw, smoothed, whole, total, answer.sql, (*remarks, *remarks_on(label, row, part.log, drawn)))
+    unplaced = _unplaced(tables, curve, part.axis, row["n"])
+    remarks += remarks_on(label, row, part.log, (smoothed or raw).count, unplaced)
+    return CurvePoints(raw, smoothed, whole, total, answer.sql, tuple(remarks))
+
+
+def _unplaced(tables: Tables, curve: Curve, axis: str, rows: int) -> str:
+    """How many of the rows of a metric have no place on an axis, and why; empty where all have one."""
+    if axis == "step":
+        return ""
+    (none,) = tables.ask(curve_sql.unplaced(curve.run, curve.metric, axis)).table.to_pylist()
+    if not none["n"]:
+        return ""
+    what = _COLUMNS[axis]
+    if none["n"] == rows:
+        return f"none of its {rows:,} rows was logged with {what}, so that it has no place on this axis."
+    steps = f"step {none['first']:,}" if none["n"] == 1 else f"from step {none['first']:,} to {none['last']:,}"
+    return f"{none['n']:,} of {rows:,} rows, {steps}, were logged without {what} and are left out on this axis."
 
 
 def _whole(tables: Tables, curve: Curve, part: Range, smoothing: Smoothing, smoother: Smoother) -> Points:
@@ -169,22 +199,43 @@ def _whole(tables: Tables, curve: Curve, part: Range, smoothing: Smoothing, smoo
 
 def _seen(points: Points, part: Range) -> Points:
     """Those of the smoothed points that can be drawn in the window, in the order of x, thinned."""
-    keep = np.isfinite(points.x) & (points.y > 0 if part.log else True)
+    keep = np.isfinite(points.x)
     if part.window is not None:
         keep = keep & (points.x >= part.window[0]) & (points.x <= part.window[1])
     kept = np.flatnonzero(keep)
-    return thinned(points, kept[np.argsort(points.x[kept], kind="stable")], curve_sql.POINTS)
+    seen = points.at(kept[np.argsort(points.x[kept], kind="stable")])
+    if part.log:
+        seen = replace(seen, y=np.where(seen.y > 0, seen.y, np.nan))
+    return thinned(seen, curve_sql.POINTS)
 
 
-def thinned(points: Points, kept: Any, most: int) -> Points:
-    """Of the points at the indices `kept` at most about `most`: every spike and both ends stay."""
-    kept = kept[extremes(points.x[kept], points.y[kept], most)]
-    return Points(points.step[kept], points.x[kept], points.y[kept])
+def thinned(points: Points, most: int) -> Points:
+    """Of some points, in the order of x, at most about `most`: every spike and both ends stay. A line of more breaks
+    where one of most / 4 equal stretches of x holds breaks and no point."""
+    there = np.flatnonzero(np.isfinite(points.y))
+    if len(there) <= most:
+        return points.at(_with_breaks(points.y))
+    xs = points.x[there]
+    kept = there[extremes(xs, points.y[there], most)]
+    breaks = np.flatnonzero(np.isnan(points.y))
+    edges = np.linspace(xs[0], xs[-1], most // 4 + 1)
+    full = np.bincount(np.searchsorted(edges, xs, "right"), minlength=len(edges) + 1) > 0
+    breaks = breaks[~full[np.searchsorted(edges, points.x[breaks], "right")]]
+    chosen = points.at(np.sort(np.concatenate([kept, breaks])))
+    return chosen.at(_with_breaks(chosen.y))
 
 
-def remarks_on(label: str, row: dict[str, Any], log: bool, drawn: int) -> list[str]:
+def _with_breaks(y: Floats) -> Any:
+    """Indices of the points, and between two of them of one break where there are any."""
+    there = np.isfinite(y)
+    after = np.concatenate([[False], there[:-1]])
+    kept = np.flatnonzero(there | after)
+    return kept[:-1] if len(kept) and not there[kept[-1]] else kept
+
+
+def remarks_on(label: str, row: dict[str, Any], log: bool, drawn: int, unplaced: str = "") -> list[str]:
     """What of a metric with its `metric_row` has no place on a chart, or why none of it has, in sentences that begin
-    with `label`; `drawn` is how many points there are on screen."""
+    with `label`; `drawn` is how many points there are on screen, `unplaced` says which rows have no place on x."""
     if row["nonfinite"] == row["n"]:
         return [f"{label}: none of its {row['n']:,} values is finite."]
     if log and row["max"] <= 0:
@@ -197,6 +248,8 @@ def remarks_on(label: str, row: dict[str, Any], log: bool, drawn: int) -> list[s
         )
     if log and row["min"] <= 0:
         remarks.append(f"{label}: values of zero or less have no place on a log axis and are left out.")
+    if unplaced:
+        remarks.append(f"{label}: {unplaced}")
     if not drawn and not remarks:
         remarks.append(f"{label}: nothing in this range.")
     return remarks

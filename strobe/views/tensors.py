@@ -90,6 +90,21 @@ class TensorSeries:
         table = self.history(self.rows if rows is None else rows)
         return table.filter(pc.is_valid(table["value"]))
 
+    def lines(self, rows: Sequence[str]) -> pa.Table:
+        """series, x, y of some rows at `steps`, for a log scale: y is NULL, and a line breaks, where what was
+        recorded has no place on it."""
+        parts = []
+        for name in rows:
+            i = self.rows.index(name)
+            there = self.recorded[i] > 0
+            values = self.values[i][there]
+            good = np.isfinite(values) & (values > 0)
+            parts.append(pa.table({
+                "series": pa.array([name] * len(values), pa.string()),
+                "x": np.asarray(self.steps, np.float64)[there], "y": pa.array(values, mask=~good),
+            }))  # fmt: skip
+        return pa.concat_tables(parts)
+
     def drawn(self, rows: Sequence[str] | None = None) -> pa.Table:
         """The same at `steps` alone, of what a log scale has a place for."""
         table = self.table(rows)

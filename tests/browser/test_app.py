@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from strobe.charts.theme import run_colours
+from strobe.charts.theme import run_looks
 
 pytestmark = pytest.mark.browser
 
@@ -30,9 +30,8 @@ PLACE_OF = """(canvas, colour) => {
   }
 }"""
 SNAP = "(canvas) => canvas.toDataURL()"
-COLOURS = {
-    run: [int(colour[k : k + 2], 16) for k in (1, 3, 5)] for run, colour in run_colours(["grok-a", "second"]).items()
-}
+_LOOKS = run_looks(["grok-a", "second"])
+COLOURS = {run: [int(colour[k : k + 2], 16) for k in (1, 3, 5)] for run, (colour, _) in _LOOKS.items()}
 TEST_BLUE = [0x44, 0x77, 0xAA]
 
 

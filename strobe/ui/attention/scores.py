@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from strobe.charts.curves import Series
-from strobe.charts.theme import SERIES
+from strobe.charts.curves import numbered
 from strobe.ui.attention import frames
 from strobe.ui.panel import choice, derived, panel
 from strobe.ui.panel.marks import step_marks
@@ -50,7 +49,7 @@ def _draw(view: RunView, answer: Answer, quantity: str, about: str) -> None:
             about=f"{about} Colour on a log scale.",
         )  # fmt: skip
     if len(heads) <= address.MOST_RUNS:
-        looks = {name: Series(name, SERIES[k % len(SERIES)], dash=k >= len(SERIES)) for k, name in enumerate(heads)}
+        looks = {name: numbered(name, k) for k, name in enumerate(heads)}
         derived.lines(
             view,
             "scores_lines", answer, looks, y_title=quantity, height=260, marks=step_marks(view),

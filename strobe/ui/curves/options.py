@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from strobe.charts.theme import run_colours
+from strobe.charts.theme import Look, run_looks
 from strobe.ui.panel import choice, panel
 from strobe.ui.shell import address, cursor
 from strobe.ui.shell.page import Page
@@ -37,7 +37,7 @@ class CurveOptions:
     group: str = NONE
     labels: Mapping[str, str] = field(default_factory=dict)
     """Run -> its value of the setting that colours it, in words."""
-    colours: Mapping[str, str] = field(default_factory=dict)
+    looks: Mapping[str, Look] = field(default_factory=dict)
 
     def runs(self, page: Page) -> list[str]:
         """The runs that are drawn: the selected ones, and the baseline behind them."""
@@ -107,9 +107,9 @@ def _popover(page: Page) -> dict[str, Any]:
     group = _select("Colour by", "group", [NONE, *found], lambda name: "run" if name == NONE else visible(name))
     if group != NONE:
         values = found[group]
-        colours = run_colours(list(dict.fromkeys(values.values())))
+        looks = run_looks(list(values.values()))
         short = group.rpartition(".")[2]
-        chosen |= {"group": group, "colours": {run: colours[values[run]] for run in runs},
+        chosen |= {"group": group, "looks": {run: looks[values[run]] for run in runs},
                    "labels": {run: f"{short} {values[run]}" for run in runs}}  # fmt: skip
     align = _select("Align runs at", "align", (NONE, "onset", "step"), _align_words)
     chosen["align"] = align

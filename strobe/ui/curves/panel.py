@@ -12,7 +12,7 @@ import pyarrow as pa
 import streamlit as st
 
 from strobe.charts.curves import Mark, Series, curves
-from strobe.charts.theme import SERIES, TEST, TRAIN
+from strobe.charts.theme import SERIES, TEST, TRAIN, Look
 from strobe.ui.curves.options import BASELINE, CurveOptions
 from strobe.ui.curves.read_off import DrawnLine, every_row, queries, readings_of
 from strobe.ui.panel import panel
@@ -52,7 +52,7 @@ class Drawn:
         return [line.series for line in self.lines]
 
     def table(self) -> pa.Table:
-        """series, step, x, y of every point on screen, which is what a figure draws."""
+        """series, step, x, y of every point on screen, which is what a figure draws; y is NULL at a break."""
         columns = {name: [getattr(line.points, name) for line in self.lines] for name in ("step", "x", "y")}
         labels = [np.repeat(line.series.label, len(line.points.x)) for line in self.lines]
         joined = {name: np.concatenate(parts) if parts else np.zeros(0) for name, parts in columns.items()}
@@ -61,7 +61,7 @@ class Drawn:
                 "series": pa.array(np.concatenate(labels).tolist() if labels else [], pa.string()),
                 "step": pa.array(joined["step"].astype(np.int64)),
                 "x": pa.array(joined["x"]),
-                "y": pa.array(joined["y"]),
+                "y": pa.array(joined["y"], from_pandas=True),
             }
         )
 
@@ -72,8 +72,9 @@ def _looks(page: Page, curve: Curve, view: CurveOptions, several: bool) -> Serie
     words = [page.title_of(curve.run), view.labels.get(curve.run, ""), curve.split]
     if curve.run == view.baseline:
         words.append("baseline")
-    colour = BASELINE if curve.run == view.baseline else view.colours.get(curve.run) or page.colours[curve.run]
-    return Series(" · ".join(word for word in words if word), colour, dash=curve.split == "train", run=curve.run)
+    own = Look(BASELINE) if curve.run == view.baseline else view.looks.get(curve.run) or page.looks[curve.run]
+    label = " · ".join(word for word in words if word)
+    return Series(label, own.colour, dash=curve.split == "train", run=curve.run, turn=own.turn)
 
 
 def fetch(page: Page, wanted: Sequence[Curve], view: CurveOptions, *, log: bool, window: Window) -> Drawn:
@@ -100,7 +101,7 @@ def _add(drawn: Drawn, series: Series, points: CurvePoints, of: Placed) -> None:
     """The raw line, and where it is smoothed the smoothed one on top of it."""
     drawn.sql.append(points.sql)
     drawn.total += points.total
-    drawn.shown += len(points.raw.x)
+    drawn.shown += points.raw.count
     drawn.remarks += points.remarks
     if points.smoothed is None:
         drawn.lines.append(DrawnLine(series, points.raw, of))

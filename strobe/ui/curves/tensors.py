@@ -8,10 +8,9 @@ import numpy as np
 import pyarrow.compute as pc
 import streamlit as st
 
-from strobe.charts.curves import Series, curves, tensor_heatmap
-from strobe.charts.theme import SERIES
+from strobe.charts.curves import curves, numbered, tensor_heatmap
 from strobe.ui.panel import choice, panel
-from strobe.ui.panel.kinds import CurvesPanel, GridPanel, Line
+from strobe.ui.panel.kinds import CurvesPanel, GridPanel, line_of
 from strobe.ui.shell import address
 from strobe.ui.shell.cache import cached_by_run
 from strobe.ui.shell.page import Page
@@ -105,24 +104,22 @@ def _lines(page: Page, name: str, matrix: TensorSeries, picked: list[str]) -> No
         panel.caption("Click a row of the heatmap to draw it as a line.")
         return
     quantity = QUANTITIES[name]
-    series = [Series(row, SERIES[k % len(SERIES)], dash=k >= len(SERIES)) for k, row in enumerate(picked)]
+    series = [numbered(row, k) for k, row in enumerate(picked)]
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     for k, row in enumerate(picked):
-        values = matrix.values[matrix.rows.index(row)]
-        good = np.isfinite(values) & (values > 0)
-        arrays[f"x{k}"], arrays[f"y{k}"] = np.asarray(matrix.steps, np.float64)[good], values[good]
+        own = matrix.lines([row])
+        arrays[f"x{k}"], arrays[f"y{k}"] = own["x"].to_numpy(), own["y"].to_numpy()
     read_off = of_rows(matrix.history(picked), picked, page.view.steps, by="row")
     header = CurvesPanel(
         subject=f"{name} {page.run} {' '.join(picked)}", run=page.run, steps=page.view.steps,
         alt=f"{quantity.explains} of {', '.join(picked)}", cursor_x=[float(step) for step in page.view.steps],
-        series=[Line(s.label, s.colour, s.dash) for s in series], log=True, height=220, read_at=read_off.at,
+        series=[line_of(s) for s in series], log=True, height=220, read_at=read_off.at,
     )  # fmt: skip
     panel.show("tensors_lines", header, arrays | read_off.arrays(), on_window_change=lambda: None)
     y_title = f"{quantity.label}, {quantity.unit}"
 
     def figure() -> Any:
-        table = matrix.drawn(picked).rename_columns(["series", "x", "y"])
-        return curves(table, series, x_title="step", y_title=y_title, log=True)
+        return curves(matrix.lines(picked), series, x_title="step", y_title=y_title, log=True)
 
     panel.tools(
         "tensors_lines", f"{y_title}, log scale.", [matrix.sql], lambda: matrix.table(picked), figure

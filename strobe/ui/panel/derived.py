@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from etl.errors import StrobeError
 from strobe.charts.curves import Mark, Series, Span, curves, tensor_heatmap
 from strobe.settings import open_store
 from strobe.ui.panel import panel
-from strobe.ui.panel.kinds import CurvesPanel, GridPanel, Line, placed_marks
+from strobe.ui.panel.kinds import CurvesPanel, GridPanel, line_of, placed_marks
 from strobe.ui.shell import writing
 from strobe.ui.shell.cache import cached_by_run
 from strobe.ui.shell.words import ends, inert
@@ -112,7 +113,7 @@ def lines(
         subject=f"{key} {view.run}", run=view.run, steps=list(view.steps),
         alt=f"{y_title} against step: {', '.join(s.label for s in series)}",
         cursor_x=[float(step) for step in view.steps], marks=placed_marks(marks), spans=spans,
-        series=[Line(s.label, s.colour, s.dash, run=view.run) for s in series], log=log, share=share, height=height,
+        series=[line_of(replace(s, run=view.run)) for s in series], log=log, share=share, height=height,
         read_at=read_off.at,
     )  # fmt: skip
     panel.show(key, header, arrays | read_off.arrays(), on_window_change=lambda: None, on_chosen_change=lambda: None)

@@ -84,7 +84,8 @@ class Line:
 
     label: str
     colour: str
-    dash: bool = False
+    dash: Sequence[int] = ()
+    """Pixels drawn and left out in turn; empty for a whole line."""
     of: str = ""
     run: str = ""
     origin: float = 0.0
@@ -106,7 +107,7 @@ class PlacedMark:
 
 def line_of(series: Series, origin: float = 0.0, smoothed: bool = False) -> Line:
     """A series of a figure as a line of a panel."""
-    return Line(series.label, series.colour, series.dash, series.of, series.run, origin, smoothed)
+    return Line(series.label, series.colour, series.dashes, series.of, series.run, origin, smoothed)
 
 
 def placed_marks(marks: Sequence[Mark]) -> list[PlacedMark]:

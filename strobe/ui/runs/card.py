@@ -10,7 +10,7 @@ from streamlit.errors import StreamlitPageNotFoundError
 from strobe.ui.panel import panel
 from strobe.ui.shell import registry
 from strobe.ui.shell.page import Page
-from strobe.ui.shell.words import escaped, inert, markup
+from strobe.ui.shell.words import dot_style, escaped, inert, markup
 from strobe.views.loss_check import loss_check
 from strobe.views.words import count, parameters, thinned
 
@@ -21,7 +21,7 @@ def draw(page: Page) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         facts = _facts(page)
         st.html(
-            f'<p class="st-title"><span class="st-dot" style="background:{page.colours[page.run]}"></span> '
+            f'<p class="st-title"><span class="st-dot" style="{dot_style(page.looks[page.run])}"></span> '
             f'{escaped(page.title_of(page.run))} <span class="st-facts">{escaped(facts)}</span></p>'
         )
         _link("curves", "Open its curves")

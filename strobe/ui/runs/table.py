@@ -10,6 +10,7 @@ import pyarrow as pa
 import streamlit as st
 
 from strobe.analysis.onset_answer import RULE, Answer, Onset
+from strobe.charts.theme import Look
 from strobe.ui.panel import panel
 from strobe.ui.shell import address
 from strobe.ui.shell.page import Page
@@ -24,12 +25,15 @@ def _onsets(reader: Reader) -> dict[str, Onset]:
     return onsets(reader)
 
 
-def _dot(colour: str) -> str:
-    body = (
-        f'<circle cx="8" cy="8" r="3.6" fill="{colour}"/>'
-        if colour
-        else '<circle cx="8" cy="8" r="3.2" fill="none" stroke="#98A2B3"/>'
-    )
+def _dot(look: Look | None) -> str:
+    """Filled for a run that is selected, half of it where its lines are dashed; a ring for the others."""
+    if look is None:
+        body = '<circle cx="8" cy="8" r="3.2" fill="none" stroke="#98A2B3"/>'
+    elif look.turn:
+        left = f'<path d="M8 4.4A3.6 3.6 0 0 0 8 11.6Z" fill="{look.colour}"/>'
+        body = f'{left}<circle cx="8" cy="8" r="3.6" fill="none" stroke="{look.colour}"/>'
+    else:
+        body = f'<circle cx="8" cy="8" r="3.6" fill="{look.colour}"/>'
     return "data:image/svg+xml," + quote(
         f'<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16">{body}</svg>'
     )
@@ -43,7 +47,7 @@ def rows(page: Page) -> list[dict[str, Any]]:
     sparks = {row["run"]: [v - min(row["spark"]) for v in row["spark"]] for row in reader.rows(SPARKS)}
     return [
         {
-            "": _dot(page.colours.get(row["run"], "")),
+            "": _dot(page.looks.get(row["run"])),
             "name": visible(row["name"] or row["run"]),
             "status": row["status"],
             "test loss": sparks.get(row["run"]),

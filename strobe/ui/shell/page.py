@@ -27,12 +27,12 @@ import streamlit as st
 from streamlit.errors import StreamlitDuplicateElementKey
 
 from etl.errors import StrobeError
-from strobe.charts.theme import ACCENT, run_colours
+from strobe.charts.theme import ACCENT, Look, run_looks
 from strobe.ui.shell import address, components, parts, registry, writing
 from strobe.ui.shell import cursor as step_cursor
 from strobe.ui.shell.reader import Reader
 from strobe.ui.shell.start import read_only_line, read_store, store_name
-from strobe.ui.shell.words import escaped, inert, markup
+from strobe.ui.shell.words import dot_style, escaped, inert, markup
 from strobe.views.milestones import Milestones, milestones
 from strobe.views.run_view import RunView, snapshot_steps
 from strobe.views.words import count, size
@@ -56,7 +56,7 @@ class Page:
     rows: dict[str, dict[str, Any]]
     """Run id -> its row of table `runs`, for every run there is."""
     runs: list[str]
-    colours: dict[str, str]
+    looks: dict[str, Look]
     view: RunView
     """The first selected run; without steps on a page that has no cursor."""
     milestones: Milestones = field(default_factory=Milestones)
@@ -150,7 +150,7 @@ def _draw(name: str, cursor: bool) -> Page:
     chosen: list[str] = st.session_state["runs"]
     steps = snapshot_steps(reader, chosen[0]) if cursor else ()
     view = RunView(reader, chosen[0], steps, title=str(rows[chosen[0]].get("name") or chosen[0]))
-    page = Page(name, reader, rows, chosen, _colours(chosen), view, started=started)
+    page = Page(name, reader, rows, chosen, _looks(chosen), view, started=started)
     _sidebar(page)
     _header(page, spec)
     parts.none_follow()
@@ -165,9 +165,9 @@ def _draw(name: str, cursor: bool) -> Page:
     return page
 
 
-def _colours(chosen: list[str]) -> dict[str, str]:
+def _looks(chosen: list[str]) -> dict[str, Look]:
     # Alone on a page a run takes the accent, since colour then means the split.
-    return {chosen[0]: ACCENT} if len(chosen) == 1 else run_colours(chosen)
+    return {chosen[0]: Look(ACCENT)} if len(chosen) == 1 else run_looks(chosen)
 
 
 def _default_run(rows: dict[str, dict[str, Any]]) -> str:
@@ -183,7 +183,7 @@ def _sidebar(page: Page) -> None:
 
     listed = sorted(page.rows.values(), key=lambda row: -(row.get("created_at") or 0))
     items = [
-        [row["run"], page.title_of(row["run"]), row.get("status") or "unknown", page.colours.get(row["run"], "")]
+        [row["run"], page.title_of(row["run"]), row.get("status") or "unknown", *page.looks.get(row["run"], ("", 0))]
         for row in listed
     ]
     words = {
@@ -208,7 +208,7 @@ def _sidebar(page: Page) -> None:
 
 def _header(page: Page, spec: registry.PageSpec) -> None:
     chips = "".join(
-        f'<span class="st-chip"><i style="background:{page.colours[run]}"></i>{escaped(page.title_of(run))}</span>'
+        f'<span class="st-chip"><i style="{dot_style(page.looks[run])}"></i>{escaped(page.title_of(run))}</span>'
         for run in page.runs
     )
     st.html(

@@ -8,6 +8,7 @@ import re
 import streamlit as st
 
 from strobe.charts import axes
+from strobe.charts.theme import Look
 from strobe.views.words import number, visible
 
 
@@ -24,6 +25,12 @@ def sentence(text: object, most: int = 200) -> str:
 def markup(template: str, **names: object) -> None:
     """Shows our own HTML with `{names}` escaped into it: nothing in a name becomes a tag, a link or a formula."""
     st.html(template.format(**{key: escaped(value) for key, value in names.items()}))
+
+
+def dot_style(look: Look) -> str:
+    """CSS of the dot that stands for a run: half of it is empty where its lines are dashed."""
+    fill = f"linear-gradient(90deg,{look.colour} 50%,transparent 50%)" if look.turn else look.colour
+    return f"background:{fill};border:1.5px solid {look.colour};box-sizing:border-box"
 
 
 def inert(name: object, most: int = 200) -> str:

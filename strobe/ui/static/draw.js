@@ -89,7 +89,7 @@ export function line(g, box, data, look) {
     g.lineWidth = s.of ? 1 : 1.7;
     g.globalAlpha = s.of ? 0.28 : 1;
     g.lineJoin = "round";
-    g.setLineDash(s.dash ? [5, 4] : []);
+    g.setLineDash(s.dash || []);
     if (s.x.length === 1) { g.beginPath(); g.arc(sx(s.x[0]), sy(s.y[0]), 3.5, 0, 7); g.fill(); continue; }
     g.beginPath();
     stretches(s.y).forEach(([from, to]) => {

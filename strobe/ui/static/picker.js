@@ -12,8 +12,10 @@ function row(picker, item) {
   box.checked = on;
   box.disabled = !on && data.selected.length >= data.most;
   box.onchange = () => choose(picker, item.id, box.checked);
-  dot.style.background = on ? item.colour || "var(--st-primary-color)" : "transparent";
-  dot.style.borderColor = on ? item.colour || "var(--st-primary-color)" : "";
+  const colour = item.colour || "var(--st-primary-color)";
+  // Half of it is empty where the lines are dashed.
+  dot.style.background = !on ? "transparent" : item.dashed ? `linear-gradient(90deg, ${colour} 50%, transparent 50%)` : colour;
+  dot.style.borderColor = on ? colour : "";
   name.textContent = item.name;
   name.title = item.name === item.id ? item.id : `${item.name} (${item.id})`;
   name.ondblclick = () => send(picker, [item.id]);
@@ -71,7 +73,7 @@ export function mountPicker({ data, parentElement, setStateValue }) {
     pickers.set(parentElement, picker);
   }
   picker.setStateValue = setStateValue;
-  const items = data.items.map(([id, name, note, colour]) => ({ id, name: name || id, note, colour }));
+  const items = data.items.map(([id, name, note, colour, dashed]) => ({ id, name: name || id, note, colour, dashed }));
   picker.data = { ...data, items, selected: [...data.selected] };
   show(picker);
   return () => pickers.delete(parentElement);

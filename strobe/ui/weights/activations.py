@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from strobe.charts.curves import Series
-from strobe.charts.theme import SERIES
+from strobe.charts.curves import numbered
 from strobe.ui.panel import choice, derived, panel
 from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell import address
@@ -47,6 +46,6 @@ def _heatmap_and_lines(view: RunView, recorded: Activations, chosen: str) -> Non
             view, "activation_grid", rows, names, quantity=title, row_height=18, about=about, signed=quantity.signed
         )
     if len(names) <= address.MOST_RUNS:
-        looks = {name: Series(name, SERIES[k % len(SERIES)], dash=k >= len(SERIES)) for k, name in enumerate(names)}
+        looks = {name: numbered(name, k) for k, name in enumerate(names)}
         about = "The same as lines." if len(names) > 1 else about
         derived.lines(view, "activation_lines", own, looks, y_title=title, about=about, marks=step_marks(view))

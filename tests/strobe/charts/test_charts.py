@@ -72,9 +72,25 @@ def test_a_cyclic_map_ends_where_it_begins() -> None:
 
 def test_runs_keep_their_colours_and_never_share_one_below_eight() -> None:
     runs = [f"run-{k}" for k in range(7)]
-    colours = theme.run_colours(runs)
-    assert len(set(colours.values())) == 7
-    assert theme.run_colours(runs[:1])[runs[0]] == colours[runs[0]]
+    looks = theme.run_looks(runs)
+    assert len({look.colour for look in looks.values()}) == 7
+    assert theme.run_looks(runs[:1])[runs[0]] == looks[runs[0]]
+
+
+def test_more_runs_than_colours_are_told_apart_by_their_dashes() -> None:
+    """Each split of each run has a line of its own, in the figure and in its legend."""
+    runs = [f"run-{k}" for k in range(20)]
+    looks = theme.run_looks(runs)
+    lines = {(look.colour, look.dash(second)) for look in looks.values() for second in (False, True)}
+    assert len(lines) == 40
+    assert {look.turn for look in list(looks.values())[:7]} == {0}, "colours first"
+    table = pa.table({"series": runs[:10], "x": [0.0] * 10, "y": [1.0] * 10})
+    table = pa.concat_tables([table, table.set_column(1, "x", pa.array([1.0] * 10))])
+    series = [Series(run, looks[run].colour, turn=looks[run].turn) for run in runs[:10]]
+    svg = curves(table, series, x_title="step", y_title="loss", log=False).svg()
+    for tag, width in (("polyline", "1.6"), ("line", "2")):
+        strokes = re.findall(rf'<{tag} [^>]*stroke="(#\w+)" stroke-width="{width}"([^>]*)/>', svg)
+        assert (len(strokes), len(set(strokes))) == (10, 10), tag
 
 
 def test_altair_takes_the_theme() -> None:
@@ -232,8 +248,27 @@ def test_few_points_are_all_kept_also_inside_a_window() -> None:
 
 def test_what_is_not_finite_or_not_positive_on_a_log_axis_is_left_out() -> None:
     values = [1.0, float("nan"), float("inf"), -1.0, 0.0, 2.0]
-    assert [row["y"] for row in ask(values)] == [1.0, -1.0, 0.0, 2.0]
-    assert [row["y"] for row in ask(values, log=True)] == [1.0, 2.0]
+    assert [row["y"] for row in ask(values) if row["y"] is not None] == [1.0, -1.0, 0.0, 2.0]
+    assert [row["y"] for row in ask(values, log=True) if row["y"] is not None] == [1.0, 2.0]
+    assert {row["n"] for row in ask(values)} == {4}
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(2001, 5000), st.integers(0, 10**9), st.data())
+def test_a_bucket_without_a_finite_value_breaks_the_line(n: int, seed: int, data: st.DataObject) -> None:
+    """Of 500 buckets those that hold only what is not finite, and no other between the first and the last point."""
+    random = np.random.default_rng(seed)
+    values = random.normal(size=n + 1)
+    values[random.random(n + 1) < 0.2] = np.inf
+    start = data.draw(st.integers(1, n - 100))
+    values[start : start + 100] = np.nan
+    values[[0, n]] = 1.0
+    rows = ask(values.tolist())
+    bucket = np.floor(np.arange(n + 1) * 500 / n) if np.isfinite(values).sum() > 2000 else np.arange(n + 1)
+    finite = {b for b, v in zip(bucket, values, strict=True) if np.isfinite(v)}
+    broken = {bucket[row["step"]] for row in rows if row["y"] is None}
+    assert broken == set(bucket) - finite
+    assert all(row["y"] == values[row["step"]] for row in rows if row["y"] is not None)
 
 
 def test_a_quote_in_a_name_stays_inside_its_literal() -> None:

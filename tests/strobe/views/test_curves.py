@@ -103,6 +103,52 @@ def test_a_mean_counts_rows_that_have_no_place_on_the_axis(tmp_path: Path) -> No
     assert on_epochs.smoothed.y.tolist() == [by_step[step] for step in on_epochs.smoothed.step]
 
 
+def test_a_line_breaks_where_values_are_not_finite(tables: CatalogueTables) -> None:
+    """One break a stretch, of the raw line and of the smoothed one, and none that the line ends at."""
+    raw = fetched(tables, "holes", metric="train_loss").raw
+    assert raw.step.tolist() == list(range(8))
+    assert np.flatnonzero(np.isnan(raw.y)).tolist() == [3, 5]
+    assert raw.count == 6
+    smoothed = fetched(tables, "holes", Range(log=True), "mean-3", "train_loss").smoothed
+    assert smoothed is not None
+    assert np.isnan(smoothed.y).tolist() == np.isnan(raw.y).tolist()
+    assert smoothed.y[4] == pytest.approx((3 + 5 + 7) / 3), "the mean of what is finite, as before"
+
+
+def test_thinning_breaks_a_line_where_a_stretch_has_no_point() -> None:
+    x = np.arange(10_000.0)
+    y = np.sin(x)
+    y[[5, 6]] = np.nan
+    y[4000:4100] = np.nan
+    y[9990:] = np.nan
+    few = curves.thinned(curves.Points(x, x, y), 1000)
+    (at,) = np.flatnonzero(np.isnan(few.y))
+    assert few.x[at - 1] < 4000 <= few.x[at] < 4100 <= few.x[at + 1]
+    assert few.count <= 1000
+    every = curves.thinned(curves.Points(x, x, y), 10_000)
+    assert every.x[np.isnan(every.y)].tolist() == [5, 4000], "one break a stretch, and none behind the last point"
+
+
+def test_rows_without_a_place_on_the_axis_are_counted(tmp_path: Path) -> None:
+    """As of a run that was resumed by a program that logs no tokens."""
+    rows = [
+        {"step": k, "time": 1.76e9 + k, "val_loss": 1.0 + k} | ({"tokens": 64 * k} if k < 5 else {}) for k in range(9)
+    ]
+    store = log_only(tmp_path, rows, "resumed")
+    tables = CatalogueTables(Store(store).current(), str(store))
+    found = fetched(tables, "resumed", Range("tokens"))
+    assert found.raw.x.tolist() == [0, 64, 128, 192, 256]
+    (said,) = found.remarks
+    assert said == (
+        "the label: 4 of 9 rows, from step 5 to 8, were logged without tokens and are left out on this axis."
+    )
+    assert fetched(tables, "resumed").remarks == ()
+    none = fetched(tables, "resumed", Range("epoch"))
+    assert none.remarks == (
+        "the label: none of its 9 rows was logged with an epoch, so that it has no place on this axis.",
+    )
+
+
 def test_an_exponential_mean_of_what_is_constant_is_that() -> None:
     assert Smoothing("ema-0.9").of(np.full(5, 3.0)) == pytest.approx([3.0] * 5)
     assert Smoothing("mean-3").of(np.array([0.0, 3.0, 0.0])).tolist() == [1.5, 1.0, 1.5]
@@ -129,7 +175,7 @@ def test_a_log_axis_leaves_out_zeros_and_says_so(tables: CatalogueTables) -> Non
 
 def test_values_that_are_not_finite_are_counted(tables: CatalogueTables) -> None:
     found = fetched(tables, "holes", metric="train_loss")
-    assert found.raw.step.tolist() == [0, 1, 2, 4, 6, 7]
+    assert found.raw.step[np.isfinite(found.raw.y)].tolist() == [0, 1, 2, 4, 6, 7]
     assert found.remarks == ("the label: 6 of 8 values are finite, the first that is not at step 3.",)
 
 

@@ -46,6 +46,18 @@ function near(p, at) {
 /** The step of a drawn point: the x axis has it, from the origin of its line on, or it travels with the points. */
 const stepOf = (s, k) => (s.steps ? s.steps[k] : Math.round(s.x[k] + s.origin));
 
+/** The style of a short piece of a line, dashes and all. */
+function sample({ colour, dash }) {
+  let from = 0;
+  const parts = dash.flatMap((long, i) => {
+    const part = `${i % 2 ? "transparent" : colour} ${from}px ${from + long}px`;
+    from += long;
+    return part;
+  });
+  const fill = parts.length ? `repeating-linear-gradient(90deg,${parts.join(",")})` : colour;
+  return `width:${Math.max(16, from)}px;height:2px;background:${fill}`;
+}
+
 /** What the legend says of a line at the cursor. */
 function atCursor(p, s, x) {
   const { read_step: step, read_value, read_state: state } = p.arrays;
@@ -61,8 +73,8 @@ function atCursor(p, s, x) {
 /** One line of the tip: the value of the drawn point next to the pointer, with its step where that is not `step`. */
 function tipLine(s, k, step) {
   const own = stepOf(s, k), where = own === step ? "" : `at ${own.toLocaleString("en")}: `;
-  // A gap in a line is where nothing was measured; a recorded NaN is no point of it.
-  return [`${s.label}  ${where}${Number.isNaN(s.y[k]) ? "none" : value(s.y[k])}${s.smoothed ? " smoothed" : ""}`, s.colour];
+  // A gap in a line is where nothing was measured, or nothing that has a place on the axis.
+  return [`${s.label}  ${where}${Number.isNaN(s.y[k]) ? "none" : value(s.y[k]) + (s.smoothed ? " smoothed" : "")}`, s.colour];
 }
 
 export const curves = {
@@ -77,7 +89,7 @@ export const curves = {
     p.legend.replaceChildren(...p.series.filter((s) => !s.of).map((s) => {
       const item = document.createElement("button");
       const mark = document.createElement("i"), value = document.createElement("b");
-      mark.style.borderTop = `2px ${s.dash ? "dashed" : "solid"} ${s.colour}`;
+      mark.style.cssText = sample(s);
       item.append(mark, s.label, value);
       item.className = p.view.hidden.has(s.label) ? "off" : "";
       item.title = "Show or hide";

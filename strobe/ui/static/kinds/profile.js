@@ -21,9 +21,9 @@ export const profile = {
   legend(p) {
     const { lines, ghosts } = p.header, entries = lines.length > 1 || ghosts.length ? [...lines] : [];
     for (const ghost of ghosts) entries.push({ label: `step ${words(ghost)}`, colour: p.look.muted, faint: true });
-    p.legend.replaceChildren(...entries.map(({ label, colour, faint }) => {
+    p.legend.replaceChildren(...entries.map(({ label, colour, faint, dash }) => {
       const item = document.createElement("span"), mark = document.createElement("i");
-      mark.style.cssText = `display:inline-block;vertical-align:middle;margin-right:6px;border-top:2px ${faint ? "dotted" : "solid"} ${colour}`;
+      mark.style.cssText = `display:inline-block;vertical-align:middle;margin-right:6px;border-top:2px ${faint ? "dotted" : dash?.length ? "dashed" : "solid"} ${colour}`;
       item.append(mark, label);
       return item;
     }));
@@ -40,7 +40,7 @@ export const profile = {
   draw(p, g, width) {
     const { header, look } = p, [[x0, x1], [y0, y1]] = p.ends;
     p.plot = { left: 54, right: width - 14, top: 14, bottom: header.height - 26 };
-    const faint = header.ghosts.map((step) => ({ ...this.points(p, header.steps.indexOf(step), 0), colour: look.muted, dash: true }));
+    const faint = header.ghosts.map((step) => ({ ...this.points(p, header.steps.indexOf(step), 0), colour: look.muted, dash: [5, 4] }));
     p.now = header.lines.map((one, k) => ({ ...one, ...this.points(p, p.frame, k) }));
     p.scales = line(g, p.plot, { x: { lo: x0, hi: x1, unit: "" }, y: { lo: y0, hi: y1, log: header.log }, series: [...faint, ...p.now], marks: [] }, look);
   },

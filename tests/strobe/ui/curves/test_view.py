@@ -22,10 +22,13 @@ import streamlit as st
 from strobe.ui.curves import panel as curve_panel
 from strobe.ui.curves.options import CurveOptions
 from strobe.views.curves import Curve
+from strobe.charts.theme import Look
 from strobe.ui.shell.page import frame
 
 page = frame("curves")
-view = CurveOptions(**json.loads(st.query_params["view"]))
+asked = json.loads(st.query_params["view"])
+asked |= {"looks": {run: Look(*look) for run, look in asked.get("looks", {}).items()}}
+view = CurveOptions(**asked)
 wanted = [Curve(run, st.query_params.get("name", "val_loss"), "test") for run in view.runs(page)]
 drawn = curve_panel.fetch(page, wanted, view, log=False, window=None)
 table = drawn.table()
@@ -124,10 +127,10 @@ def test_a_baseline_is_drawn_though_it_is_not_selected(fetch) -> None:
 
 
 def test_runs_of_one_group_share_a_colour(fetch) -> None:
-    colours = {"grok-a": "#111111", "second": "#111111", "spiky": "#222222"}
+    looks = {"grok-a": ("#111111", 0), "second": ("#111111", 0), "spiky": ("#222222", 1)}
     labels = {"grok-a": "lr 1", "second": "lr 1", "spiky": "lr 2"}
-    drawn = fetch(list(colours), group="training.lr", colours=colours, labels=labels)
-    assert [series["colour"] for series in drawn["series"]] == list(colours.values())
+    drawn = fetch(list(looks), group="training.lr", looks=looks, labels=labels)
+    assert [(series["colour"], series["turn"]) for series in drawn["series"]] == list(looks.values())
     assert drawn["series"][2]["label"] == "spiky · lr 2 · test"
 
 

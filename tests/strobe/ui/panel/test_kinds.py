@@ -71,7 +71,7 @@ def test_a_header_is_what_json_has() -> None:
     header = panel.header()
     assert header["kind"] == "curves"
     assert (header["snapshots"], header["shift"], header["windowed"]) == ((0, 10), 3, False)
-    plain = {"label": "x", "colour": "#000", "dash": False, "of": "", "run": "", "origin": 0.0, "smoothed": False}
+    plain = {"label": "x", "colour": "#000", "dash": (), "of": "", "run": "", "origin": 0.0, "smoothed": False}
     assert header["series"] == [plain]
     assert header["marks"][0] == {"x": 1.0, "label": "onset", "colour": "#111", "of": "", "row": 0}
     assert header["marks"][1]["y"] == 2.0
@@ -84,4 +84,5 @@ def test_rules_get_a_line_each_and_rings_none() -> None:
 
 
 def test_a_series_keeps_all_that_a_line_has() -> None:
-    assert line_of(Series("a", "#1", True, "b", "run"), 880.0, True) == Line("a", "#1", True, "b", "run", 880.0, True)
+    line = line_of(Series("a", "#1", True, "b", "run"), 880.0, True)
+    assert line == Line("a", "#1", (5, 4), "b", "run", 880.0, True)

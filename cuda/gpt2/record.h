@@ -26,6 +26,7 @@ struct Record {
   Floats m_norms, v_norms;      // of each layer of each parameter, one parameter after another
   Floats channel_squares;       // (C)
   bool wait_when_full = false;  // else a snapshot that finds the writer busy is skipped
+  bool take_over = false;       // of a folder that another host's recorder left
   strobe_recorder* recorder = nullptr;
   std::string problem;  // why nothing can be recorded, once that is known
 };
@@ -120,6 +121,7 @@ inline bool open_record(GPT2& model, const char* dir) {
   options.training = training.c_str();
   options.writer = "strobe train_gpt2_fp32";
   options.wait_when_full = r.wait_when_full;
+  options.take_over = r.take_over;
 #ifdef __CUDACC__
   strobe_memory memory{};
   if (const int code = strobe_cuda_memory(&memory)) {

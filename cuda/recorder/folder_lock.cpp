@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <ctime>
 #include <optional>
+#include <utility>
 
 #include "json.h"
 
@@ -16,10 +18,29 @@ namespace strobe {
 
 namespace {
 
+constexpr std::chrono::seconds kBeat{30};
+
 std::string host_name() {
   char host[256] = "";
   ::gethostname(host, sizeof host - 1);
   return host;
+}
+
+std::string moment(double unix_time) {
+  char text[32] = "an unknown time";
+  std::tm local{};
+  // Only what a clock of ours may show is turned into a date.
+  const bool sound = unix_time >= 0 && unix_time < 1e11;
+  const auto seconds = static_cast<std::time_t>(sound ? unix_time : 0);
+  if (sound && ::localtime_r(&seconds, &local)) std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local);
+  return text;
+}
+
+std::string ago(double seconds) {
+  char text[48];
+  for (const auto& [size, unit] : {std::pair(86400.0, "days"), std::pair(3600.0, "h"), std::pair(60.0, "min")})
+    if (seconds >= 2 * size) return std::snprintf(text, sizeof text, "%.0f %s ago", seconds / size, unit), text;
+  return std::snprintf(text, sizeof text, "%.0f s ago", seconds > 0 ? seconds : 0), text;
 }
 
 // Who signed the lock file, as far as it can be read.
@@ -38,11 +59,11 @@ Holder read_holder(int file) {
   const Json* host = signature ? signature->find("host") : nullptr;
   const Json* started = signature ? signature->find("started") : nullptr;
   if (!pid || !host || !started) return {"", "another recorder"};
-  char since[32] = "some time";
-  std::tm local{};
-  const auto seconds = static_cast<std::time_t>(started->real);
-  if (::localtime_r(&seconds, &local)) std::strftime(since, sizeof since, "%Y-%m-%d %H:%M:%S", &local);
-  return {host->text, "process " + pid->text + " on " + host->text + ", since " + since + ","};
+  struct stat about{};
+  ::fstat(file, &about);
+  const auto beat = static_cast<double>(about.st_mtim.tv_sec);
+  return {host->text, "process " + pid->text + " on " + host->text + ", since " + moment(started->real) +
+                          ", last heartbeat " + moment(beat) + " (" + ago(unix_time() - beat) + ")"};
 }
 
 // Whether `path` still names the open file: its holder may have removed it between our open and our lock.
@@ -62,27 +83,50 @@ int sign(int file) {
 
 }  // namespace
 
-bool FolderLock::acquire(const std::string& folder, std::string& why) {
+bool FolderLock::acquire(const std::string& folder, bool take_over, std::string& why) {
   path_ = folder + "/.recorder.lock";
   for (int tries = 0; tries < 100; ++tries) {
     Descriptor file(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
     if (!file.is_open()) return why = std::strerror(errno), false;
-    const bool held = ::flock(file.get(), LOCK_EX | LOCK_NB) != 0;
+    const int problem = ::flock(file.get(), LOCK_EX | LOCK_NB) ? errno : 0;
+    if (problem && problem != EWOULDBLOCK) return why = std::strerror(problem), false;
     const Holder holder = read_holder(file.get());
-    if (held) return why = holder.words + " is recording here; record into another folder", false;
+    if (problem) return why = holder.words + " is recording here; record into another folder", false;
     if (!is_named(file.get(), path_)) continue;
-    if (!holder.host.empty() && holder.host != host_name())
-      return why = holder.words + " is recording here; if that recorder is surely gone, remove " + path_, false;
-    if (const int problem = sign(file.get())) return why = std::strerror(problem), false;
+    if (!holder.host.empty() && holder.host != host_name()) {
+      if (!take_over)
+        return why = holder.words +
+                     " is recording here; if that recorder is surely gone (a container that starts again has "
+                     "another host name), give --take-over, or set take_over",
+               false;
+      std::fprintf(stderr, "strobe: %s: taken over from %s\n", folder.c_str(), holder.words.c_str());
+    }
     file_ = std::move(file);
-    return true;
+    return sign_or_remove(why);
   }
   return why = "its lock file changes too often", false;
 }
 
+// What cannot be signed is no lock, and would be told of as another recorder's.
+bool FolderLock::sign_or_remove(std::string& why) {
+  beaten_ = std::chrono::steady_clock::now();
+  const int problem = sign(file_.get());
+  if (!problem) return true;
+  release();
+  return why = std::strerror(problem), false;
+}
+
+bool FolderLock::is_held() const { return file_.is_open() && is_named(file_.get(), path_); }
+
+void FolderLock::beat() {
+  const auto now = std::chrono::steady_clock::now();
+  if (!file_.is_open() || now - beaten_ < kBeat) return;
+  beaten_ = now;
+  ::futimens(file_.get(), nullptr);
+}
+
 void FolderLock::release() {
-  if (!file_.is_open()) return;
-  ::unlink(path_.c_str());
+  if (is_held()) ::unlink(path_.c_str());
   file_.reset();
 }
 

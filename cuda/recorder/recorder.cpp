@@ -81,6 +81,7 @@ struct strobe_recorder {
   bool allocate(int slots, std::string& why);
   int copy(const Slot& slot, void* stream) const;
   bool put_scalars(std::int64_t step, unsigned char* image);
+  Json counts() const;
   void say_counts() const;
 
   // In the order in which they are made; what comes later is gone before what it stands on.
@@ -106,15 +107,14 @@ bool strobe_recorder::open(const strobe_options& options, const strobe_tensor* t
   if (!is_step(options.step)) return why = kStepRange, false;
   if (!make_plan(options, tensors, n_tensors, plan_, why)) return false;
   Json manifest;
-  if (!folder_.open(options.folder, why) || !describe(options, manifest, why)) return false;
+  if (!folder_.open(options.folder, options.take_over != 0, why) || !describe(options, manifest, why)) return false;
   if (!folder_.meet(manifest, options.resume != 0, why)) return false;
   if (!allocate((options.queue ? options.queue : kDefaultQueue) + 1, why)) return false;
   if (!folder_.begin(options.step, !options.no_fsync, why)) return false;
   wait_when_full_ = options.wait_when_full != 0;
   last_step_ = options.step;
   const auto own = plan_.scalars.find("recorder_ms");
-  Target target{folder_.path(), folder_.manifest_hash(), folder_.attempt(), !options.no_fsync,
-                own == plan_.scalars.end() ? 0 : own->second};
+  Target target{folder_, !options.no_fsync, own == plan_.scalars.end() ? 0 : own->second};
   writer_ = std::make_unique<Writer>(std::move(target), memory_, plan_.layout, slots_);
   return true;
 }
@@ -234,11 +234,23 @@ bool strobe_recorder::close(const char* end, const char* reason) {
     std::fprintf(stderr, "strobe: %s: the disk did not take the last snapshots in time\n", folder_.path().c_str());
     return false;
   }
-  if (const int problem = folder_.append(record))
+  if (const Json lost = counts(); !lost.members.empty()) record.set("lost", lost);
+  const int gone = folder_.stand();
+  if (const int problem = gone ? gone : folder_.append(record))
     writer_->failed("the end of the run", problem, std::strerror(problem));
   writer_->say_pending();
   say_counts();
   return true;
+}
+
+// By kind, what is not in the record and should be.
+Json strobe_recorder::counts() const {
+  const strobe_status status = writer_->status();
+  Json lost = Json::object();
+  if (status.skipped) lost.set("skipped", status.skipped);
+  if (status.missed) lost.set("missed", status.missed);
+  if (status.lost_lines) lost.set("lines", status.lost_lines);
+  return lost;
 }
 
 void strobe_recorder::say_counts() const {

@@ -75,6 +75,7 @@ typedef struct strobe_options {
   int wait_when_full;           // 0: a snapshot that finds the queue full is skipped and counted; 1: training waits
   int no_fsync;                 // 1: leave it to the system when bytes reach the disk
   const strobe_memory* memory;  // NULL: host memory
+  int take_over;                // 1: take the folder over from a recorder of another host that is surely gone
 } strobe_options;
 
 typedef struct strobe_recorder strobe_recorder;
@@ -96,7 +97,7 @@ void strobe_log(strobe_recorder* recorder, int64_t step, int64_t tokens);
 void strobe_flush(strobe_recorder* recorder);
 
 typedef struct strobe_status {
-  int64_t recorded, skipped, missed, lost_lines;
+  int64_t recorded, skipped, missed, lost_lines;  // what went with the run's folder is missed, or lost
   double copy_ms;        // of the last snapshot: what its call took
   double write_ms;       // of the last snapshot: norms, checksum and file, on the writer thread
   char last_error[256];  // why the last one that was missed was missed, or ""

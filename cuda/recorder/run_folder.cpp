@@ -1,10 +1,15 @@
 #include "run_folder.h"
 
+#include <dirent.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <string_view>
 
@@ -35,17 +40,31 @@ bool is_start(std::string_view line) {
   return std::from_chars(step->text.data(), end, value).ec == std::errc() && is_step(value);
 }
 
-// How many attempts a log has: its start lines. A last line without its newline does not count.
-std::int64_t count_starts(const std::string& log) {
+// Calls `see` with each whole line of a log that is not blank.
+template <typename See>
+void each_line(const std::string& log, const See& see) {
   constexpr std::string_view blank("\0 \t\r\n", 5);
-  std::int64_t count = 0;
   for (std::size_t from = 0, end; (end = log.find('\n', from)) != std::string::npos; from = end + 1) {
     std::string_view line = std::string_view(log).substr(from, end - from);
     line.remove_prefix(std::min(line.find_first_not_of(blank), line.size()));
     line = line.substr(0, line.find_last_not_of(blank) + 1);
-    count += is_start(line);
+    if (!line.empty()) see(line);
   }
+}
+
+// How many attempts a log has: its start lines. A last line without its newline does not count.
+std::int64_t count_starts(const std::string& log) {
+  std::int64_t count = 0;
+  each_line(log, [&](std::string_view line) { count += is_start(line); });
   return count;
+}
+
+// Whether a folder has a file by whose name something was finished; those that begin with a dot never were.
+bool has_finished_file(const std::string& folder) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> opened(::opendir(folder.c_str()), ::closedir);
+  while (const dirent* entry = opened ? ::readdir(opened.get()) : nullptr)
+    if (entry->d_name[0] != '.') return true;
+  return false;
 }
 
 }  // namespace
@@ -59,13 +78,13 @@ bool RunFolder::refuse_errno(int problem, std::string& why) const {
   return refuse(std::string("nothing can be recorded here: ") + std::strerror(problem), why);
 }
 
-bool RunFolder::open(const std::string& path, std::string& why) {
+bool RunFolder::open(const std::string& path, bool take_over, std::string& why) {
   path_ = path;
   if (const int problem = make_folders(path)) return refuse_errno(problem, why);
   // A program that goes to another folder later must not take its record along.
   path_ = resolved(path);
   std::string what;
-  if (!lock_.acquire(path_, what)) return refuse(what, why);
+  if (!lock_.acquire(path_, take_over, what)) return refuse(what, why);
   Found found;
   if (const int problem = find_files(path_, found)) return refuse_errno(problem, why);
   files_ = found.files;
@@ -75,8 +94,9 @@ bool RunFolder::open(const std::string& path, std::string& why) {
 
 std::string RunFolder::name() const { return path_.substr(path_.rfind('/') + 1); }
 
-bool RunFolder::meet(const Json& manifest, bool resume, std::string& why) {
+bool RunFolder::meet(Json manifest, bool resume, std::string& why) {
   is_new_ = !exists(path_ + "/" + kManifest);
+  if (!is_new_ && !resume && !holds_record(path_) && !start_over(manifest, why)) return false;
   if (!is_new_ && !resume)
     return refuse(
         "holds a run already (" + std::to_string(files_) + " snapshots); resume it or record into another folder",
@@ -88,6 +108,30 @@ bool RunFolder::meet(const Json& manifest, bool resume, std::string& why) {
   if (!is_new_ && !meet_existing(manifest, why)) return false;
   hash_ = fnv1a64(text_);
   return count_attempts(why);
+}
+
+// Takes away what stands of a run that recorded nothing. Ours is created when that was: a store that has taken it in
+// knows by that moment that this is the same one.
+bool RunFolder::start_over(Json& ours, std::string& why) {
+  std::string text, fault;
+  if (const int problem = read_whole(path_ + "/" + kManifest, text, kManifestLimit))
+    return refuse(std::string(kManifest) + " cannot be read: " + std::strerror(problem), why);
+  const auto there = parse_json(text, fault);
+  if (!there) return refuse("manifest.json is damaged; see strobe verify " + path_, why);
+  // Other programs have files of that name too.
+  const Json* format = there->find("format");
+  if (!format || format->text != "strobe-snapshot")
+    return refuse("manifest.json is no manifest of a run; record into another folder", why);
+  const Json* run = there->find("run");
+  const Json* created = run ? run->find("created_at") : nullptr;
+  for (auto& [key, value] : ours.members)
+    if (created && key == "run")
+      for (auto& [name, own] : value.members)
+        if (name == "created_at") own = *created;
+  std::fprintf(stderr, "strobe: %s: the run there began and recorded nothing; it is started over\n", path_.c_str());
+  for (const char* name : {"/attempts.jsonl", "/metrics.jsonl", "/manifest.json"}) ::unlink((path_ + name).c_str());
+  is_new_ = !exists(path_ + "/" + kManifest);
+  return true;
 }
 
 bool RunFolder::meet_existing(const Json& ours, std::string& why) {
@@ -131,10 +175,51 @@ bool RunFolder::begin(std::int64_t step, bool sync, std::string& why) {
   return true;
 }
 
+int RunFolder::stand() {
+  const std::string manifest = path_ + "/" + kManifest;
+  if (lock_.is_held() && exists(manifest)) return 0;
+  vanished_ = true;
+  std::string there, ignored;
+  if (read_whole(manifest, there, kManifestLimit) || fnv1a64(there) != hash_) return ENOENT;
+  return lock_.is_held() || lock_.acquire(path_, false, ignored) ? 0 : ENOENT;
+}
+
+std::int64_t RunFolder::count_snapshots(const std::vector<std::int64_t>& steps) const {
+  if (!lock_.is_held()) return 0;
+  return std::count_if(steps.begin(), steps.end(),
+                       [&](std::int64_t step) { return exists(path_ + "/" + file_name(step, attempt_)); });
+}
+
+std::int64_t RunFolder::count_lines() const {
+  std::string log;
+  const int problem = lock_.is_held() ? read_whole(path_ + "/metrics.jsonl", log, kLogLimit) : ENOENT;
+  // What is too long to be read is there.
+  if (problem) return problem == EFBIG ? std::numeric_limits<std::int64_t>::max() : 0;
+  std::int64_t count = 0;
+  each_line(log, [&](std::string_view line) {
+    std::string ignored;
+    const auto row = parse_json(line, ignored);
+    const Json* attempt = row ? row->find("attempt") : nullptr;
+    count += row && (attempt ? attempt->text : "0") == std::to_string(attempt_);
+  });
+  return count;
+}
+
 int RunFolder::append(const Json& record) {
   Journal journal;
   const int problem = journal.open(path_ + "/attempts.jsonl");
   return problem ? problem : journal.append(record.dump());
+}
+
+bool holds_record(const std::string& folder) {
+  if (!exists(folder + "/" + kManifest)) return false;
+  Found found;
+  if (find_files(folder, found) || found.files || has_finished_file(folder + "/resume")) return true;
+  std::string log;
+  bool recorded = false;
+  const int problem = read_whole(folder + "/metrics.jsonl", log, kLogLimit);
+  each_line(log, [&](std::string_view) { recorded = true; });
+  return recorded || (problem && problem != ENOENT);
 }
 
 }  // namespace strobe

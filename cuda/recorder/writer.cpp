@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -17,6 +18,7 @@ namespace {
 constexpr auto kFlushEvery = std::chrono::milliseconds(250);
 constexpr std::size_t kMaxLines = 200'000;
 constexpr std::size_t kMaxMessages = 5;
+constexpr const char* kGone = "its folder or manifest.json is gone";
 
 // Until it goes, threads that are started take no signals: those are for the training's own threads. Faults stay.
 class NoSignals {
@@ -121,7 +123,7 @@ void Writer::say_pending() {
     messages.swap(messages_);
   }
   for (const std::string& message : messages)
-    std::fprintf(stderr, "strobe: %s: %s\n", target_.folder.c_str(), message.c_str());
+    std::fprintf(stderr, "strobe: %s: %s\n", target_.folder.path().c_str(), message.c_str());
 }
 
 bool Writer::flush(double timeout_s) {
@@ -161,6 +163,7 @@ void Writer::run() {
       }
       last = closing_ && !job.slot;
     }
+    target_.folder.beat();
     write_lines();
     if (job.slot) write(job);
     say_pending();
@@ -171,10 +174,37 @@ void Writer::run() {
     }
   }
   journal_.close();
+  if (const int problem = stand()) failed("the run's folder", problem, kGone);
+  count_gone();
   const std::lock_guard<std::mutex> lock(mutex_);
   status_.lost_lines += static_cast<std::int64_t>(lines_.size());
   done_ = true;
   wake_.notify_all();
+}
+
+// Whether what is written now gets into the run; what went with its folder, or came back, is counted when that changes.
+int Writer::stand() {
+  const int problem = target_.folder.stand();
+  if (stands_ != !problem) {
+    stands_ = !problem;
+    count_gone();
+  }
+  return problem;
+}
+
+void Writer::count_gone() noexcept try {
+  if (!target_.folder.vanished() && !removed_) return;
+  const auto written = static_cast<std::int64_t>(steps_.size());
+  const std::int64_t snapshots = written - target_.folder.count_snapshots(steps_);
+  const std::int64_t lines = std::max<std::int64_t>(0, written_lines_ - target_.folder.count_lines());
+  const std::lock_guard<std::mutex> lock(mutex_);
+  status_.recorded -= snapshots - gone_snapshots_;
+  status_.missed += snapshots - gone_snapshots_;
+  status_.lost_lines += lines - gone_lines_;
+  gone_snapshots_ = snapshots;
+  gone_lines_ = lines;
+} catch (const std::exception&) {
+  // No memory to look: what was counted before stays.
 }
 
 void Writer::write_lines() noexcept {
@@ -192,13 +222,17 @@ void Writer::write_lines() noexcept {
   if (!problem) return;
   // Opening it anew mends a line that was torn half-way.
   journal_.close();
-  failed("metrics", problem, std::strerror(problem));
+  removed_ = removed_ || problem == ENOENT;
+  failed("metrics", problem, problem == ENOENT ? kGone : std::strerror(problem));
 }
 
 int Writer::write_line(const std::string& text) {
   try {
-    const int problem = journal_.is_open() ? 0 : journal_.open(target_.folder + "/metrics.jsonl");
-    return problem ? problem : journal_.append(text);
+    int problem = stand();
+    if (!problem && !journal_.is_open()) problem = journal_.open(target_.folder.path() + "/metrics.jsonl");
+    if (!problem) problem = journal_.append(text);
+    written_lines_ += !problem;
+    return problem;
   } catch (const std::exception&) {
     return ENOMEM;
   }
@@ -216,7 +250,7 @@ void Writer::write(const Job& job) noexcept {
       kind = kCopyFailed;
       why = memory_.words(job.copy_code ? job.copy_code : waiting);
     } else if ((kind = write_file(job, copy_ms))) {
-      why = kind == ENOENT ? "its folder or manifest.json is gone" : std::strerror(kind);
+      why = kind == ENOENT ? kGone : std::strerror(kind);
     }
   } catch (const std::exception&) {
     kind = ENOMEM;
@@ -231,7 +265,7 @@ void Writer::write(const Job& job) noexcept {
 
 int Writer::write_file(const Job& job, double copy_ms) {
   // A snapshot that nothing describes is worth nothing: the folder was emptied, or another disk is mounted there.
-  if (!exists(target_.folder + "/manifest.json")) return ENOENT;
+  if (const int problem = stand()) return problem;
   unsigned char* image = job.slot->data();
   for (const Norms& norms : layout_.norms) take_norms(norms, image);
   const double own_ms = job.call_ms + copy_ms;
@@ -239,9 +273,12 @@ int Writer::write_file(const Job& job, double copy_ms) {
   Header header;
   header.step = job.step;
   header.time = job.time;
-  header.manifest_hash = target_.manifest_hash;
-  header.attempt = target_.attempt;
-  return write_snapshot(target_.folder, image, layout_.file_bytes, header, target_.sync);
+  header.manifest_hash = target_.folder.manifest_hash();
+  header.attempt = target_.folder.attempt();
+  steps_.reserve(steps_.size() + 1);
+  const int problem = write_snapshot(target_.folder.path(), image, layout_.file_bytes, header, target_.sync);
+  if (!problem) steps_.push_back(job.step);
+  return problem;
 }
 
 void Writer::done(const Job& job, int kind, double write_ms) {

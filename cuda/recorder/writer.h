@@ -13,6 +13,7 @@
 
 #include "files.h"
 #include "recorder.h"
+#include "run_folder.h"
 #include "slots.h"
 
 namespace strobe {
@@ -24,11 +25,9 @@ constexpr int kCopyFailed = -1, kBadStep = -2, kBadName = -3;
 
 double steady_seconds();  // of a clock that never jumps
 
-// What the writer has to know of the run.
+// What the writer has to know of the run, whose folder is its own to ask until it has stopped.
 struct Target {
-  std::string folder;
-  std::uint64_t manifest_hash = 0;
-  std::uint32_t attempt = 0;
+  RunFolder& folder;
   bool sync = true;
   std::size_t recorder_ms = 0;  // where the scalar lies in a file; 0: the run has none
 };
@@ -73,12 +72,18 @@ class Writer {
   void done(const Job& job, int kind, double write_ms);
   void write_lines() noexcept;
   int write_line(const std::string& text);
+  int stand();
+  void count_gone() noexcept;
   void worked() noexcept;
 
   const Target target_;
   const Memory& memory_;
   const Layout& layout_;
-  Journal journal_;  // the writer thread's own
+  // The writer thread's own.
+  Journal journal_;
+  std::vector<std::int64_t> steps_;  // of the snapshots that were written
+  std::int64_t written_lines_ = 0, gone_snapshots_ = 0, gone_lines_ = 0;
+  bool stands_ = true, removed_ = false;
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;

@@ -216,6 +216,7 @@ class Driver {
       scalars.push_back("");
       with.scalars = scalars.data();
     }
+    with.take_over = static_cast<int>(whole(options.find("take_over")));
     with.resume = static_cast<int>(whole(options.find("resume")));
     with.step = whole(options.find("step"));
     with.queue = static_cast<int>(whole(options.find("queue")));

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "gpt2/failure.h"
+#include "recorder/checksum.h"
 #include "recorder/files.h"
 #include "snapshot_start.h"
 
@@ -15,9 +16,13 @@ namespace {
 
 constexpr std::int32_t kMagic = 20240326, kVersion = 3;
 constexpr int kHeaderInts = 256;
+// llm.c leaves the last of them 0 and reads none of them: ours hold a mark and a CRC-32 of the whole file with that 0.
+constexpr int kMarkAt = 254, kCrcAt = 255;
+constexpr std::int32_t kMark = 0x43524333;
 const char kSnapshotMagic[8] = {'S', 'T', 'R', 'O', 'B', 'E', '1', '\0'};
 
 using Integers = std::array<std::int32_t, kHeaderInts>;
+using Shapes = std::array<ParameterShape, kParameters>;
 
 std::string number(std::int64_t value) { return std::to_string(value); }
 
@@ -35,6 +40,21 @@ std::int64_t checkpoint_floats(const Config& config) {
   std::int64_t count = 0;
   for (const ParameterShape& shape : parameter_shapes(config)) count += static_cast<std::int64_t>(shape.count);
   return count;
+}
+
+std::int32_t checksum(Integers header, const Shapes& shapes, const std::vector<float>& values) {
+  header[kCrcAt] = 0;
+  std::uint32_t crc = crc32(header.data(), sizeof header);
+  for (const ParameterShape& shape : shapes)
+    crc = crc32(values.data() + shape.offset, shape.count * sizeof(float), crc);
+  return static_cast<std::int32_t>(crc);
+}
+
+void require_checksum(const Integers& header, const Shapes& shapes, const std::vector<float>& values,
+                      const std::string& path) {
+  if (!header[kMarkAt] && !header[kCrcAt]) return;
+  require(header[kMarkAt] == kMark && header[kCrcAt] == checksum(header, shapes, values), path,
+          "is damaged: its checksum does not fit its bytes; put a copy of it back, or start from another file");
 }
 
 Start read_llmc(std::ifstream& file, const std::string& path, std::int64_t size) {
@@ -63,6 +83,7 @@ Start read_llmc(std::ifstream& file, const std::string& path, std::int64_t size)
   start.parameters.assign(total_count(shapes), 0.0f);
   for (const ParameterShape& shape : shapes)
     read_floats(file, start.parameters.data() + shape.offset, shape.count, path);
+  require_checksum(header, shapes, start.parameters, path);
   return start;
 }
 
@@ -89,6 +110,8 @@ void write_checkpoint(const std::string& path, const Config& config, const std::
   const std::int32_t fields[] = {kMagic,         kVersion,      config.block_size, config.vocab_size,
                                  config.n_layer, config.n_head, config.n_embd,     config.padded_vocab};
   std::copy(std::begin(fields), std::end(fields), header.begin());
+  header[kMarkAt] = kMark;
+  header[kCrcAt] = checksum(header, parameter_shapes(config), parameters);
   const std::filesystem::path whole(path);
   const std::string folder = whole.has_parent_path() ? whole.parent_path().string() : ".";
   const std::string part = whole.filename().string() + ".part";

@@ -17,7 +17,7 @@ struct Start {
 // family "gpt2". Throws Failure for a wrong magic or version, impossible sizes, and a file cut short.
 Start read_start(const std::string& path);
 
-// Writes an llm.c checkpoint, by a temporary file and rename. Throws Failure when the architecture is not llm.c's or
+// Writes an llm.c checkpoint, by a temporary file and rename, with a checksum where llm.c looks at nothing. Throws Failure when the architecture is not llm.c's or
 // the disk refuses.
 void write_checkpoint(const std::string& path, const Config& config, const std::vector<float>& parameters);
 

@@ -98,6 +98,8 @@ const std::vector<Flag>& flags() {
        words(&Options::start)},
       {"-o", "--out", "DIR", "folder of main.log and checkpoints", words(&Options::out)},
       {"-d", "--snapshots", "DIR", "run folder to record into (default: none)", words(&Options::snapshots)},
+      {"", "--take-over", "", "take -d over from a recorder of another host that is surely gone",
+       [](Options& o, const std::string&) { o.take_over = true; }},
       {"-f", "--snapshot-every", "N", "steps between snapshots (default 100)",
        [](Options& o, const std::string& text) {
          o.snapshot_every = static_cast<int>(integer(text, 1, 2147483647));

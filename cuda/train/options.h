@@ -34,6 +34,7 @@ struct Options {
   int modulus = 97;
   double train_fraction = 0.3;
   bool double_loss = false, tf32 = false;
+  bool take_over = false;  // of a run folder that another host's recorder left
   std::string when_full;        // "skip" or "wait"; empty: wait for sums, skip for tokens
   std::set<std::string> given;  // the long names of the flags that were
   bool help = false, print_config = false;

@@ -4,7 +4,7 @@
 
 #include "checkpoint.h"
 #include "learning.h"
-#include "recorder/files.h"
+#include "recorder/run_folder.h"
 #include "trainer.h"
 #include "training_entry.h"
 
@@ -51,7 +51,7 @@ void require_memory(const Config& c, int B, int T, double free_bytes) {
 }
 
 void train(const Options& options) {
-  if (!options.snapshots.empty() && exists(options.snapshots + "/manifest.json"))
+  if (!options.snapshots.empty() && holds_record(options.snapshots))
     throw Failure("-d: " + options.snapshots + ": holds a run already; record into another folder");
   Start start = starting_point(options);
   std::unique_ptr<Learning> learning;

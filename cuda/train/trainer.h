@@ -40,6 +40,7 @@ class Trainer {
     if (o_.snapshots.empty()) return;
     model_.record = std::make_shared<Record>(model_, learning.probe(), learning.entry(), training_facts());
     model_.record->wait_when_full = o_.when_full == "wait";
+    model_.record->take_over = o_.take_over;
     if (open_record(model_, o_.snapshots.c_str())) return;
     log_.discard();
     throw Failure("-d: " + model_.record->problem);

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -288,7 +290,9 @@ def test_one_recorder_a_folder_in_either_language(driver: Driver, tmp_path: Path
     assert driver.open(folder, [VECTOR]) is None
     why = driver.open(folder, [VECTOR], resume=1)
     assert re.fullmatch(
-        rf"{folder}: process \d+ on \S+, since [-0-9]+ [:0-9]+, is recording here; record into .*", str(why)
+        rf"{folder}: process \d+ on \S+, since [-0-9]+ [:0-9]+, last heartbeat [-0-9]+ [:0-9]+ \([0-9]+ s ago\) "
+        "is recording here; record into .*",
+        str(why),
     )
     spec = TensorSpec("x", "params", ("a",), VECTOR.array)
     with pytest.raises(LockedError, match=f"process {driver.process.pid} on .* is recording"):
@@ -299,13 +303,52 @@ def test_one_recorder_a_folder_in_either_language(driver: Driver, tmp_path: Path
     assert driver.open(folder, [VECTOR], resume=1, step=2) is None
 
 
-def test_the_lock_of_another_host_is_not_taken_over(driver: Driver, tmp_path: Path) -> None:
-    (tmp_path / "r").mkdir()
-    lock = tmp_path / "r" / ".recorder.lock"
-    lock.write_text(json.dumps({"pid": 7, "host": "far.example", "started": 0.0}))
-    assert "if that recorder is surely gone, remove" in str(driver.open(tmp_path / "r", [VECTOR]))
+def test_the_lock_of_another_host_is_taken_over_when_asked(driver: Driver, tmp_path: Path) -> None:
+    folder = tmp_path / "r"
+    folder.mkdir()
+    lock = folder / ".recorder.lock"
+    lock.write_text(json.dumps({"pid": 7, "host": "far.example", "started": time.time() - 86_400}))
+    os.utime(lock, (time.time() - 3 * 3600,) * 2)
+    before, why = lock.read_bytes(), str(driver.open(folder, [VECTOR]))
+    assert re.search(r"process 7 on far.example, since .*, last heartbeat .* \(3 h ago\) is recording here", why)
+    assert "give --take-over, or set take_over" in why
+    assert lock.read_bytes() == before
+    assert driver.open(folder, [VECTOR], take_over=1) is None
+    driver.exchange("close")
+    assert not lock.exists()
     lock.write_text("garbage")
-    assert driver.open(tmp_path / "r", [VECTOR]) is None
+    assert driver.open(folder, [VECTOR]) is None
+    assert f"strobe: {folder}: taken over from process 7 on far.example" in driver.end()
+
+
+def test_a_run_that_recorded_nothing_is_started_over(driver: Driver, tmp_path: Path) -> None:
+    folder = tmp_path / "r"
+    assert driver.open(folder, [VECTOR]) is None
+    driver.exchange("close", "interrupted")
+    created = Run(folder).manifest.run.created_at
+    (folder / "metrics.jsonl").write_bytes(b'{"step":0,"ti')
+    other = Given("params/x", np.zeros(5, np.float32))
+    assert driver.open(folder, [other]) is None
+    driver.exchange("snapshot", 0)
+    driver.exchange("close")
+    run = Run(folder)
+    assert run.at(0)["params/x"].shape == (5,)
+    assert run.manifest.run.created_at == created
+    assert [(attempt.attempt, attempt.end) for attempt in run.attempts] == [(0, "finished")]
+    assert not (folder / "metrics.jsonl").exists()
+    assert "began and recorded nothing; it is started over" in driver.end()
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "resume/state.pt", "step_000007.bin"])
+def test_a_run_that_recorded_anything_is_not_started_over(driver: Driver, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "r"
+    assert driver.open(folder, [VECTOR]) is None
+    driver.exchange("close", "interrupted")
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(b'{"step":0,"time":0}\n')
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert "holds a run already" in str(driver.open(folder, [VECTOR]))
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_the_header_is_plain_c() -> None:

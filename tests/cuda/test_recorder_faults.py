@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 
 from etl.run.folder import Run
 from etl.run.journal import read_attempts, read_lines, read_metrics
-from strobe.record import run_id
+from strobe.record import FolderLock, LockedError, Recorder, run_id
 from tests.support.cuda_programs import NEEDS_A_COMPILER
 from tests.support.cuda_recorder import Driver, Given, leftovers, sound, warnings
 
@@ -152,9 +153,59 @@ def test_a_folder_that_vanishes_is_said_once_not_a_thousand_times(driver: Driver
     driver.exchange("loop", 1000, 1003, 0)
     driver.exchange("close")
     assert list(folder.glob("*.bin")) == [], "a snapshot without its manifest would be of no use"
+    assert list(folder.iterdir()) == []
     said = driver.end()
     assert len(warnings(said)) == 1
-    assert "2 snapshots recorded, 0 skipped because the queue was full, 1001 missed by errors" in said
+    assert "0 snapshots recorded, 0 skipped because the queue was full, 1003 missed by errors" in said
+    assert "1003 metric lines lost" in said
+
+
+def test_a_folder_that_comes_back_whole_has_lost_what_was_not_taken_meanwhile(driver: Driver, tmp_path: Path) -> None:
+    folder, away = tmp_path / "r", tmp_path / "away"
+    assert driver.open(folder, [VECTOR], wait=1) is None
+    driver.exchange("loop", 0, 5, 0)
+    driver.exchange("flush")
+    folder.rename(away)
+    driver.exchange("loop", 5, 8, 0)
+    driver.exchange("flush")
+    status = driver.status()
+    assert (status["recorded"], status["missed"]) == (0, 8)
+    away.rename(folder)
+    driver.exchange("loop", 8, 10, 0)
+    driver.exchange("close")
+    assert Run(folder).steps() == [0, 1, 2, 3, 4, 8, 9]
+    assert [row["step"] for row in read_metrics(folder / "metrics.jsonl").rows] == list(range(10))
+    assert json.loads((folder / "attempts.jsonl").read_text().splitlines()[-1])["lost"] == {"missed": 3}
+
+
+def test_a_run_that_another_began_in_its_place_is_left_alone(driver: Driver, tmp_path: Path) -> None:
+    folder = tmp_path / "r"
+    assert driver.open(folder, [VECTOR], wait=1) is None
+    driver.exchange("loop", 0, 3, 0)
+    driver.exchange("flush")
+    shutil.rmtree(folder)
+    with Recorder(folder, [("other", "params", ("a",), np.zeros(2, np.float32))]) as other:
+        other.snapshot(0)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    driver.exchange("loop", 3, 6, 0)
+    driver.exchange("close")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert "0 snapshots recorded, 0 skipped because the queue was full, 6 missed by errors, 6 metric" in driver.end()
+
+
+def test_a_lock_that_somebody_removed_is_taken_again(driver: Driver, tmp_path: Path) -> None:
+    folder = tmp_path / "r"
+    assert driver.open(folder, [VECTOR], wait=1) is None
+    driver.exchange("loop", 0, 3, 0)
+    driver.exchange("flush")
+    (folder / ".recorder.lock").unlink()
+    driver.exchange("loop", 3, 5, 0)
+    driver.exchange("flush")
+    with pytest.raises(LockedError):
+        FolderLock(folder)
+    driver.exchange("close")
+    assert Run(folder).steps() == [0, 1, 2, 3, 4]
+    assert "lost" not in json.loads((folder / "attempts.jsonl").read_text().splitlines()[-1])
 
 
 def test_a_metric_log_that_vanishes_takes_no_line_along(driver: Driver, tmp_path: Path) -> None:
@@ -166,6 +217,7 @@ def test_a_metric_log_that_vanishes_takes_no_line_along(driver: Driver, tmp_path
     driver.exchange("loop", 2, 5, 0)
     driver.exchange("close")
     assert [row["step"] for row in read_metrics(folder / "metrics.jsonl").rows] == [2, 3, 4]
+    assert "0 missed by errors, 2 metric lines lost" in driver.end()
 
 
 def test_a_lost_permission_is_survived(recorder: Path, tmp_path: Path) -> None:

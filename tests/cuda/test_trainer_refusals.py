@@ -7,6 +7,7 @@ import os
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support.cuda_programs import NEEDS_A_COMPILER
@@ -184,3 +185,43 @@ def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(program: 
     assert done.returncode == 0, done.stderr
     assert "model_00000001.bin: cannot be written" in done.stderr
     assert (tmp_path / "out" / "model_00000002.bin").is_file()
+
+
+@pytest.mark.parametrize("flips", [6, pytest.param(60, marks=pytest.mark.slow)])
+def test_no_flipped_bit_of_a_checkpoint_is_trained_on(program: Program, tmp_path: Path, flips: int) -> None:
+    """At places drawn at random, in the header too; what has no checksum, as llm.c's own, is taken."""
+    tiny = ["-i", shard(tmp_path / "shard.bin"), "-b", 2, "-t", 8, "-n", 2]
+    first = checkpoint(tmp_path / "llmc.bin")
+    made = program(*tiny, "-e", first, "-k", 1, "-o", tmp_path / "out")
+    assert made.returncode == 0, made.stderr
+    whole, start = (tmp_path / "out" / "model_00000001.bin").read_bytes(), tmp_path / "start.bin"
+    start.write_bytes(whole)
+    assert program(*tiny, "-e", start).returncode == 0
+    random = np.random.default_rng(0)
+    for place in [*random.integers(8 * 32, 8 * len(whole), flips), 8 * 1016, 8 * 1020, 8 * 512]:
+        damaged = bytearray(whole)
+        damaged[place // 8] ^= 1 << int(place) % 8
+        start.write_bytes(damaged)
+        refused = program(*tiny, "-e", start)
+        assert refused.returncode == 1
+        remedy = "put a copy of it back, or start from another file"
+        said = f"train_gpt2_fp32: {start}: is damaged: its checksum does not fit its bytes; {remedy}\n"
+        assert refused.stderr == said
+
+
+def test_a_run_that_recorded_nothing_is_started_over_and_a_lock_taken_over(program: Program, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    tiny = ["--preset", "grok", "--modulus", 7, "--width", 8, "--heads", 2, "-n", 1, "-d", run]
+    assert program(*tiny).returncode == 0
+    assert "holds a run already" in program(*tiny).stderr
+    for path in [*run.glob("step_*"), run / "metrics.jsonl"]:
+        path.unlink()
+    (run / ".recorder.lock").write_text(json.dumps({"pid": 7, "host": "far.example", "started": 0.0}))
+    refused = program(*tiny)
+    assert refused.returncode == 1
+    assert "process 7 on far.example" in refused.stderr
+    assert "give --take-over" in refused.stderr
+    taken = program(*tiny, "--take-over")
+    assert taken.returncode == 0, taken.stderr
+    assert "began and recorded nothing; it is started over" in taken.stderr
+    assert sorted(path.name for path in run.glob("step_*")) == ["step_000000.bin", "step_000001.bin"]

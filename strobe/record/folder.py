@@ -20,7 +20,7 @@ from strobe.record.empty import is_empty, start_over
 from strobe.record.ending import Ending
 from strobe.record.limits import Limits
 from strobe.record.lock import FolderLock
-from strobe.record.manifest import Description, as_taken, check_same, without_none
+from strobe.record.manifest import Description, as_taken, check_same, is_manifest, without_none
 from strobe.record.order import Taken
 from strobe.record.tensors import RecorderError
 from strobe.record.thin import Thinner
@@ -151,9 +151,11 @@ class RunFolder:
         if path.exists():
             try:
                 manifest: dict[str, Any] = json.loads(path.read_bytes())
-                return manifest
             except ValueError:
                 raise RecorderError(f"{path}: is damaged; see strobe verify {self.path}") from None
+            if not is_manifest(manifest):
+                raise RecorderError(f"{path}: is no manifest of a run; record into another folder")
+            return manifest
         if list_files(self.path) or (self.path / METRICS).exists():
             raise RecorderError(f"{self.path}: holds a run without {MANIFEST}; record into another folder")
         return None

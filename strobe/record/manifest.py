@@ -15,6 +15,8 @@ from strobe.record.order import Taken
 from strobe.record.tensors import RecorderError, TensorSpec, scalar_entries
 from strobe.version import __version__
 
+_FORMAT = "strobe-snapshot"
+
 
 @dataclass(frozen=True, slots=True)
 class Description:
@@ -31,7 +33,7 @@ class Description:
         """The whole manifest of a run in `folder`. Raises RecorderError for what no reader would open."""
         placed, size = place([spec.entry() for spec in self.specs] + scalar_entries(self.scalars))
         manifest = {
-            "format": "strobe-snapshot",
+            "format": _FORMAT,
             "version": 1,
             "run": {
                 "id": run_id(folder.resolve().name),
@@ -66,6 +68,19 @@ def as_taken(manifest: Mapping[str, Any], taken: Taken | None, ahead: int) -> di
 def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
     """`values` without those that are None: absent means unknown, and the manifest has no null."""
     return {key: value for key, value in values.items() if value is not None}
+
+
+def is_manifest(value: object) -> bool:
+    """Whether a manifest.json is ours to resume, or to replace: other programs have files of that name too."""
+    if not isinstance(value, dict) or value.get("format") != _FORMAT:
+        return False
+    snapshot = value.get("snapshot")
+    tensors = snapshot.get("tensors") if isinstance(snapshot, dict) else None
+    return isinstance(value.get("model"), dict) and isinstance(tensors, list) and all(map(_is_tensor, tensors))
+
+
+def _is_tensor(value: object) -> bool:
+    return isinstance(value, dict) and {"name", "shape", "dtype"} <= value.keys()
 
 
 def check_same(existing: Mapping[str, Any], ours: Mapping[str, Any], folder: Path) -> None:

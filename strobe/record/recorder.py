@@ -25,6 +25,7 @@ from typing import Any, Self
 
 from etl.errors import StrobeError
 from etl.run.journal import MAX_STEP, parsed_number
+from strobe.record.empty import is_empty
 from strobe.record.ending import Ending, SigtermExit, ending_of, warn_of_losses
 from strobe.record.folder import RunFolder
 from strobe.record.limits import Limits, WhenFull
@@ -48,6 +49,7 @@ __all__ = ["Recorder", "Status"]
 log = logging.getLogger("strobe.record")
 
 _CLOSE_TIMEOUT_S = 60.0
+_AGAIN = "the same program began to record here again"
 _UNKNOWN_MODEL = {"family": "other"}
 
 
@@ -62,7 +64,8 @@ class Recorder:
     `resume` continues the run in the folder, as its next attempt, from `step` on: the tensors must be the same, and
     what differs in `training` is written down. Without it an existing run is refused, unless it recorded nothing:
     that is started over. `take_over` takes the folder from a recorder of another host that is surely gone, such as
-    the same container before it was started again.
+    the same container before it was started again. A recorder of this very process that is still at work there is
+    ended, and that is said.
 
     `optimizer` is what updates the parameters, one of torch: its updates and the backward passes before them are then
     counted, the manifest says truthfully when snapshots are `taken`, and a step that is not the number of updates is
@@ -95,7 +98,8 @@ class Recorder:
         take_over: bool = False,
     ) -> None:
         clock = UpdateClock(optimizer, step) if optimizer is not None else None
-        self.folder = Path(folder)
+        # A program that goes to another folder later must not take its record along.
+        self.folder = Path(folder).absolute()
         self.status = Status()
         self._source = as_source(tensors)
         model = model or self._source.model_entry() or _UNKNOWN_MODEL
@@ -107,6 +111,7 @@ class Recorder:
         self._pid, self._step, self._finished = os.getpid(), step, False
         self._taken: set[int] = set()
         self._sigterm = SigtermExit()
+        _end_earlier(self.folder, resume=resume)
         self._run = RunFolder(
             self.folder, self._description, self._limits, resume=resume, step=step, take_over=take_over
         )
@@ -118,6 +123,7 @@ class Recorder:
             self._run.release()
             raise
         atexit.register(self._at_exit)
+        _at_work[self.folder.resolve()] = self
 
     @property
     def manifest(self) -> Mapping[str, Any]:
@@ -205,6 +211,7 @@ class Recorder:
         if self._order is not None:
             self._order.stop()
         atexit.unregister(self._at_exit)
+        _at_work.pop(self.folder.resolve(), None)
         if not self._writer.close(_CLOSE_TIMEOUT_S):
             log.warning("%s: the disk did not take the last snapshots in time", self.folder)
         try:
@@ -227,3 +234,18 @@ class Recorder:
     ) -> None:
         self.finish(*ending_of(kind, error))
         self._sigterm.end()
+
+
+_at_work: dict[Path, Recorder] = {}
+"""The recorders of this process that have not ended, by their folders."""
+
+
+def _end_earlier(folder: Path, *, resume: bool) -> None:
+    """End this process's own recorder of a folder that may be begun in again: a cell of a notebook was run twice."""
+    earlier = _at_work.get(folder.resolve())
+    if earlier is None or earlier._closed:
+        return
+    earlier.flush()
+    if resume or not folder.is_dir() or is_empty(folder):
+        log.warning("%s: %s; the recorder that was at work is ended", folder, _AGAIN)
+        earlier.finish("interrupted", _AGAIN)

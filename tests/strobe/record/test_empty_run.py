@@ -88,3 +88,22 @@ def test_what_recorded_anything_is_never_started_over(tmp_path: Path, name: str)
     with pytest.raises(RecorderError, match=r"holds a run already \([01] snapshots\); resume it or record"):
         begun(folder)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{}",
+        "[1]",
+        '{"name": "an app", "icons": []}',
+        '{"format": "strobe-snapshot"}',
+        '{"format": "strobe-snapshot", "model": {}, "snapshot": {"tensors": [1]}}',
+    ],
+)
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_manifest_of_something_else_is_left_alone(tmp_path: Path, content: str, resume: bool) -> None:
+    (tmp_path / MANIFEST).write_text(content)
+    with pytest.raises(RecorderError, match=r"manifest\.json: is no manifest of a run; record into another folder"):
+        begun(tmp_path, resume=resume)
+    assert [path.name for path in tmp_path.iterdir()] == [MANIFEST]
+    assert (tmp_path / MANIFEST).read_text() == content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gc
 import json
 import os
 import re
@@ -134,3 +135,28 @@ def test_a_file_system_without_locks_is_named_as_such(
 def test_the_name_of_this_host_needs_no_word(tmp_path: Path) -> None:
     left_by(tmp_path, socket.gethostname())
     FolderLock(tmp_path).release()
+
+
+def test_a_cell_that_is_run_again_takes_over_from_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = Recorder(tmp_path / "r", TENSORS)
+    second = Recorder(tmp_path / "r", TENSORS)
+    second.snapshot(0)
+    second.flush()
+    assert first.snapshot(1) is False, "it has ended"
+    third = Recorder(tmp_path / "r", TENSORS, resume=True, step=1)
+    third.finish()
+    assert [message for message in caplog.messages if "began to record here again" in message] == [
+        f"{tmp_path / 'r'}: the same program began to record here again; the recorder that was at work is ended"
+    ] * 2
+    ends = [(attempt.end, attempt.reason) for attempt in read_attempts(tmp_path / "r")]
+    assert ends == [("interrupted", "the same program began to record here again"), ("finished", None)]
+
+
+def test_a_recorder_that_was_dropped_is_no_other_one(tmp_path: Path) -> None:
+    Recorder(tmp_path / "r", TENSORS).snapshot(0)
+    gc.collect()
+    with pytest.raises(LockedError, match=f"process {os.getpid()} on "):
+        Recorder(tmp_path / "r", TENSORS)
+    recorded(tmp_path / "r", resume=True, step=1)
+    assert [attempt.end for attempt in read_attempts(tmp_path / "r")] == ["interrupted", "finished"]
+    recorded(tmp_path / "r", resume=True, step=2)

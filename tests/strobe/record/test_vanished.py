@@ -106,18 +106,22 @@ def test_one_that_comes_back_whole_has_lost_what_was_not_taken_meanwhile(tmp_pat
 
 
 def test_a_run_that_another_began_in_its_place_is_left_alone(tmp_path: Path) -> None:
-    folder = tmp_path / "r"
+    """By another process: this one's own would have ended ours."""
+    folder, other = tmp_path / "r", tmp_path / "other"
     recorder = begun(folder)
     go_on(recorder, range(3))
-    shutil.rmtree(folder)
-    with Recorder(folder, [("other", "params", ("channel",), np.ones(2, np.float32))]) as other:
-        other.snapshot(0)
-        other.flush()
+    with Recorder(other, [("other", "params", ("channel",), np.ones(2, np.float32))]) as started:
+        started.snapshot(0)
+        started.flush()
+        shutil.rmtree(folder)
+        other.rename(folder)
         go_on(recorder, range(3, 6))
         assert "is recording here" in str(recorder.status.last_error)
+        folder.rename(other)
+    other.rename(folder)
     go_on(recorder, range(6, 9))
     assert "another run stands there now" in str(recorder.status.last_error)
-    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != LOCK}
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
     recorder.finish()
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert counts(recorder) == (0, 9, 9)
@@ -158,3 +162,17 @@ def test_a_log_that_was_removed_is_counted(tmp_path: Path) -> None:
             recorder.flush()
     assert [row["step"] for row in read_metrics(folder / METRICS).rows] == [3, 4, 5]
     assert counts(recorder) == (6, 0, 3)
+
+
+def test_a_program_that_goes_elsewhere_leaves_its_record_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with begun(Path("r")) as recorder:
+        go_on(recorder, range(2))
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        go_on(recorder, range(2, 4))
+    assert Run(tmp_path / "r").steps() == [0, 1, 2, 3]
+    assert counts(recorder) == (4, 0, 0)
+    assert list((tmp_path / "elsewhere").iterdir()) == []

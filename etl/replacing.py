@@ -9,6 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _CHUNK = 1 << 24
+_unfinished: set[Path] = set()
+
+
+def remove_unfinished() -> None:
+    """Remove the temporary files of this process: for one that has to end on the spot."""
+    for temporary in list(_unfinished):
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def sync_folder(folder: str | os.PathLike[str]) -> None:
@@ -36,6 +44,7 @@ def replacing_path(path: Path, *, fsync: bool = True, suffix: str = "") -> Itera
     """
     # Digits, by which a recorder tells the leavings of one that was killed.
     temporary = path.with_name(f".{path.name}.{secrets.randbelow(10**15)}.tmp{suffix}")
+    _unfinished.add(temporary)
     try:
         yield temporary
         if fsync:
@@ -45,6 +54,8 @@ def replacing_path(path: Path, *, fsync: bool = True, suffix: str = "") -> Itera
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+    finally:
+        _unfinished.discard(temporary)
     if fsync:
         sync_folder(path.parent)
 

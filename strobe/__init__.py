@@ -8,12 +8,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from strobe.version import __version__
 
+# Not from typing, whose import takes long enough for a Ctrl-C to come before `strobe.entry` listens.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
     from etl.store.catalogue import Store
 

@@ -1,5 +1,5 @@
 """`python -m strobe` is `strobe`."""
 
-from strobe.cli import main
+from strobe.entry import main
 
 main()

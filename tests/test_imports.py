@@ -56,7 +56,9 @@ ARROWS = (
     ("strobe/doctor.py", ("etl", "strobe.settings")),
     ("strobe/example.py", ("etl", "strobe.derive")),
     ("strobe/__init__.py", ("etl", "strobe.settings", "strobe.record", "strobe.version")),
-    ("strobe/__main__.py", ("strobe.cli",)),
+    ("strobe/__main__.py", ("strobe.entry",)),
+    ("strobe/entry.py", ("etl", "strobe.cli", "strobe.interrupts")),
+    ("strobe/interrupts.py", ()),
     ("strobe/cli.py", ("etl", "strobe.commands", "strobe.version")),
     ("strobe/commands", (
         *SHOWN, "strobe.charts", "strobe.plot", "strobe.record", "strobe.train", "strobe.commands", "strobe.doctor",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +19,7 @@ def arguments(port: int, browser: bool) -> list[str]:
     """The command line of the server: bound to 127.0.0.1, whatever a config file says, and asked for by no other
     name: a page of a stranger, whose name was made to lead here, is another host."""
     return [
-        sys.executable, "-m", "streamlit", "run", str(_ENTRY),
+        sys.executable, "-m", "strobe.ui.server.run", "run", str(_ENTRY),
         "--server.address", "127.0.0.1", "--server.port", str(port),
         "--server.allowedHosts", "127.0.0.1", "--server.allowedHosts", "localhost",
         # The server prints the address itself, with its token.
@@ -43,5 +44,10 @@ def app(
         environment["STROBE_STORE"] = str(store)
     command = arguments(port, browser)
     sys.stdout.flush()
-    # In our place, not below us: a signal to this process then ends the server, and frees its port.
-    os.execve(command[0], command, environment)
+    # A Ctrl-C from here on waits until the server's process can take it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        # In our place, not below us: a signal to this process then ends the server, and frees its port.
+        os.execve(command[0], command, environment)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])

@@ -59,16 +59,22 @@ def make_optimizer(model: GPT, training: Training) -> torch.optim.AdamW:
 
 @contextmanager
 def stop_flag() -> Iterator[list[str]]:
-    """A list that gets the name of a SIGINT or SIGTERM; a second one stops at once, with KeyboardInterrupt.
+    """A list that gets the name of a SIGINT or SIGTERM; a second one stops at once, as it would without us, or with
+    KeyboardInterrupt where it would have ended the process.
 
     The loop looks at it between steps: an update is never left half done.
     """
     asked: list[str] = []
 
-    def ask(number: int, _: FrameType | None) -> None:
-        if asked:
+    def ask(number: int, frame: FrameType | None) -> None:
+        if not asked:
+            asked.append(signal.Signals(number).name)
+            return
+        own = before[signal.Signals(number)]
+        if callable(own):
+            own(number, frame)
+        else:
             raise KeyboardInterrupt
-        asked.append(signal.Signals(number).name)
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

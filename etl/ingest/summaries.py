@@ -29,6 +29,7 @@ def attempts_table(attempts: Sequence[Attempt]) -> pa.Table:
             "cut_step": a.cut_step,
             "started_at": a.time,
             "changes": json.dumps(a.training),
+            "lost": json.dumps(a.lost) if a.lost else None,
         }
         for a in attempts
     ]

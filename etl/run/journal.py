@@ -194,6 +194,8 @@ class Attempt:
     reason: str | None = None
     end_step: int | None = None
     end_time: float | None = None
+    lost: Mapping[str, Any] = field(default_factory=dict)
+    """What the recorder could not record: counts by what was lost, and `why` by kind."""
     cut_step: int | None = None
     """The least first step of later attempts: from there on this attempt's records are superseded."""
 
@@ -215,6 +217,8 @@ def read_attempts(folder: str | os.PathLike[str]) -> list[Attempt]:
         step = row.get("step")
         seconds = parsed_number(row.get("time"))
         time = seconds if seconds is not None and math.isfinite(seconds) else None
+        if isinstance(row.get("lost"), dict) and attempts and row.get("attempt") == len(attempts) - 1:
+            attempts[-1] = replace(attempts[-1], lost=row["lost"])
         if "end" in row:
             at = row.get("attempt", len(attempts) - 1)
             if type(at) is int and 0 <= at < len(attempts) and row["end"] in ENDINGS:

@@ -48,7 +48,7 @@ RUNS = _schema(
     *_texts("config", "reduced", "snapshots_path"),
 )
 ATTEMPTS = _schema(
-    ("attempt", _INT), ("first_step", _BIG), ("cut_step", _BIG), ("started_at", _DOUBLE), ("changes", _TEXT)
+    ("attempt", _INT), ("first_step", _BIG), ("cut_step", _BIG), ("started_at", _DOUBLE), *_texts("changes", "lost")
 )
 METRICS = _schema(
     *_texts("name", "source_name", "unit"),
@@ -95,6 +95,8 @@ NARROW: dict[str, frozenset[str]] = {table: real_columns(schema) for table, sche
 """The columns that are declared REAL, which a part keeps so where it can (`etl.store.narrow`)."""
 
 _INGESTED = frozenset(TABLES)
+_GROWN = frozenset({"attempts"})
+"""Of those, the tables that got a column after there were stores."""
 _PLAIN = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 SORT: dict[str, tuple[str, ...]] = {
@@ -141,8 +143,8 @@ def columns_key(names: Iterable[str]) -> str:
 
 
 def may_lack_columns(table: str) -> bool:
-    """Whether a table's older parts may lack columns that its analysis has by now."""
-    return table not in _INGESTED
+    """Whether a table's older parts may lack columns that it has by now."""
+    return table not in _INGESTED or table in _GROWN
 
 
 def part_schema(table: str) -> pa.Schema:

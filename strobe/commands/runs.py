@@ -90,7 +90,8 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
         return
     for key, value in facts["run"].items():
         if value is not None and key not in ("config", "reduced"):
-            typer.echo(f"{key:16} {visible(str(value))}")
+            lost = f"; {facts['losses']}" if key == "status" and facts["losses"] else ""
+            typer.echo(f"{key:16} {visible(f'{value}{lost}')}")
     for key in ("config", "reduced"):
         if facts["run"][key] is not None:
             typer.echo(f"{key:16} {visible(json.dumps(facts['run'][key], ensure_ascii=False))}")
@@ -130,7 +131,8 @@ def _metric_cells(row: dict[str, Any]) -> list[str]:
 
 def _facts(store: Store, run: StoredRun) -> dict[str, Any]:
     from strobe.views.loss_check import finding
-    from strobe.views.run_view import CatalogueTables
+    from strobe.views.recording import losses
+    from strobe.views.run_view import CatalogueTables, RunView
 
     row = dict(run.row)
     for key in ("config", "reduced"):
@@ -148,6 +150,7 @@ def _facts(store: Store, run: StoredRun) -> dict[str, Any]:
         "metrics": metrics.to_pylist(),
         "transitions": transitions.to_pylist(),
         "snapshot_steps": run.steps(),
+        "losses": losses(RunView(CatalogueTables(catalogue), run.id)),
         "loss_check": {
             "sentence": checked.sentence() or _refusal(run),
             "compared": checked.compared,

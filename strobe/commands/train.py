@@ -134,7 +134,8 @@ def _run(trainer: Trainer, *, resume: bool, take_over: bool) -> None:
 
 
 def _losses(status: Status) -> str:
-    words = {"skipped": "snapshots skipped", "missed": "snapshots lost", "lines": "metric lines lost"}
+    words = {"skipped": "snapshots skipped", "missed": "snapshots lost", "lines": "metric lines lost",
+             "absent": "tensors absent from snapshots", "values": "metric values lost"}  # fmt: skip
     return "".join(f", {count:,} {words[kind]}" for kind, count in status.lost().items())
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
+from etl.run.journal import ATTEMPTS
 from strobe.record.status import Status
 
 log = logging.getLogger("strobe.record")
@@ -51,7 +52,8 @@ def _exit(received: int, _: FrameType | None) -> None:
 
 def warn_of_losses(folder: Path, status: Status) -> None:
     """One line when something is not in the record that should be."""
-    if status.missed or status.skipped or status.lost_lines:
+    if status.losses():
         counts = f"{status.recorded} snapshots recorded, {status.skipped} skipped because the queue was full"
         lost = f"{status.missed} missed by errors, {status.lost_lines} metric lines lost"
-        log.warning("%s: %s, %s", folder, counts, lost)
+        kinds = f"{len(status.why)} kind{'s' if len(status.why) != 1 else ''} of trouble, in {ATTEMPTS}"
+        log.warning("%s: %s, %s; %s", folder, counts, lost, kinds)

@@ -78,7 +78,7 @@ class RunFolder:
         self.manifest = settled
         return True
 
-    def end(self, ending: Ending, reason: str | None, step: int, lost: Mapping[str, int]) -> None:
+    def end(self, ending: Ending, reason: str | None, step: int, lost: Mapping[str, object]) -> None:
         """Append the end line, with what was `lost` where something was. Raises OSError when the disk refuses, and
         what `stand` raises."""
         self.stand()
@@ -125,6 +125,11 @@ class RunFolder:
     def beat(self) -> None:
         """Let it be seen that the recorder lives."""
         self._lock.beat()
+
+    def tell(self, losses: Mapping[str, object]) -> None:
+        """Append what was lost so far. Raises OSError when the disk refuses, and what `stand` raises."""
+        self.stand()
+        self._append({"attempt": self.attempt, "time": time.time(), "lost": losses})
 
     def release(self) -> None:
         """Let another recorder in."""

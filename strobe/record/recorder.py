@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import operator
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +25,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from etl.errors import StrobeError
-from etl.run.journal import MAX_STEP, parsed_number
+from etl.run.journal import MAX_STEP
 from strobe.record.empty import is_empty
 from strobe.record.ending import Ending, SigtermExit, ending_of, warn_of_losses
 from strobe.record.folder import RunFolder
@@ -39,7 +40,8 @@ from strobe.record.tensors import (
     RecorderError,
     TensorSpec,
     host_array,
-    plain_number,
+    metric_name,
+    metric_value,
     scalar_arrays,
 )
 from strobe.record.writer import Job, Writer
@@ -139,64 +141,90 @@ class Recorder:
         """Copy every tensor to the host and queue it as the snapshot of `step`; `scalars` by name.
 
         Returns at once after the copy. False when nothing was queued: a full queue, a step that this attempt has
-        recorded already, or an error, each counted in `status`.
+        recorded already, or an error, each counted in `status`. A scalar that has no place in the snapshots becomes
+        a metric of this step.
         """
         if self._closed:
             return False
-        began = time.perf_counter()
-        if not self._came_to(step):
-            self.status.missed += 1
+        try:
+            return self._snapshot(self._whole(step), scalars if scalars is not None else {}, time.perf_counter())
+        except Exception as error:
+            self._trouble.missed(f"step {_shown(step)}", error)
             return False
+
+    def _snapshot(self, step: int, scalars: Mapping[str, Any], began: float) -> bool:
+        if step in self._taken:
+            raise RecorderError("a step was recorded already in this attempt")
         if not self._writer.room.acquire(blocking=self._limits.when_full == "wait"):
             self.status.skipped += 1
             return False
         try:
             if self._order is not None:
                 self._order.settle(step)
-            job = Job(step, self._capture(step, scalars or {}, began), time.time())
-        except Exception as error:
+            job = Job(step, self._capture(step, scalars, began), time.time())
+        except BaseException:
             self._writer.room.release()
-            self.status.missed += 1
-            self._trouble.failed(f"step {step:,}", error)
-            return False
+            raise
         self._taken.add(step)
         self._writer.submit(job)
         return True
 
-    def _came_to(self, step: int) -> bool:
-        """False, and said, for a step that no reader takes."""
-        if 0 <= step <= MAX_STEP:
-            self._step = max(self._step, step)
-            return True
-        self._trouble.failed(f"step {step:,}", RecorderError(f"step {step:,} is not from 0 to 2^53"))
-        return False
+    def _whole(self, step: object) -> int:
+        """A step as a number that readers take. Raises RecorderError."""
+        try:
+            number = operator.index(step)  # type: ignore[arg-type]
+        except Exception:
+            number = None
+        if number is None or isinstance(step, bool):
+            raise RecorderError("a step is not a whole number")
+        if not 0 <= number <= MAX_STEP:
+            raise RecorderError("a step is not from 0 to 2^53")
+        self._step = max(self._step, number)
+        return number
 
     def _capture(self, step: int, scalars: Mapping[str, Any], began: float) -> dict[str, Array]:
-        if step in self._taken:
-            raise RecorderError(f"step {step:,} was recorded already in this attempt")
         self._source.prepare()
         arrays = {spec.full_name: host_array(spec.tensor) for spec in self._description.specs}
         names = self._description.scalars
-        unknown = set(scalars) - set(names)
-        if unknown:
-            raise RecorderError(f"scalars {sorted(unknown)} are not among {list(names)}")
+        if unknown := {name: value for name, value in scalars.items() if name not in names}:
+            self._line(step, unknown)
         own = {"recorder_ms": 1000 * (time.perf_counter() - began)} if "recorder_ms" in names else {}
-        return arrays | scalar_arrays(names, {**own, **scalars})
+        known = {name: value for name, value in scalars.items() if name in names}
+        return arrays | scalar_arrays(names, own | self._numbers(known))
 
-    def log(self, step: int, **metrics: Any) -> None:
-        """Append one line to metrics.jsonl: numbers by name, one-element tensors, NaN and infinities included."""
-        if self._closed or not self._came_to(step):
+    def log(self, step: Any = None, /, *more: Any, **metrics: Any) -> None:
+        """Append one line to metrics.jsonl: numbers by name, one-element tensors, NaN and infinities included.
+
+        `log(step, loss=0.5)`, or with a mapping, `log(step, {"loss": 0.5})`. What is no number, or is called as a
+        line's own `step`, `time` or `attempt`, is left out, counted in `status` and said once.
+        """
+        if self._closed:
             return
-        record: dict[str, object] = {"step": int(step), "time": time.time()}
+        try:
+            if step is None and not more:
+                step = metrics.pop("step", None)
+            given = {str(name): value for mapping in more for name, value in dict(mapping).items()}
+            self._line(self._whole(step), given | metrics)
+        except Exception as error:
+            self.status.lost_lines += 1
+            self._trouble.failed(f"the metrics of step {_shown(step)}", error)
+
+    def _line(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """Queue the line of a step. It is there even where none of its values is: it says that the step was."""
+        record: dict[str, object] = {"step": step, "time": time.time()}
         if self.attempt:
             record["attempt"] = self.attempt
-        for key, value in metrics.items():
+        self._writer.line({**self._numbers(metrics), **record} if metrics else record)
+
+    def _numbers(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        """The metrics that are numbers and have a name of their own; the others are counted."""
+        numbers: dict[str, Any] = {}
+        for name, value in metrics.items():
             try:
-                plain = isinstance(value, int | float | str) and parsed_number(value) is not None
-                record[key] = value if plain else plain_number(value)
+                numbers[metric_name(name)] = metric_value(value)
             except Exception as error:
-                self._trouble.failed(f"metric {key!r}", error)
-        self._writer.line(record)
+                self._trouble.lost(f"metric {_shown(name)}", error)
+        return numbers
 
     def flush(self) -> bool:
         """Wait until everything so far is on disk, or was given up: call it before saving a state to resume from,
@@ -215,7 +243,7 @@ class Recorder:
         if not self._writer.close(_CLOSE_TIMEOUT_S):
             log.warning("%s: the disk did not take the last snapshots in time", self.folder)
         try:
-            self._run.end(end, reason, self._step, self.status.lost())
+            self._run.end(end, reason, self._step, self.status.losses())
         except (OSError, StrobeError) as error:
             self._trouble.failed("the end of the run", error)
         self._run.release()
@@ -249,3 +277,11 @@ def _end_earlier(folder: Path, *, resume: bool) -> None:
     if resume or not folder.is_dir() or is_empty(folder):
         log.warning("%s: %s; the recorder that was at work is ended", folder, _AGAIN)
         earlier.finish("interrupted", _AGAIN)
+
+
+def _shown(value: object) -> str:
+    """Any value in a few words that fit into a message."""
+    try:
+        return f"{value:,}" if type(value) is int else repr(value)[:80]
+    except Exception:
+        return f"a {type(value).__name__}"

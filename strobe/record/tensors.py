@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from etl.errors import StrobeError
+from etl.run.journal import parsed_number
 from etl.run.snapshot import DTYPES, numpy_dtype
 
 Array = npt.NDArray[Any]
@@ -125,3 +126,30 @@ def scalar_arrays(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, 
 def plain_number(value: Any) -> float:
     """A Python float of a number, a numpy scalar or a one-element tensor."""
     return float(value.item() if hasattr(value, "item") else value)
+
+
+_TAKEN = ("step", "time", "attempt")
+
+
+def metric_name(name: object) -> str:
+    """The name of a metric, as a line has it. Raises RecorderError for one that is a line's own, or cannot be
+    written."""
+    if not isinstance(name, str) or name in _TAKEN:
+        raise RecorderError(
+            f"no metric can be called so: {', '.join(_TAKEN)} are each line's own, and names are text"
+        )
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise RecorderError("its name holds half of a surrogate pair") from None
+    return name
+
+
+def metric_value(value: Any) -> float | int | str:
+    """A metric's value, as a line has it. Raises RecorderError for what is no number."""
+    if isinstance(value, int | float | str) and parsed_number(value) is not None:
+        return value
+    try:
+        return plain_number(value)
+    except Exception:
+        raise RecorderError(f"it is a {type(value).__name__} and no number") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _FLUSH_S = 0.25
 _MAX_LINES = 200_000
+_GAP_S, _MOST_GAP_S = 10.0, 3600.0
+"""Between two lines on disk that tell of losses: at first, and doubled each time up to the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class Writer:
         self._jobs: deque[Job] = deque()
         self._lines: deque[Mapping[str, object]] = deque()
         self._closing = False
+        self._next_tell, self._gap = 0.0, _GAP_S
+        self._told: dict[str, object] = {}
         self._asked = self._answered = 0
         self._steps: list[int] = []
         self._written_lines = 0
@@ -90,6 +95,7 @@ class Writer:
                 last = self._closing and job is None
             self._run.beat()
             self._flush()
+            self._tell_losses()
             if job is not None:
                 self._write(job)
             else:
@@ -147,22 +153,38 @@ class Writer:
                 self._written_lines += 1
                 with self._wake:
                     self._lines.popleft()
-        except Exception as error:
+        except (OSError, StrobeError) as error:
             self._trouble.failed("metrics", error)
             self._run.vanished |= isinstance(error, FileNotFoundError)
             # Opening it anew mends a line that was torn half-way.
             self._close_journal()
+        except Exception as error:
+            # No second try makes such a line one, and those behind it would wait for ever.
+            with self._wake:
+                self._lines.popleft()
+            self._status.lost_lines += 1
+            self._trouble.failed("a line of metrics", error)
+
+    def _tell_losses(self) -> None:
+        """Tell on disk of what was lost, where that is more than was told, now and then."""
+        now = time.monotonic()
+        if now < self._next_tell:
+            return
+        # A training must not end for want of a line about what it lacks.
+        with contextlib.suppress(Exception):
+            if (losses := self._status.losses()) != self._told:
+                self._next_tell, self._gap = now + self._gap, min(2 * self._gap, _MOST_GAP_S)
+                self._run.tell(losses)
+                self._told = losses
 
     def _write(self, job: Job) -> None:
         try:
             self._stand()
             self._run.snapshots.write(job.step, job.arrays, attempt=self._run.attempt, time=job.time)
             self._steps.append(job.step)
-            self._status.recorded += 1
             self._trouble.worked()
             self._run.thin()
         except Exception as error:
-            self._status.missed += 1
-            self._trouble.failed(f"step {job.step:,}", error)
+            self._trouble.missed(f"step {job.step:,}", error)
         finally:
             self.room.release()

@@ -18,7 +18,7 @@ class Recording(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def log(self, step: int, **metrics: Any) -> None:
+    def log(self, step: int, /, **metrics: Any) -> None:
         """Take in the metrics of one step, by name."""
 
     def snapshot(self, step: int, scalars: Mapping[str, Any] | None = None) -> bool:

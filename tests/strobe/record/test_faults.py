@@ -187,7 +187,7 @@ def test_a_source_that_raises_is_a_missed_step(tmp_path: Path, caplog: pytest.Lo
     spec = TensorSpec("x", "params", ("channel",), source, (3,), "float32")
     with caplog.at_level(logging.WARNING), Recorder(tmp_path / "r", [spec]) as recorder:
         assert recorder.snapshot(0) is False
-        assert recorder.snapshot(1, scalars={"no_such_scalar": 1.0}) is False
+        assert recorder.snapshot(1) is False
         broken = False
         assert recorder.snapshot(2) is True
         assert recorder.snapshot(2) is False, "a step is recorded once in an attempt"
@@ -204,7 +204,7 @@ def test_a_step_that_no_reader_takes_is_counted_and_no_line_says_it(
         recorder.log(2**53, loss=1.0)
         recorder.log(step, loss=2.0)
         assert recorder.snapshot(step) is False
-    assert f"step {step:,} is not from 0 to 2^53" in caplog.text
+    assert "a step is not from 0 to 2^53" in caplog.text
     assert recorder.status.missed == 1
     run = Run(tmp_path / "r")
     assert [row["step"] for row in read_metrics(run.folder / METRICS).rows] == [2**53]

@@ -1,0 +1,56 @@
+"""What a recorder could not record of a run, in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from strobe.views.run_view import RunView, literal
+
+MOST_REASONS: Final = 3
+
+
+def losses(view: RunView) -> str:
+    """What the last attempt of a run lacks and why: "0 of 40 snapshots: grads/expert.3 had no gradient"; empty where
+    nothing is missing, or nobody told."""
+    rows = view.rows(f"SELECT lost FROM attempts WHERE run = {literal(view.run)} ORDER BY attempt DESC LIMIT 1")
+    try:
+        lost = json.loads(rows[0]["lost"]) if rows and rows[0]["lost"] else None
+    except ValueError:
+        return ""
+    return sentence(lost) if isinstance(lost, dict) else ""
+
+
+def sentence(lost: Mapping[str, Any]) -> str:
+    """What is missing and why, from the counts that a recorder wrote (`lost` of attempts.jsonl)."""
+    recorded, skipped, missed = (_number(lost, name) for name in ("recorded", "skipped", "missed"))
+    parts = []
+    if skipped or missed:
+        parts.append(f"{recorded:,} of {recorded + skipped + missed:,} snapshots")
+        if skipped:
+            parts.append(f"{skipped:,} skipped because the disk was slower")
+    for name, one, many in (
+        ("absent", "tensor absent from a snapshot", "tensors absent from snapshots"),
+        ("values", "metric left out", "metrics left out"),
+        ("lines", "line of metrics lost", "lines of metrics lost"),
+    ):
+        if count := _number(lost, name):
+            parts.append(f"{count:,} {one if count == 1 else many}")
+    return ", ".join(parts) + _reasons(lost.get("why"))
+
+
+def _reasons(why: object) -> str:
+    """The most frequent reasons."""
+    kinds = {str(kind): count for kind, count in why.items() if type(count) is int} if isinstance(why, dict) else {}
+    if not kinds:
+        return ""
+    ordered = sorted(kinds, key=lambda kind: -kinds[kind])
+    shown = "; ".join(f"{kind} ({kinds[kind]:,})" if len(kinds) > 1 else kind for kind in ordered[:MOST_REASONS])
+    more = len(ordered) - MOST_REASONS
+    return f": {shown}" + (f"; and {more} reasons more" if more > 0 else "")
+
+
+def _number(lost: Mapping[str, Any], name: str) -> int:
+    value = lost.get(name, 0)
+    return value if type(value) is int and value >= 0 else 0

@@ -127,3 +127,12 @@ def test_attempts(tmp_path: Path) -> None:
 
 def test_no_attempts_file(tmp_path: Path) -> None:
     assert read_attempts(tmp_path) == []
+
+
+def test_a_removed_log_takes_no_line(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "log")
+    journal.append({"step": 0})
+    (tmp_path / "log").unlink()
+    with pytest.raises(FileNotFoundError, match="the log was removed"):
+        journal.append({"step": 1})
+    journal.close()

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -298,29 +299,47 @@ def test_a_text_is_resumed_with_itself_only(tmp_path: Path) -> None:
     assert "finished at step 4" in run_command("text", "--data", str(first), "--resume", "--steps", "4", "--out", out)
 
 
-def _killed(folder: Path, context: Any, pause: float) -> None:
-    """Kill a training at some moment after it has recorded another snapshot."""
+def _trainings() -> Any:
+    """Forks of a process that has torch already: starting Python anew would take longer than the training."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["pytest", "strobe.train.loop", "strobe.train.tasks", "strobe.record.adapters.gpt2"]
+    )
+    return context
+
+
+def _killed(folder: Path, context: Any, pause: float, until: Callable[[], bool] | None = None) -> None:
+    """Kill a training at some moment after `until`: without it, after it has recorded another snapshot."""
     process = context.Process(target=killed_training.train, args=(str(folder),), daemon=True)
     before = len(list(folder.glob("step_*.bin")))
+    until = until or (lambda: len(list(folder.glob("step_*.bin"))) > before)
     process.start()
     deadline = time.monotonic() + 60
-    while len(list(folder.glob("step_*.bin"))) <= before and time.monotonic() < deadline:
-        time.sleep(0.002)
+    while not until() and time.monotonic() < deadline:
+        time.sleep(0.0005)
     time.sleep(pause)
     assert process.is_alive(), "it was still training"
     process.kill()
     process.join()
 
 
+@pytest.mark.parametrize("runs", [1, pytest.param(60, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+def test_a_run_killed_as_it_begins_goes_on_or_is_started_over(tmp_path: Path, runs: int) -> None:
+    """kill -9 between the manifest and the first snapshots: either the state is there to resume from, or nothing was
+    recorded."""
+    context, random = _trainings(), np.random.default_rng(0)
+    for number in range(runs):
+        folder = tmp_path / str(number)
+        _killed(folder, context, float(random.uniform(0, 0.01)), (folder / "manifest.json").exists)
+        _killed(folder, context, 0.0)
+        assert [finding for finding in verify_run(folder) if finding.status == "bad"] == []
+        assert min(Run(folder).steps()) == 0
+
+
 @pytest.mark.parametrize("kills", [1, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
 def test_kills_at_random_moments_lose_nothing_that_was_written(tmp_path: Path, kills: int) -> None:
     """kill -9 while writing, again and again, each time resumed: every file under a final name verifies."""
-    # A fork of a process that has torch already: starting Python anew would take longer than the training.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["pytest", "strobe.train.loop", "strobe.train.tasks", "strobe.record.adapters.gpt2"]
-    )
-    random, folder = np.random.default_rng(0), tmp_path / "run"
+    context, random, folder = _trainings(), np.random.default_rng(0), tmp_path / "run"
     seen: dict[str, bytes] = {}
     for kill in range(1, kills + 1):
         _killed(folder, context, float(random.uniform(0, 0.3)))

@@ -88,6 +88,13 @@ def _add_deltas(rows: Sequence[Row], name: str, now: Snapshot, before: Snapshot)
         row["update_ratio"] = real(ratio) if math.isfinite(norm) else None
 
 
+def _alike(now: Snapshot, before: Snapshot, name: str) -> bool:
+    """Whether a tensor was there before, as it is now."""
+    if name not in before:
+        return False
+    return all(now.spec(name)[key] == before.spec(name)[key] for key in ("shape", "dims"))
+
+
 def _moment_rows(snapshot: Snapshot, sizes: Mapping[str, list[int]]) -> list[Row]:
     """Adam's norms: l2 as recorded, infinities too, and n from the shape of the parameter."""
     rows = []
@@ -117,7 +124,7 @@ def _tensor_table(snapshot: Snapshot, before: Snapshot | None) -> pa.Table:
         own = _statistics_rows(snapshot, name)
         if section == "params":
             sizes[tensor] = snapshot.spec(name)["shape"]
-            if before is not None:
+            if before is not None and _alike(snapshot, before, name):
                 _add_deltas(own, name, snapshot, before)
         rows += own
     rows += _moment_rows(snapshot, sizes)
@@ -150,8 +157,8 @@ def flatten(folder: Path, manifest_hash: int, work: Sequence[FlattenTask]) -> li
 
 def _flatten_one(run: Run, work: FlattenTask) -> Flattened:
     try:
-        snapshot = run.open(work.path)
-        before = run.open(work.before) if work.before is not None else None
+        snapshot = run.as_recorded(work.path)
+        before = run.as_recorded(work.before) if work.before is not None else None
         table, scalars = _tensor_table(snapshot, before), _scalar_values(snapshot)
     except (SnapshotError, OSError, TypeError) as error:
         return Flattened(work.path, error=str(error))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import bisect
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from etl.run.journal import Attempt, read_attempts, with_cuts
 from etl.run.manifest import Manifest, read
-from etl.run.snapshot import Snapshot, SnapshotError, list_files
+from etl.run.parts import merged, read_parts, unlike
+from etl.run.snapshot import OtherManifestError, Snapshot, SnapshotError, list_files, manifest_hash_of
 
 
 def all_attempts(logged: list[Attempt], files: Iterable[tuple[int, int, Path]]) -> list[Attempt]:
@@ -22,14 +25,39 @@ def all_attempts(logged: list[Attempt], files: Iterable[tuple[int, int, Path]]) 
     return with_cuts(sorted([*logged, *unlogged], key=lambda attempt: attempt.attempt))
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of the run: its manifest, its tensors by name, and those that the whole run has otherwise."""
+
+    manifest: Manifest
+    specs: dict[str, Mapping[str, Any]]
+    unlike: dict[str, str]
+
+    @classmethod
+    def of(cls, part: Manifest, whole: Manifest) -> _Part:
+        specs = {tensor["name"]: tensor for tensor in part.raw["snapshot"]["tensors"]}
+        return cls(part, specs, unlike(part, whole) if part is not whole else {})
+
+    def open(self, path: str | os.PathLike[str], *, whole: bool) -> Snapshot:
+        """A snapshot of this part; `whole`: as the run as a whole has its tensors."""
+        return Snapshot(
+            path, self.manifest.raw, self.manifest.hash, specs=self.specs, unlike=self.unlike if whole else {}
+        )
+
+
 class Run:
     """Read access to a run's folder. Nothing is cached but the manifest: a live run shows its newest snapshots."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         """Raises ManifestError when manifest.json is missing or unsound."""
         self.folder = Path(folder)
-        self.manifest: Manifest = read(self.folder)
-        self._specs = {tensor["name"]: tensor for tensor in self.manifest.raw["snapshot"]["tensors"]}
+        self._read()
+
+    def _read(self) -> None:
+        parts = read_parts(self.folder, read(self.folder))
+        self.manifest: Manifest = merged(parts)
+        """Of the run as a whole: its tensors are those of all its parts."""
+        self._parts = {part.hash: _Part.of(part, self.manifest) for part in parts}
 
     def files(self) -> list[tuple[int, int, Path]]:
         """(step, attempt, path) of every snapshot file, superseded ones too, in numeric order."""
@@ -54,8 +82,29 @@ class Run:
         return list(self.current())
 
     def open(self, path: str | os.PathLike[str]) -> Snapshot:
-        """Open one of this run's snapshot files; raises SnapshotError when it is damaged."""
-        return Snapshot(path, self.manifest.raw, self.manifest.hash, specs=self._specs)
+        """Open one of this run's snapshot files; raises SnapshotError when it is damaged.
+
+        A tensor that has another shape there than in the last part of the run is there, and cannot be read: what
+        looks at a tensor over steps takes one shape. `as_recorded` reads it.
+        """
+        return self._open(path, whole=True)
+
+    def as_recorded(self, path: str | os.PathLike[str]) -> Snapshot:
+        """`open`, with every tensor in the shape that it has there."""
+        return self._open(path, whole=False)
+
+    def _open(self, path: str | os.PathLike[str], *, whole: bool) -> Snapshot:
+        part = self._parts[self.manifest.hash]
+        if len(self._parts) > 1:
+            part = self._parts.get(manifest_hash_of(path), part)
+        try:
+            return part.open(path, whole=whole)
+        except OtherManifestError as error:
+            # A live run may have begun a part since its manifests were read.
+            self._read()
+            if error.named not in self._parts:
+                raise
+            return self._parts[error.named].open(path, whole=whole)
 
     def at(self, step: int, *, nearest: bool = False) -> Snapshot:
         """The snapshot of `step`, or with `nearest` of the nearest earlier step that has one.

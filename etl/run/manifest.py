@@ -117,6 +117,7 @@ class Tensor(_Part):
     group: Text | None = None
     role: Role | None = None
     scale: str | None = None
+    missing: Text | None = None
 
 
 class SnapshotInfo(_Part):
@@ -203,7 +204,7 @@ def _check_tensor(tensor: Tensor, section_of: dict[str, Tensor], end: int, size:
         raise ValueError(f"shape: has {tensor.shape[0]:,} layers; at most {MAX_LAYERS:,} are read")
     if tensor.offset != aligned(end):
         raise ValueError(f"offset: is {tensor.offset}; in file order it must be {aligned(end)}")
-    stop = tensor.offset + math.prod(tensor.shape) * itemsize(tensor.dtype)
+    stop = tensor.offset + (0 if tensor.missing else math.prod(tensor.shape) * itemsize(tensor.dtype))
     if stop > size:
         raise ValueError(f"shape: ends at byte {_shown(stop)}, after snapshot.bytes = {size}")
     scale = section_of.get(tensor.scale) if tensor.scale is not None else None
@@ -252,9 +253,10 @@ def _others(names: Iterable[str]) -> str:
     return f"it holds {', '.join(map(_shown, shown))}" if shown else "it is empty"
 
 
-def read(folder: str | os.PathLike[str]) -> Manifest:
-    """The manifest of a run's folder. Raises ManifestError with what is wrong and what to do."""
-    path = Path(folder) / MANIFEST
+def read(folder: str | os.PathLike[str], name: str = MANIFEST) -> Manifest:
+    """The manifest of a run's folder, or of a part of the run. Raises ManifestError with what is wrong and what to
+    do."""
+    path = Path(folder) / name
     if not path.parent.is_dir():
         raise ManifestError(f"{path.parent}: is no folder; give the folder of a run, which holds {MANIFEST}")
     if not path.is_symlink() and not path.exists():

@@ -43,6 +43,7 @@ DTYPES = {
 _HEADER = struct.Struct("<8sqQIIdQI8xI")
 _CRC_VALID = 1
 _CHUNK = 1 << 24
+_PART = re.compile(r"manifest\.([1-9][0-9]{0,8})\.json")
 _NAME = re.compile(r"step_([0-9]{6,20})(?:\.([1-9][0-9]{0,9}))?\.bin")
 MAX_ATTEMPT = 2**31 - 1
 """What the tables' INTEGER column holds; the header's field is wider."""
@@ -50,8 +51,21 @@ MAX_ATTEMPT = 2**31 - 1
 Array = npt.NDArray[Any]
 
 
+_NOTHING: Mapping[str, str] = {}
+
+
 class SnapshotError(StrobeError):
     """A snapshot that cannot be read or written; the message names the file and, where there is one, the tensor."""
+
+
+class OtherManifestError(SnapshotError):
+    """A snapshot of another manifest than it is opened with: that of the hash `named`."""
+
+    def __init__(self, path: Path, named: int, given: int) -> None:
+        self.named = named
+        super().__init__(
+            f"{path}: was written under another manifest (hash {named:016x}, {MANIFEST} has {given:016x})"
+        )
 
 
 def fnv1a64(data: bytes) -> int:
@@ -84,13 +98,30 @@ def itemsize(dtype: str) -> int:
     return 2 if dtype == "bfloat16" else np.dtype(DTYPES[dtype]).itemsize
 
 
+def stored_bytes(tensor: Mapping[str, Any]) -> int:
+    """Bytes of a manifest's tensor in every snapshot of its part of the run: none where it is `missing` there."""
+    return 0 if "missing" in tensor else math.prod(tensor["shape"]) * itemsize(tensor["dtype"])
+
+
+def part_name(number: int) -> str:
+    """The file of a part's manifest: manifest.json of part 0, where the run begins, then manifest.1.json."""
+    return f"manifest.{number}.json" if number else MANIFEST
+
+
+def list_parts(folder: str | os.PathLike[str]) -> list[tuple[int, Path]]:
+    """(number, path) of the manifests of the parts after the first, in numeric order."""
+    with os.scandir(folder) as entries:
+        named = [(_PART.fullmatch(entry.name), entry.path) for entry in entries]
+    return sorted((int(match[1]), Path(path)) for match, path in named if match is not None)
+
+
 def place(tensors: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], int]:
     """Give each tensor its `offset`; returns the placed tensors and the size of the whole file in bytes."""
     placed, end = [], HEADER_BYTES
     for tensor in tensors:
         offset = aligned(end)
         placed.append({**tensor, "offset": offset})
-        end = offset + math.prod(tensor["shape"]) * itemsize(tensor["dtype"])
+        end = offset + stored_bytes(tensor)
     return placed, aligned(end)
 
 
@@ -159,6 +190,18 @@ class Header:
         return cls(step, size, crc, time, manifest_hash, attempt)
 
 
+def manifest_hash_of(path: str | os.PathLike[str]) -> int:
+    """Which manifest a snapshot file was written under. Raises SnapshotError for a damaged header, or no file."""
+    try:
+        descriptor = open_regular(path)
+    except NotAFileError as error:
+        raise SnapshotError(str(error)) from None
+    try:
+        return Header.parse(os.pread(descriptor, HEADER_BYTES, 0), path).manifest_hash
+    finally:
+        os.close(descriptor)
+
+
 class Snapshot:
     """One step of one run, memory-mapped: `snapshot["params/wte"]` is a read-only array that costs no memory.
 
@@ -172,10 +215,16 @@ class Snapshot:
         manifest_hash: int,
         *,
         specs: Mapping[str, Mapping[str, Any]] | None = None,
+        unlike: Mapping[str, str] = _NOTHING,
     ) -> None:
-        """`specs` is the manifest's tensors by name, for callers that open many files of one run."""
+        """`specs` is the manifest's tensors by name, for callers that open many files of one run. Those that are
+        `missing` in them are not there. `unlike` are tensors that nobody expects as they are here, and why: they are
+        there, and reading them raises SnapshotError."""
         self.path = Path(path)
-        self._specs = specs if specs is not None else {t["name"]: t for t in manifest["snapshot"]["tensors"]}
+        every = specs if specs is not None else {t["name"]: t for t in manifest["snapshot"]["tensors"]}
+        self._missing = {name: spec["missing"] for name, spec in every.items() if "missing" in spec}
+        self._specs = {name: spec for name, spec in every.items() if name not in self._missing}
+        self._unlike = unlike
         try:
             descriptor = open_regular(path)
         except NotAFileError as error:
@@ -197,10 +246,7 @@ class Snapshot:
                 f"{header.payload_bytes:,}: truncated or extended"
             )
         if header.manifest_hash != manifest_hash:
-            raise SnapshotError(
-                f"{self.path}: was written under another manifest (hash {header.manifest_hash:016x}, "
-                f"{MANIFEST} has {manifest_hash:016x})"
-            )
+            raise OtherManifestError(self.path, header.manifest_hash, manifest_hash)
         if self._size != manifest["snapshot"]["bytes"]:
             raise SnapshotError(f"{self.path}: is {self._size:,} bytes, snapshot.bytes says otherwise")
         if parse_file_name(self.path.name) not in (None, (header.step, header.attempt)):
@@ -213,11 +259,17 @@ class Snapshot:
         """The names of all tensors, in manifest order."""
         return list(self._specs)
 
+    def readable(self, name: str) -> bool:
+        """Whether a tensor is there and is as the run as a whole has it."""
+        return name in self._specs and name not in self._unlike
+
     def __contains__(self, name: object) -> bool:
         return name in self._specs
 
     def spec(self, name: str) -> Mapping[str, Any]:
         """The manifest's entry of a tensor: dims, shape, dtype, offset, and what it has besides."""
+        if name in self._missing:
+            raise SnapshotError(f"{self.path}: tensor {name!r:.80} has no data here: {self._missing[name]:.200}")
         if name not in self._specs:
             section = name.partition("/")[0]
             near = [known for known in self._specs if known.startswith(section + "/")] or self.names
@@ -226,6 +278,8 @@ class Snapshot:
 
     def __getitem__(self, name: str) -> Array:
         spec = self.spec(name)
+        if name in self._unlike:
+            raise SnapshotError(f"{self.path}: tensor {name!r:.80} {self._unlike[name]}")
         dtype, shape, offset = numpy_dtype(spec["dtype"]), tuple(spec["shape"]), spec["offset"]
         if offset < HEADER_BYTES or offset + math.prod(shape) * dtype.itemsize > self._size:
             raise SnapshotError(f"{self.path}: tensor {name!r:.80}: offset: lies outside the file")
@@ -254,7 +308,7 @@ class Snapshot:
         end = HEADER_BYTES
         for spec in self._specs.values():
             yield end, spec["offset"]
-            end = spec["offset"] + math.prod(spec["shape"]) * itemsize(spec["dtype"])
+            end = spec["offset"] + stored_bytes(spec)
         yield end, self._size
 
     def __repr__(self) -> str:

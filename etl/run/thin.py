@@ -48,7 +48,7 @@ def _fits_half(snapshots: Iterable[Snapshot], name: str) -> bool:
 def _thinned_tensors(run: Run, snapshots: Sequence[Snapshot], drop: frozenset[str]) -> list[dict[str, Any]]:
     tensors = []
     for tensor in copy.deepcopy(run.manifest.raw["snapshot"]["tensors"]):
-        if tensor["section"] in drop:
+        if tensor["section"] in drop or not all(snapshot.readable(tensor["name"]) for snapshot in snapshots):
             continue
         # Single values (losses, step times) stay as they are: halving them saves nothing.
         halve = tensor["dtype"] == "float32" and tensor["section"] not in ("scalars", "optimizer")
@@ -80,7 +80,8 @@ def thin(
 ) -> dict[str, Any]:
     """Write the snapshots of `steps` to the folder `target` without the sections `drop`, float32 as float16.
 
-    A tensor that holds a value beyond half precision's range keeps its dtype. Returns what was reduced, as the
+    A tensor that holds a value beyond half precision's range keeps its dtype; one that some of the snapshots lack, or
+    have in another shape, is left out. Returns what was reduced, as the
     store's `runs.reduced` keeps it. Raises SnapshotError for a step without a sound snapshot.
     """
     current = run.current()

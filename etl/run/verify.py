@@ -11,7 +11,8 @@ from typing import Literal
 from etl.local_files import NotAFileError
 from etl.run.folder import Run
 from etl.run.journal import ATTEMPTS, METRICS, read_lines, read_metrics
-from etl.run.snapshot import MANIFEST, SnapshotError, parse_file_name
+from etl.run.manifest import ManifestError, read
+from etl.run.snapshot import MANIFEST, SnapshotError, list_parts, parse_file_name
 
 Status = Literal["ok", "bad", "ignored"]
 
@@ -30,11 +31,19 @@ class Finding:
 
 def _check_snapshot(run: Run, step: int, attempt: int, path: Path) -> Finding:
     try:
-        snapshot = run.open(path)
+        snapshot = run.as_recorded(path)
         snapshot.verify()
     except SnapshotError as error:
         return Finding(path.name, "bad", str(error), step, attempt)
     return Finding(path.name, "ok", "", step, attempt, path.stat().st_size)
+
+
+def _check_part(folder: Path, part: Path) -> Finding:
+    try:
+        read(folder, part.name)
+    except ManifestError as error:
+        return Finding(part.name, "bad", str(error))
+    return Finding(part.name, "ok", bytes=part.stat().st_size)
 
 
 def _check_log(path: Path) -> Finding:
@@ -63,6 +72,8 @@ def verify_run(folder: str | os.PathLike[str]) -> Iterator[Finding]:
     """
     run = Run(folder)
     yield Finding(MANIFEST, "ok", bytes=(run.folder / MANIFEST).stat().st_size)
+    for _, part in list_parts(run.folder):
+        yield _check_part(run.folder, part)
     for name in (ATTEMPTS, METRICS):
         if (run.folder / name).exists():
             yield _check_log(run.folder / name)

@@ -23,8 +23,10 @@ from etl.run.snapshot import (
     file_name,
     fnv1a64,
     list_files,
+    list_parts,
     manifest_bytes,
     numpy_dtype,
+    part_name,
     place,
 )
 
@@ -49,12 +51,26 @@ class SnapshotWriter:
 
     def __init__(self, folder: str | os.PathLike[str], manifest: Mapping[str, Any], *, fsync: bool = True) -> None:
         self.folder, self._fsync = Path(folder), fsync
-        self._tensors: list[dict[str, Any]] = list(manifest["snapshot"]["tensors"])
-        placed, size = place(self._tensors)
-        if placed != self._tensors or size != manifest["snapshot"]["bytes"]:
-            raise SnapshotError(f"{folder}: the manifest's offsets are not those that `place` gives")
-        self._bytes = size
+        self._take(manifest)
         self.manifest_hash = write_manifest(folder, manifest, fsync=fsync)
+
+    def _take(self, manifest: Mapping[str, Any]) -> None:
+        tensors: list[dict[str, Any]] = list(manifest["snapshot"]["tensors"])
+        placed, size = place(tensors)
+        if placed != tensors or size != manifest["snapshot"]["bytes"]:
+            raise SnapshotError(f"{self.folder}: the manifest's offsets are not those that `place` gives")
+        self._tensors, self._bytes = tensors, size
+
+    def begin_part(self, manifest: Mapping[str, Any]) -> None:
+        """Write what follows under another manifest: that of a part which stands already, or a new one, in the next
+        manifest.N.json. Raises SnapshotError, or OSError when the disk refuses; what was there goes on then."""
+        data, parts = manifest_bytes(manifest), list_parts(self.folder)
+        if not any(path.read_bytes() == data for path in (self.folder / MANIFEST, *(path for _, path in parts))):
+            number = 1 + max((number for number, _ in parts), default=0)
+            with replacing(self.folder / part_name(number), fsync=self._fsync) as descriptor:
+                write_all(descriptor, data)
+        self._take(manifest)
+        self.manifest_hash = fnv1a64(data)
 
     def replace_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Put another manifest of the same tensors in place of the one that no snapshot has named yet.
@@ -93,10 +109,11 @@ class SnapshotWriter:
         return path
 
     def _payload(self, arrays: Mapping[str, Array]) -> list[tuple[int, Array]]:
-        unknown = set(arrays) - {tensor["name"] for tensor in self._tensors}
+        there = [tensor for tensor in self._tensors if "missing" not in tensor]
+        unknown = set(arrays) - {tensor["name"] for tensor in there}
         if unknown:
             raise SnapshotError(f"tensors {sorted(unknown)} are not in the manifest")
-        return [(tensor["offset"], _as_bytes(tensor, arrays)) for tensor in self._tensors]
+        return [(tensor["offset"], _as_bytes(tensor, arrays)) for tensor in there]
 
     def _write_payload(self, descriptor: int, payload: list[tuple[int, Array]]) -> int:
         crc, position = 0, HEADER_BYTES

@@ -243,10 +243,12 @@ bool strobe_recorder::close(const char* end, const char* reason) {
   return true;
 }
 
-// By kind, what is not in the record and should be.
+// By kind, what is not in the record and should be, beside what is; empty where nothing is missing.
 Json strobe_recorder::counts() const {
   const strobe_status status = writer_->status();
   Json lost = Json::object();
+  if (!status.skipped && !status.missed && !status.lost_lines) return lost;
+  lost.set("recorded", status.recorded);
   if (status.skipped) lost.set("skipped", status.skipped);
   if (status.missed) lost.set("missed", status.missed);
   if (status.lost_lines) lost.set("lines", status.lost_lines);

@@ -175,7 +175,10 @@ def test_a_folder_that_comes_back_whole_has_lost_what_was_not_taken_meanwhile(dr
     driver.exchange("close")
     assert Run(folder).steps() == [0, 1, 2, 3, 4, 8, 9]
     assert [row["step"] for row in read_metrics(folder / "metrics.jsonl").rows] == list(range(10))
-    assert json.loads((folder / "attempts.jsonl").read_text().splitlines()[-1])["lost"] == {"missed": 3}
+    assert json.loads((folder / "attempts.jsonl").read_text().splitlines()[-1])["lost"] == {
+        "recorded": 7,
+        "missed": 3,
+    }
 
 
 def test_a_run_that_another_began_in_its_place_is_left_alone(driver: Driver, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import base64
 import contextlib
 import json
 import logging
+import math
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,6 +29,8 @@ from etl.sql.turns import Asker, BusyError, Lane
 MAX_SQL_CHARACTERS = 20_000
 _START_S = 0.35
 """How much later than its limit a query may end when its child had to be started first."""
+QUICK_MEMORY = "96MB"
+"""DuckDB's memory limit in the place for quick statements: what needs more starts again as a long one."""
 _OVERHEAD_BYTES = 4_000_000
 """Beyond the rows, a reply holds its schema, its types and the framing."""
 
@@ -160,28 +164,52 @@ class Sandbox:
         """
         limits = limits or Limits()
         _check_text(sql)
+        if asker is None:
+            return self._run("any", sql, limits, on_wait, asker)
+        little = replace(limits, memory=min(limits.memory, QUICK_MEMORY, key=_size))
+        try:
+            return self._run("quick", sql, little, on_wait, asker)
+        except AsideError:
+            pass
+        except QueryError as error:
+            if error.kind != "memory" or little.memory == limits.memory:
+                raise
+        try:
+            return self._run("long", sql, limits, on_wait, asker)
+        except AsideError:
+            raise _busy() from None
+
+    def _run(
+        self, lane: Lane, sql: str, limits: Limits, on_wait: Callable[[int], None] | None, asker: Asker | None
+    ) -> Reply:
+        """The reply of a child in a place of this lane. Raises AsideError where it has to make room."""
         asked = {"sql": sql, "memory_limit": limits.memory, "timeout_s": limits.timeout_s} | {
             name: getattr(limits, name) for name in ("max_rows", "max_columns", "max_cell", "max_bytes")
         }
         job = self._job + b", " + json.dumps(asked).encode()[1:]
-
-        def frames_in(lane: Lane) -> list[Frame]:
+        try:
             with pool().child(limits.wait_s, on_wait, spare=self._spare, asker=asker, lane=lane) as child:
                 room = limits.max_bytes + _OVERHEAD_BYTES
-                return list(child.converse(job, limits.timeout_s, _START_S, room))
-
-        try:
-            try:
-                frames = frames_in("any" if asker is None else "quick")
-            except AsideError:
-                frames = frames_in("long")
-        except (BusyError, AsideError):
-            raise QueryError("busy", "Other queries are running: try again in a moment.") from None
+                frames = list(child.converse(job, limits.timeout_s, _START_S, room))
+        except BusyError:
+            raise _busy() from None
         except LateError:
             raise QueryError("timeout", f"Stopped after {limits.timeout_s:g} s, the time limit.") from None
         except ChildDiedError as death:
             raise _death(death.signal, limits) from None
         return _reply(frames, limits)
+
+
+def _busy() -> QueryError:
+    return QueryError("busy", "Other queries are running: try again in a moment.")
+
+
+def _size(memory: str) -> float:
+    """Bytes of a limit as DuckDB writes them ("96MB", "1.5 GiB"); infinite where it is written in another way."""
+    written = re.fullmatch(r"\s*([\d.]+)\s*([KMGT])(i?)B\s*", memory, re.IGNORECASE)
+    if written is None:
+        return math.inf
+    return float(float(written[1]) * (1024 if written[3] else 1000) ** ("KMGT".index(written[2].upper()) + 1))
 
 
 def _check_text(sql: str) -> None:

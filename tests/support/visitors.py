@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import re
 import socket
 import time
 from urllib.parse import urlsplit
@@ -43,12 +46,12 @@ def visit(visitor: ClientConnection, query: str = "", page: str = "", timeout: f
     return until_finished(visitor, timeout)
 
 
-def until_finished(visitor: ClientConnection, timeout: float = 60) -> list[ForwardMsg]:
+def until_finished(visitor: ClientConnection, timeout: float = 60, quiet: float = QUIET_S) -> list[ForwardMsg]:
     """All that is told until a page has ended and no other run of it begins (it may go on to another address)."""
     until, told, ended = time.monotonic() + timeout, [], False
     while True:
         try:
-            told.append(heard(visitor, QUIET_S if ended else max(0.01, until - time.monotonic())))
+            told.append(heard(visitor, quiet if ended else max(0.01, until - time.monotonic())))
         except TimeoutError:
             if ended:
                 return told
@@ -69,6 +72,34 @@ def session_id(visitor: ClientConnection) -> str:
             return str(message.new_session.initialize.session_id)
 
 
+def press(visitor: ClientConnection, page: str, told: str, button: str, **typed: str) -> None:
+    """Asks for `page` with a button pressed and texts typed, by the keys of widgets; `told`: the words of a page that
+    has them."""
+    message = rerun(page=page)
+    for key, kind, value in ((button, "trigger_value", True), *((k, "string_value", v) for k, v in typed.items())):
+        for identity in re.findall(rf'id: "(\$\$ID-[^"]*-{key})"', told)[:1]:
+            state = message.rerun_script.widget_states.widgets.add()
+            state.id = identity
+            setattr(state, kind, value)
+    visitor.send(message.SerializeToString())
+
+
 def words(told: list[ForwardMsg]) -> str:
     """Every message of a page as text, to look for words in."""
     return "\n".join(str(message) for message in told)
+
+
+def put(address: str, visitor: str, body: bytes) -> int:
+    """The status of an upload, with the token that the server gives to everybody who asks."""
+    form = b"--b\r\nContent-Disposition: form-data; name=f; filename=f\r\n\r\n" + body + b"\r\n--b--\r\n"
+    with contextlib.closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)) as asked:
+        asked.request("GET", "/_stcore/health")
+        given = asked.getresponse()
+        given.read()
+        cookie = (given.headers["Set-Cookie"] or "").partition(";")[0]
+        headers = {
+            "Content-Type": "multipart/form-data; boundary=b", "Cookie": cookie,
+            "X-Xsrftoken": cookie.partition("=")[2],
+        }  # fmt: skip
+        asked.request("PUT", f"/_stcore/upload_file/{visitor}/one", form, headers)
+        return asked.getresponse().status

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 PLACES: Final = 2
@@ -29,7 +29,7 @@ class Visitor:
     since: float | None = None
     begun: bool = False
     used: float = 0.0
-    as_of: float = field(default_factory=time.monotonic)
+    as_of: float = 0.0
 
     def lately(self, now: float) -> float:
         """Seconds of pages made, each half as much with every half-life past."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from etl.sql.pool import Pool, places, pool
 from etl.sql.process import address_space
-from etl.sql.sandbox import Limits, QueryError, Sandbox
+from etl.sql.sandbox import Limits, QueryError, Sandbox, _size
 from etl.sql.turns import Asker
 from strobe import settings
 from tests.support import sandbox_store
@@ -155,6 +157,27 @@ def test_result_bomb(sandbox: Sandbox, sql: str) -> None:
 def test_the_memory_of_a_query_is_limited(sandbox: Sandbox, limits: Limits, answer: str) -> None:
     reply = sandbox.run("select current_setting('memory_limit')", limits)
     assert reply.table[0].to_pylist() == [answer]
+
+
+def test_a_statement_that_needs_more_than_a_quick_one_has_starts_again(sandbox: Sandbox) -> None:
+    """In the quick place it ends at 96 MB; its answer is of the long one."""
+    limits = Limits(timeout_s=10.0)
+    told = sandbox.run("select current_setting('memory_limit')", limits, asker=Asker("a"))
+    assert told.table[0].to_pylist() == ["91.5 MiB"]
+    told = sandbox.run("select current_setting('memory_limit')", replace(limits, memory="64MB"), asker=Asker("a"))
+    assert told.table[0].to_pylist() == ["61.0 MiB"]
+    needs_more = "select length(list(i)) from range(12000000) t(i)"
+    with pytest.raises(QueryError) as caught:
+        sandbox.run(needs_more, replace(limits, memory="96MB"))
+    assert caught.value.kind == "memory"
+    assert sandbox.run(needs_more, limits, asker=Asker("a")).table[0].to_pylist() == [12_000_000]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("96MB", 96e6), ("1.5 GiB", 1.5 * 2**30), ("256mb", 256e6), ("80%", math.inf)]
+)
+def test_the_smaller_of_two_limits_is_found(text: str, size: float) -> None:
+    assert _size(text) == size
 
 
 def test_the_memory_limit_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

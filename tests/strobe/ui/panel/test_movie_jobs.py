@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,8 +26,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def maker() -> Maker:
-    return Maker(lambda job: [sys.executable, "-c", job.what[0], str(job.path)])
+def maker(folder: Path) -> Iterator[Maker]:
+    made = Maker(lambda job: [sys.executable, "-c", job.what[0], str(job.path)])
+    yield made
+    for job in list(made._jobs):
+        made.drop(job)
+    until(lambda: not made._works)
 
 
 def asked(maker: Maker, visitor: str, code: str, here: Callable[[], bool] = lambda: True) -> Job:

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 import urllib.request
+from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
-from websockets.sync.client import ClientConnection
 
 from tests.support.places import ROOT
 from tests.support.served import served
-from tests.support.visitors import rerun, session, until_finished, visit, words
-
-
-def pressed(visitor: ClientConnection, page: str, button: str, told: str) -> str:
-    (identity, *_) = re.findall(rf'id: "(\$\$ID-[^"]*-{button})"', told)
-    message = rerun(page=page)
-    state = message.rerun_script.widget_states.widgets.add()
-    state.id, state.trigger_value = identity, True
-    visitor.send(message.SerializeToString())
-    return words(until_finished(visitor))
+from tests.support.visitors import press, session, until_finished, visit, words
 
 
 def fetched(address: str, path: str) -> tuple[bytes, str]:
     with urllib.request.urlopen(f"{address}/{path}", timeout=30) as answer:
         return answer.read(), answer.headers["Content-Disposition"]
+
+
+def makers() -> list[str]:
+    """The processes that make movies for a server of this tree."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if b"movie_child" in (place / "cmdline").read_bytes() and (place / "cwd").readlink() == ROOT:
+                found.append(place.name)
+    return found
 
 
 def gone(address: str, path: str, seconds: float = 30) -> bool:
@@ -45,7 +47,8 @@ def test_a_movie_is_fetched_from_the_disk_and_gone_with_its_visitor() -> None:
     with served(ROOT / "examples") as address:
         with session(address) as visitor:
             told = words(visit(visitor, page="attention"))
-            pressed(visitor, "attention", "movie_attention_gif", told)
+            press(visitor, "attention", told, "movie_attention_gif")
+            until_finished(visitor)
             until, place = time.monotonic() + 120, None
             while place is None and time.monotonic() < until:
                 found = re.search(r"movies/[\w-]+/[\w.-]+", words(visit(visitor, page="attention")))
@@ -57,3 +60,12 @@ def test_a_movie_is_fetched_from_the_disk_and_gone_with_its_visitor() -> None:
             with pytest.raises(HTTPError, match="404"):
                 fetched(address, "movies/another-key/grok-p97-attention.gif")
         assert gone(address, place)
+        with session(address) as visitor:
+            told = words(visit(visitor, page="weights"))
+            press(visitor, "weights", told, "movie_weights_gif")
+            until_finished(visitor)
+            assert makers()
+        until = time.monotonic() + 30
+        while makers():
+            assert time.monotonic() < until
+            time.sleep(0.1)

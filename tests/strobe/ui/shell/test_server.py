@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
 from tests.support.served import answering, free_port, served
-from tests.support.visitors import rerun, session, session_id
+from tests.support.visitors import put, rerun, session, session_id
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with served(tmp_path_factory.mktemp("store")) as address:
         yield address
-
-
-def put(address: str, visitor: str, body: bytes) -> int:
-    """The status of an upload, with the token that the server gives to everybody who asks."""
-    form = b"--b\r\nContent-Disposition: form-data; name=f; filename=f\r\n\r\n" + body + b"\r\n--b--\r\n"
-    with contextlib.closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)) as asked:
-        asked.request("GET", "/_stcore/health")
-        given = asked.getresponse()
-        given.read()
-        cookie = (given.headers["Set-Cookie"] or "").partition(";")[0]
-        headers = {
-            "Content-Type": "multipart/form-data; boundary=b", "Cookie": cookie,
-            "X-Xsrftoken": cookie.partition("=")[2],
-        }  # fmt: skip
-        asked.request("PUT", f"/_stcore/upload_file/{visitor}/one", form, headers)
-        return asked.getresponse().status
 
 
 def test_nothing_can_be_uploaded(server: str) -> None:

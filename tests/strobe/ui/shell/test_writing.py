@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.testing.v1 import AppTest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection
@@ -19,7 +18,7 @@ from strobe.saved_queries import FILE, save, saved
 from strobe.ui.shell.writing import TOKEN
 from tests.support.places import ROOT
 from tests.support.served import answering, free_port
-from tests.support.visitors import rerun, session, until_finished, visit, words
+from tests.support.visitors import press, session, until_finished, visit, words
 
 
 @dataclass
@@ -42,26 +41,16 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
         yield App(address, token, store)
 
 
-def pressed_save(visitor: ClientConnection, told: list[ForwardMsg]) -> None:
+def pressed_save(visitor: ClientConnection, allowed: str) -> None:
     """Presses Save with a name typed, by the identities that a visitor who may write was told."""
-    message = rerun(page="sql")
-    for widget, kind, value in (
-        ("sql_save", "trigger_value", True),
-        ("sql_save_name", "string_value", "mine"),
-        ("sql_text", "string_value", "SELECT 1"),
-    ):
-        (identity, *_) = re.findall(rf'id: "(\$\$ID-[^"]*-{widget})"', words(told))
-        state = message.rerun_script.widget_states.widgets.add()
-        state.id = identity
-        setattr(state, kind, value)
-    visitor.send(message.SerializeToString())
+    press(visitor, "sql", allowed, "sql_save", sql_save_name="mine", sql_text="SELECT 1")
     until_finished(visitor)
 
 
 def test_only_the_session_with_the_token_writes(app: App) -> None:
     with session(app.address) as writer, session(app.address) as stranger, session(app.address) as guesser:
-        allowed = visit(writer, f"token={app.token}", "sql")
-        assert "Saving is off" not in words(allowed)
+        allowed = words(visit(writer, f"token={app.token}", "sql"))
+        assert "Saving is off" not in allowed
         for visitor, query in ((stranger, ""), (guesser, f"token={'x' * len(app.token)}")):
             told = words(visit(visitor, query, "sql"))
             assert "Saving is off" in told
@@ -69,7 +58,7 @@ def test_only_the_session_with_the_token_writes(app: App) -> None:
             assert str(app.store) not in told
             pressed_save(visitor, allowed)
             assert not (app.store / FILE).exists()
-        assert str(app.store) in words(allowed)
+        assert str(app.store) in allowed
         pressed_save(writer, allowed)
     assert [query.name for query in saved(app.store)] == ["mine"]
 

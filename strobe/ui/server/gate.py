@@ -75,7 +75,7 @@ class Gate:
         try:
             await self._app(scope, heard, told)
         finally:
-            self._turns.leave(visitor)
+            self._turns.end(visitor)
 
     def _told(self, visitor: Visitor, data: bytes) -> bytes:
         """What a browser is told, without the place of the app on this machine."""

@@ -1,7 +1,8 @@
-"""Whose page is made next: a few at a time, and first for those who had least of the server lately.
+"""Whose page is made next: a few at a time, and first for those who let the server rest before they asked.
 
-Pages are made by threads of one interpreter, so thirty at once would each take thirty times as long. All of this runs
-on the server's event loop, and needs no locks.
+Pages are made by threads of one interpreter, so thirty at once would each take thirty times as long. A reader looks
+at a page before asking for the next; a program that wears the server down asks again at once, and comes after all
+readers. All of this runs on the server's event loop, and needs no locks.
 """
 
 from __future__ import annotations
@@ -17,32 +18,44 @@ PATIENCE_S: Final = 1.5
 """A page that takes longer has work of its own to wait for, a query or a process: it keeps no place."""
 START_S: Final = 0.5
 """What is asked for and not begun by then (a part of a page that is gone, say) keeps no place either."""
-HALF_LIFE_S: Final = 15.0
-"""What a visitor used counts half after this time."""
+HASTY_S: Final = 0.5
+"""Who rests less before asking again is hasty; who asks for the first time is not."""
+MOST_BESIDE_HASTY: Final = 4
+"""Pages being made, with those that keep no place, beside which none is begun for the hasty."""
+MOST_REST_S: Final = 5.0
+"""More rest than this does not count."""
+AGEING: Final = 0.02
+"""How much a second of waiting counts, in seconds of rest: nobody waits for ever."""
 
 
 @dataclass(eq=False)
 class Visitor:
-    """One connection: since when its page is asked for, whether it was begun, and how many seconds of the server the
-    visitor had lately."""
+    """One connection: since when its page is asked for, whether it was begun, and when its last one was there."""
 
     since: float | None = None
     begun: bool = False
-    used: float = 0.0
-    as_of: float = 0.0
+    ended: float | None = None
 
-    def lately(self, now: float) -> float:
-        """Seconds of pages made, each half as much with every half-life past."""
-        return float(self.used * 0.5 ** ((now - self.as_of) / HALF_LIFE_S))
+    def rest(self, now: float) -> float:
+        """Seconds between the last page and now."""
+        return HASTY_S if self.ended is None else min(now - self.ended, MOST_REST_S)
 
     def holds(self, now: float) -> bool:
         """Whether the visitor has a place."""
         return self.since is not None and now - self.since < (PATIENCE_S if self.begun else START_S)
 
-    def charge(self, now: float) -> None:
-        """Counts the page that is being made up to now."""
-        spent = 0.0 if self.since is None else min(now - self.since, PATIENCE_S)
-        self.used, self.as_of = self.lately(now) + spent, now
+
+@dataclass(eq=False)
+class Wish:
+    """A visitor's wish for a page, with the rest before it."""
+
+    visitor: Visitor
+    asked: float
+    rest: float
+    turn: asyncio.Future[None]
+
+    def weight(self, now: float) -> float:
+        return self.rest + AGEING * (now - self.asked)
 
 
 class Turns:
@@ -51,7 +64,7 @@ class Turns:
     def __init__(self, places: int = PLACES) -> None:
         self._places = places
         self._running: set[Visitor] = set()
-        self._waiting: list[tuple[Visitor, asyncio.Future[None]]] = []
+        self._waiting: list[Wish] = []
 
     @staticmethod
     def visitor() -> Visitor:
@@ -60,52 +73,46 @@ class Turns:
     async def begin(self, visitor: Visitor) -> None:
         """Waits until the visitor's page may be made. One whose last page is not ready yet keeps that place, unless
         somebody waits."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        now = time.monotonic()
+        wish = Wish(visitor, now, visitor.rest(now), asyncio.get_running_loop().create_future())
         if visitor in self._running and not self._waiting:
-            self._start(visitor, turn)
+            self._start(wish)
             return
-        self._waiting.append((visitor, turn))
+        self._waiting.append(wish)
         self._next()
         try:
-            await turn
+            await wish.turn
         finally:
-            self._waiting = [entry for entry in self._waiting if entry[1] is not turn]
+            if wish in self._waiting:
+                self._waiting.remove(wish)
 
     def begun(self, visitor: Visitor) -> None:
         """The visitor's page is being made; also one that nobody asked for, where the last went on to another."""
         if visitor.since is None:
-            visitor.charge(time.monotonic())
-            visitor.since = visitor.as_of
+            visitor.since = time.monotonic()
             self._running.add(visitor)
         visitor.begun = True
 
     def end(self, visitor: Visitor) -> None:
-        """The visitor's page is there."""
-        visitor.charge(time.monotonic())
-        visitor.since = None
+        """The visitor's page is there, or he is gone, with whatever he had asked for."""
+        visitor.since, visitor.ended = None, time.monotonic()
         self._running.discard(visitor)
         self._next()
 
-    def leave(self, visitor: Visitor) -> None:
-        """The visitor is gone, with whatever he had asked for."""
-        self.end(visitor)
-
     def _next(self) -> None:
         now = time.monotonic()
-        while self._waiting and self._taken(now) < self._places:
-            first = min(self._waiting, key=lambda entry: entry[0].lately(now))
+        self._running = {visitor for visitor in self._running if visitor.begun or visitor.holds(now)}
+        while self._waiting and sum(visitor.holds(now) for visitor in self._running) < self._places:
+            first = max(self._waiting, key=lambda wish: wish.weight(now))
+            if first.rest < HASTY_S and len(self._running) >= MOST_BESIDE_HASTY:
+                return
             self._waiting.remove(first)
-            self._start(*first)
+            self._start(first)
 
-    def _taken(self, now: float) -> int:
-        return sum(visitor.holds(now) for visitor in self._running)
-
-    def _start(self, visitor: Visitor, turn: asyncio.Future[None]) -> None:
-        now = time.monotonic()
-        visitor.charge(now)
-        visitor.since, visitor.begun = now, False
-        self._running.add(visitor)
+    def _start(self, wish: Wish) -> None:
+        wish.visitor.since, wish.visitor.begun = time.monotonic(), False
+        self._running.add(wish.visitor)
         for seconds in (START_S, PATIENCE_S):  # it may lose its place without a word
             asyncio.get_running_loop().call_later(seconds, self._next)
-        if not turn.done():
-            turn.set_result(None)
+        if not wish.turn.done():
+            wish.turn.set_result(None)

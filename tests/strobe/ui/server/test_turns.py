@@ -26,18 +26,51 @@ async def _asked(places: Turns, visitor: Visitor) -> asyncio.Task[Any]:
     return wish
 
 
-def test_the_one_who_had_less_comes_first(clock: list[float]) -> None:
+def test_readers_come_before_the_hasty(clock: list[float]) -> None:
     async def told() -> list[bool]:
-        places, busy, greedy, modest = Turns(1), Visitor(), Visitor(as_of=clock[0]), Visitor()
-        greedy.used = 3.0
+        places, busy, hasty, reader = Turns(1), Visitor(), Visitor(ended=clock[0]), Visitor(ended=clock[0] - 1.0)
         await places.begin(busy)
-        wishes = [await _asked(places, greedy), await _asked(places, modest)]
+        wishes = [await _asked(places, hasty), await _asked(places, reader)]
         waiting = [wish.done() for wish in wishes]
         places.end(busy)
         await asyncio.sleep(0)
         return [*waiting, *(wish.done() for wish in wishes)]
 
     assert asyncio.run(told()) == [False, False, False, True]
+
+
+def test_the_hasty_are_few_beside_pages_that_take_long(clock: list[float]) -> None:
+    async def told() -> list[bool]:
+        places = Turns(2)
+        for _ in range(turns.MOST_BESIDE_HASTY):
+            long = Visitor()
+            await places.begin(long)
+            places.begun(long)
+            clock[0] += turns.PATIENCE_S
+        hasty, reader = Visitor(ended=clock[0]), Visitor(ended=clock[0] - 1.0)
+        wishes = [await _asked(places, hasty), await _asked(places, reader)]
+        waits = [wish.done() for wish in wishes]
+        places.end(long)
+        places.end(reader)
+        await asyncio.sleep(0)
+        return [*waits, wishes[0].done()]
+
+    assert asyncio.run(told()) == [False, True, True]
+
+
+def test_nobody_waits_for_ever(clock: list[float]) -> None:
+    async def told() -> bool:
+        places, busy, hasty = Turns(1), Visitor(), Visitor(ended=clock[0])
+        await places.begin(busy)
+        patient = await _asked(places, hasty)
+        clock[0] += turns.MOST_REST_S / turns.AGEING + 1
+        places.begun(busy)
+        await _asked(places, Visitor(ended=0.0))
+        places.end(busy)
+        await asyncio.sleep(0)
+        return patient.done()
+
+    assert asyncio.run(told())
 
 
 def test_a_page_that_waits_for_something_else_keeps_no_place(clock: list[float]) -> None:
@@ -49,7 +82,7 @@ def test_a_page_that_waits_for_something_else_keeps_no_place(clock: list[float])
         first = await _asked(places, other)
         before = first.done()
         clock[0] += turns.PATIENCE_S
-        places.leave(Visitor())
+        places.end(Visitor())
         await asyncio.sleep(0)
         return [before, first.done()]
 
@@ -91,16 +124,9 @@ def test_one_who_left_is_waited_for_by_nobody(clock: list[float]) -> None:
         wish = await _asked(places, gone)
         wish.cancel()
         waiting = await _asked(places, last)
-        places.leave(gone)
-        places.leave(first)
+        places.end(gone)
+        places.end(first)
         await asyncio.sleep(0)
         return waiting.done()
 
     assert asyncio.run(told())
-
-
-def test_what_was_used_is_forgotten_by_and_by(clock: list[float]) -> None:
-    visitor = Visitor(since=clock[0])
-    visitor.charge(clock[0] + 1.0)
-    assert visitor.lately(clock[0] + 1.0) == 1.0
-    assert visitor.lately(clock[0] + 1.0 + turns.HALF_LIFE_S) == pytest.approx(0.5)

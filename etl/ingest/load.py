@@ -16,7 +16,7 @@ from etl.errors import StrobeError
 from etl.ingest.find import find
 from etl.ingest.scalars import keys, rebuilt, without
 from etl.ingest.source import SCALAR_ROWS, Loss, Recording, Snapshots
-from etl.ingest.summaries import attempts_table, metrics_table, runs_table
+from etl.ingest.summaries import attempts_table, metrics_table, runs_table, with_units
 from etl.run.journal import Attempt
 from etl.run.names import candidates
 from etl.store.changes import Changes
@@ -154,6 +154,9 @@ class _Ingest:
         self.changes.replace("attempts", attempts_table(attempts))
         if "scalars" in self.changes.tables or "attempts" in self.changes.tables:
             self.changes.replace("metrics", metrics_table(self.changes.rows("scalars"), attempts))
+        else:
+            # Told by another rule than today's, where a store is older than that.
+            self.changes.replace("metrics", with_units(self.changes.rows("metrics")))
         metrics, snapshots = self.changes.rows("metrics"), self.changes.rows("snapshots")
         newest = self._newest(attempts)
         row = runs_table(about, self.recording.source, attempts, metrics, snapshots, newest=newest)

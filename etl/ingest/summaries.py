@@ -63,8 +63,12 @@ def metrics_table(scalars: pa.Table, attempts: Sequence[Attempt]) -> pa.Table:
         connection.register(CUTS, cuts)
         sql = _CATALOGUE.format(current=current_rows("scalars", part_schema("scalars").names))
         table: pa.Table = connection.sql(sql).to_arrow_table()
-    table = table.set_column(table.schema.get_field_index("unit"), "unit", _units(table))
-    return table.cast(part_schema("metrics"))
+    return with_units(table).cast(part_schema("metrics"))
+
+
+def with_units(metrics: pa.Table) -> pa.Table:
+    """A catalogue of metrics with the units that their names and values tell."""
+    return metrics.set_column(metrics.schema.get_field_index("unit"), "unit", _units(metrics))
 
 
 def _units(metrics: pa.Table) -> pa.Array:

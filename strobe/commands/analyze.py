@@ -76,12 +76,26 @@ def _fill(deriver: Deriver, tables: list[str], steps: list[int] | None) -> Repor
             ) from None
 
 
+_REASONS = 3
+"""Of the rows without a value: as many are told, the most frequent ones."""
+
+
+def _nulls(report: Report, table: str) -> str:
+    """How many rows of a table have no value, and why; empty where all have one."""
+    found = report.nulls.get(table)
+    if found is None:
+        return ""
+    reasons = [f"{visible(why)} ({n:,})" for why, n in found["reasons"].items()]
+    more = f"; and {len(reasons) - _REASONS:,} reasons more" if len(reasons) > _REASONS else ""
+    return f"; NULL in {found['null']:,} of {found['rows']:,} rows: {'; '.join(reasons[:_REASONS])}{more}"
+
+
 def _say(report: Report) -> None:
     from strobe.derive.registry import ANALYSES
 
     for table, count in report.computed.items():
         said = "up to date" if table in report.current else f"{count:,} {ANALYSES[table].unit}"
-        typer.echo(f"{report.run} {table}: {said}")
+        typer.echo(f"{report.run} {table}: {said}{_nulls(report, table)}")
     for table, count in report.dropped.items():
         typer.echo(f"{report.run} {table}: {count:,} steps that a later attempt replaced were removed")
     for table, reason in report.skipped.items():

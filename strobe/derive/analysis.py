@@ -41,6 +41,8 @@ class Analysis:
     """What a report counts: "snapshots computed"."""
     order: int = 1000
     """The place among the analyses of its kind; those of one place stand by name."""
+    value: str = ""
+    """The column that a row is about, where `note` says why it is NULL; empty where there is no one such."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -79,7 +81,7 @@ class TableAnalysis(Analysis):
     sources: tuple[str, ...]
     rows: Callable[[Catalogue, str], list[Row]]
     requires: tuple[str, ...] = ()
-    """Derived tables without which there are no rows: they are brought up to date first."""
+    """Derived tables that rows are made of: they are brought up to date first, where the run can have them."""
     counted: Callable[[Row], bool] = lambda _: True
     """Which rows a report counts."""
     unit: str = "rows computed"

@@ -109,6 +109,7 @@ ANALYSIS = SnapshotAnalysis(
     table="fourier",
     definition=2,
     order=20,
+    value="value",
     columns=(
         ("step", BIGINT), ("site", TEXT), ("layer", SMALLINT), ("head", SMALLINT), ("frequency", INTEGER),
         ("kind", TEXT), ("value", DOUBLE),

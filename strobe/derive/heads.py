@@ -100,6 +100,7 @@ ANALYSIS = SnapshotAnalysis(
     table="heads",
     definition=1,
     order=30,
+    value="entropy",
     columns=(
         ("step", BIGINT), ("layer", SMALLINT), ("head", SMALLINT),
         *((score, DOUBLE) for score in attention.HeadScores._fields),

@@ -199,6 +199,7 @@ ANALYSIS = TableAnalysis(
     table="loss_check",
     definition=3,
     order=20,
+    value="agrees",
     columns=(
         ("step", BIGINT), ("metric", TEXT), ("logged", DOUBLE), ("computed", DOUBLE), ("tolerance", DOUBLE),
         ("agrees", pa.bool_()), ("likely", TEXT),

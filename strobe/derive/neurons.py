@@ -30,6 +30,7 @@ ANALYSIS = SnapshotAnalysis(
     table="neurons",
     definition=2,
     order=40,
+    value="share",
     columns=(
         ("step", BIGINT), ("layer", SMALLINT), ("neuron", INTEGER), ("frequency", INTEGER), ("share", DOUBLE),
     ),

@@ -104,6 +104,7 @@ ANALYSIS = SnapshotAnalysis(
     table="progress",
     definition=2,
     order=50,
+    value="value",
     columns=(
         ("step", BIGINT), ("measure", TEXT), ("split", TEXT), ("frequency", INTEGER), ("value", DOUBLE),
     ),

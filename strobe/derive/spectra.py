@@ -77,6 +77,7 @@ ANALYSIS = SnapshotAnalysis(
     table="spectra",
     definition=3,
     order=10,
+    value="singular_values",
     columns=(
         ("step", BIGINT), ("tensor", TEXT), ("layer", SMALLINT), ("part", TEXT), ("head", SMALLINT),
         ("singular_values", pa.list_(REAL)),

@@ -9,12 +9,16 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
+from etl.errors import StrobeError
+from etl.run.folder import Run
 from etl.store.catalogue import Catalogue
 from strobe.analysis.change_points import LEVEL, MOST_SAMPLES, Change, Searched, change_points
 from strobe.analysis.multiple_tests import benjamini_yekutieli
-from strobe.derive.analysis import BIGINT, DOUBLE, TEXT, Row, TableAnalysis, nothing
+from strobe.derive import heads, progress
+from strobe.derive.analysis import BIGINT, DOUBLE, TEXT, Analysis, Row, TableAnalysis, nothing
 from strobe.derive.milestones import milestones
-from strobe.derive.recorded_run import Array
+from strobe.derive.recorded_run import Array, NotApplicableError, RecordedRun
+from strobe.derive.subject import Subject
 
 FALSE_DISCOVERIES = 0.05
 """The largest share of false ones among the changes of a run, on average."""
@@ -22,6 +26,9 @@ MOST_METRICS = 200
 """Metrics of a run that are searched, the first by name: a search takes up to half a second."""
 
 UNEVEN = "samples are unevenly spaced in steps, and count as even"
+NOT_SEARCHED = "not searched"
+_SEARCHED = (progress.ANALYSIS, heads.ANALYSIS)
+"""The derived tables whose series are searched."""
 NO_CHANGE = "no change that can be told from drift"
 NOT_AMONG_SO_MANY = "a change by itself, but not among so many tests"
 _NO_SIZE = "nothing is left about the fitted curve to measure the effect in"
@@ -67,7 +74,25 @@ def rows(catalogue: Catalogue, run: str) -> list[Row]:
     # The matrices are small: a second thread costs more than it brings, above all where other work waits.
     with threadpool_limits(1, "blas"):
         series = [_Series(name, log, change_points(steps, values)) for name, log, steps, values in read]
-    return [*_milestone_rows(catalogue, run), *_change_rows(series)]
+    return [*_milestone_rows(catalogue, run), *_change_rows(series), *_not_there(catalogue, run)]
+
+
+def _not_there(catalogue: Catalogue, run: str) -> Iterator[Row]:
+    """A row for each derived table whose series were not searched, since it has no rows, with the reason."""
+    for analysis in _SEARCHED:
+        if not catalogue.query(f"SELECT count(*) AS n FROM {analysis.table} WHERE run = $1", [run])["n"][0].as_py():
+            yield {"series": analysis.table, "kind": NOT_SEARCHED, "note": _why_not(catalogue, run, analysis)}
+
+
+def _why_not(catalogue: Catalogue, run: str, analysis: Analysis) -> str:
+    folder = catalogue.run(run).folder
+    if folder is None:
+        return "the snapshots are not on this machine"
+    try:
+        analysis.check(Subject(RecordedRun(Run(folder))))
+    except (NotApplicableError, StrobeError) as error:
+        return str(error)
+    return "not computed when the changes were looked for"
 
 
 def _series(table: pa.Table) -> Iterator[tuple[str, bool, Array, Array]]:
@@ -148,7 +173,7 @@ def _milestone(series: str, step: int | None, rule: str, words: str) -> Row:
 
 ANALYSIS = TableAnalysis(
     table="transitions",
-    definition=6,
+    definition=7,
     order=10,
     columns=(
         ("series", TEXT), ("kind", TEXT), ("step", BIGINT), ("step_low", BIGINT), ("step_high", BIGINT),
@@ -156,6 +181,7 @@ ANALYSIS = TableAnalysis(
         ("p_corrected", DOUBLE), ("samples", BIGINT), ("series_searched", BIGINT), ("model", TEXT), ("rule", TEXT),
     ),
     needs=nothing,
+    requires=tuple(analysis.table for analysis in _SEARCHED),
     sources=("runs", "metrics", "scalars", "tensors", "progress", "heads", "attempts"),
     rows=rows,
     # A milestone that was never reached has a row as well, and so has a series without a change.

@@ -15,6 +15,7 @@ from etl.run.folder import Run
 from strobe.charts.axes import label_number
 from strobe.charts.movie_frames import Words
 from strobe.plot.movie_subjects import SUBJECTS, Snapshots, Subject
+from strobe.views.metric_units import units_of
 from strobe.views.run_view import RunView, literal
 
 if TYPE_CHECKING:
@@ -115,5 +116,5 @@ def _metric(view: RunView, name: str) -> _Metric:
     values = dict(zip(rows["step"].to_pylist(), rows["value"].to_pylist(), strict=True))
     if not values and name != MovieRequest.metric:
         raise StrobeError(f"run {view.run!r} has no metric {name!r:.60}; `strobe show` lists what it has")
-    units = view.rows(f"SELECT unit FROM metrics WHERE {own} AND unit IS NOT NULL")
-    return _Metric(name, units[0]["unit"] if units else "", list(values), list(values.values()))
+    (unit, *_), values_at = units_of(view.tables, [view.run], [name]).runs or [""], list(values.values())
+    return _Metric(name, unit, list(values), values_at)

@@ -47,6 +47,8 @@ class SpectrumFrames:
     reason: str = ""
     in_tables: bool = False
     """Whether the tables have all of them."""
+    edges: Array | None = None
+    """float32 (steps,): the edge of random entries at each, NaN where it has none; None where it was not computed."""
 
     @property
     def left_out(self) -> str:
@@ -66,7 +68,7 @@ class SpectrumFrames:
 
 def stored(view: RunView, matrix: WeightMatrix) -> SpectrumFrames:
     """The singular values in the tables, of all steps."""
-    answer = view.tables.ask(f"""SELECT step, singular_values[:{MOST_VALUES}] AS singular_values
+    answer = view.tables.ask(f"""SELECT step, singular_values[:{MOST_VALUES}] AS singular_values, random_edge
 {rows_of(view, matrix.name, matrix.layer)} AND singular_values IS NOT NULL ORDER BY step""")
     total = min(matrix.shape)
     if not answer.table.num_rows:
@@ -75,7 +77,8 @@ def stored(view: RunView, matrix: WeightMatrix) -> SpectrumFrames:
         )
         return SpectrumFrames([], np.zeros((0, 0), np.float32), total, answer.sql, reason)
     values = np.stack([np.asarray(row, np.float32) for row in answer.table["singular_values"].to_pylist()])
-    return SpectrumFrames(answer.table["step"].to_pylist(), values, total, answer.sql, in_tables=True)
+    edges = answer.table["random_edge"].cast("float64").to_numpy(zero_copy_only=False).astype(np.float32)
+    return SpectrumFrames(answer.table["step"].to_pylist(), values, total, answer.sql, in_tables=True, edges=edges)
 
 
 @dataclass(frozen=True)

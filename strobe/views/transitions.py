@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
 
 from strobe.analysis.change_points import LEVEL
-from strobe.derive.transitions import FALSE_DISCOVERIES, UNEVEN
+from strobe.derive.transitions import FALSE_DISCOVERIES, NOT_SEARCHED, UNEVEN
 from strobe.views.run_view import Answer, RunView, literal
 from strobe.views.words import number
 
@@ -35,11 +35,15 @@ class Transitions:
     """Of each of the others, why nothing can be told."""
     uneven: int
     """Series whose samples are unevenly spaced."""
+    left_out: Mapping[str, str]
+    """Derived table whose series were not searched -> why it has none."""
 
     def sentence(self) -> str:
         """What was found in how many series, in how many there is nothing, and of how many nothing can be told."""
+        out = self._left_out()
         if not self.searched:
-            return f"Changes: cannot tell, {_many(self.unable) if self.unable else 'since the run has no series'}."
+            why = _many(self.unable) if self.unable else "since the run has no series"
+            return f"Changes: cannot tell, {why}.{out}"
         changed = len({row["series"] for row in self.changes})
         text = f"{len(self.changes):,} change{'' if len(self.changes) == 1 else 's'} in {changed:,} of "
         text += f"{self.searched:,} series that were searched"
@@ -47,7 +51,13 @@ class Transitions:
             text += f"; in {still:,} no change that can be told from drift"
         if self.unable:
             text += f"; of {len(self.unable):,} more one cannot tell ({_many(self.unable)})"
-        return f"{text}." + (f" In {self.uneven:,} series {UNEVEN}." if self.uneven else "")
+        return f"{text}." + (f" In {self.uneven:,} series {UNEVEN}." if self.uneven else "") + out
+
+    def _left_out(self) -> str:
+        tables: dict[str, list[str]] = {}
+        for table, why in self.left_out.items():
+            tables.setdefault(why, []).append(table)
+        return "".join(f" Not searched: {' and '.join(names)} ({why})." for why, names in tables.items())
 
     def table(self) -> pa.Table:
         """The changes for people: series, change, low, high (of its 95% interval), effect, sd (effect in standard
@@ -69,19 +79,21 @@ class Transitions:
 def transitions(view: RunView) -> Transitions:
     """Of one run, as `strobe analyze` left them."""
     answer = view.tables.ask(sql(view.run))
-    rows = answer.table.to_pylist()
+    every = answer.table.to_pylist()
+    left_out = {row["series"]: row["note"] for row in every if row["kind"] == NOT_SEARCHED}
+    rows = [row for row in every if row["kind"] != NOT_SEARCHED]
     unable = [row for row in rows if row["kind"] == "cannot tell"]
     searched = {row["series"] for row in rows} - {row["series"] for row in unable}
     uneven = {row["series"] for row in rows if UNEVEN in (row["note"] or "")} & searched
     changes = [row for row in rows if row["step"] is not None]
-    return Transitions(answer, changes, len(searched), [row["note"] for row in unable], len(uneven))
+    return Transitions(answer, changes, len(searched), [row["note"] for row in unable], len(uneven), left_out)
 
 
 def sql(run: str) -> str:
     """The changes of a run, and the series without."""
     return f"""SELECT series, kind, step, step_low, step_high, step_10, step_90, effect, effect_sd, p, p_corrected,
   samples, series_searched, model, rule, note
-FROM transitions WHERE run = {literal(run)} AND kind IN ('step', 'gradual', 'none', 'cannot tell')
+FROM transitions WHERE run = {literal(run)} AND kind IN ('step', 'gradual', 'none', 'cannot tell', '{NOT_SEARCHED}')
 ORDER BY step, series"""
 
 

@@ -10,7 +10,7 @@ from etl.run.snapshot import SnapshotError
 from etl.store.catalogue import Store
 from etl.store.pointer import commit, read_pointer, remove_unnamed, write_part
 from etl.store.stored_run import StoredRun
-from strobe.derive.analysis import Row, SnapshotAnalysis, TableAnalysis
+from strobe.derive.analysis import Analysis, Row, SnapshotAnalysis, TableAnalysis
 from strobe.derive.filling.parts import replaced, stored_steps, without
 from strobe.derive.filling.report import Progress, Report
 from strobe.derive.filling.staleness import (
@@ -57,10 +57,13 @@ class Deriver:
         self.progress = progress or (lambda *_: None)
         self.report = Report(stored.id)
 
-    def fill(self, tables: Iterable[str] | None = None, steps: Iterable[int] | None = None) -> Report:
+    def fill(
+        self, tables: Iterable[str] | None = None, steps: Iterable[int] | None = None, beside: Iterable[str] = ()
+    ) -> Report:
         """Bring some tables (None: all) up to date, and first those that they require, for all snapshots or those of
-        `steps`. Raises StrobeError where the run has a snapshot at none of those."""
-        wanted = with_required(ANALYSES if tables is None else tables)
+        `steps`; and those `beside`, from what there is then. Raises StrobeError where the run has a snapshot at none
+        of those."""
+        wanted = with_required(ANALYSES if tables is None else tables) | set(beside)
         analyses = [analysis for table, analysis in ANALYSES.items() if table in wanted]
         chosen = self._chosen(steps)
         of_snapshots = [analysis for analysis in analyses if isinstance(analysis, SnapshotAnalysis)]
@@ -73,7 +76,26 @@ class Deriver:
         for analysis in analyses:
             if isinstance(analysis, TableAnalysis):
                 self._from_tables(analysis)
+        self._count_nulls(analyses)
         return self.report
+
+    def _count_nulls(self, analyses: Iterable[Analysis]) -> None:
+        """What the rows that the store has now do not know, and why."""
+        catalogue = self.store.current()
+        for analysis in analyses:
+            if not analysis.value or analysis.table in self.report.skipped:
+                continue
+            counted = catalogue.query(
+                f"""SELECT {analysis.value} IS NULL AS null, note, count(*) AS n FROM {analysis.table}
+WHERE run = $1 GROUP BY ALL ORDER BY n DESC, note""",
+                [self.stored.id],
+            ).to_pylist()
+            reasons = {row["note"] or "no reason was recorded": row["n"] for row in counted if row["null"]}
+            if reasons:
+                total = sum(row["n"] for row in counted)
+                self.report.nulls[analysis.table] = {
+                    "null": sum(reasons.values()), "rows": total, "reasons": reasons,
+                }  # fmt: skip
 
     def _chosen(self, steps: Iterable[int] | None) -> list[int]:
         recorded = self.subject.recorded.steps

@@ -81,7 +81,7 @@ def _analyse(view: RunView, tables: Sequence[str]) -> None:
 
     deriver = Deriver(store, store.run(view.run), show)
     try:
-        deriver.fill([*tables, "transitions"])
+        deriver.fill(tables, beside=["transitions"])
     except (StrobeError, OSError) as error:
         st.error(inert(str(error)))
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from strobe.charts.curves import Series
 from strobe.charts.theme import SERIES
 from strobe.ui.panel import derived, panel
@@ -9,6 +11,8 @@ from strobe.ui.panel.marks import step_marks
 from strobe.views import spectrum, spectrum_verdicts
 from strobe.views.run_view import RunView
 from strobe.views.weights import WeightMatrix
+
+EDGE: Final = Series("edge of random entries", SERIES[0], dash=True)
 
 
 def picked(many: int) -> list[int]:
@@ -24,7 +28,7 @@ def over_training(view: RunView, matrix: WeightMatrix) -> None:
     many = min(matrix.shape)
     numbers = picked(many)
     looks = {f"s{n}": Series(f"s{_small(n)}", SERIES[k]) for k, n in enumerate(numbers)}
-    looks["edge"] = Series("edge of random entries", SERIES[0], dash=True)
+    looks["edge"] = EDGE
     edge = spectrum_verdicts.edge(view, matrix)
     derived.lines(
         view, "spectrum_lines", spectrum.over_training(view, matrix, numbers), looks, y_title="singular value",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,10 +12,11 @@ import streamlit as st
 from strobe.charts.curves import Curves, Series, curves
 from strobe.charts.theme import SERIES
 from strobe.ui.panel import choice, downloads, panel
-from strobe.ui.panel.kinds import Line, Presence, ProfilePanel, presence
+from strobe.ui.panel.kinds import Line, Presence, ProfilePanel, line_of, presence
 from strobe.ui.shell.cache import cached_by_run
 from strobe.ui.shell.cursor import settled
 from strobe.ui.shell.parts import follow_server
+from strobe.ui.weights.spectrum import EDGE
 from strobe.views import spectrum
 from strobe.views.run_view import RunView
 from strobe.views.spectrum import ComputedSpectrum, SpectrumFrames
@@ -62,14 +63,15 @@ def draw(
 def _panel(
     view: RunView, matrix: WeightMatrix, place: _Place, shown: SpectrumFrames, text: str, there: Presence
 ) -> None:
+    edge = [] if shown.edges is None else [line_of(EDGE)]
     n, ghosts = shown.values.shape[1], [shown.steps[0], shown.steps[-1]] if len(shown.steps) > 2 else []
     header = ProfilePanel(
         subject=f"spectrum {view.run} {matrix.label}", run=view.run, steps=shown.steps, count=n, log=place.log,
-        height=place.height, lines=[Line("at the cursor" if ghosts else "value", SERIES[0])], ghosts=ghosts,
+        height=place.height, lines=[Line("at the cursor" if ghosts else "value", SERIES[0]), *edge], ghosts=ghosts,
         x_name="number", presence=there, alt=f"Singular values of {matrix.label} at the step of the cursor",
     )  # fmt: skip
     x = np.arange(1, n + 1, dtype=np.float32)
-    panel.show(place.key, header, {"x": x, "y": np.ascontiguousarray(shown.values)})
+    panel.show(place.key, header, {"x": x, "y": _lines(shown)})
 
     def table(at: int) -> pa.Table:
         every = shown.every(view, matrix, at)
@@ -78,9 +80,20 @@ def _panel(
     def figure(at: int) -> Curves:
         series, values = Series(matrix.label, SERIES[0]), shown.values[at].astype(float)
         drawn = pa.table({"series": [series.label] * n, "x": x.astype(float), "y": values})
-        return curves(drawn, [series], x_title="number", y_title="singular value", log=place.log)
+        looks = [series]
+        if shown.edges is not None and np.isfinite(shown.edges[at]):
+            level = {"series": [EDGE.label] * 2, "x": [1.0, float(n)], "y": [float(shown.edges[at])] * 2}
+            drawn, looks = pa.concat_tables([drawn, pa.table(level)]), [series, EDGE]
+        return curves(drawn, looks, x_title="number", y_title="singular value", log=place.log)
 
     downloads.offer(view, place.key, text, shown.steps, shown.sql, table, figure)
+
+
+def _lines(shown: SpectrumFrames) -> np.ndarray[Any, Any]:
+    """float32 (step, line, number): the singular values, and where it is known the edge of random entries."""
+    if shown.edges is None:
+        return np.ascontiguousarray(shown.values)
+    return np.stack([shown.values, np.broadcast_to(shown.edges[:, None], shown.values.shape)], axis=1)
 
 
 def _on_demand(view: RunView, matrix: WeightMatrix, place: _Place) -> None:
@@ -132,6 +145,7 @@ def _how(made: ComputedSpectrum) -> str:
     if made.reason:
         return made.reason
     return (
+        "The edge of random entries comes with `strobe analyze`. "
         f"Step {made.step:,}, by {made.method} in {made.seconds * 1e3:,.0f} ms; the largest is off by at most "
         f"{number(made.largest_off, 1)} of itself, the smallest by {number(made.smallest_off, 1)}."
     )

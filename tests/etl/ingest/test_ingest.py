@@ -20,7 +20,9 @@ from etl.run.folder import Run
 from etl.run.journal import Journal
 from etl.store.catalogue import Store
 from etl.store.compact import compact
+from etl.store.files import Files
 from etl.store.manage import check_parts, remove_run, rename_run
+from etl.store.pointer import commit, read_pointer, read_rows, write_part
 from tests.support.effort import tries
 from tests.support.make_run import losses, make_run
 from tests.support.tables import tables
@@ -344,6 +346,20 @@ def test_a_pointer_from_before_there_were_sources_is_continued(run: Path, store:
     (report,) = ingest([run], store)
     assert (report.run, report.snapshots, report.metrics) == ("alpha", 0, 0)
     assert Store(store).runs()["run"].to_pylist() == ["alpha"]
+
+
+def test_a_unit_that_was_told_by_an_older_rule_is_mended(run: Path, store: Path) -> None:
+    """Nothing else of the run is new."""
+    ingest([run], store)
+    files = Files(store)
+    pointer = read_pointer(files, "alpha")
+    metrics = read_rows(files, pointer, "metrics")
+    right = metrics["unit"].to_pylist()
+    wrong = metrics.set_column(metrics.schema.get_field_index("unit"), "unit", pa.array(["percent"] * len(right)))
+    commit(files, pointer, {"metrics": [write_part(files, "alpha", "metrics", wrong)]}, pointer.state)
+    assert ingest([run], store)[0].changed
+    assert read_rows(files, read_pointer(files, "alpha"), "metrics")["unit"].to_pylist() == right
+    assert not ingest([run], store)[0].changed
 
 
 def test_a_log_that_shrank_and_grew_again_has_each_step_once(tmp_path: Path, store: Path) -> None:

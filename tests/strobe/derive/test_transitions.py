@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from strobe.analysis.change_points import change_points
-from strobe.derive.transitions import NO_CHANGE, NOT_AMONG_SO_MANY, UNEVEN
+from strobe.derive.transitions import NO_CHANGE, NOT_AMONG_SO_MANY, NOT_SEARCHED, UNEVEN
 from strobe.derive.transitions import rows as transitions
 
 
@@ -32,12 +32,22 @@ def logged(**series: Any) -> Any:
         connection.execute(f"CREATE TABLE {table}")
     connection.execute("CREATE TABLE runs AS SELECT 'r' AS run, 'finished' AS status, '{}' AS config")
     connection.execute("CREATE TABLE metrics AS SELECT DISTINCT run, name, 0 AS nonfinite FROM scalars")
-    return SimpleNamespace(query=lambda sql, values=None: connection.sql(sql, params=values).to_arrow_table())
+    return SimpleNamespace(
+        query=lambda sql, values=None: connection.sql(sql, params=values).to_arrow_table(),
+        run=lambda _: SimpleNamespace(folder=None),
+    )
 
 
 def changes(**series: Any) -> list[dict[str, Any]]:
-    """The rows of its series, without milestones."""
-    return [row for row in transitions(logged(**series), "r") if row["kind"] != "milestone"]
+    """The rows of its series."""
+    return [row for row in transitions(logged(**series), "r") if row["kind"] not in ("milestone", NOT_SEARCHED)]
+
+
+def test_tables_that_are_not_there_are_named() -> None:
+    rows = [row for row in transitions(logged(loss=([0], [1.0])), "r") if row["kind"] == NOT_SEARCHED]
+    assert [(row["series"], row["note"]) for row in rows] == [
+        ("progress", "the snapshots are not on this machine"), ("heads", "the snapshots are not on this machine"),
+    ]  # fmt: skip
 
 
 def test_milestones_are_those_of_the_right_column() -> None:

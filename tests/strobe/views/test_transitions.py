@@ -46,7 +46,8 @@ def test_what_was_found_is_said_with_what_was_searched(path: Path) -> None:
     found = of(path, "searched")
     assert found.sentence() == (
         "1 change in 1 of 2 series that were searched; in 1 no change that can be told from drift; of 1 more one "
-        "cannot tell (10 finite samples, and fewer than 20 cannot tell a change from drift)."
+        "cannot tell (10 finite samples, and fewer than 20 cannot tell a change from drift). Not searched: heads and "
+        "progress (the run has no snapshots to analyse)."
     )
     (row,) = found.table().to_pylist()
     assert (row["series"], row["change"]) == ("reward", "step up at 300")

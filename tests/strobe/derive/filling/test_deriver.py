@@ -203,22 +203,41 @@ def test_the_command(store: Store, tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize(("table", "required"), [("loss_check", "progress"), ("neuron_history", "neurons")])
-def test_a_table_that_is_made_of_another_computes_that_first(store: Store, table: str, required: str) -> None:
+@pytest.mark.parametrize(
+    ("table", "required"), [
+        ("loss_check", ("progress",)), ("neuron_history", ("neurons",)), ("transitions", ("progress", "heads")),
+    ],
+)  # fmt: skip
+def test_a_table_that_is_made_of_others_computes_those_first(
+    store: Store, table: str, required: tuple[str, ...]
+) -> None:
     made = deriver(store).fill([table])
-    assert made.computed[required] == 3
+    assert [made.computed[each] for each in required] == [3] * len(required)
     assert made.current == []
     assert rows(store, f"SELECT count(*) > 0 AS some FROM {table}") == [{"some": True}]
-    assert set(deriver(store).fill([table]).current) == {table, required}
+    assert set(deriver(store).fill([table]).current) == {table, *required}
+
+
+def test_beside_other_tables_changes_are_looked_for_in_what_there_is(store: Store) -> None:
+    made = deriver(store).fill(["spectra"], beside=["transitions"])
+    assert set(made.computed) == {"spectra", "transitions"}
+    assert rows(store, "SELECT series, note FROM transitions WHERE kind = 'not searched' ORDER BY series") == [
+        {"series": name, "note": "not computed when the changes were looked for"} for name in ("heads", "progress")
+    ]
+    deriver(store).fill(["transitions"])
+    assert rows(store, "SELECT series FROM transitions WHERE kind = 'not searched'") == []
 
 
 def test_what_was_computed_and_found_nothing_is_not_up_to_date_until_it_is(store: Store) -> None:
-    """The planted run logs no loss, so there is nothing to compare."""
+    """The planted run logs no loss, so there is nothing to compare: each time that is said, with the reason."""
     call = ["analyze", "planted", "--store", str(store.path), "--only", "loss_check"]
-    assert CliRunner().invoke(app, call).output == (
-        "planted progress: 3 snapshots computed\nplanted loss_check: 0 logged values compared\n"
-    )
-    assert CliRunner().invoke(app, call).output == ("planted progress: up to date\nplanted loss_check: up to date\n")
+    first, second = (CliRunner().invoke(app, call).output.splitlines() for _ in range(2))
+    said = "; NULL in 12 of 12 rows: not logged at this step (12)"
+    assert first[1] == f"planted loss_check: 0 logged values compared{said}"
+    assert second[1] == f"planted loss_check: up to date{said}"
+    assert second[0].startswith("planted progress: up to date")
+    (report,) = json.loads(CliRunner().invoke(app, [*call, "--json"]).output)
+    assert report["nulls"]["loss_check"] == {"null": 12, "rows": 12, "reasons": {"not logged at this step": 12}}
 
 
 def test_a_damaged_snapshot_is_never_up_to_date(store: Store, tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ has the sources that need more.
 from __future__ import annotations
 
 from etl.run.names import run_id
+from strobe.record.errors import RecorderError
 from strobe.record.lock import FolderLock, LockedError
 from strobe.record.recorder import Recorder, Status
 from strobe.record.source import TensorSource
-from strobe.record.tensors import SCALARS, RecorderError, TensorSpec
+from strobe.record.tensors import SCALARS, TensorSpec
 
 __all__ = [
     "SCALARS",

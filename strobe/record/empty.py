@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from etl.run.journal import ATTEMPTS, METRICS
-from etl.run.snapshot import MANIFEST, list_files
+from etl.run.snapshot import MANIFEST, list_files, list_parts
 
 log = logging.getLogger("strobe.record")
 
@@ -31,7 +31,7 @@ def start_over(folder: Path, existing: dict[str, Any], ours: dict[str, Any]) -> 
     A store that has taken in the empty run knows by that moment that this is the same one.
     """
     log.warning("%s: the run there began and recorded nothing; it is started over", folder)
-    for name in (ATTEMPTS, METRICS, MANIFEST):
+    for name in (ATTEMPTS, METRICS, *(path.name for _, path in list_parts(folder)), MANIFEST):
         (folder / name).unlink(missing_ok=True)
     run = existing.get("run")
     created = run.get("created_at") if isinstance(run, dict) else None

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from etl.run.journal import ATTEMPTS, METRICS, Journal, read_attempts, read_metrics
-from etl.run.snapshot import MANIFEST, SnapshotError, file_name, fnv1a64, list_files
+from etl.run.snapshot import MANIFEST, SnapshotError, file_name, fnv1a64, list_files, list_parts, manifest_bytes
 from etl.run.writer import SnapshotWriter, write_manifest
 from strobe.record.empty import is_empty, start_over
 from strobe.record.ending import Ending
+from strobe.record.errors import RecorderError
 from strobe.record.limits import Limits
 from strobe.record.lock import FolderLock
-from strobe.record.manifest import Description, as_taken, check_same, is_manifest, without_none
+from strobe.record.manifest import Description, as_taken, check_same, is_manifest, plain, without_none
 from strobe.record.order import Taken
-from strobe.record.tensors import RecorderError
 from strobe.record.thin import Thinner
 
 log = logging.getLogger("strobe.record")
@@ -50,6 +50,8 @@ class RunFolder:
     ) -> None:
         self.path = path
         self._start: dict[str, Any] = {}
+        self._used: Mapping[str, Any] | None = None
+        """The manifest that was written under last."""
         self.vanished = False
         """Whether the folder was found to be gone, or another's, at some moment."""
         with contextlib.ExitStack() as undo:
@@ -77,6 +79,13 @@ class RunFolder:
         self.snapshots.replace_manifest(settled)
         self.manifest = settled
         return True
+
+    def use(self, manifest: Mapping[str, Any]) -> None:
+        """Write the next snapshots under a manifest: that of the run, or of a part. Raises SnapshotError, or OSError
+        when the disk refuses."""
+        if manifest is not self._used:
+            self.snapshots.begin_part(manifest)
+            self._used = manifest
 
     def end(self, ending: Ending, reason: str | None, step: int, lost: Mapping[str, object]) -> None:
         """Append the end line, with what was `lost` where something was. Raises OSError when the disk refuses, and
@@ -106,11 +115,12 @@ class RunFolder:
 
     def _come_back(self, manifest: Path) -> None:
         if manifest.exists():
-            if fnv1a64(manifest.read_bytes()) != self.snapshots.manifest_hash:
+            if fnv1a64(manifest.read_bytes()) != fnv1a64(manifest_bytes(self.manifest)):
                 raise RecorderError(f"{self.path}: another run stands there now")
         elif self._existing() is None:
             write_manifest(self.path, self.manifest)
             self._append(self._start)
+            self._used = None
 
     def lost(self, snapshots: Iterable[int], lines: int) -> tuple[int, int]:
         """How many of the `snapshots`, by step, and of the `lines` that this attempt wrote are gone from here, those
@@ -148,7 +158,7 @@ class RunFolder:
             raise RecorderError(
                 f"{self.path}: holds a run already ({count:,} snapshots); resume it or record into another folder"
             )
-        check_same(existing, ours, self.path)
+        check_same(existing, ours, self.path, self._parts())
         return existing
 
     def _existing(self) -> dict[str, Any] | None:
@@ -165,6 +175,14 @@ class RunFolder:
             raise RecorderError(f"{self.path}: holds a run without {MANIFEST}; record into another folder")
         return None
 
+    def _parts(self) -> list[dict[str, Any]]:
+        """The manifests of the later parts, those aside that cannot be read."""
+        found = []
+        for _, path in list_parts(self.path):
+            with contextlib.suppress(OSError, ValueError):
+                found.append(json.loads(path.read_bytes()))
+        return found
+
     def _next_attempt(self) -> int:
         files = list_files(self.path)
         return max([len(read_attempts(self.path)), *(attempt + 1 for _, attempt, _ in files)])
@@ -174,7 +192,7 @@ class RunFolder:
             if _LEFT_OVER.fullmatch(entry.name):
                 Path(entry.path).unlink()
         first = self.manifest.get("training", {})
-        changed = {key: value for key, value in without_none(training).items() if first.get(key) != value}
+        changed = {key: value for key, value in plain(training, "training").items() if first.get(key) != value}
         self._start = {"attempt": self.attempt, "step": step, "time": time.time(), "training": changed}
         self._append(self._start)
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from etl.run.names import run_id
 from etl.run.snapshot import MANIFEST, manifest_bytes, place
+from strobe.record.errors import RecorderError
 from strobe.record.order import Taken
-from strobe.record.tensors import RecorderError, TensorSpec, scalar_entries
+from strobe.record.tensors import TensorSpec, scalar_entries
 from strobe.version import __version__
 
 _FORMAT = "strobe-snapshot"
@@ -41,12 +46,12 @@ class Description:
                 "created_at": time.time(),
                 "writer": f"strobe {__version__} (python)",
             },
-            "model": without_none(self.model),
-            "task": without_none(self.task),
-            "training": without_none(self.training),
+            "model": plain(self.model, "model"),
+            "task": plain(self.task, "task"),
+            "training": plain(self.training, "training"),
             "snapshot": {"bytes": size, "tensors": placed},
         }
-        _validate(manifest, folder / MANIFEST)
+        validate(manifest, folder / MANIFEST)
         return manifest
 
 
@@ -63,6 +68,33 @@ def as_taken(manifest: Mapping[str, Any], taken: Taken | None, ahead: int) -> di
         training["updates_ahead"] = ahead
     said = {"training": training} if ahead or "training" in manifest else {}
     return {**manifest, **said, "snapshot": {**manifest["snapshot"], "tensors": tensors}}
+
+
+def plain(values: Any, what: str) -> dict[str, Any]:
+    """A manifest's object from a mapping, a Namespace or a dataclass, without None: what JSON has no word for is
+    written as text. Raises RecorderError for anything else."""
+    if dataclasses.is_dataclass(values) and not isinstance(values, type):
+        values = {field.name: getattr(values, field.name) for field in dataclasses.fields(values)}
+    elif not isinstance(values, Mapping) and hasattr(values, "__dict__") and not callable(values):
+        values = vars(values)
+    if not isinstance(values, Mapping):
+        raise RecorderError(f"{what} is a {type(values).__name__}; give a dictionary")
+    return {str(key): _plain_value(value) for key, value in values.items() if value is not None}
+
+
+def _plain_value(value: Any) -> Any:
+    """A value as JSON has it."""
+    if isinstance(value, str | bool | int) or value is None:
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_value(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain_value(value.item())
+    return str(value)
 
 
 def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,17 +115,36 @@ def _is_tensor(value: object) -> bool:
     return isinstance(value, dict) and {"name", "shape", "dtype"} <= value.keys()
 
 
-def check_same(existing: Mapping[str, Any], ours: Mapping[str, Any], folder: Path) -> None:
-    """Raises RecorderError where a resumed run would record another model or other tensors."""
+def check_same(
+    existing: Mapping[str, Any], ours: Mapping[str, Any], folder: Path, parts: Iterable[Mapping[str, Any]] = ()
+) -> None:
+    """Raises RecorderError where a resumed run would record another model or other tensors than the run has in
+    manifest.json, or in one of its later `parts`."""
     # When a tensor was taken is what the first snapshot showed; a resumed run has taken none yet.
-    ours, known = json.loads(json.dumps(as_taken(ours, None, 0))), as_taken(existing, None, 0)
-    for part in ("model", "snapshot"):
-        if known[part] != ours[part]:
-            change = _first_change(existing, ours)
-            raise RecorderError(f"{folder}: the run there has another {part}; {change}")
+    ours = json.loads(json.dumps(as_taken(ours, None, 0)))
+    same = any(_alike(as_taken(part, None, 0), ours) for part in (existing, *parts))
+    for what, differs in (("model", existing["model"] != ours["model"]), ("snapshot", not same)):
+        if differs:
+            raise RecorderError(f"{folder}: the run there has another {what}; {_first_change(existing, ours)}")
 
 
-def _validate(manifest: Mapping[str, Any], where: Path) -> None:
+def _alike(existing: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
+    """Whether two manifests have the same tensors, those aside that one of them has no data of."""
+    there, here = existing["snapshot"]["tensors"], ours["snapshot"]["tensors"]
+    if len(there) != len(here):
+        return False
+    return all(
+        a["name"] == b["name"] and ("missing" in a or "missing" in b or _lasting(a) == _lasting(b))
+        for a, b in zip(there, here, strict=True)
+    )
+
+
+def _lasting(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key != "offset"}
+
+
+def validate(manifest: Mapping[str, Any], where: Path | str) -> None:
+    """Raises RecorderError for what no reader would open."""
     # A machine without pydantic trains without this check.
     try:
         from etl.run.manifest import ManifestError, parse

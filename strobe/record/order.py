@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
-from strobe.record.tensors import RecorderError
+from strobe.record.errors import RecorderError
 
 Taken = Literal["before_update", "after_update"]
 

@@ -28,7 +28,10 @@ from etl.errors import StrobeError
 from etl.run.journal import MAX_STEP
 from strobe.record.empty import is_empty
 from strobe.record.ending import Ending, SigtermExit, ending_of, warn_of_losses
+from strobe.record.errors import RecorderError
 from strobe.record.folder import RunFolder
+from strobe.record.host import Array
+from strobe.record.layouts import Layouts
 from strobe.record.limits import Limits, WhenFull
 from strobe.record.manifest import Description
 from strobe.record.order import SnapshotOrder, SteppedOptimizer, UpdateClock
@@ -36,12 +39,10 @@ from strobe.record.source import PlainTensor, TensorSource, as_source
 from strobe.record.status import Status, Trouble
 from strobe.record.tensors import (
     SCALARS,
-    Array,
-    RecorderError,
     TensorSpec,
-    host_array,
     metric_name,
     metric_value,
+    reason,
     scalar_arrays,
 )
 from strobe.record.writer import Job, Writer
@@ -112,6 +113,7 @@ class Recorder:
         self._trouble = Trouble(self.status)
         self._pid, self._step, self._finished = os.getpid(), step, False
         self._taken: set[int] = set()
+        self._layouts = Layouts(self._description.specs)
         self._sigterm = SigtermExit()
         _end_earlier(self.folder, resume=resume)
         self._run = RunFolder(
@@ -161,7 +163,7 @@ class Recorder:
         try:
             if self._order is not None:
                 self._order.settle(step)
-            job = Job(step, self._capture(step, scalars, began), time.time())
+            job = self._capture(step, scalars, began)
         except BaseException:
             self._writer.room.release()
             raise
@@ -182,15 +184,34 @@ class Recorder:
         self._step = max(self._step, number)
         return number
 
-    def _capture(self, step: int, scalars: Mapping[str, Any], began: float) -> dict[str, Array]:
+    def _capture(self, step: int, scalars: Mapping[str, Any], began: float) -> Job:
         self._source.prepare()
-        arrays = {spec.full_name: host_array(spec.tensor) for spec in self._description.specs}
+        arrays, absent = self._tensors()
         names = self._description.scalars
         if unknown := {name: value for name, value in scalars.items() if name not in names}:
             self._line(step, unknown)
-        own = {"recorder_ms": 1000 * (time.perf_counter() - began)} if "recorder_ms" in names else {}
         known = {name: value for name, value in scalars.items() if name in names}
-        return arrays | scalar_arrays(names, own | self._numbers(known))
+        own = {"recorder_ms": 1000 * (time.perf_counter() - began)} if "recorder_ms" in names else {}
+        manifest = self._layouts.manifest(self._run.manifest, arrays, absent)
+        return Job(step, arrays | scalar_arrays(names, own | self._numbers(known)), time.time(), manifest)
+
+    def _tensors(self) -> tuple[dict[str, Array], dict[str, str]]:
+        """Every tensor that can be read, by name, and why the others cannot. Raises what the first one raised where
+        none is left."""
+        arrays: dict[str, Array] = {}
+        failed: dict[str, Exception] = {}
+        for spec in self._description.specs:
+            try:
+                array = spec.read()
+                spec.axes(array.shape)
+                arrays[spec.full_name] = array
+            except Exception as error:
+                failed[spec.full_name] = error
+        if failed and not arrays:
+            raise next(iter(failed.values()))
+        for name, why in failed.items():
+            self._trouble.absent(name, why)
+        return arrays, {name: reason(why) for name, why in failed.items()}
 
     def log(self, step: Any = None, /, *more: Any, **metrics: Any) -> None:
         """Append one line to metrics.jsonl: numbers by name, one-element tensors, NaN and infinities included.

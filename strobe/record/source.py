@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Protocol, cast, runtime_checkable
 
-from strobe.record.tensors import RecorderError, TensorSpec
+from strobe.record.errors import RecorderError
+from strobe.record.owners import followed
+from strobe.record.tensors import TensorSpec
 
 PlainTensor = tuple[str, str, Sequence[str], Any]
 """(name, section, dims, tensor): a TensorSpec without its options."""
@@ -22,7 +25,7 @@ class TensorSource(Protocol):
         """The tensors in the order that they will have in the file. Asked once, before the run begins.
 
         A spec whose tensor is a callable is read by calling it at each snapshot, after `prepare`. What it raises
-        costs that snapshot and nothing else.
+        costs that tensor, and where no other is left, the snapshot.
         """
         ...
 
@@ -42,7 +45,7 @@ class ListedTensors(TensorSource):
     """Tensors that somebody named one by one."""
 
     def __init__(self, specs: Iterable[TensorSpec]) -> None:
-        self._specs = tuple(specs)
+        self._specs = tuple(followed(specs))
 
     def specs(self) -> Sequence[TensorSpec]:
         return self._specs
@@ -73,10 +76,36 @@ def as_source(tensors: TensorSource | Iterable[TensorSource | TensorSpec | Plain
     """One source of all that a Recorder was given, in the order given."""
     if isinstance(tensors, TensorSource):
         return tensors
-    return CombinedSources(map(_each_as_source, tensors))
+    if hasattr(tensors, "named_parameters") or isinstance(tensors, str | bytes) or not hasattr(tensors, "__iter__"):
+        raise RecorderError(f"tensors is a {type(tensors).__name__}; {_EXPECTED}")
+    return CombinedSources(_grouped(tensors))
 
 
-def _each_as_source(item: TensorSource | TensorSpec | PlainTensor) -> TensorSource:
-    if isinstance(item, TensorSource):
+_EXPECTED = "give a TensorSource, or a list of them, of TensorSpecs or of (name, section, dims, tensor)"
+
+
+def _grouped(items: Iterable[TensorSource | TensorSpec | PlainTensor]) -> Iterator[TensorSource]:
+    """Sources as they are, and the tensors between them as one, since looking for their owners takes a while."""
+    for is_source, group in groupby(items, lambda item: isinstance(item, TensorSource)):
+        if is_source:
+            yield from cast(Iterable[TensorSource], group)
+        else:
+            yield ListedTensors([_spec(cast(TensorSpec | PlainTensor, item)) for item in group])
+
+
+def _spec(item: TensorSpec | PlainTensor) -> TensorSpec:
+    if isinstance(item, TensorSpec):
         return item
-    return ListedTensors([item if isinstance(item, TensorSpec) else TensorSpec(*item)])
+    try:
+        name, section, dims, tensor = item
+    except (TypeError, ValueError):
+        raise RecorderError(f"one of tensors is {_shown(item)}; {_EXPECTED}") from None
+    if not isinstance(name, str) or not isinstance(section, str) or isinstance(dims, str):
+        raise RecorderError(f"one of tensors is {_shown(item)}; {_EXPECTED}")
+    return TensorSpec(name, section, dims, tensor)
+
+
+def _shown(item: object) -> str:
+    if isinstance(item, tuple):
+        return f"({', '.join(_shown(each) for each in item[:4])})"
+    return repr(item)[:40] if isinstance(item, str | int | float) else f"a {type(item).__name__}"

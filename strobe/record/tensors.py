@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from etl.errors import StrobeError
 from etl.run.journal import parsed_number
-from etl.run.snapshot import DTYPES, numpy_dtype
-
-Array = npt.NDArray[Any]
+from etl.run.snapshot import DTYPES
+from strobe.record.errors import RecorderError
+from strobe.record.host import PAIR, Array, NothingError, host_array
 
 SCALARS = (
     "train_loss",
@@ -34,10 +33,6 @@ SCALARS = (
 """The scalars every snapshot holds, one float64 each; NaN means unknown."""
 
 
-class RecorderError(StrobeError):
-    """A recorder that cannot begin; once it has begun it raises nothing."""
-
-
 _OPTIONS = ("layer", "group", "taken", "scale", "role", "original")
 """What a spec may say and its manifest entry then has."""
 
@@ -46,10 +41,11 @@ _OPTIONS = ("layer", "group", "taken", "scale", "role", "original")
 class TensorSpec:
     """One tensor to record at every snapshot.
 
-    `tensor` is a torch tensor, a numpy array, or a callable that returns one; a zero-dimensional one is recorded as
-    shape [1]. `shape` and `dtype` (a name of the snapshot format) are only needed where a callable cannot be called
-    yet when the recorder begins. `role` says what the tensor is, `original` how the model itself names it where that
-    differs. The rest is as in the manifest.
+    `tensor` is a torch tensor, a numpy array, or a callable that returns one, or None where there is none now; a
+    zero-dimensional one is recorded as shape [1], a complex one with a last axis "part" of two. `shape` and `dtype`
+    (a name of the snapshot format) may be given where a callable cannot be called yet when the recorder begins; else
+    the tensor is missing until it can. `role` says what the tensor is, `original` how the model itself names it where
+    that differs. The rest is as in the manifest.
     """
 
     name: str
@@ -67,50 +63,82 @@ class TensorSpec:
 
     @property
     def full_name(self) -> str:
-        """`section/tensor`, whether or not `name` has the section already."""
-        return self.name if self.name.startswith(f"{self.section}/") else f"{self.section}/{self.name}"
+        """`section/tensor`, whether or not `name` has the section already; without what compiling or wrapping a model
+        puts before its names, and with its slashes as %2F."""
+        return f"{self.section}/{_shown(self._own_name)}"
+
+    @property
+    def _own_name(self) -> str:
+        return self.name.removeprefix(f"{self.section}/")
+
+    def read(self) -> Array:
+        """The tensor as it is now, in host memory. Raises RecorderError where there is none, or none to store."""
+        try:
+            return host_array(self.tensor)
+        except NothingError:
+            raise RecorderError("had no gradient" if self.section == "grads" else "there was none") from None
 
     def entry(self) -> dict[str, Any]:
-        """This tensor's manifest entry, still without its offset. Raises RecorderError when it cannot be stored."""
-        shape, dtype = self.shape, self.dtype
+        """This tensor's manifest entry, still without its offset; with `missing` where it has no data yet. Raises
+        RecorderError where its axes are not named."""
+        shape, dtype, missing = self.shape, self.dtype, None
         if shape is None or dtype is None:
-            array = host_array(self.tensor)
-            shape, dtype = array.shape, array.dtype.name
+            try:
+                array = self.read()
+                shape, dtype = array.shape, array.dtype.name
+            except Exception as error:
+                missing = reason(error)
+                shape, dtype = (1,) * max(1, len(self.dims)), "float32"
         if dtype not in DTYPES:
             raise RecorderError(f"tensor {self.full_name}: {dtype} cannot be recorded; use {', '.join(DTYPES)}")
-        if len(self.dims) != len(shape):
-            raise RecorderError(
-                f"tensor {self.full_name}: dims {list(self.dims)} do not name the axes of shape {list(shape)}"
-            )
         entry = {
             "name": self.full_name,
             "section": self.section,
-            "dims": list(self.dims),
+            "dims": self.axes(shape),
             "shape": list(shape),
             "dtype": dtype,
         }
-        options = {name: getattr(self, name) for name in _OPTIONS}
+        options = {name: getattr(self, name) for name in _OPTIONS} | {"missing": missing}
+        if options["original"] is None and _shown(self._own_name) != self._own_name:
+            options["original"] = self._own_name
         return entry | {key: value for key, value in options.items() if value is not None}
 
-
-def _from_torch(tensor: Any) -> Array:
-    tensor = tensor.detach()
-    # On a device `cpu()` is the copy; on the CPU it would hand out the live memory.
-    tensor = tensor.cpu().contiguous() if tensor.device.type != "cpu" else tensor.clone().contiguous()
-    if str(tensor.dtype) == "torch.bfloat16":
-        import torch
-
-        bits: Array = tensor.view(torch.int16).numpy()
-        return bits.view(numpy_dtype("bfloat16"))
-    array: Array = tensor.numpy()
-    return array
+    def axes(self, shape: Sequence[int]) -> list[str]:
+        """The names of the axes of `shape`. Raises RecorderError where there are more or fewer than `dims`."""
+        dims = list(self.dims) or ["one"]
+        if len(dims) + 1 == len(shape) and shape[-1] == 2 and _is_complex(self.tensor):
+            return [*dims, PAIR]
+        if len(dims) != len(shape):
+            raise RecorderError(
+                f"tensor {self.full_name}: dims {list(self.dims)} do not name the axes of shape {list(shape)}"
+            )
+        return dims
 
 
-def host_array(tensor: Callable[[], Any] | Any) -> Array:
-    """A C-contiguous copy of `tensor` in host memory, bit for bit; shape () becomes (1,)."""
-    value = tensor() if callable(tensor) else tensor
-    array = _from_torch(value) if hasattr(value, "detach") else np.array(value, order="C")
-    return array.reshape(1) if array.ndim == 0 else array
+def _is_complex(tensor: Any) -> bool:
+    value = tensor() if callable(tensor) and not hasattr(tensor, "detach") else tensor
+    return bool(value.is_complex()) if hasattr(value, "is_complex") else np.asarray(value).dtype.kind == "c"
+
+
+_WRAPPED = ("_orig_mod.", "module.")
+"""What torch.compile and data parallel training put before the names of a model's tensors."""
+
+
+def _shown(name: str) -> str:
+    name = name.replace(_WRAPPED[0], "")
+    while name.startswith(_WRAPPED[1]):
+        name = name.removeprefix(_WRAPPED[1])
+    return name.replace("/", "%2F")
+
+
+_MAX_REASON = 200
+
+
+def reason(error: BaseException) -> str:
+    """Why a tensor has no data, as a manifest can hold it: one line of printable text."""
+    words = str(error) if isinstance(error, StrobeError) else f"{type(error).__name__}: {error}"
+    plain = "".join(character if character.isprintable() else " " for character in words)
+    return " ".join(plain.split())[:_MAX_REASON] or type(error).__name__
 
 
 def scalar_entries(names: Iterable[str]) -> list[dict[str, Any]]:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from etl.run.snapshot import list_files
+from strobe.record.errors import RecorderError
 from strobe.record.limits import Limits
-from strobe.record.tensors import RecorderError
 
 _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?i?)b?\s*", re.IGNORECASE)
 _POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}

@@ -8,12 +8,12 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from etl.errors import StrobeError
 from etl.run.journal import METRICS, Journal
+from strobe.record.host import Array
 from strobe.record.status import Status, Trouble
-from strobe.record.tensors import Array
 
 if TYPE_CHECKING:
     from strobe.record.folder import RunFolder
@@ -31,6 +31,8 @@ class Job:
     step: int
     arrays: Mapping[str, Array]
     time: float
+    manifest: Mapping[str, Any]
+    """What says how they lie: manifest.json, or that of a part."""
 
 
 class Writer:
@@ -180,6 +182,7 @@ class Writer:
     def _write(self, job: Job) -> None:
         try:
             self._stand()
+            self._run.use(job.manifest)
             self._run.snapshots.write(job.step, job.arrays, attempt=self._run.attempt, time=job.time)
             self._steps.append(job.step)
             self._trouble.worked()

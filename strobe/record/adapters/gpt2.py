@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
+from strobe.record.errors import RecorderError
 from strobe.record.source import TensorSource
-from strobe.record.tensors import RecorderError, TensorSpec
+from strobe.record.tensors import TensorSpec
 
 MAX_PROBE = (16, 256)
 

@@ -211,9 +211,9 @@ def test_a_step_that_no_reader_takes_is_counted_and_no_line_says_it(
     assert run.steps() == []
 
 
-def test_a_wrong_shape_later_on_is_a_missed_step(tmp_path: Path) -> None:
-    sizes = iter([3, 3, 4, 3])
-    spec = ("x", "params", ("channel",), lambda: np.ones(next(sizes), np.float32))
+def test_axes_without_names_later_on_are_a_missed_step(tmp_path: Path) -> None:
+    shapes = iter([(3,), (3,), (4, 3), (3,)])
+    spec = ("x", "params", ("channel",), lambda: np.ones(next(shapes), np.float32))
     with Recorder(tmp_path / "r", [spec], when_full="wait") as recorder:
         for step in range(3):
             recorder.snapshot(step)

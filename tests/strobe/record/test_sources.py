@@ -98,10 +98,10 @@ def test_a_tensor_that_was_replaced_is_read_where_it_is_now(tmp_path: Path) -> N
     assert [run.at(step)["params/w"].tolist() for step in (0, 1)] == [[0, 0], [1, 1]]
 
 
-@pytest.mark.parametrize(("how", "message"), [("prepare", "no forward pass today"), ("read", "no such tensor today")])
-def test_a_source_that_fails_costs_its_snapshot_and_nothing_else(
-    tmp_path: Path, how: str, message: str, caplog: pytest.LogCaptureFixture
+def test_a_source_that_cannot_prepare_costs_its_snapshot_and_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    how, message = "prepare", "no forward pass today"
     calls: list[str] = []
     sound, failing = Counting("a", calls), Counting("b", calls)
     with Recorder(tmp_path / "r", [sound, failing], when_full="wait") as recorder:
@@ -116,6 +116,22 @@ def test_a_source_that_fails_costs_its_snapshot_and_nothing_else(
     assert message in str(recorder.status.last_error)
     assert sum(message in line for line in caplog.messages) == 1, "said once"
     assert (run.folder / "metrics.jsonl").read_text().count("\n") == 6
+
+
+def test_a_tensor_that_cannot_be_read_costs_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    calls: list[str] = []
+    sound, failing = Counting("a", calls), Counting("b", calls)
+    with Recorder(tmp_path / "r", [sound, failing], when_full="wait") as recorder:
+        for step in range(6):
+            failing.broken = "read" if step in (1, 2, 3) else None
+            assert recorder.snapshot(step)
+    run = Run(tmp_path / "r")
+    assert run.steps() == list(range(6))
+    assert ["params/b" in run.at(step) for step in range(6)] == [True, False, False, False, True, True]
+    assert all("params/a" in run.at(step) for step in range(6))
+    assert (recorder.status.recorded, recorder.status.missed, recorder.status.absent) == (6, 0, 3)
+    assert recorder.status.why == {"params/b: RuntimeError: no such tensor today": 3}
+    assert sum("no such tensor today" in line for line in caplog.messages) == 1, "said once"
 
 
 def test_two_sources_of_one_name_are_refused_and_leave_the_folder_free(tmp_path: Path) -> None:

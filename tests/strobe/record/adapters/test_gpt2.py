@@ -72,7 +72,7 @@ def test_a_model_of_the_right_shape_is_recorded_whoever_wrote_it(tmp_path: Path)
     optimizer = torch.optim.AdamW(list(model.parameters.values()))
     source = Gpt2Source(model, optimizer, torch.full((2, T), 1), lambda: batch)
     with Recorder(tmp_path / "r", source, when_full="wait") as recorder:
-        assert recorder.snapshot(0) is False, "there are no gradients yet"
+        assert recorder.snapshot(0), "there are no gradients yet, and all else is there"
         sum(parameter.sum() for parameter in model.parameters.values()).backward()
         assert recorder.snapshot(1)
         batch = torch.full((7, T), 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -26,3 +27,34 @@ def open_regular(path: str | os.PathLike[str]) -> int:
         return descriptor
     os.close(descriptor)
     raise NotAFileError(f"{path}: is not a regular file")
+
+
+def read_regular(path: str | os.PathLike[str]) -> bytes:
+    """All bytes of a regular file. Raises FileNotFoundError where there is nothing, and NotAFileError."""
+    with os.fdopen(open_there(path), "rb") as file:
+        return file.read()
+
+
+def open_there(path: str | os.PathLike[str]) -> int:
+    """`open_regular`, with FileNotFoundError for a path at which there is nothing at all."""
+    try:
+        return open_regular(path)
+    except NotAFileError:
+        if not os.path.lexists(path):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path)) from None
+        raise
+
+
+def what_is_amiss(path: str | os.PathLike[str], size: int) -> str:
+    """What one look at a path tells, without opening it; "" for a regular file of `size` bytes."""
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if stat.S_ISLNK(status.st_mode):
+        return "is a symbolic link, which is not followed"
+    if not stat.S_ISREG(status.st_mode):
+        return "is a folder, not a file" if stat.S_ISDIR(status.st_mode) else "is not a regular file"
+    return "" if status.st_size == size else f"has {status.st_size:,} bytes instead of {size:,}"

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from etl.errors import StrobeError
-from strobe.commands import analyze, data, example, export, plot, runs, sql, train, verify
+from strobe.commands import analyze, data, example, export, opening, plot, runs, sql, train, verify
 from strobe.commands import app as app_command
 from strobe.version import __version__
 
@@ -28,11 +28,12 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: bool = typer.Option(
+    context: typer.Context,
+    version: bool = typer.Option(  # noqa: ARG001 (its callback has acted)
         False, "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
     ),
 ) -> None:
-    pass
+    context.call_on_close(opening.tell_what_is_left_out)
 
 
 app.add_typer(train.app, name="train")

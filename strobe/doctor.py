@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 from etl.errors import StrobeError
+from etl.store.catalogue import hides_example
+from etl.store.files import Files
 from etl.store.manage import check_parts
-from strobe.settings import example_path, query_timeout_s, store_path
+from strobe.settings import example_path, query_timeout_s, store_path, with_store
 
 _NEEDED = ("numpy", "pyarrow", "duckdb", "streamlit", "altair", "plotly", "numba", "pydantic", "vl-convert-python")
 _OPTIONAL = {"torch": "pip install -e '.[train]' to train and record", "pandas": "for Store.sql(...).to_pandas()"}
@@ -37,9 +39,9 @@ def examine(store: Path | None = None) -> list[Finding]:
         *_packages(),
         *_environment(),
     ]
-    findings += _store(target)
-    if example is not None:
-        findings += _store(example, name="the example")
+    findings += _store(target, target)
+    if example is not None and not _hides_example(target):
+        findings += _store(example, target, name="the example")
     return findings
 
 
@@ -68,14 +70,28 @@ def _environment() -> list[Finding]:
     return [Finding("ok", f"typed SQL may run for {seconds:g} s")]
 
 
-def _store(path: Path, name: str = "the store") -> list[Finding]:
+def _hides_example(target: Path) -> bool:
+    try:
+        return hides_example(target)
+    except StrobeError:
+        return False
+
+
+def _store(path: Path, target: Path, name: str = "the store") -> list[Finding]:
+    """What there is to say of the store at `path`, which is `target` or shown beside it."""
     if not path.exists():
         return [Finding("note", f"{name} {path} does not exist yet", "strobe ingest FOLDER makes it")]
+    files = Files(path)
+    files.attached = path != target
     try:
-        checked = list(check_parts(path))
+        checked = list(check_parts(files))
     except (StrobeError, OSError) as error:
         return [Finding("bad", f"{name}: {error}", "give another folder with --store")]
-    bad = [Finding("bad", f"{item.where} {item.what}", item.remedy) for item in checked if item is not None]
+    bad = [
+        Finding("bad", f"{name}: {item.subject}", with_store(item.remedy, target))
+        for item in checked
+        if item is not None
+    ]
     sound = sum(item is None for item in checked)
     findings = [Finding("ok", f"{name} {path}: {sound:,} Parquet files are sound"), *bad]
     if not os.access(path, os.W_OK):

@@ -77,4 +77,5 @@ def _point_to(files: Files, run: str, folder: str, reduced: dict[str, object]) -
         about = about.set_column(about.schema.get_field_index(column), column, pa.array([value]))
     tables = {"snapshots": [write_part(files, run, "snapshots", snapshots)]}
     tables["runs"] = [write_part(files, run, "runs", about)]
-    commit(files, pointer, tables, pointer.state | {"reduced": json.dumps(reduced)})
+    state = pointer.state | {"reduced": json.dumps(reduced), "recording": folder}
+    commit(files, pointer, tables, state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,3 +63,10 @@ def open_store(path: str | Path | None = None) -> Store:
     example = example_path()
     attach = example is not None and not hides_example(own) and example.resolve() != own.resolve()
     return Store(own, attached=[example] if attach and example else [])
+
+
+def with_store(command: str, path: Path | None) -> str:
+    """A command of Strobe's for the store at `path`, where that is not the one that it would take by itself."""
+    if path is None or path.absolute() == store_path().absolute() or not command.startswith("strobe "):
+        return command
+    return f"{command} --store {shlex.quote(str(path))}"

@@ -20,8 +20,11 @@ from etl.ingest.summaries import attempts_table, metrics_table, runs_table, with
 from etl.run.journal import Attempt
 from etl.run.names import candidates
 from etl.store.changes import Changes
-from etl.store.files import Files
-from etl.store.pointer import Pointer, prepare_store, read_pointer, remove_unnamed
+from etl.store.damage import Damage, pointer_damage
+from etl.store.files import UNREADABLE, Files
+from etl.store.pointer import DamagedError, Pointer, prepare_store, read_pointer, remove_unnamed
+from etl.store.remedy import remedy_for
+from etl.store.schema import is_ingested
 
 CHUNK = 16
 """Snapshots that one task of the executor takes."""
@@ -48,7 +51,7 @@ class IngestReport:
     lost: list[Loss] = field(default_factory=list)
 
 
-def _owned(pointer: Pointer, recording: Recording) -> bool:
+def owned(pointer: Pointer, recording: Recording) -> bool:
     if not pointer.tables:
         return True
     # A pointer that names no source is of a time when run folders were the only one.
@@ -65,13 +68,26 @@ def ingest_recording(
     wanted = recording.run_id
     for name in candidates(wanted):
         with files.lock(f"runs/{name}/.lock"):
-            pointer = read_pointer(files, name)
-            if _owned(pointer, recording):
-                return _Ingest(recording, files, pointer, executor, progress).work()
+            pointer = _sound(files, name)
+            if owned(pointer, recording):
+                return Ingest(recording, files, pointer, executor, progress).work()
     raise StrobeError(f"{recording.path}: every name like {wanted!r} is taken in this store")
 
 
-class _Ingest:
+def _sound(files: Files, run: str) -> Pointer:
+    """The run's pointer. Raises DamagedError where it or a part of what an ingest fills cannot be used."""
+    try:
+        pointer = read_pointer(files, run)
+    except UNREADABLE as error:
+        raise DamagedError(str(pointer_damage(files, run, error))) from None
+    for table in filter(is_ingested, pointer.tables):
+        for part in pointer.tables[table]:
+            if what := files.amiss(part.file, part.bytes):
+                raise DamagedError(str(Damage(run, table, part.file, what, remedy_for(files, run))))
+    return pointer
+
+
+class Ingest:
     """One ingest of one recording, under its run's lock."""
 
     def __init__(
@@ -80,18 +96,33 @@ class _Ingest:
         self.recording, self.files, self.pointer = recording, files, pointer
         self.executor, self.progress = executor, progress
         self.changes = Changes(files, pointer)
-        self.state: dict[str, Any] = {"last_key": [-1, -1], **pointer.state, "source": recording.source}
+        place = {"source": recording.source, "recording": files.place_of(recording.path)}
+        self.state: dict[str, Any] = {"last_key": [-1, -1], **pointer.state, **place}
         self.report = IngestReport(pointer.run, recording.path)
 
     def work(self) -> IngestReport:
-        remove_unnamed(self.files, self.pointer)
+        try:
+            return self._work()
+        except BaseException:
+            self.changes.drop()
+            raise
+
+    def _work(self) -> IngestReport:
+        self._clean()
         snapshots = self.recording.snapshots(self.changes.rows("snapshots"), self._spread)
         if snapshots is not None:
             self._store(snapshots)
         self._scalars(SCALAR_ROWS.empty_table() if snapshots is None else snapshots.scalars)
         self._summaries()
-        self.report.changed = self.changes.commit(self.state)
+        self.report.changed = self._commit()
         return self.report
+
+    def _clean(self) -> None:
+        """Remove what an ingest that was killed has left."""
+        remove_unnamed(self.files, self.pointer)
+
+    def _commit(self) -> bool:
+        return self.changes.commit(self.state)
 
     def _spread(self, function: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any]) -> Iterator[Any]:
         chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
@@ -192,4 +223,13 @@ def ingest(
     files = Files.of(store)
     prepare_store(files)
     with ThreadPoolExecutor(max_workers=jobs) as executor:
-        return [ingest_recording(recording, files, executor=executor, progress=progress) for recording in recordings]
+        return [_or_its_damage(recording, files, executor, progress) for recording in recordings]
+
+
+def _or_its_damage(recording: Recording, files: Files, executor: Executor, progress: Progress | None) -> IngestReport:
+    """One recording's ingest; a run that is damaged in the store costs itself."""
+    try:
+        return ingest_recording(recording, files, executor=executor, progress=progress)
+    except DamagedError as error:
+        lost = [Loss("what the store has of it", str(error))]
+        return IngestReport(recording.run_id, recording.path, status="damaged", lost=lost)

@@ -38,7 +38,8 @@ _PATH = re.compile(
     r"(?:(?<![\w.)\]])|(?<=[\"'\s]\.))(?:[A-Za-z][A-Za-z0-9+.-]*:/)?/(?=[\w.~])[^\s'\",;:()\[\]{}<>|]+"
 )
 _NO_MEMORY = re.compile(r"bad_alloc|bad allocation|memory allocation failed")
-_UNREADABLE = re.compile(r"reading the stream registered as '(\w+)' failed: (?:IOError|FileNotFoundError|OSError)")
+_OF_A_TABLE = re.compile(r"reading the stream registered as '(\w+)' failed: (\w+)")
+_UNREADABLE = ("IOError", "FileNotFoundError", "OSError", "PermissionError")
 _MESSAGE_CHARACTERS = 600
 
 
@@ -70,7 +71,8 @@ def open_engine(tables: dict[str, Any], cuts: str, memory_limit: str) -> "duckdb
 
 def dataset(schema: pa.Schema, parts: list[list[str]]) -> ds.Dataset:
     """The part files as one dataset. No file is opened here, and a filter on `run` opens only that run's files."""
-    local, parquet = pafs.LocalFileSystem(), ds.ParquetFileFormat()
+    checked = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+    local, parquet = pafs.LocalFileSystem(), ds.ParquetFileFormat(default_fragment_scan_options=checked)
     fragments = [
         parquet.make_fragment(path, local, partition_expression=ds.field("run") == run) for run, path in parts
     ]
@@ -158,15 +160,17 @@ def failure(error: BaseException, sql: str, names: dict[str, list[str]], roots: 
     reply: dict[str, Any] = {"kind": _kind(facts), "message": " ".join(words.split())[:_MESSAGE_CHARACTERS]}
     if facts.get("position", "").isdigit():
         reply["line"], reply["column"] = line_and_column(sql, int(facts["position"]))
+    if failed := _OF_A_TABLE.search(text):
+        reply["table"] = failed.group(1).removesuffix("_all")
     hint = _hint(facts, names)
     return reply | ({"hint": hint} if hint else {})
 
 
 def _in_our_words(message: str, names: dict[str, list[str]]) -> str:
     """DuckDB's message, or ours where its own speaks of files or settings that are not there for the reader."""
-    missing = _UNREADABLE.search(message)
-    if missing:
-        table = missing.group(1).removesuffix("_all")
+    failed = _OF_A_TABLE.search(message)
+    if failed and failed.group(2) in _UNREADABLE:
+        table = failed.group(1).removesuffix("_all")
         return f"A file of the table {table} cannot be read: it may just have been replaced."
     if "has been disabled by configuration" in message:
         # Also what a misspelt table looks like to the engine when it has a dot in it.

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from etl.errors import StrobeError
+from etl.errors import StoreError, StrobeError
 from etl.sql.pool import pool
 from etl.sql.process import AsideError, ChildDiedError, Frame, LateError
 from etl.sql.turns import Asker, BusyError, Lane
@@ -42,15 +42,18 @@ class QueryError(StrobeError):
 
     kind: "refused" (not a single SELECT, too long, or a locked door), "syntax", "name" (no such table or column),
     "query" (the statement failed), "timeout", "memory", "busy", "crash" or "internal". line, column: from 1, where
-    the mistake is, when known. hint: the nearest name that exists, when there is one.
+    the mistake is, when known. hint: the nearest name that exists, when there is one. table: the one of which a file
+    could not be read.
     """
 
     def __init__(
-        self, kind: str, message: str, line: int | None = None, column: int | None = None, hint: str | None = None
-    ) -> None:
+        self, kind: str, message: str, line: int | None = None, column: int | None = None, hint: str | None = None,
+        table: str | None = None,
+    ) -> None:  # fmt: skip
         where = f" (line {line}, column {column})" if line is not None else ""
         super().__init__(f"{message}{where}{' ' + hint if hint else ''}")
         self.kind, self.message, self.line, self.column, self.hint = kind, message, line, column, hint
+        self.table = table
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ class Tables(Protocol):
     def tables(self) -> Mapping[str, pa.Schema]: ...
     def parts(self, table: str) -> Sequence[Part]: ...
     def query(self, sql: str) -> pa.Table: ...
+    def verify(self, tables: Iterable[str]) -> bool: ...
 
 
 class Sandbox:
@@ -130,8 +134,15 @@ class Sandbox:
         self, catalogue: Tables, *, hidden: Mapping[str, Iterable[str]] | None = None, spare: bool = True
     ) -> None:
         """hidden: table -> columns that the statement must not see. spare: keep a child ready for the next query."""
-        self._spare = spare
-        left_out = {table: set(columns) for table, columns in (hidden or {}).items()}
+        self._spare, self._catalogue, self._hidden = spare, catalogue, hidden or {}
+        self._read_parts()
+        if spare:
+            pool().warm()
+
+    def _read_parts(self) -> None:
+        """Everything of a job but the statement, as the catalogue has it now."""
+        catalogue = self._catalogue
+        left_out = {table: set(columns) for table, columns in self._hidden.items()}
         schemas = {
             name: pa.schema([field for field in schema if field.name not in left_out.get(name, ())])
             for name, schema in catalogue.tables().items()
@@ -150,8 +161,6 @@ class Sandbox:
         }
         # Encoded once: with a thousand runs this is the larger half of starting a query.
         self._job = json.dumps(job)[:-1].encode()
-        if spare:
-            pool().warm()
 
     def run(
         self, sql: str, limits: Limits | None = None, on_wait: Callable[[int], None] | None = None,
@@ -164,6 +173,22 @@ class Sandbox:
         """
         limits = limits or Limits()
         _check_text(sql)
+        try:
+            return self._in_turn(sql, limits, on_wait, asker)
+        except QueryError as error:
+            # A file that was changed in place is noticed only when it is read: its table of that run is left out.
+            if error.table not in self.names or not self._leaves_out(error.table):
+                raise
+        self._read_parts()
+        return self._in_turn(sql, limits, on_wait, asker)
+
+    def _leaves_out(self, table: str) -> bool:
+        """Whether more of a table had to be left out; a run that went on meanwhile is none of that."""
+        with contextlib.suppress(StoreError):
+            return self._catalogue.verify([table])
+        return False
+
+    def _in_turn(self, sql: str, limits: Limits, on_wait: Callable[[int], None] | None, asker: Asker | None) -> Reply:
         if asker is None:
             return self._run("any", sql, limits, on_wait, asker)
         little = replace(limits, memory=min(limits.memory, QUICK_MEMORY, key=_size))
@@ -249,7 +274,7 @@ def _query_error(facts: dict[str, Any], limits: Limits) -> QueryError:
     if kind == "internal":
         _log.warning("a query could not be answered: %s", message)
         message = "The query could not be answered."
-    return QueryError(kind, message, facts.get("line"), facts.get("column"), facts.get("hint"))
+    return QueryError(kind, message, facts.get("line"), facts.get("column"), facts.get("hint"), facts.get("table"))
 
 
 def _memory_message(limits: Limits) -> str:

@@ -7,18 +7,21 @@ import hashlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final, TypeVar
 
 import pyarrow as pa
 
-from etl.errors import StoreError, StrobeError
+from etl.errors import StoreError
+from etl.store.damage import Checks, Damage, pointer_damage, store_damage
 from etl.store.database import Database
-from etl.store.files import Files
+from etl.store.files import UNREADABLE, Files
+from etl.store.intact import ChangedError
 from etl.store.pointer import Pointer, check_root, check_store, pointer_name, read_pointer
-from etl.store.relations import ChangedError, Entry, Relations
+from etl.store.relations import Entry, Relations
+from etl.store.remedy import recorded_at
 from etl.store.stored_run import StoredRun
 from etl.store.views import Part
 
@@ -42,14 +45,27 @@ class Catalogue:
     def __init__(self, entries: Sequence[Entry], family: Family | None = None, *, one_of_many: bool = False) -> None:
         """`one_of_many`: it shares a database with the others of its family."""
         self._entries = {entry.pointer.run: entry for entry in entries}
-        self.version = version_of(entries)
         self._family = family or Family()
-        self._relations = Relations(list(self._entries.values()), self._family.database if one_of_many else None)
+        self.version = self._family.version_of(entries)
+        database = self._family.database if one_of_many else None
+        self._relations = Relations(list(self._entries.values()), database, self._family.checks)
 
     def of(self, *runs: str) -> Catalogue:
         """The tables of these runs alone, as far as they are there: the same object while none of them changed, and
         as cheap to open as they are few."""
         return self._family.catalogue([self._entries[run] for run in dict.fromkeys(runs) if run in self._entries])
+
+    @property
+    def damage(self) -> list[Damage]:
+        """What of these runs is left out, and why, as far as a look at each file tells and reading has told so far.
+
+        Raises ChangedError.
+        """
+        return self._relations.intact.damage
+
+    def verify(self, tables: Iterable[str]) -> bool:
+        """Compare every part of some tables with its CRC; True where more is left out from now on."""
+        return self._relations.verify(tables)
 
     def names(self) -> list[str]:
         """The ids of all runs."""
@@ -58,7 +74,8 @@ class Catalogue:
     def query(self, sql: str, params: Sequence[object] | Mapping[str, object] | None = None) -> pa.Table:
         """Run trusted SQL on a cursor of its own. What people type goes through `etl.sql.sandbox`, never here.
 
-        Raises ChangedError when a file of this version is gone: resolve the store again.
+        A table of a run that turns out to be damaged is left out, and `damage` has it. Raises ChangedError when a
+        file of this version is gone because its run went on: resolve the store again.
         """
         return self._relations.query(sql, params)
 
@@ -92,6 +109,8 @@ class Catalogue:
         return StoredRun(rows[0], *self.pointer(rows[0]["run"]))
 
     def _unknown(self, name: str) -> str:
+        if left_out := next((one for one in self.damage if one.run == name), None):
+            return str(left_out)
         names = self.query("SELECT run, name FROM runs ORDER BY created_at DESC")
         choices = list(dict.fromkeys(names["run"].to_pylist() + names["name"].to_pylist()))
         near = difflib.get_close_matches(name, choices, n=1)
@@ -101,27 +120,21 @@ class Catalogue:
         return f"no run {name!r}; {hint}"
 
 
-def version_of(entries: Sequence[Entry]) -> str:
-    """Changes whenever the parts of any of these runs do: their names are never used twice."""
-    digest = hashlib.sha256()
-    for entry in sorted(entries, key=lambda entry: entry.pointer.run):
-        digest.update(f"{entry.files.path('')}\n{entry.pointer.run}:{entry.digest}\n".encode())
-    return digest.hexdigest()[:16]
-
-
 class Family:
     """The catalogues of single runs that a store was asked for: kept while a run does not change, in one database."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, Catalogue] = OrderedDict()
+        self.checks = Checks()
+        self._mended = 0
 
     @cached_property
     def database(self) -> Database:
         return Database(shared=True)
 
     def catalogue(self, entries: Sequence[Entry]) -> Catalogue:
-        version = version_of(entries)
+        version = self.version_of(entries)
         with self._lock:
             if version not in self._kept:
                 self._kept[version] = Catalogue(entries, self, one_of_many=True)
@@ -129,6 +142,18 @@ class Family:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(version)
             return self._kept[version]
+
+    def look_again(self) -> None:
+        """Where a file that was damaged is not so any more, all versions are other ones from now on."""
+        if self.checks.mended():
+            self._mended += 1
+
+    def version_of(self, entries: Sequence[Entry]) -> str:
+        """Changes whenever the parts of any of these runs do: their names are never used twice."""
+        digest = hashlib.sha256(f"{self._mended}".encode())
+        for entry in sorted(entries, key=lambda entry: entry.pointer.run):
+            digest.update(f"{entry.files.path('')}\n{entry.pointer.run}:{entry.digest}\n".encode())
+        return digest.hexdigest()[:16]
 
 
 class Store:
@@ -146,37 +171,54 @@ class Store:
         for files in self._roots:
             check_root(files)
             check_store(files)
+        for files in self._roots[1:]:
+            files.attached = True
         self._lock = threading.Lock()
         self._catalogue: Catalogue | None = None
         self._family = Family()
         self._seen: dict[str, tuple[object, Entry]] = {}
-        self.damaged: dict[str, str] = {}
-        """run -> why its pointer could not be read, as of the last `current()`."""
+        self._damage: list[Damage] = []
 
     def current(self) -> Catalogue:
         """The catalogue of the store's newest version; the same object while nothing has changed."""
         with self._lock:
             entries = self._read_entries()
-            if self._catalogue is None or self._catalogue.version != version_of(entries):
+            self._family.look_again()
+            if self._catalogue is None or self._catalogue.version != self._family.version_of(entries):
                 self._catalogue = Catalogue(entries, self._family)
             return self._catalogue
+
+    @property
+    def damage(self) -> list[Damage]:
+        """What of the newest version is left out, and why."""
+        found = self._asked(lambda catalogue: catalogue.damage)
+        return [*self._damage, *found]
+
+    def remains(self, name: str) -> tuple[Files, str] | None:
+        """Where something lies of a run, which may be damaged, and the run's id, by its id or its folder."""
+        folder = Path(name).resolve() if Path(name).is_dir() else None
+        for files in self._roots:
+            for run in files.names("runs"):
+                if run == name or (folder is not None and recorded_at(files, run) == folder):
+                    return files, run
+        return None
 
     def _read_entries(self) -> list[Entry]:
         entries: dict[str, Entry] = {}
         seen: dict[str, tuple[object, Entry]] = {}
-        self.damaged = {}
+        damage = [found for files in self._roots if (found := store_damage(files))]
         for files in self._roots:
             for run in files.names("runs"):
-                if run in entries:
+                if run in entries or any(found.run == run for found in damage):
                     continue
                 try:
                     entry = self._read(files, run, seen)
-                except (StrobeError, OSError) as error:
-                    self.damaged[run] = str(error)
+                except UNREADABLE as error:
+                    damage.append(pointer_damage(files, run, error))
                     continue
                 if entry.pointer.tables:
                     entries[run] = entry
-        self._seen = seen
+        self._seen, self._damage = seen, damage
         return list(entries.values())
 
     def _read(self, files: Files, run: str, seen: dict[str, tuple[object, Entry]]) -> Entry:
@@ -212,8 +254,14 @@ class Store:
         return self._asked(lambda catalogue: catalogue.query(query, params))
 
     def run(self, name: str) -> StoredRun:
-        """A run by id or unique name."""
-        return self._asked(lambda catalogue: catalogue.run(name))
+        """A run by id or unique name. Raises StoreError, which says what is wrong with a run that is left out."""
+        try:
+            return self._asked(lambda catalogue: catalogue.run(name))
+        except StoreError:
+            for damage in self._damage:
+                if damage.run == name:
+                    raise StoreError(str(damage)) from None
+            raise
 
 
 def _entry(files: Files, pointer: Pointer) -> Entry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ class Changes:
         self._files, self._pointer = files, pointer
         self.tables: dict[str, list[PartFile]] = {}
         """The whole list of parts of each table that changed."""
+        self._written: list[PartFile] = []
 
     def parts(self, table: str) -> list[PartFile]:
         return self.tables.get(table, self._pointer.tables.get(table, []))
@@ -31,16 +33,27 @@ class Changes:
 
     def append(self, table: str, rows: pa.Table) -> None:
         if rows.num_rows:
-            parts = [*self.parts(table), write_part(self._files, self._pointer.run, table, rows)]
+            parts = [*self.parts(table), self._write(table, rows)]
             if len(parts) > MANY_PARTS:
                 parts = [merged_part(self._files, self._pointer.run, table, parts)]
+                self._written += parts
             self.tables[table] = parts
 
     def replace(self, table: str, rows: pa.Table) -> None:
         """Make these the table's only rows, unless they are that already."""
         if not kept_rows(table, rows).cast(part_schema(table)).equals(self.rows(table)):
-            run = self._pointer.run
-            self.tables[table] = [write_part(self._files, run, table, rows)] if rows.num_rows else []
+            self.tables[table] = [self._write(table, rows)] if rows.num_rows else []
+
+    def _write(self, table: str, rows: pa.Table) -> PartFile:
+        part = write_part(self._files, self._pointer.run, table, rows)
+        self._written.append(part)
+        return part
+
+    def drop(self) -> None:
+        """Remove what was written, as far as the disk lets us: it will not be committed."""
+        for part in self._written:
+            with contextlib.suppress(OSError):
+                self._files.remove(part.file)
 
     def commit(self, state: Mapping[str, Any]) -> bool:
         """Replace the pointer, unless nothing changed; returns whether something did. Raises ConflictError."""

@@ -9,18 +9,22 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
 import time
 import uuid
 import weakref
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from etl.errors import StoreError
+from etl.errors import StoreError, StrobeError
+from etl.local_files import open_there, read_regular, what_is_amiss
 from etl.locks import locked
 from etl.replacing import replacing_path
 from etl.store.layout import ROW_GROUP, encodings
@@ -28,6 +32,10 @@ from etl.store.layout import ROW_GROUP, encodings
 CLAIM_S = 300.0
 """A claim that is older than this belongs to a writer that was killed: writing a pointer takes far less."""
 _CLAIM = ".claim-"
+_CHUNK = 1 << 20
+
+UNREADABLE = (StrobeError, OSError, pa.ArrowInvalid)
+"""What reading a file of a store raises where the file is gone, damaged, or no file."""
 
 
 class ConflictError(StoreError):
@@ -50,6 +58,8 @@ class Files:
             base, path = pafs.LocalFileSystem(), str(Path(text).absolute())
             self.local = Path(path)
         self._fs, self._root = base, PurePosixPath(path)
+        self.attached = False
+        """Whether this store is shown beside another and is not to be changed."""
         self._copies: Path | None = None
         self._columns: dict[str, frozenset[str]] = {}
 
@@ -67,11 +77,18 @@ class Files:
         kind = self._fs.get_file_info(str(self._root)).type
         return bool(kind not in (pafs.FileType.Directory, pafs.FileType.NotFound))
 
+    def is_folder(self, name: str) -> bool:
+        """Whether a folder stands there, and no link to one."""
+        path = None if self.local is None else self.local / name
+        return path is None or (path.is_dir() and not path.is_symlink())
+
     def exists(self, name: str) -> bool:
         return bool(self._fs.get_file_info(self.path(name)).type == pafs.FileType.File)
 
     def read(self, name: str) -> bytes:
-        """The bytes of a file. Raises FileNotFoundError."""
+        """The bytes of a file. Raises FileNotFoundError, and NotAFileError for what is no regular file."""
+        if self.local is not None:
+            return read_regular(self.local / name)
         with self._fs.open_input_file(self.path(name)) as file:
             return bytes(file.read())
 
@@ -82,8 +99,27 @@ class Files:
         """
         if self.local is None:
             return None
-        status = (self.local / name).stat()
+        status = (self.local / name).lstat()
         return (status.st_ino, status.st_mtime_ns, status.st_size)
+
+    def amiss(self, name: str, size: int) -> str:
+        """What one look at a file tells, unopened; "" where it is a regular file of `size` bytes."""
+        if self.local is not None:
+            return what_is_amiss(self.local / name, size)
+        info = self._fs.get_file_info(self.path(name))
+        if info.type != pafs.FileType.File:
+            return "is missing"
+        return "" if info.size == size else f"has {info.size:,} bytes instead of {size:,}"
+
+    def crc32(self, name: str) -> int:
+        """The CRC-32 of a file's bytes. Raises like `read`."""
+        if self.local is None:
+            return zlib.crc32(self.read(name))
+        crc = 0
+        with os.fdopen(open_there(self.local / name), "rb", buffering=0) as file:
+            while data := file.read(_CHUNK):
+                crc = zlib.crc32(data, crc)
+        return crc
 
     def names(self, folder: str) -> list[str]:
         """The names (not paths) of the files and folders in `folder`; none when it does not exist."""
@@ -111,33 +147,68 @@ class Files:
         with self._writing(name) as stream:
             pq.write_table(
                 table, stream, compression="zstd", compression_level=1, row_group_size=ROW_GROUP,
-                **encodings(table.schema),
+                write_page_checksum=True, **encodings(table.schema),
             )  # fmt: skip
 
     def read_table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """A Parquet file as written, without the column that its folder's name stands for; or some columns alone."""
-        return pq.ParquetFile(self.path(name), filesystem=self._fs).read(columns)
+        """A Parquet file as written, without the column that its folder's name stands for; or some columns alone.
+
+        Raises one of UNREADABLE, also where the checksum of a page that is read is wrong.
+        """
+        with pq.ParquetFile(pa.BufferReader(self.read(name)), page_checksum_verification=True) as file:
+            return file.read(columns)
 
     def read_schema(self, name: str) -> pa.Schema:
-        """The columns of a Parquet file."""
-        return pq.ParquetFile(self.path(name), filesystem=self._fs).schema_arrow
+        """The columns of a Parquet file. Raises one of UNREADABLE."""
+        with self._opened(name) as stream, pq.ParquetFile(stream) as file:
+            return file.schema_arrow
+
+    def _opened(self, name: str) -> Any:
+        if self.local is None:
+            return self._fs.open_input_file(self.path(name))
+        return os.fdopen(open_there(self.local / name), "rb")
 
     def columns_of(self, name: str) -> frozenset[str]:
         """The names of the columns of a Parquet file that is never replaced, read once; none where it cannot be
         read."""
         if name not in self._columns:
-            with contextlib.suppress(OSError, pa.ArrowInvalid):
+            with contextlib.suppress(*UNREADABLE):
                 self._columns[name] = frozenset(self.read_schema(name).names)
         return self._columns.get(name, frozenset())
 
     def remove(self, name: str) -> None:
-        """Remove a file; one that is gone already is no error."""
+        """Remove a file, or what stands in its place; one that is gone already is no error."""
+        if self.local is not None:
+            self.remove_all(name)
+            return
         with contextlib.suppress(FileNotFoundError):
             self._fs.delete_file(self.path(name))
 
-    def remove_folder(self, name: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self._fs.delete_dir(self.path(name))
+    def remove_all(self, name: str) -> int:
+        """Remove whatever stands there: a folder with all in it, or a file, pipe or link itself; returns how many
+        files that were."""
+        if self.local is None:
+            selector = pafs.FileSelector(self.path(name), recursive=True, allow_not_found=True)
+            count = sum(1 for info in self._fs.get_file_info(selector) if info.type == pafs.FileType.File)
+            with contextlib.suppress(FileNotFoundError):
+                self._fs.delete_dir(self.path(name))
+            return count
+        path = self.local / name
+        if path.is_dir() and not path.is_symlink():
+            count = sum(len(files) for _, _, files in os.walk(path))
+            shutil.rmtree(path)
+            return count
+        there = os.path.lexists(path)
+        path.unlink(missing_ok=True)
+        return int(there)
+
+    def clear_way(self, name: str) -> None:
+        """Remove what no file can be put in the place of, or locked, with all that is in it: a folder, a link, a pipe
+        or a device."""
+        if self.local is None or not os.path.lexists(self.local / name):
+            return
+        if not stat.S_ISREG((self.local / name).lstat().st_mode):
+            self.remove_all(name)
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:
@@ -160,8 +231,13 @@ class Files:
 
     def _age(self, name: str) -> float:
         """Seconds since a file was written; 0 for one that is gone, or whose storage keeps no time."""
+        written = self.written_at(name)
+        return time.time() - written if written else 0.0
+
+    def written_at(self, name: str) -> float:
+        """When a file was written, in Unix seconds; 0 for one that is gone, or whose storage keeps no time."""
         written = self._fs.get_file_info(self.path(name)).mtime_ns
-        return time.time() - written / 1e9 if written is not None else 0.0
+        return written / 1e9 if written is not None else 0.0
 
     @contextlib.contextmanager
     def replacing(self, name: str) -> Iterator[None]:
@@ -200,12 +276,17 @@ class Files:
             return absolute.relative_to(self.local.resolve()).as_posix()
         return str(absolute)
 
-    def folder_at(self, place: str) -> Path | None:
-        """The folder that `place_of` named, or None when it is not on this machine."""
+    def recording_at(self, place: str) -> Path | None:
+        """The file or folder that `place_of` named, or None when it is not on this machine."""
         if not Path(place).is_absolute() and self.local is None:
             return None
-        folder = (self.local or Path()) / place
-        return folder if folder.is_dir() else None
+        path = (self.local or Path()) / place
+        return path if path.exists() else None
+
+    def folder_at(self, place: str) -> Path | None:
+        """The folder that `place_of` named, or None when it is not on this machine."""
+        folder = self.recording_at(place)
+        return folder if folder is not None and folder.is_dir() else None
 
     def local_path(self, name: str) -> str:
         """A path on this machine with the bytes of a file that is never replaced: its own, or a copy's.

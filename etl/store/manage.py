@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pyarrow as pa
 
-from etl.errors import StoreError, StrobeError
-from etl.store.files import Files
+from etl.errors import StoreError
+from etl.store.damage import Checks, Damage, pointer_damage, store_damage
+from etl.store.files import UNREADABLE, Files
 from etl.store.pointer import (
     STORE_FILE,
     check_store,
@@ -24,22 +24,23 @@ from etl.store.pointer import (
     table_folder,
     write_part,
 )
+from etl.store.remedy import remedy_for
 
 MAX_NAME = 200
 
 
 def remove_run(files: Files, run: str) -> int:
-    """Remove a run's pointer, then its parts; returns how many files that were. Raises StoreError for no such run."""
-    with files.lock(f"runs/{run}/.lock"):
-        if not files.exists(pointer_name(run)):
-            raise StoreError(f"no run {run!r} in {files.path('')}")
-        files.remove(pointer_name(run))
-        count = 1
-        for table in files.names("tables"):
-            folder = table_folder(table, run)
-            count += len(files.names(folder))
-            files.remove_folder(folder)
-        files.remove_folder(f"runs/{run}")
+    """Remove a run's pointer, then its parts, however damaged; returns how many files that were.
+
+    Raises StoreError for no such run.
+    """
+    if run not in files.names("runs"):
+        raise StoreError(f"no run {run!r} in {files.path('')}")
+    files.clear_way(f"runs/{run}/.lock")
+    with files.lock(f"runs/{run}/.lock") if files.is_folder(f"runs/{run}") else contextlib.nullcontext():
+        count = files.remove_all(pointer_name(run))
+        count += sum(files.remove_all(table_folder(table, run)) for table in files.names("tables"))
+        files.remove_all(f"runs/{run}")
     return count
 
 
@@ -65,31 +66,21 @@ def hide_example(store: str | os.PathLike[str] | Files, hidden: bool = True) -> 
     files.put(STORE_FILE, json.dumps(check_store(files) | {"hide_example": hidden}).encode())
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something in a store that should not be so, and what mends it."""
+def check_parts(store: str | os.PathLike[str] | Files) -> Iterator[Damage | None]:
+    """Look at the store's own file and every pointer, and read every part of every run and compare its CRC.
 
-    where: str
-    what: str
-    remedy: str
-
-
-def check_parts(store: str | os.PathLike[str] | Files) -> Iterator[Problem | None]:
-    """Read every part of every run and compare its CRC; yields None for each sound part."""
-    files = Files.of(store)
-    check_store(files)
+    Yields None for each sound part. Raises StoreError where the store is none of ours.
+    """
+    files, checks = Files.of(store), Checks()
+    if damage := store_damage(files):
+        yield damage
     for run in files.names("runs"):
-        again = f"strobe rm {run} && strobe ingest FOLDER"
         try:
             pointer = read_pointer(files, run)
-        except StrobeError as error:
-            yield Problem(run, str(error), again)
+        except UNREADABLE as error:
+            yield pointer_damage(files, run, error)
             continue
-        for parts in pointer.tables.values():
+        for table, parts in pointer.tables.items():
             for part in parts:
-                try:
-                    sound = zlib.crc32(files.read(part.file)) == part.crc32
-                except OSError:
-                    yield Problem(part.file, "is missing", again)
-                    continue
-                yield None if sound else Problem(part.file, "is damaged: its CRC is wrong", again)
+                what = checks.fault(files, part, whole=True)
+                yield Damage(run, table, part.file, what, remedy_for(files, run)) if what else None

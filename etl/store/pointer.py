@@ -8,6 +8,7 @@ not exist, and a later ingest removes it: once nobody can be reading the version
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 import zlib
@@ -18,11 +19,13 @@ from typing import Any
 import pyarrow as pa
 
 from etl.errors import StoreError
-from etl.store.files import ConflictError, Files
+from etl.local_files import NotAFileError
+from etl.run import strict_json
+from etl.store.files import UNREADABLE, ConflictError, Files
 from etl.store.narrow import is_real, narrowed
 from etl.store.schema import NARROW, SORT, TABLES, columns_key, may_lack_columns, part_schema
 
-STORE_FORMAT = {"format": "strobe-store", "version": 1}
+STORE_FORMAT: dict[str, Any] = {"format": "strobe-store", "version": 1}
 STORE_FILE = "store.json"
 
 GRACE_S = 120.0
@@ -45,8 +48,13 @@ class PartFile:
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> PartFile:
-        """A part as a pointer names it. Raises TypeError where a field is missing or unknown."""
-        return cls(**{**raw, "wide": tuple(raw.get("wide", ()))})
+        """A part as a pointer names it. Raises TypeError or ValueError where a field is missing, unknown or odd."""
+        part = cls(**{**raw, "wide": tuple(raw.get("wide", ()))})
+        for name in ("rows", "bytes", "crc32"):
+            _check_count(name, raw[name])
+        if not all(isinstance(text, str) for text in (part.file, part.columns, *part.wide)):
+            raise TypeError("a name in it is no text")
+        return part
 
     def entry(self) -> dict[str, Any]:
         """What a pointer says of it."""
@@ -73,21 +81,70 @@ class Pointer:
         return {file: at for file, at in self.retired.items() if 0 <= now - at < GRACE_S}
 
     def to_bytes(self) -> bytes:
+        """As JSON, whose last key is the CRC-32 of what the rest would be alone."""
         tables = {table: [part.entry() for part in parts] for table, parts in self.tables.items()}
         raw = {"run": self.run, "version": self.version, "tables": tables, "state": self.state}
         raw |= {"retired": self.retired} if self.retired else {}
-        return json.dumps(raw, separators=(",", ":")).encode()
+        text = json.dumps(raw, separators=(",", ":")).encode()
+        return text[:-1] + b',"crc32":%d}' % zlib.crc32(text)
 
     @classmethod
-    def from_bytes(cls, data: bytes, where: str) -> Pointer:
-        """Raises StoreError when the pointer is damaged."""
+    def from_bytes(cls, data: bytes, where: str, run: str) -> Pointer:
+        """The pointer of `run`. Raises DamagedError."""
         try:
-            raw = json.loads(data)
-            tables = {name: [PartFile.of(part) for part in parts] for name, parts in raw["tables"].items()}
-            retired = {str(file): float(at) for file, at in raw.get("retired", {}).items()}
-            return cls(str(raw["run"]), int(raw["version"]), tables, dict(raw["state"]), retired)
+            if sealed := _SEAL.search(data):
+                _check_crc(data[: sealed.start()] + b"}", int(sealed[1]))
+            raw = strict_json.load(data)
+            _check_kinds(raw, run)
+            tables = {name: _parts(name, run, parts) for name, parts in raw["tables"].items()}
+            retired = {file: float(at) for file, at in raw.get("retired", {}).items()}
+            return cls(run, raw["version"], tables, raw["state"], retired)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StoreError(f"{where}: the pointer is damaged ({error}); `strobe ingest` the run again") from None
+            what = f"has no {error}" if isinstance(error, KeyError) else str(error)
+            raise DamagedError(
+                f"{where}: is damaged: {what}; `strobe ingest --rebuild {run}` makes it again"
+            ) from None
+
+
+_SEAL = re.compile(rb',"crc32":(\d{1,10})\}$')
+_PLAIN_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=-]{0,200}")
+
+
+class DamagedError(StoreError):
+    """A run's pointer or part is not what was written."""
+
+
+def _check_crc(text: bytes, crc: int) -> None:
+    if zlib.crc32(text) != crc:
+        raise ValueError("its CRC is wrong")
+
+
+def _check_kinds(raw: Mapping[str, Any], run: str) -> None:
+    if raw["run"] != run:
+        raise ValueError(f"it is of another run, {raw['run']!r:.80}")
+    _check_count("version", raw["version"])
+    for name in ("tables", "state"):
+        if not isinstance(raw[name], dict):
+            raise ValueError(f"{name} is no object")
+
+
+def _check_count(name: str, value: object) -> None:
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError(f"{name} is {value!r:.40}, not a whole number from 0 to 2^63 - 1")
+
+
+def _parts(table: str, run: str, raw: Any) -> list[PartFile]:
+    if not isinstance(raw, list):
+        raise TypeError(f"the table {table!r:.80} is no list of parts")
+    parts = [PartFile.of(part) for part in raw]
+    folder = f"{table_folder(table, run)}/"
+    for part in parts:
+        # What a pointer names is opened, and removed with the run.
+        if not part.file.startswith(folder) or not _PLAIN_FILE.fullmatch(part.file[len(folder) :]):
+            raise ValueError(f"the part {part.file!r:.120} is no file of {folder!r:.120}")
+    if len({part.file for part in parts}) != len(parts):
+        raise ValueError(f"a part of {table!r:.80} is named twice")
+    return parts
 
 
 def pointer_name(run: str) -> str:
@@ -99,20 +156,23 @@ def table_folder(table: str, run: str) -> str:
 
 
 def read_pointer(files: Files, run: str) -> Pointer:
-    """The run's pointer, or an empty one for a run that is not there yet."""
+    """The run's pointer, or an empty one for a run that is not there yet. Raises DamagedError, NotAFileError."""
     try:
         data = files.read(pointer_name(run))
     except FileNotFoundError:
         return Pointer(run)
-    return Pointer.from_bytes(data, files.path(pointer_name(run)))
+    return Pointer.from_bytes(data, files.path(pointer_name(run)), run)
 
 
 def prepare_store(files: Files) -> None:
-    """Make the store's own file unless it is there. Raises StoreError for another format or a later version."""
+    """Make the store's own file unless it is there and sound. Raises StoreError for another format or a later
+    version."""
     check_root(files)
-    if not files.exists(STORE_FILE):
-        files.put(STORE_FILE, json.dumps(STORE_FORMAT).encode())
-    check_store(files)
+    if store_fault(files) or not files.exists(STORE_FILE):
+        try:
+            files.put(STORE_FILE, json.dumps(STORE_FORMAT).encode())
+        except IsADirectoryError:
+            raise StoreError(f"{files.path(STORE_FILE)}: is a folder, not a file; move it away") from None
 
 
 def check_root(files: Files) -> None:
@@ -122,19 +182,38 @@ def check_root(files: Files) -> None:
 
 
 def check_store(files: Files) -> dict[str, Any]:
-    """store.json; an empty dict for a folder without one. Raises StoreError when it is none of ours."""
+    """store.json; an empty dict for a folder without one, or with one that is damaged (`store_fault`).
+
+    Raises StoreError when the store is none of ours.
+    """
+    return _store_file(files)[0]
+
+
+def store_fault(files: Files) -> str:
+    """What is wrong with store.json; "" for a sound one, or none. The tables can be read without. Raises like
+    `check_store`."""
+    return _store_file(files)[1]
+
+
+def _store_file(files: Files) -> tuple[dict[str, Any], str]:
+    """store.json and what is wrong with it, where there are runs beside it that can be read all the same."""
     where = files.path(STORE_FILE)
     try:
-        raw = json.loads(files.read(STORE_FILE))
+        raw = strict_json.load(files.read(STORE_FILE))
+        version = raw.get("version")
+        if type(version) is int and version > STORE_FORMAT["version"] and raw.get("format") == STORE_FORMAT["format"]:
+            raise StoreError(f"{where}: has version {version!r:.40}, this Strobe reads 1; update Strobe")
+        wrong = [name for name, value in STORE_FORMAT.items() if raw.get(name) != value]
+        fault = f"is damaged: its {wrong[0]} is {raw.get(wrong[0])!r:.40}" if wrong else ""
     except FileNotFoundError:
-        return {}
-    except ValueError:
-        raise StoreError(f"{where}: is damaged; it should read {json.dumps(STORE_FORMAT)}") from None
-    if not isinstance(raw, dict) or raw.get("format") != STORE_FORMAT["format"]:
-        raise StoreError(f"{where}: is not a Strobe store")
-    if raw.get("version") != STORE_FORMAT["version"]:
-        raise StoreError(f"{where}: has version {raw.get('version')!r}, this Strobe reads 1; update Strobe")
-    return raw
+        return {}, ""
+    except ValueError as error:
+        raw, fault = {}, f"is damaged: it {error}"
+    except (NotAFileError, OSError) as error:
+        raw, fault = {}, str(error).removeprefix(f"{where}: ")
+    if fault and not any(files.exists(pointer_name(run)) for run in files.names("runs")):
+        raise StoreError(f"{where}: {fault}; this is no Strobe store, or remove that file")
+    return ({} if fault else raw), fault
 
 
 def sorted_rows(table: str, rows: pa.Table) -> pa.Table:
@@ -169,16 +248,25 @@ def commit(files: Files, old: Pointer, tables: Mapping[str, Sequence[PartFile]],
     """
     merged = {name: list(parts) for name, parts in {**old.tables, **tables}.items() if parts}
     new = Pointer(old.run, old.version + 1, merged, state)
-    now = time.time()
-    new.retired = old.still_retired(now) | dict.fromkeys(sorted(old.files() - new.files()), now)
-    name = pointer_name(old.run)
-    with files.replacing(name):
-        there = read_pointer(files, old.run)
-        # Names of parts are never used twice, so that equal tables and versions are one state.
-        if (there.version, there.tables) != (old.version, old.tables):
-            raise ConflictError(f"{files.path(name)}: another writer changed the run since it was read; try again")
-        files.put(name, new.to_bytes())
+    put_pointer(files, old, new)
     return new
+
+
+def put_pointer(files: Files, old: Pointer | None, new: Pointer) -> None:
+    """Replace a run's pointer, as `commit` does; `old` None: whatever stands in its place, which is damaged."""
+    name, now = pointer_name(new.run), time.time()
+    with files.replacing(name):
+        if old is None:
+            files.clear_way(name)
+        else:
+            new.retired = old.still_retired(now) | dict.fromkeys(sorted(old.files() - new.files()), now)
+            there = read_pointer(files, old.run)
+            # Names of parts are never used twice, so that equal tables and versions are one state.
+            if (there.version, there.tables) != (old.version, old.tables):
+                raise ConflictError(
+                    f"{files.path(name)}: another writer changed the run since it was read; try again"
+                )
+        files.put(name, new.to_bytes())
 
 
 def remove_unnamed(files: Files, pointer: Pointer) -> int:
@@ -207,8 +295,17 @@ def read_rows(files: Files, pointer: Pointer, table: str) -> pa.Table:
     """All rows of one run's table, with the schema that the table has, less `run`.
 
     A column that a part lacks is NULL there. A table that is not known has the columns of its first part, and of two
-    types the wider. Raises KeyError where it has no part either.
+    types the wider. Raises KeyError where it has no part either, and DamagedError where one cannot be read.
     """
+    try:
+        return _read_rows(files, pointer, table)
+    except UNREADABLE as error:
+        raise DamagedError(
+            f"run {pointer.run}, table {table}: {error}; `strobe ingest --rebuild {pointer.run}` makes it again"
+        ) from None
+
+
+def _read_rows(files: Files, pointer: Pointer, table: str) -> pa.Table:
     own = pointer.tables.get(table, [])
     schema = _schema_of_parts(files, own) if own and table not in TABLES else part_schema(table)
     parts = [_with_columns(files.read_table(part.file), schema) for part in own]

@@ -7,32 +7,29 @@ import contextlib
 import re
 import threading
 import weakref
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import duckdb
 import pyarrow as pa
 
-from etl.errors import StoreError
 from etl.store.current import CUTS
+from etl.store.damage import Checks
 from etl.store.database import Database
-from etl.store.files import Files
+from etl.store.files import UNREADABLE, Files
+from etl.store.intact import READ_AT_ONCE, ChangedError, Intact, Params
 from etl.store.narrow import widened
 from etl.store.pointer import PartFile, Pointer
 from etl.store.schema import TABLES, are_plain, columns_key, may_lack_columns
 from etl.store.views import CUTS_TABLE, Part, current_view, every_row
 
-_SMALL = ("attempts", "runs")
-"""A row or two a run, asked for by every page: read once a version, since a thousand small files take 0.1 s."""
-
 _WORD = re.compile(r"\w+")
 _LISTS = re.compile(r"information_schema|duckdb_|pg_catalog|pragma|\b(show|describe)\b", re.IGNORECASE)
 """What asks which tables there are."""
 
-
-class ChangedError(StoreError):
-    """A file of this version is gone: the store has a later version by now, or is damaged."""
+_OF_THE_STATEMENT = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
+"""Errors that no damage of a file gives."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +44,10 @@ class Entry:
 class Relations:
     """Threads may share it."""
 
-    def __init__(self, entries: Collection[Entry], database: Database | None) -> None:
+    def __init__(self, entries: Collection[Entry], database: Database | None, checks: Checks) -> None:
         """`database`: where other versions are asked too; None for one of its own, made when it is first asked."""
         self._entries, self._given = entries, database
+        self.intact = Intact({entry.pointer.run: (entry.files, entry.pointer) for entry in entries}, checks)
         self._making = threading.Lock()
         self._made: set[str] = set()
         self._cut: set[str] = set()
@@ -60,28 +58,24 @@ class Relations:
         """Every table and its columns, `run` first: of a table that pointers name and nothing here declares, as its
         first readable part has them."""
         schemas = dict(TABLES)
-        for entry in self._entries:
-            for table, parts in entry.pointer.tables.items():
-                if table not in schemas and parts:
-                    with contextlib.suppress(OSError, pa.ArrowInvalid):
-                        own = entry.files.read_schema(parts[0].file)
-                        if are_plain([table, *own.names]):
-                            schemas[table] = pa.schema([("run", pa.string()), *widened(own)])
+        for table in {table for entry in self._entries for table in entry.pointer.tables} - set(TABLES):
+            for _, files, part in self.intact.parts(table):
+                with contextlib.suppress(*UNREADABLE):
+                    own = files.read_schema(part.file)
+                    if are_plain([table, *own.names]):
+                        schemas[table] = pa.schema([("run", pa.string()), *widened(own)])
+                        break
         return schemas
 
     def parts(self, table: str) -> list[Part]:
         """The Parquet files of a table."""
         if table not in self._parts:
-            self._parts[table] = [
-                self._part(table, entry, part)
-                for entry in self._entries
-                for part in entry.pointer.tables.get(table, [])
-            ]
+            self._parts[table] = [self._part(table, *found) for found in self.intact.parts(table)]
         return list(self._parts[table])
 
-    def _part(self, table: str, entry: Entry, part: PartFile) -> Part:
-        path, lacks = entry.files.local_path(part.file), self._lacking(table, entry.files, part)
-        return Part(entry.pointer.run, path, part.rows, part.bytes, part.crc32, part.wide, lacks)
+    def _part(self, table: str, run: str, files: Files, part: PartFile) -> Part:
+        path, lacks = files.local_path(part.file), self._lacking(table, files, part)
+        return Part(run, path, part.rows, part.bytes, part.crc32, part.wide, lacks)
 
     def _lacking(self, table: str, files: Files, part: PartFile) -> tuple[str, ...]:
         """The columns of a table that a part of it was written without."""
@@ -91,15 +85,43 @@ class Relations:
         there = files.columns_of(part.file)
         return tuple(name for name in names if name not in there) if there else ()
 
-    def query(self, sql: str, params: Sequence[object] | Mapping[str, object] | None = None) -> pa.Table:
-        """Run trusted SQL. Raises ChangedError when a file is gone."""
+    def query(self, sql: str, params: Params = None) -> pa.Table:
+        """Run trusted SQL; what turns out to be damaged is left out. Raises ChangedError when a file is gone."""
+        tables = self._named_in(sql)
+        if self.intact.before(sql, params, tables):
+            self._forget()
         try:
-            self._make(self._named_in(sql))
-            with self._database.cursor(self._schema) as cursor:
-                result: pa.Table = cursor.sql(sql, params=params).to_arrow_table()
-                return result
-        except (duckdb.IOException, FileNotFoundError) as error:
-            raise ChangedError(f"the store changed while it was read; read it again ({_first_line(error)})") from None
+            return self._answer(sql, params, tables)
+        except _OF_THE_STATEMENT:
+            raise
+        except (duckdb.Error, FileNotFoundError) as error:
+            if not self.verify(tables):
+                if isinstance(error, duckdb.IOException | FileNotFoundError):
+                    raise ChangedError(
+                        f"the store changed while it was read; read it again ({_first_line(error)})"
+                    ) from None
+                raise
+        return self._answer(sql, params, tables)
+
+    def verify(self, tables: Iterable[str]) -> bool:
+        """Compare the parts of some tables with their CRCs; True where more had to be left out."""
+        found = self.intact.verify(tables)
+        if found:
+            self._forget()
+        return found
+
+    def _answer(self, sql: str, params: Params, tables: Sequence[str]) -> pa.Table:
+        self._make(tables)
+        with self._database.cursor(self._schema) as cursor:
+            result: pa.Table = cursor.sql(sql, params=params).to_arrow_table()
+            return result
+
+    def _forget(self) -> None:
+        """Make all views again: the parts are others."""
+        with self._making:
+            self.__dict__.pop("schemas", None)
+            self._parts.clear()
+            self._made.clear()
 
     @cached_property
     def _database(self) -> Database:
@@ -130,13 +152,13 @@ class Relations:
                     self._made.add(table)
 
     def _make_small(self) -> None:
-        for table in _SMALL:
+        for table in READ_AT_ONCE:
             rows = every_row(self.schemas[table], self.parts(table))
             self._define(f"CREATE OR REPLACE TABLE {table}_all AS {rows}")
         self._define(CUTS_TABLE)
         with self._database.cursor(self._schema) as cursor:
             self._cut = {run for (run,) in cursor.execute(f"SELECT DISTINCT run FROM {CUTS}").fetchall()}
-        for table in _SMALL:
+        for table in READ_AT_ONCE:
             view = current_view(table, self.schemas[table], self.parts(table), self._cut)
             self._define(f"CREATE OR REPLACE VIEW {table} AS {view}")
             self._made.add(table)

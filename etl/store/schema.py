@@ -142,6 +142,11 @@ def columns_key(names: Iterable[str]) -> str:
     return f"{zlib.crc32(' '.join(sorted(names)).encode()):08x}"
 
 
+def is_ingested(table: str) -> bool:
+    """Whether a table is one that an ingest fills."""
+    return table in _INGESTED
+
+
 def may_lack_columns(table: str) -> bool:
     """Whether a table's older parts may lack columns that it has by now."""
     return table not in _INGESTED or table in _GROWN

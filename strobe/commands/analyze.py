@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from strobe.commands import opening
 from strobe.commands.output import print_json, visible
-from strobe.commands.runs import JsonOption, RunArgument, StoreOption, find_run
+from strobe.commands.runs import JsonOption, RunArgument, StoreOption
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from strobe.derive.filling.deriver import Deriver
     from strobe.derive.filling.report import Report
 
@@ -28,16 +31,31 @@ def analyze(
 ) -> None:
     """Compute the tables behind the pages inside the model: only what is missing or out of date."""
     from strobe.derive.filling.deriver import Deriver
-    from strobe.settings import open_store
 
-    opened = open_store(store)
-    report = _fill(Deriver(opened, find_run(opened, run)), _tables(only), _steps(steps))
+    opened = opening.store_at(store)
+    report = _fill(Deriver(opened, opening.find_run(opened, run)), _tables(only), _steps(steps))
     if as_json:
         print_json([vars(report)])
     else:
         _say(report)
     if report.bad:
         raise typer.Exit(1)
+
+
+def fill_again(store: Path, run: str) -> bool:
+    """Fill the derived tables that a run had before it was made again; whether any of it could not be read."""
+    from strobe.derive.filling.deriver import Deriver
+    from strobe.derive.registry import ANALYSES
+
+    opened = opening.store_at(store)
+    found = opening.find_run(opened, run)
+    derived = found.pointer.state.get("derived")
+    had = [table for table in ANALYSES if isinstance(derived, dict) and table in derived]
+    if not had or found.folder is None:
+        return False
+    report = _fill(Deriver(opened, found), had, None)
+    _say(report)
+    return bool(report.bad)
 
 
 def _tables(only: str | None) -> list[str]:

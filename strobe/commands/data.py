@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from strobe.commands import opening
+from strobe.commands.analyze import fill_again
 from strobe.commands.output import print_json, visible
 from strobe.commands.runs import JsonOption, StoreOption
 
@@ -19,35 +21,47 @@ _SHOWN = 20
 
 
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or a folder of them.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folders of runs, or a folder of them; with --rebuild ids too."),
+    ],
     store: StoreOption = None,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Snapshots to read at once.")] = 2,
     watch: Annotated[bool, typer.Option(help="Follow live runs until each has ended, or Ctrl-C.")] = False,
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between looks with --watch.")] = 2.0,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Make all tables again: of a run in the store, or of its folder.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Bring the store's tables up to date with recorded runs. Safe to repeat, to kill, and to run twice at once."""
+    from etl.errors import StrobeError
     from strobe.settings import store_path
 
+    if rebuild and watch:
+        raise StrobeError("give --rebuild or --watch, not both")
     target = store if store is not None else store_path()
-    reports = _ingest_once(paths, target, jobs)
+    reports = _ingest_once(paths, target, jobs, rebuild)
     _say(reports, as_json)
+    bad = [fill_again(target, report.run) for report in reports if rebuild]
     try:
         while watch and any(report.status in ("running", "unknown") for report in reports):
             time.sleep(every)
-            reports = _ingest_once(paths, target, jobs)
+            reports = _ingest_once(paths, target, jobs, rebuild)
             _say([report for report in reports if report.changed], as_json)
     except KeyboardInterrupt:
         typer.echo("stopped watching; what was read stays", err=True)
-    if any(report.lost for report in reports):
+    if any(report.lost for report in reports) or any(bad):
         raise typer.Exit(1)
 
 
-def _ingest_once(paths: list[Path], store: Path, jobs: int) -> list[IngestReport]:
+def _ingest_once(paths: list[Path], store: Path, jobs: int, rebuild: bool) -> list[IngestReport]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from etl.ingest.load import ingest as ingest_runs
+    from etl.ingest.rebuild import rebuild as rebuild_run
+    from etl.store.files import Files
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
@@ -59,7 +73,10 @@ def _ingest_once(paths: list[Path], store: Path, jobs: int) -> list[IngestReport
                 tasks[run] = bar.add_task(f"{run} snapshots", total=total)
             bar.update(tasks[run], completed=done)  # type: ignore[arg-type]
 
-        return ingest_runs(paths, store, jobs=jobs, progress=show)
+        if not rebuild:
+            return ingest_runs(paths, store, jobs=jobs, progress=show)
+        each = [rebuild_run(str(path), Files(store), jobs=jobs, progress=show) for path in paths]
+        return [report for reports in each for report in reports]
 
 
 def _say(reports: list[IngestReport], as_json: bool) -> None:
@@ -68,7 +85,8 @@ def _say(reports: list[IngestReport], as_json: bool) -> None:
         return
     for report in reports:
         news = f"{report.snapshots:,} snapshots, {report.metrics:,} metric values"
-        typer.echo(f"{report.run}: {news} added, {report.status}" if report.changed else f"{report.run}: nothing new")
+        same = "not brought up to date" if report.status == "damaged" else "nothing new"
+        typer.echo(f"{report.run}: {news} added, {report.status}" if report.changed else f"{report.run}: {same}")
         for loss in report.lost[:_SHOWN]:
             typer.echo(f"  left out {visible(loss.where)}: {visible(loss.reason)}", err=True)
         if len(report.lost) > _SHOWN:
@@ -91,13 +109,12 @@ def compact(
     from etl.store.compact import compact as compact_run
     from etl.store.files import Files
     from etl.store.pointer import check_store
-    from strobe.commands.runs import find_run
-    from strobe.settings import open_store, store_path
+    from strobe.settings import store_path
 
     target = store if store is not None else store_path()
     check_store(Files(target))
-    opened = open_store(target)
-    names = [find_run(opened, run).id for run in runs] if runs else Files(target).names("runs")
+    opened = opening.store_at(target)
+    names = [opening.find_run(opened, run).id for run in runs] if runs else Files(target).names("runs")
     saved = {name: compact_run(target, name) for name in names}
     for name, count in saved.items():
         typer.echo(f"{name}: {count:,} fewer files" if count else f"{name}: compact already")

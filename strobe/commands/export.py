@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from etl.errors import StrobeError
+from strobe.commands import opening
 from strobe.commands.export_csv import csv
 from strobe.commands.output import visible
-from strobe.commands.runs import RunArgument, StoreOption, find_run
+from strobe.commands.runs import RunArgument, StoreOption
 from strobe.commands.target import alone, free, writing
 
 if TYPE_CHECKING:
@@ -91,9 +92,8 @@ def safetensors(
 ) -> None:
     """The parameters of one snapshot as a .safetensors file."""
     from strobe.commands.safetensors_file import write_safetensors
-    from strobe.settings import open_store
 
-    stored = find_run(open_store(store), run)
+    stored = opening.find_run(opening.store_at(store), run)
     snapshot = stored.at(step)
     names = [name for name in snapshot.names if name.startswith("params/")]
     if not names:
@@ -107,12 +107,11 @@ def safetensors(
 
 def _movie(run: str, request: MovieRequest, steps: str | None, store: Path | None) -> Movie:
     from strobe.plot.movies import Movie
-    from strobe.settings import open_store
     from strobe.train.schedule import parse_schedule
     from strobe.views.run_view import CatalogueTables, RunView
 
-    opened = open_store(store)
-    view = RunView(CatalogueTables(opened.current(), str(opened.path)), find_run(opened, run).id)
+    opened = opening.store_at(store)
+    view = RunView(CatalogueTables(opened.current(), str(opened.path)), opening.find_run(opened, run).id)
     return Movie(view, request, None if steps is None else parse_schedule(steps))
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from strobe.commands import opening
 from strobe.commands.output import visible
-from strobe.commands.runs import RunArgument, StoreOption, find_run
+from strobe.commands.runs import RunArgument, StoreOption
 from strobe.commands.target import free, writing
 
 if TYPE_CHECKING:
@@ -37,13 +38,13 @@ def csv(
 ) -> None:  # fmt: skip
     """A run's metrics as CSV, a column each and a row a step; or one of its tables."""
     from etl.errors import StrobeError
-    from strobe.settings import open_store
 
     if table is not None and metrics:
         raise StrobeError("give metrics or --table, not both")
-    opened = open_store(store)
-    found, catalogue = find_run(opened, run).id, opened.current()
+    opened = opening.store_at(store)
+    found, catalogue = opening.find_run(opened, run).id, opened.current()
     rows = whole(catalogue, found, table) if table is not None else side_by_side(catalogue, found, metrics or [])
+    opening.refuse_damaged(opened, found, [table] if table is not None else ["metrics", "scalars"])
     _write(rows, out or Path(f"{found}-{table or 'metrics'}.csv"), force)
 
 

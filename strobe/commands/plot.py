@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from strobe.commands import opening
 from strobe.commands.output import print_json, print_table, visible
-from strobe.commands.runs import JsonOption, StoreOption, find_run
+from strobe.commands.runs import JsonOption, StoreOption
 from strobe.commands.target import free, writing
 
 if TYPE_CHECKING:
@@ -36,13 +37,12 @@ def plot(
     """Draw a panel, or a sheet of six, with legend, labels and units."""
     from etl.errors import StrobeError
     from strobe.plot.request import Request
-    from strobe.settings import open_store
 
-    opened = open_store(store)
+    opened = opening.store_at(store)
     names = [panel, *(runs or [])] if listing else runs or []
     if not names:
         raise StrobeError(f"name a run: strobe plot {visible(panel)} RUN; `strobe runs` lists them")
-    ids = list(dict.fromkeys(find_run(opened, run).id for run in names))
+    ids = list(dict.fromkeys(opening.find_run(opened, run).id for run in names))
     request = Request(opened, ids, step, tensor, layer, metric)
     if listing:
         _list(request, as_json)

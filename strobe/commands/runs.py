@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from strobe.commands import opening
 from strobe.commands.output import age, print_json, print_table, terminal_number, visible
 
 if TYPE_CHECKING:
     from etl.store.catalogue import Catalogue, Store
-    from etl.store.files import Files
     from etl.store.stored_run import StoredRun
     from strobe.analysis.onset_answer import Onset
 
@@ -32,30 +32,14 @@ _SUMMARY = """
 """
 
 
-def find_run(store: Store, name: str) -> StoredRun:
-    """A run of the store by id, unique name, or the folder that it was ingested from."""
-    folder = Path(name)
-    if folder.is_dir():
-        wanted = str(folder.resolve())
-        rows = store.sql("SELECT run, snapshots_path FROM runs").to_pylist()
-        for row in rows:
-            stored = store.run(row["run"])
-            if stored.folder is not None and str(stored.folder.resolve()) == wanted:
-                return stored
-    return store.run(name)
-
-
 def runs(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """List the runs in the store, newest first."""
     from strobe.derive.milestones import onsets
-    from strobe.settings import open_store
 
-    opened = open_store(store)
+    opened = opening.store_at(store)
     catalogue = opened.current()
     grokked = onsets(catalogue.query)
     rows = [row | _verdict(grokked[row["run"]]) for row in catalogue.query(_SUMMARY).to_pylist()]
-    for run, reason in opened.damaged.items():
-        typer.echo(f"strobe: run {visible(run)} is left out: {reason}", err=True)
     if as_json:
         print_json(rows)
     elif not rows:
@@ -80,10 +64,9 @@ def _verdict(onset: Onset) -> dict[str, Any]:
 
 def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Everything about one run: its configuration, attempts, snapshots and metrics, and whether the two agree."""
-    from strobe.settings import open_store
 
-    opened = open_store(store)
-    found = find_run(opened, run)
+    opened = opening.store_at(store)
+    found = opening.find_run(opened, run)
     facts = _facts(opened, found)
     if as_json:
         print_json(facts)
@@ -181,35 +164,27 @@ def _milestones(catalogue: Catalogue, run: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _own_run(store: Path | None, name: str) -> tuple[Files, StoredRun]:
-    """A run that may be changed: one of the store itself and not of the attached example."""
-    from strobe.settings import open_store
-
-    opened = open_store(store)
-    found = find_run(opened, name)
-    return found.files, found
-
-
 def rm(
     run: RunArgument,
     store: StoreOption = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Remove a run's tables from the store. The folder that it was recorded to stays."""
+    """Remove a run's tables from the store, damaged ones too. The folder that it was recorded to stays."""
     from etl.store.manage import hide_example, remove_run
     from strobe.settings import example_path, store_path
 
-    files, found = _own_run(store, run)
+    files, name, folder = opening.find_remains(opening.store_at(store), run)
     example = example_path()
     if example is not None and files.local == example:
         hide_example(store or store_path())
-        typer.echo(f"{found.id} is the example: it is hidden from this store; `strobe example --show` brings it back")
+        typer.echo(f"{name} is the example: it is hidden from this store; `strobe example --show` brings it back")
         return
     if not yes:
-        typer.confirm(f"Remove the tables of {found.id} from {store or store_path()}?", abort=True)
-    count = remove_run(files, found.id)
-    kept = f"; its snapshots stay in {found.folder}" if found.folder is not None else ""
-    typer.echo(f"removed {found.id} ({count} files){kept}")
+        typer.confirm(f"Remove the tables of {name} from {store or store_path()}?", abort=True)
+    count = remove_run(files, name)
+    kept = f"; its snapshots stay in {folder}" if folder is not None else ""
+    opening.forget()
+    typer.echo(f"removed {name} ({count} files){kept}")
 
 
 def rename(
@@ -222,8 +197,8 @@ def rename(
     from etl.store.manage import rename_run
     from strobe.settings import example_path
 
-    files, found = _own_run(store, run)
-    if files.local is not None and files.local == example_path():
+    found = opening.find_run(opening.store_at(store), run)
+    if found.files.local is not None and found.files.local == example_path():
         raise StrobeError(f"{found.id} is the example, which is read-only")
-    rename_run(files, found.id, name)
+    rename_run(found.files, found.id, name)
     typer.echo(f"{found.id} is now named {name}")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from strobe.commands import opening
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -50,7 +52,7 @@ def sql(
         given = "STROBE_QUERY_TIMEOUT_S" in os.environ
         timeout = settings.query_timeout_s() if given else _DEFAULT_TIMEOUT_S
     limits = Limits(timeout_s=timeout, memory=settings.memory_limit()).for_rows(limit)
-    reply = Sandbox(settings.open_store(store).current(), spare=False).run(statement, limits)
+    reply = Sandbox(opening.store_at(store).current(), spare=False).run(statement, limits)
     if parquet is not None:
         _write_parquet(reply.table, parquet)
     else:

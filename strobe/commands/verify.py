@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from strobe.commands import opening
+
 if TYPE_CHECKING:
     from etl.run.verify import Finding
 
@@ -19,9 +21,8 @@ def _folder(run: str, store: Path | None) -> Path:
     if Path(run).is_dir():
         return Path(run)
     from etl.errors import StrobeError
-    from strobe.settings import open_store
 
-    folder = open_store(store).run(run).folder
+    folder = opening.store_at(store).run(run).folder
     if folder is None:
         raise StrobeError(f"run {run!r} has no snapshots on this machine; only its tables are in the store")
     return folder

@@ -8,16 +8,14 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 
 from etl.store.compact import MANY_PARTS
-from etl.store.files import Files
+from etl.store.files import UNREADABLE, Files
 from etl.store.pointer import PartFile, Pointer, read_rows, write_part
 from strobe.derive.analysis import Analysis, Row
-
-_UNREADABLE = (OSError, pa.ArrowInvalid)
 
 
 def part_steps(files: Files, part: PartFile) -> set[int]:
     """The steps of a part's rows, from that column alone; none when it cannot be read."""
-    with contextlib.suppress(*_UNREADABLE):
+    with contextlib.suppress(*UNREADABLE):
         return set(files.read_table(part.file, ["step"])["step"].to_pylist())
     return set()
 
@@ -32,7 +30,7 @@ def is_readable(files: Files, pointer: Pointer, table: str) -> bool:
     try:
         for part in pointer.tables.get(table, []):
             files.read_table(part.file, ["definition"])
-    except _UNREADABLE:
+    except UNREADABLE:
         return False
     return True
 
@@ -63,6 +61,6 @@ def replaced(
 
 def _rows(files: Files, run: str, table: str, parts: Sequence[PartFile]) -> pa.Table | None:
     """The rows of some parts; None when one of them is damaged."""
-    with contextlib.suppress(*_UNREADABLE):
+    with contextlib.suppress(*UNREADABLE):
         return read_rows(files, Pointer(run, 0, {table: list(parts)}), table)
     return None

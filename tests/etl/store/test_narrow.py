@@ -174,6 +174,6 @@ def test_twice_is_once(writer: SnapshotWriter, store: Path) -> None:
 
 def test_a_pointer_says_which_columns_are_wide_and_else_nothing(store: Path) -> None:
     pointer = read_pointer(Files(store), "extremes")
-    assert Pointer.from_bytes(pointer.to_bytes(), "here") == pointer
+    assert Pointer.from_bytes(pointer.to_bytes(), "here", pointer.run) == pointer
     texts = [part.entry() for part in pointer.tables["tensors"]]
     assert ["wide" in text for text in texts] == [False, True]

@@ -111,12 +111,12 @@ def test_a_part_from_before_a_column_was_added_has_null_there(tmp_path: Path) ->
     more = pa.schema([*columns, ("p", pa.float64())])
     try:
         register("grown", pa.schema(columns))
-        old = write_part(files, "plain", "grown", pa.table({"step": [0], "value": [1.0]}))
+        old, older = (write_part(files, "plain", "grown", pa.table({"step": [0], "value": [1.0]})) for _ in "ab")
         register("grown", more)
         new = write_part(files, "plain", "grown", pa.table({"step": [1], "value": [2.0], "p": [0.5]}))
         parts = {
             "runs": [write_part(files, "plain", "runs", pa.Table.from_pylist([{"name": "plain"}], schema("runs")))],
-            "grown": [old, new, replace(old, columns="")],
+            "grown": [old, new, replace(older, columns="")],
         }
         pointer = commit(files, pointer, parts, {})
         catalogue = Store(tmp_path / "store").current()

@@ -21,6 +21,9 @@ from strobe.analysis.drift_curves import FAMILIES
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
 
+_WHITE = 0
+"""The model of white noise, which is always kept: as long as the drift is on a grid, noise with memory takes what
+that misses for its own, and a series that a drift off the grid explains would be left with no other."""
 _GRID = 7
 _ROUNDS = 9
 """Each halves the grid on which a gradual change is placed."""
@@ -62,22 +65,22 @@ class Sample:
         return cls(models(n), x, None if scale is None else 1 / scale, np.zeros((n, 0)))
 
     def with_curves(self, found: Floats, scan: Scan) -> Sample:
-        """With the exponential and power drifts that fit it best, off the grid, in the noises that are best with a
-        change and without."""
+        """With the exponential and power drifts that fit it best, off the grid, in white noise and in those that are
+        best with a change and without."""
         names, curves = [], []
-        for noise in np.unique(_tops(scan, self.models.curved, 1)):
+        for noise in np.unique([_WHITE, *_tops(scan, self.models.curved, 1)]):
             free, _ = self._free(found, np.ones((len(self.x), 1)), int(noise))
             for name, family in FAMILIES.items():
                 names.append(name)
-                curves.append(family.best(functools.partial(self._explained, free), len(self.x)))
+                curves.append(family.best(functools.partial(self._products, free), len(self.x)))
         return replace(self, curves=np.column_stack(curves), names=tuple(names))
 
     def narrowed(self, scan: Scan, count: int) -> Sample:
-        """With those models of the noise alone that are best without a change, and with one: `count` of each, and
-        half as many of those that every drift is tried with."""
+        """With those models of the noise alone that are best without a change, and with one: `count` of each, half as
+        many of those that every drift is tried with, and white noise."""
         every = np.arange(len(self.models.noises))
         kept = np.concatenate([_tops(scan, every, count), _tops(scan, self.models.curved, count // 2)])
-        return replace(self, models=self.models.some(np.unique(kept)))
+        return replace(self, models=self.models.some(np.unique([_WHITE, *kept])))
 
     def drift(self, drift: int) -> tuple[str, Floats]:
         """Its name, and its columns of the mean (n, k)."""
@@ -134,8 +137,11 @@ class Sample:
         amounts = np.linalg.lstsq(self._own(mean).T @ precise, precise.T @ self._own(self.x), rcond=None)[0]
         return amounts[-shapes.shape[1] :], self.x - mean @ amounts
 
-    def _explained(self, free: Floats, columns: Floats) -> Floats:
-        return _gain(free, self._own(self.x), self._own(columns))
+    def _products(self, free: Floats, columns: Floats) -> tuple[Floats, Floats]:
+        """Of columns (n, k) in a form: with the series (k,), and with each other (k, k)."""
+        own = self._own(columns)
+        through = free @ own
+        return through.T @ self._own(self.x), own.T @ through
 
     def _own(self, each: Floats) -> Floats:
         """A series (n,) or columns (n, k) over the size of the noise."""

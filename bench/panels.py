@@ -22,6 +22,7 @@ from strobe.charts.export import image
 from strobe.charts.movie_frames import Words, embedding_frame, matrix_frame
 from strobe.plot.figures import make
 from strobe.plot.request import Request
+from strobe.ui.shell.cache import shared
 from strobe.ui.weights import kept
 from strobe.views import attention
 from strobe.views.run_view import CatalogueTables, RunView
@@ -48,13 +49,13 @@ def said(what: str, value: float, bar: float) -> bool:
 
 
 def panels() -> bool:
-    """The frames of all snapshots, past Streamlit's cache."""
+    """The frames of all snapshots, past the app's cache."""
     catalogue = strobe.open().current()
     matrix = WeightMatrix("fcw", 0, (512, 128))
     view = RunView(CatalogueTables(catalogue, "bench"), RUN, tuple(catalogue.run(RUN).steps()))
 
     def weights(steps: Sequence[int]) -> None:
-        kept._kept.clear()
+        shared().clear()
         kept.matrix_frames(view, matrix, steps)
 
     def heads() -> None:

@@ -54,6 +54,19 @@ def memory_limit() -> str:
     return os.environ.get("STROBE_MEMORY_LIMIT") or Limits.memory
 
 
+def cache_bytes() -> int:
+    """What the app may keep of what it read and computed, for all pages and visitors: `$STROBE_CACHE_MB`, else
+    256 MB."""
+    given = os.environ.get("STROBE_CACHE_MB") or "256"
+    try:
+        megabytes = float(given)
+    except ValueError:
+        raise SystemExit(f"STROBE_CACHE_MB={given!r} is not a number of megabytes; try 256") from None
+    if not 16 <= megabytes <= 1_000_000:
+        raise SystemExit(f"STROBE_CACHE_MB={given} is out of range; give 16 to 1000000")
+    return int(megabytes * 1e6)
+
+
 def open_store(path: str | Path | None = None) -> Store:
     """The store at `path` (default `store_path()`) with the example attached until it is hidden."""
     import strobe.derive.registry  # noqa: F401  (tells the store which derived tables there are)

@@ -53,7 +53,14 @@ class Catalogue:
     def of(self, *runs: str) -> Catalogue:
         """The tables of these runs alone, as far as they are there: the same object while none of them changed, and
         as cheap to open as they are few."""
-        return self._family.catalogue([self._entries[run] for run in dict.fromkeys(runs) if run in self._entries])
+        return self._family.catalogue(self._of(runs))
+
+    def version_of(self, *runs: str) -> str:
+        """The version of `of(*runs)`, which is not opened for it."""
+        return self._family.version_of(self._of(runs))
+
+    def _of(self, runs: Sequence[str]) -> list[Entry]:
+        return [self._entries[run] for run in dict.fromkeys(runs) if run in self._entries]
 
     @property
     def damage(self) -> list[Damage]:

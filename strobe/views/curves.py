@@ -10,7 +10,7 @@ import numpy as np
 
 from strobe.analysis.smoothing import Floats, exponential, extremes, running_mean
 from strobe.views import curve_sql
-from strobe.views.milestones import milestones
+from strobe.views.milestones import Milestones, milestones
 from strobe.views.run_view import Answer, Tables
 
 X_AXES: Final = {
@@ -25,6 +25,7 @@ NONE: Final = "none"
 MOST_RAW: Final = 200_000
 """Points of one curve that a browser still draws at once when every point is asked for."""
 
+Finder = Callable[[Tables, str], Milestones]
 Window = tuple[float, float] | None
 """From where to where on the x axis; None for all of it."""
 
@@ -72,13 +73,13 @@ class Alignment:
             return ""
         return f", from {'the onset' if self.at == 'onset' else f'step {self.step:,}'} on"
 
-    def origin(self, tables: Tables, run: str, axis: str) -> float | None:
-        """Where x is 0 for this run, in units of the axis; None where it has no such place."""
+    def origin(self, tables: Tables, run: str, axis: str, found: Finder = milestones) -> float | None:
+        """Where x is 0 for this run, in units of the axis; None where it has no such place. The onset is `found`."""
         if self.at == NONE:
             return 0.0
         step: int | None = self.step
         if self.at == "onset":
-            onset = milestones(tables, run).onset
+            onset = found(tables, run).onset
             step = None if onset is None else onset.step
         if step is None:
             return None
@@ -102,6 +103,10 @@ class Points:
     def at(self, kept: Any) -> Points:
         """Those at the indices `kept`."""
         return Points(self.step[kept], self.x[kept], self.y[kept])
+
+    def shifted(self, origin: float) -> Points:
+        """The same, with x = 0 at `origin`."""
+        return replace(self, x=self.x - origin) if origin else self
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,12 @@ class Range:
     log: bool = False
     window: Window = None
     every_point: bool = False
+
+    def unshifted(self) -> Range:
+        """The same part, whose x is 0 where the run began: what is kept of a run is kept once, wherever it is
+        aligned, and shifted when it is shown."""
+        window = None if self.window is None else (self.window[0] + self.origin, self.window[1] + self.origin)
+        return replace(self, origin=0.0, window=window)
 
     def query(self, curve: Curve, make: Callable[..., str]) -> str:
         """`curve_sql.curve` or `curve_sql.points` for this range."""
@@ -161,20 +172,22 @@ def read(
 ) -> CurvePoints:  # fmt: skip
     """The points of one metric with its `metric_row`. `label` begins the remarks."""
     remarks: list[str] = []
-    answer = tables.ask(part.query(curve, curve_sql.curve))
+    make, asked = curve_sql.curve, part.unshifted()
+    answer = tables.ask(asked.query(curve, make))
     total = answer.table["n"][0].as_py() if answer.table.num_rows else 0
     if part.every_point and total > points_of(answer).count:
         if total <= MOST_RAW:
-            answer = tables.ask(part.query(curve, curve_sql.points))
+            make = curve_sql.points
+            answer = tables.ask(asked.query(curve, make))
         else:
             remarks.append(f"{label}: {total:,} points are too many to draw each; zoom in to {MOST_RAW:,}.")
-    raw = points_of(answer)
+    raw = points_of(answer).shifted(part.origin)
     raw = raw.at(_with_breaks(raw.y))
     whole = _whole(tables, curve, part, smoothing, smoother) if smoothing.words() else None
     smoothed = _seen(whole, part) if whole is not None else None
     unplaced = _unplaced(tables, curve, part.axis, row["n"])
     remarks += remarks_on(label, row, part.log, (smoothed or raw).count, unplaced)
-    return CurvePoints(raw, smoothed, whole, total, answer.sql, tuple(remarks))
+    return CurvePoints(raw, smoothed, whole, total, part.query(curve, make), tuple(remarks))
 
 
 def _unplaced(tables: Tables, curve: Curve, axis: str, rows: int) -> str:
@@ -193,8 +206,8 @@ def _unplaced(tables: Tables, curve: Curve, axis: str, rows: int) -> str:
 
 def _whole(tables: Tables, curve: Curve, part: Range, smoothing: Smoothing, smoother: Smoother) -> Points:
     """Smoothed over all its points in the order of steps, the same on every axis."""
-    query = curve_sql.series(curve.run, curve.metric, part.axis, origin=part.origin)
-    return smoother(tables.ask(query), smoothing)
+    query = curve_sql.series(curve.run, curve.metric, part.axis)
+    return smoother(tables.ask(query), smoothing).shifted(part.origin)
 
 
 def _seen(points: Points, part: Range) -> Points:

@@ -67,9 +67,9 @@ def _peak_words(peak: Peak) -> str:
 
 def milestones(tables: Tables, run: str) -> Milestones:
     """Of one run."""
-    return Milestones(*derived.milestones(lambda sql: tables.ask(sql).table, run))
+    return Milestones(*derived.milestones(tables.once, run))
 
 
 def onsets(tables: Tables) -> dict[str, Onset]:
     """Run -> its grokking onset, of every run."""
-    return derived.onsets(lambda sql: tables.ask(sql).table)
+    return derived.onsets(tables.once)

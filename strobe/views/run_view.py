@@ -9,7 +9,7 @@ import bisect
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from etl.errors import StrobeError
 from etl.run.folder import Run
@@ -29,15 +29,19 @@ class Answer:
     table: pa.Table
     seconds: float = 0.0
     key: tuple[str, str] = ("", "")
-    """The store and its version; with the SQL, what makes two answers the same."""
+    """The store and the version of what was asked; with the SQL, what makes two answers the same."""
 
 
+@runtime_checkable
 class Tables(Protocol):
-    """The tables of a store at one version. Pages answer from a cache, the command line from the store."""
+    """The tables of some runs at one version. Pages answer from a cache, the command line from the store."""
 
     @property
     def key(self) -> tuple[str, str]:
-        """The store and its version: what a cache of anything read here is keyed by."""
+        """The store, and the version of these runs: what a cache of anything read here is keyed by."""
+
+    def of(self, *runs: str) -> Tables:
+        """Those of some of the runs alone."""
 
     def ask(self, sql: str) -> Answer:
         """The answer to trusted SQL."""
@@ -60,6 +64,9 @@ class CatalogueTables:
     def key(self) -> tuple[str, str]:
         return self.store, self.catalogue.version
 
+    def of(self, *runs: str) -> CatalogueTables:
+        return CatalogueTables(self.catalogue.of(*runs), self.store)
+
     def ask(self, sql: str) -> Answer:
         started = time.perf_counter()
         table = self.catalogue.query(sql)
@@ -81,7 +88,8 @@ def index_at_or_before(steps: Sequence[int], step: int) -> int:
 @dataclass(frozen=True)
 class RunView:
     """`steps` are those of the run that have a snapshot, ascending; `shift` is by how many steps this run is looked
-    at ahead of the cursor (a second run that is aligned elsewhere)."""
+    at ahead of the cursor (a second run that is aligned elsewhere). A page gives it the tables of this run alone, so
+    that what is kept of it stays while other runs grow."""
 
     tables: Tables
     run: str

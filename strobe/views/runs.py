@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+NEWEST_FIRST: Final = (("created_at", "descending"), ("run", "ascending"))
+"""The order of lists of runs, NULL last."""
+
+EVERY_RUN: Final = "SELECT * FROM runs"
+
 RUNS: Final = """SELECT r.run, r.name, r.task, r.status, r.n_params, r.steps, r.created_at, r.ended_at, r.reduced,
   max(m.last_value) FILTER (m.name = 'train_loss') AS train_loss,
   max(m.last_value) FILTER (m.name = 'val_loss') AS val_loss,

@@ -10,8 +10,8 @@ from strobe.ui.attention import frames
 from strobe.ui.attention.panels import chosen_probe
 from strobe.ui.panel import panel
 from strobe.ui.panel.kinds import AttentionPanel
-from strobe.ui.panel.marks import milestones_of
 from strobe.ui.shell import address
+from strobe.ui.shell.moments import milestones_of
 from strobe.views.attention import AttentionFrames
 from strobe.views.run_view import RunView, index_at_or_before
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 from strobe.ui.panel.kinds import Presence, presence
 from strobe.ui.shell import cursor
-from strobe.ui.shell.cache import cached_by_run
+from strobe.ui.shell.cache import cached_by_run, slowly_cached_by_run
 from strobe.views import attention
 from strobe.views.attention import AttentionFrames, Shape
 from strobe.views.run_view import RunView
 from strobe.views.words import visible
 
 
-@cached_by_run(64)
+@cached_by_run
 def recorded(view: RunView) -> Shape | None:
     """The shape of the attention that the run records, None where there is none."""
     return attention.shape(view)
@@ -39,7 +39,7 @@ def at_steps(view: RunView, probe: str, steps: Sequence[int]) -> AttentionFrames
     return frames
 
 
-@cached_by_run(24, "Reading attention …")
+@slowly_cached_by_run("Reading attention …")
 def _frames(view: RunView, steps: tuple[int, ...], windowed: bool, probe: str) -> AttentionFrames:
     made = attention.frames(view, steps, windowed, probe)
     return replace(made, labels=[visible(label) for label in made.labels])

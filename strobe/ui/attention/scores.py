@@ -9,7 +9,7 @@ from strobe.ui.attention import frames
 from strobe.ui.panel import choice, derived, panel
 from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell import address
-from strobe.ui.shell.cache import cached_by_run
+from strobe.ui.shell.cache import slowly_cached_by_run
 from strobe.views import attention, head_scores
 from strobe.views.head_scores import SCORES, ComputedScores
 from strobe.views.run_view import Answer, RunView
@@ -17,7 +17,7 @@ from strobe.views.words import size
 
 _FROM_A_PASS: Final = " Attention was not recorded: computed by a forward pass of each snapshot's own parameters."
 
-_computed = cached_by_run(8, "Scoring heads …")(head_scores.computed)
+_computed = slowly_cached_by_run("Scoring heads …")(head_scores.computed)
 
 
 def scores(view: RunView) -> None:

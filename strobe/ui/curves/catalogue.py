@@ -27,7 +27,7 @@ _WORDS: Final = {
 
 def draw(page: Page, view: CurveOptions) -> None:
     """The list at the left, a chart for each ticked metric at the right."""
-    table = page.reader.ask(curve_sql.catalogue(view.runs(page))).table
+    table = page.of(*view.runs(page)).ask(curve_sql.catalogue(view.runs(page))).table
     counts = dict(zip(table["name"].to_pylist(), table["n"].to_pylist(), strict=True))
     if not counts:
         panels.caption("No metric was recorded: a training program writes them to metrics.jsonl.")
@@ -56,7 +56,7 @@ def _charts(page: Page, view: CurveOptions, chosen: list[str]) -> None:
         key = f"metric_{zlib.crc32(name.encode()):08x}"
         log = _head(key, name)
         runs = view.runs(page)
-        units = units_of(page.reader, runs, [name])
+        units = units_of(page.of(*runs), runs, [name])
         wanted = [Curve(run, name, "") for run in runs]
         panel.draw(
             page, key, wanted, view=view, y_title=units.title(name), log=log, height=220,

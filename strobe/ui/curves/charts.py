@@ -49,7 +49,7 @@ def draw(page: Page, options: CurveOptions, chart: Chart) -> None:
             scale = choice.segmented(f"{chart.key}_axis", f"{chart.title} axis", SCALES, chart.scale)
     runs = options.runs(page)
     wanted = [Curve(run, metric, split) for run in runs for metric, split in chart.metrics.items()]
-    units = units_of(page.reader, runs, list(chart.metrics))
+    units = units_of(page.of(*runs), runs, list(chart.metrics))
     curves.draw(
         page, chart.key, wanted, view=options, y_title=units.title(chart.y_title), log=scale == "log",
         share=chart.share, height=chart.height, about=units.note({run: page.title_of(run) for run in runs}),

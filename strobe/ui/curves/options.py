@@ -86,7 +86,7 @@ def groupings(page: Page, runs: Sequence[str]) -> dict[str, dict[str, str]]:
 
 def controls(page: Page) -> CurveOptions:
     """One row: the run's moments in words, the x axis, and a popover with the rest."""
-    axes = available_axes(page.reader, page.run)
+    axes = available_axes(page.view.tables, page.run)
     with panel.head("curves"):
         panel.caption(page.milestones.sentence())
         with st.container(horizontal=True, width="content", gap="small", wrap=False, vertical_alignment="center"):

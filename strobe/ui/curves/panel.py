@@ -18,6 +18,7 @@ from strobe.ui.curves.read_off import DrawnLine, every_row, queries, readings_of
 from strobe.ui.panel import panel
 from strobe.ui.panel.kinds import CurvesPanel, line_of, placed_marks
 from strobe.ui.shell.cache import cached_by_run
+from strobe.ui.shell.moments import found
 from strobe.ui.shell.page import Page
 from strobe.views.curves import (
     NONE,
@@ -30,7 +31,6 @@ from strobe.views.curves import (
     read,
     smooth,
 )
-from strobe.views.milestones import milestones
 from strobe.views.readings import Cursor, Placed
 from strobe.views.words import count, visible
 
@@ -82,16 +82,17 @@ def fetch(page: Page, wanted: Sequence[Curve], view: CurveOptions, *, log: bool,
     drawn = Drawn()
     several = len({curve.run for curve in wanted}) > 1
     for curve in wanted:
-        recorded = metric_row(page.reader, curve)
+        tables = page.of(curve.run)
+        recorded = metric_row(tables, curve)
         if recorded is None:
             continue
         series = _looks(page, curve, view, several)
-        origin = view.alignment.origin(page.reader, curve.run, view.axis)
+        origin = view.alignment.origin(tables, curve.run, view.axis, found)
         if origin is None:
             drawn.remarks.append(f"{page.title_of(curve.run)} has no onset to align at, and is left out.")
             continue
         part = Range(view.axis, origin, log, window, view.every_point)
-        points = read(page.reader, curve, part, view.smoother, series.label, recorded, _smooth)
+        points = read(tables, curve, part, view.smoother, series.label, recorded, _smooth)
         _add(drawn, series, points, Placed(curve, origin))
     drawn.remarks = list(dict.fromkeys(drawn.remarks))
     return drawn
@@ -110,7 +111,7 @@ def _add(drawn: Drawn, series: Series, points: CurvePoints, of: Placed) -> None:
     drawn.lines += [DrawnLine(faint, points.raw, of), DrawnLine(series, points.smoothed, of, points.whole)]
 
 
-_smooth = cached_by_run(32)(smooth)
+_smooth = cached_by_run(smooth)
 
 
 def marks(page: Page, wanted: Sequence[Curve], drawn: Drawn, view: CurveOptions, metric: str) -> list[Mark]:
@@ -123,7 +124,7 @@ def marks(page: Page, wanted: Sequence[Curve], drawn: Drawn, view: CurveOptions,
         run, label = line.series.run, line.series.label
         if line.series.of or line.series.dash or (not several and line.series.colour == TRAIN):
             continue
-        moments = milestones(page.reader, run)
+        moments = page.milestones_of(run)
         who = f"{page.title_of(run)}: " if several else ""
         if moments.onset is not None and moments.onset.step is not None:
             at = _x_of(page, run, view, moments.onset.step)
@@ -137,8 +138,9 @@ def marks(page: Page, wanted: Sequence[Curve], drawn: Drawn, view: CurveOptions,
 
 
 def _x_of(page: Page, run: str, view: CurveOptions, step: int) -> float:
-    origin = view.alignment.origin(page.reader, run, view.axis)
-    return math.nan if origin is None else float(place_steps(page.reader, run, view.axis, [step])[0]) - origin
+    tables = page.of(run)
+    origin = view.alignment.origin(tables, run, view.axis, found)
+    return math.nan if origin is None else float(place_steps(tables, run, view.axis, [step])[0]) - origin
 
 
 def draw(
@@ -219,9 +221,10 @@ def _wider(zoom: tuple[float, float] | None) -> tuple[float, float] | None:
 
 def _place(page: Page, view: CurveOptions) -> Cursor:
     """Where the cursor can rest on this axis; nowhere where the first run has no place on it."""
-    origin = view.alignment.origin(page.reader, page.run, view.axis)
+    tables = page.view.tables
+    origin = view.alignment.origin(tables, page.run, view.axis, found)
     steps = page.view.steps
-    xs = place_steps(page.reader, page.run, view.axis, steps) - (math.nan if origin is None else origin)
+    xs = place_steps(tables, page.run, view.axis, steps) - (math.nan if origin is None else origin)
     if origin is None or not np.isfinite(xs).all():
         return Cursor(page.run, ())
     return Cursor(page.run, steps, view.axis, origin, xs.tolist())

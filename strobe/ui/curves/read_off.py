@@ -26,7 +26,7 @@ from strobe.views.readings import (
     smoothed_at,
     stacked,
 )
-from strobe.views.run_view import RunView
+from strobe.views.run_view import RunView, Tables
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,29 @@ def readings_of(page: Page, lines: Sequence[DrawnLine], placed: Cursor) -> Readi
     ends = window.steps[0], window.steps[-1]
     parts = []
     for line in lines:
-        recorded = _recorded(page.view, placed.axis, placed.origin, ends, line.of)
+        recorded = _recorded(page.view, page.of(line.of.curve.run), *_alike(page, placed, line.of), ends)
         parts.append(recorded if line.whole is None else smoothed(recorded, line.whole))
     return stacked(parts)
 
 
-@cached_by_run(512)
-def _recorded(view: RunView, axis: str, origin: float, ends: tuple[int, int], of: Placed) -> Readings:
-    """What a curve recorded at the snapshots of a run from one step to another."""
+def _alike(page: Page, placed: Cursor, of: Placed) -> tuple[str, float, Placed]:
+    """The axis, the origin of the cursor's run and the curve's place that lead to the same readings, whatever was
+    chosen: of its own run the steps alone count, and in steps how far two runs are shifted against each other."""
+    if of.curve.run == page.run:
+        return "step", 0.0, Placed(of.curve)
+    if placed.axis == "step":
+        return "step", 0.0, Placed(of.curve, of.origin - placed.origin)
+    return placed.axis, placed.origin, of
+
+
+@cached_by_run
+def _recorded(
+    view: RunView, tables: Tables, axis: str, origin: float, of: Placed, ends: tuple[int, int]
+) -> Readings:  # fmt: skip
+    """What a curve, in whose run's `tables` it is, recorded at the snapshots of a run from one step to another."""
     steps = [step for step in view.steps if ends[0] <= step <= ends[1]]
     xs = place_steps(view.tables, view.run, axis, steps) - origin
-    return readings(view.tables, Cursor(view.run, steps, axis, origin, xs.tolist()), of)
+    return readings(tables, Cursor(view.run, steps, axis, origin, xs.tolist()), of)
 
 
 def queries(page: Page, lines: Sequence[DrawnLine]) -> list[str]:
@@ -78,7 +90,8 @@ def every_row(page: Page, lines: Sequence[DrawnLine], view: CurveOptions) -> pa.
 
 def _rows(page: Page, line: DrawnLine, view: CurveOptions) -> pa.Table:
     curve = line.of.curve
-    rows = page.reader.ask(curve_sql.every_row(curve.run, curve.metric, view.axis, origin=line.of.origin)).table
+    # As many as there are, for one file: kept nowhere.
+    rows = page.of(curve.run).once(curve_sql.every_row(curve.run, curve.metric, view.axis, origin=line.of.origin))
     names = {"series": line.series.label, "run": curve.run, "metric": curve.metric}
     for place, (name, text) in enumerate(names.items()):
         rows = rows.add_column(place, name, pa.array([text] * rows.num_rows, pa.string()))

@@ -26,12 +26,12 @@ def read(view: RunView, quantity: str) -> TensorSeries:
     return _series(view.tables.ask(statistic_sql(view.run, quantity)))
 
 
-_series = cached_by_run(32)(tensor_series)
+_series = cached_by_run(tensor_series)
 
 
 def draw(page: Page) -> None:
     """The heatmap of the chosen statistic, and under it the lines of the picked rows."""
-    present = {row["section"] for row in page.reader.rows(sections_sql(page.run))}
+    present = {row["section"] for row in page.view.rows(sections_sql(page.run))}
     names = [name for name, quantity in QUANTITIES.items() if quantity.section in present]
     if not names:
         panel.title("Tensors")

@@ -9,7 +9,7 @@ import streamlit as st
 
 from strobe.ui.embeddings import neighbour_jobs
 from strobe.ui.panel.choice import segmented, select
-from strobe.ui.shell.cache import cached_by_run
+from strobe.ui.shell.cache import slowly_cached_by_run
 from strobe.views import embedding, embedding_axes
 from strobe.views.embedding import Embedding, EmbeddingFrames
 from strobe.views.embedding_axes import FREE, TSNE, UMAP, EmbeddingPoints, axes_words
@@ -50,12 +50,12 @@ def points(view: RunView, name: str, axes: str) -> EmbeddingPoints | None:
     return None if places is None else embedding_axes.mapped(frames, axes, places)
 
 
-@cached_by_run(6, "Reading embeddings …")
+@slowly_cached_by_run("Reading embeddings …")
 def _frames(view: RunView, name: str, most: int | None) -> EmbeddingFrames:
     shown = embedding.embedding(view, name)
     return embedding.frames(view, shown, shown.affordable(view.steps, _BYTES_A_ROW, most))
 
 
-@cached_by_run(12, "Projecting embeddings …")
+@slowly_cached_by_run("Projecting embeddings …")
 def _along(view: RunView, name: str, axes: str) -> EmbeddingPoints:
     return embedding_axes.along(_frames(view, name, None), axes)

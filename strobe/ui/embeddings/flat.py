@@ -8,7 +8,7 @@ import pyarrow as pa
 from strobe.charts.theme import CYCLIC, SEQUENTIAL
 from strobe.ui.panel import downloads, panel
 from strobe.ui.panel.kinds import EmbeddingPanel, presence
-from strobe.ui.shell.cache import cached_by_run
+from strobe.ui.shell.cache import slowly_cached_by_run
 from strobe.views import embedding_axes
 from strobe.views.embedding import Embedding
 from strobe.views.embedding_axes import EmbeddingPoints, canvas_points
@@ -29,7 +29,7 @@ def token_embedding(view: RunView, key: str = "embedding", height: int = 420) ->
     _show(view, key, points, subject=view.run, label_every=max(10, many // 10), height=height, alt=alt)
 
 
-@cached_by_run(24, "Projecting embeddings …")
+@slowly_cached_by_run("Projecting embeddings …")
 def _token_points(view: RunView) -> EmbeddingPoints:
     return embedding_axes.token_points(view)
 

@@ -11,7 +11,7 @@ from strobe.charts.theme import SERIES
 from strobe.ui.panel import derived, panel
 from strobe.ui.panel.choice import segmented
 from strobe.ui.panel.marks import step_marks
-from strobe.ui.shell.cache import cached_by_run
+from strobe.ui.shell.cache import filled
 from strobe.views import geometry
 from strobe.views.geometry import ClassesPlan, Measures
 from strobe.views.run_view import Answer, RunView
@@ -62,15 +62,9 @@ def _computed(view: RunView, plan: ClassesPlan) -> None:
         _lines(view, answer)
 
 
-@cached_by_run(16)
-def _kept(view: RunView) -> dict[int, list[Measures]]:
-    """Step -> the measures of every site: filled as pages ask."""
-    del view
-    return {}
-
-
 def _measured(view: RunView, plan: ClassesPlan) -> dict[int, list[Measures]]:
-    kept: dict[int, list[Measures]] = _kept(view)
+    """Step -> the measures of every site."""
+    kept: dict[int, list[Measures]] = filled("geometry", view)
     missing = [step for step in plan.steps if step not in kept]
     place = st.empty()
     for done, step in enumerate(missing):

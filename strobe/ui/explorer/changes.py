@@ -8,9 +8,9 @@ import pyarrow as pa
 import streamlit as st
 
 from strobe.ui.panel import choice, panel
-from strobe.ui.panel.marks import milestones_of
 from strobe.ui.shell import address, cursor
 from strobe.ui.shell.cache import cached_by_run
+from strobe.ui.shell.moments import milestones_of
 from strobe.ui.shell.parts import follow_server
 from strobe.views import changes
 from strobe.views.run_view import Answer, RunView
@@ -64,7 +64,7 @@ def _pick(moments: dict[str, tuple[str, int]]) -> tuple[int, str]:
     return at, kind
 
 
-@cached_by_run(32)
+@cached_by_run
 def _ranking(view: RunView, answer: Answer, at: int) -> pa.Table:
     del view  # the key: an answer counts by its SQL, not by the store's version
     return changes.ranking(answer, at)

@@ -11,8 +11,8 @@ from strobe.ui.curves import panel as curves_panel
 from strobe.ui.embeddings.flat import token_embedding
 from strobe.ui.fourier import panels as fourier_panels
 from strobe.ui.panel import choice, panel
-from strobe.ui.panel.marks import milestones_of
 from strobe.ui.panel.settled import Later
+from strobe.ui.shell.moments import milestones_of
 from strobe.ui.shell.page import Page
 from strobe.ui.weights import panels as weight_panels
 from strobe.ui.weights import spectrum_at_cursor

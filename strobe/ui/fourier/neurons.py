@@ -14,7 +14,7 @@ from strobe.charts.tiles import Tiles
 from strobe.ui.panel import choice, downloads, panel
 from strobe.ui.panel.kinds import TilesPanel, presence
 from strobe.ui.panel.settled import at_once
-from strobe.ui.shell.cache import cached_by_run
+from strobe.ui.shell.cache import cached_by_run, filled
 from strobe.ui.shell.cursor import settled
 from strobe.views import neurons
 from strobe.views.neurons import Grids, Neuron
@@ -57,7 +57,7 @@ def draw(view: RunView, left: Any, right: Any) -> None:
         picked = _pick(every)
     here = settled(view)
     steps = sorted({*neurons.affordable(view, len(clearest), inputs.count, neurons.MOST_FRAMES), here})
-    together, large = _kept(view, ""), _kept(view, picked.id)
+    together, large = filled("neurons", view), filled("neurons", view, picked.id)
     places = left.empty(), right.empty()
 
     def show(whole: bool) -> None:
@@ -87,13 +87,7 @@ def _pick(every: list[Neuron]) -> Neuron:
     return by_id[chosen]
 
 
-@cached_by_run(24)
-def _kept(view: RunView, which: str) -> Kept:  # noqa: ARG001 (they are the key)
-    """The grids of the clearest neurons, or of the one named `which`: filled as pages ask."""
-    return {}
-
-
-_activations = cached_by_run(2)(neurons.activations)
+_activations = cached_by_run(neurons.activations)
 
 
 def _name(neuron: Neuron, layers: bool) -> str:

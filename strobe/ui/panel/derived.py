@@ -58,7 +58,7 @@ def part_ready(view: RunView, tables: Sequence[str], title: str, key: str) -> bo
     return False
 
 
-_outdated = cached_by_run(64)(outdated)
+_outdated = cached_by_run(outdated)
 
 
 def _remedy(view: RunView, why: str) -> str:

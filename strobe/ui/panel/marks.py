@@ -1,18 +1,11 @@
-"""The moments of a run: found once a version of the store, and drawn as marks on charts over steps."""
+"""The moments of a run, drawn as marks on charts over steps."""
 
 from __future__ import annotations
 
 from strobe.charts.curves import Mark
 from strobe.charts.theme import SERIES
-from strobe.ui.shell.cache import cached_by_run
-from strobe.views.milestones import Milestones, milestones
+from strobe.ui.shell.moments import milestones_of
 from strobe.views.run_view import RunView
-
-
-@cached_by_run(64)
-def milestones_of(view: RunView) -> Milestones:
-    """The grokking onset and the peak of the test loss."""
-    return milestones(view.tables, view.run)
 
 
 def step_marks(view: RunView) -> list[Mark]:

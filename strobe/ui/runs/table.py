@@ -14,15 +14,9 @@ from strobe.charts.theme import Look
 from strobe.ui.panel import panel
 from strobe.ui.shell import address
 from strobe.ui.shell.page import Page
-from strobe.ui.shell.reader import Reader
 from strobe.views.milestones import onsets
-from strobe.views.runs import RUNS, SPARKS
+from strobe.views.runs import NEWEST_FIRST, RUNS, SPARKS
 from strobe.views.words import age, parameters, size, visible
-
-
-@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Reader: lambda reader: reader.key})
-def _onsets(reader: Reader) -> dict[str, Onset]:
-    return onsets(reader)
 
 
 def _dot(look: Look | None) -> str:
@@ -42,9 +36,11 @@ def _dot(look: Look | None) -> str:
 def rows(page: Page) -> list[dict[str, Any]]:
     """What the table shows, one dictionary a run."""
     reader, now = page.reader, time.time()
-    grokked = _onsets(reader)
+    grokked = reader.each_run("onset", onsets)
     # From their own minimum upwards: a line at log(loss) = 0 would mean nothing to a reader.
-    sparks = {row["run"]: [v - min(row["spark"]) for v in row["spark"]] for row in reader.rows(SPARKS)}
+    sparks = {
+        row["run"]: [v - min(row["spark"]) for v in row["spark"]] for row in reader.each(SPARKS).table.to_pylist()
+    }
     return [
         {
             "": _dot(page.looks.get(row["run"])),
@@ -63,7 +59,7 @@ def rows(page: Page) -> list[dict[str, Any]]:
             "snapshots": size(row["bytes"]),
             "age": age(None if row["created_at"] is None else now - row["created_at"]),
         }
-        for row in reader.rows(RUNS)
+        for row in reader.each(RUNS, NEWEST_FIRST).table.to_pylist()
     ]
 
 
@@ -99,7 +95,7 @@ def _columns() -> dict[str, Any]:
 
 def draw(page: Page) -> None:
     """The table; a click on a row selects that run, ticking boxes in the sidebar adds more."""
-    listed = [row["run"] for row in page.reader.rows(RUNS)]
+    listed = page.reader.each(RUNS, NEWEST_FIRST).table["run"].to_pylist()
     shown = rows(page)
     names = list(shown[0])
     # Columns that no run has anything in would only push the others off the screen.
@@ -120,4 +116,4 @@ def draw(page: Page) -> None:
     )  # fmt: skip
     several = f"{len(listed):,} runs. " if len(listed) > 1 else ""
     panel.tools("runs", several + "Click a row to look at that run; tick others in the sidebar to compare.",
-                 [RUNS, SPARKS], lambda: page.reader.ask(RUNS).table, None)  # fmt: skip
+                 [RUNS, SPARKS], lambda: page.reader.each(RUNS, NEWEST_FIRST).table, None)  # fmt: skip

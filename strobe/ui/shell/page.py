@@ -5,7 +5,7 @@ A page is a thin script that begins with it:
     from strobe.ui.shell.page import frame
 
     page = frame("sql", cursor=False)     # stops the script where there is nothing to show yet
-    answer = page.reader.ask("SELECT ...")  # cached by store version; answer.table is an Arrow table
+    answer = page.view.tables.ask("SELECT ...")  # kept while the run does not change; answer.table is an Arrow table
     ...
     page.footer()
 
@@ -30,10 +30,11 @@ from etl.errors import StrobeError
 from strobe.charts.theme import ACCENT, Look, run_looks
 from strobe.ui.shell import address, components, parts, registry, writing
 from strobe.ui.shell import cursor as step_cursor
-from strobe.ui.shell.reader import Reader
+from strobe.ui.shell.moments import found, milestones_of
+from strobe.ui.shell.reader import Reader, RunTables
 from strobe.ui.shell.start import read_only_line, read_store, store_name
 from strobe.ui.shell.words import dot_style, escaped, inert, markup
-from strobe.views.milestones import Milestones, milestones
+from strobe.views.milestones import Milestones
 from strobe.views.run_view import RunView, snapshot_steps
 from strobe.views.words import count, size
 
@@ -65,7 +66,17 @@ class Page:
 
     def view_of(self, run: str) -> RunView:
         """Another run of the store, as the same panels look at it; where the first run's view is, `view` has it."""
-        return RunView(self.reader, run, snapshot_steps(self.reader, run), title=self.title_of(run))
+        tables = self.of(run)
+        return RunView(tables, run, snapshot_steps(tables, run), title=self.title_of(run))
+
+    def milestones_of(self, run: str) -> Milestones:
+        """Of any run of the store."""
+        made: Milestones = found(self.of(run), run)
+        return made
+
+    def of(self, *runs: str) -> RunTables:
+        """The tables of some runs."""
+        return self.reader.of(*runs)
 
     def say(self) -> None:
         """Shows the notes that were queued so far, below the header."""
@@ -148,15 +159,16 @@ def _draw(name: str, cursor: bool) -> Page:
     reader, rows = read_store(spec)
     address.choose_runs(list(rows), _default_run(rows))
     chosen: list[str] = st.session_state["runs"]
-    steps = snapshot_steps(reader, chosen[0]) if cursor else ()
-    view = RunView(reader, chosen[0], steps, title=str(rows[chosen[0]].get("name") or chosen[0]))
+    tables = reader.of(chosen[0])
+    steps = snapshot_steps(tables, chosen[0]) if cursor else ()
+    view = RunView(tables, chosen[0], steps, title=str(rows[chosen[0]].get("name") or chosen[0]))
     page = Page(name, reader, rows, chosen, _looks(chosen), view, started=started)
     _sidebar(page)
     _header(page, spec)
     parts.none_follow()
     if cursor:
         step_cursor.choose(view.steps)
-        page.milestones = milestones(reader, page.run)
+        page.milestones = milestones_of(view)
         step_cursor.draw(view, page.milestones.ticks())
     page.notes = st.container()
     page.say()
@@ -218,11 +230,17 @@ def _header(page: Page, spec: registry.PageSpec) -> None:
 
 @st.fragment(run_every=WATCH_SECONDS)
 def _watch(page: Page) -> None:
-    """While a run is training: looks for a new version of the store, and makes the page again when there is one."""
+    """While a run is training: looks for a new version of the shown runs, and makes the page again when there is
+    one."""
     try:
-        moved_on = Reader.newest().version != page.reader.version
+        versions = [_version(page, reader) for reader in (page.reader, Reader.newest())]
     except (StrobeError, OSError):
         # Between two states of the store; the next look will tell.
         return
-    if moved_on:
+    if versions[0] != versions[1]:
         st.rerun()
+
+
+def _version(page: Page, reader: Reader) -> str:
+    """Of what the page shows: its runs, or the list of all."""
+    return reader.version if page.name == "runs" else reader.catalogue.version_of(*page.runs)

@@ -1,23 +1,31 @@
-"""What pages read: one version of the store a rerun, and a bounded cache of answers keyed by that version."""
+"""What pages read: one version of the store a rerun, and answers that are kept by the versions of the runs that they
+read."""
 
 from __future__ import annotations
 
+import functools
+import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import streamlit as st
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from strobe.ui.shell.cache import shared
 from strobe.views.run_view import Answer
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from etl.store.catalogue import Catalogue, Store
     from etl.store.stored_run import StoredRun
 
+T = TypeVar("T")
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+_opening = threading.Lock()
+
+
+@functools.lru_cache(maxsize=8)
 def _open(path: str) -> Store:
     del path  # the key: a changed STROBE_STORE is another store
     from strobe.settings import open_store
@@ -29,20 +37,80 @@ def open_catalogue() -> Catalogue:
     """The store at its newest version. Raises StoreError where it cannot be read."""
     from strobe.settings import store_path
 
-    return _open(str(store_path().absolute())).current()
+    with _opening:
+        store = _open(str(store_path().absolute()))
+    return store.current()
 
 
-@st.cache_resource(max_entries=128, show_spinner=False)
-def _ask(store: str, version: str, sql: str, _catalogue: Catalogue) -> Answer:
-    # Arrow tables are immutable, so sharing one between visitors is safe and copies nothing.
-    started = time.perf_counter()
-    table = _catalogue.query(sql)
-    return Answer(sql, table, time.perf_counter() - started, (store, version))
+@dataclass
+class RunTables:
+    """The tables of some runs at one version, asked through the cache. What is read is remembered for the footer.
+
+    A query that meets a part which is gone by now is asked once more, of the newest version of these runs.
+    """
+
+    catalogue: Catalogue
+    store: str
+    runs: tuple[str, ...]
+    answers: list[Answer]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The store, and the version of these runs: what a cache of anything read here is keyed by."""
+        return self.store, self.catalogue.version
+
+    def of(self, *runs: str) -> RunTables:
+        """Those of these runs alone."""
+        return self if runs == self.runs else RunTables(self.catalogue.of(*runs), self.store, runs, self.answers)
+
+    def ask(self, sql: str) -> Answer:
+        """The answer to trusted SQL, kept by (store, version of these runs, text)."""
+        answer: Answer = self._newest(lambda: shared().get(("ask", self.key, sql), lambda: self._answer(sql), "ask"))
+        self.answers.append(answer)
+        return answer
+
+    def _answer(self, sql: str) -> Answer:
+        # Arrow tables are immutable, so sharing one between visitors is safe and copies nothing.
+        started = time.perf_counter()
+        table = self.catalogue.query(sql)
+        return Answer(sql, table, time.perf_counter() - started, self.key)
+
+    def once(self, sql: str) -> pa.Table:
+        """The same, kept nowhere."""
+        return self._newest(lambda: self.catalogue.query(sql))
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """The answer as dictionaries."""
+        return list(self.ask(sql).table.to_pylist())
+
+    def run(self, run: str) -> StoredRun:
+        """One of the runs by its id. Raises StoreError where it is not there."""
+
+        def found() -> StoredRun:
+            made: StoredRun = shared().get(("run", self.key, run), lambda: self.catalogue.run(run), "run")
+            return made
+
+        return self._newest(found)
+
+    def _newest(self, ask: Callable[[], T]) -> T:
+        from etl.store.intact import ChangedError
+
+        try:
+            return ask()
+        except ChangedError:
+            newer = open_catalogue().of(*self.runs)
+            if newer.version == self.catalogue.version:
+                raise
+            self.catalogue = newer
+            return ask()
 
 
 @dataclass
 class Reader:
-    """Asks one catalogue version and remembers what was read, for the footer."""
+    """One version of the store: the tables of its runs, and lists of all of them.
+
+    There is no way to ask all runs at once, so that nothing that is kept depends on more than it has to.
+    """
 
     catalogue: Catalogue
     store: str
@@ -56,30 +124,49 @@ class Reader:
 
     @property
     def version(self) -> str:
+        """Of the whole store."""
         return self.catalogue.version
 
     @property
     def key(self) -> tuple[str, str]:
-        """The store and its version, which every cache is keyed by."""
+        """The store and its version."""
         return self.store, self.version
 
-    def ask(self, sql: str) -> Answer:
-        """The answer to trusted SQL, cached by (store, version, text)."""
-        answer = _ask(*self.key, sql, self.catalogue)
+    def of(self, *runs: str) -> RunTables:
+        """The tables of some runs."""
+        return RunTables(self.catalogue.of(*runs), self.store, runs, self.answers)
+
+    def each(self, sql: str, order: Sequence[tuple[str, str]] = ()) -> Answer:
+        """The answer to SQL whose every row is of the run in its column `run`, over all runs: asked again only of the
+        runs that changed. `order` (column, "ascending" or "descending") is that of the whole, NULL last."""
+
+        def merged() -> Answer:
+            parts = self.each_run(f"each {sql}", lambda tables: _by_run(tables.once(sql), tables.runs))
+            table = pa.concat_tables(parts.values()).combine_chunks() if parts else self.of().once(sql)
+            if order:
+                table = table.take(pc.sort_indices(table, sort_keys=list(order)))
+            return Answer(sql, table, 0.0, self.key)
+
+        answer: Answer = shared().get(("each", self.key, sql), merged, "each")
         self.answers.append(answer)
         return answer
 
-    def once(self, sql: str) -> pa.Table:
-        return self.catalogue.query(sql)
+    def each_run(self, what: str, make: Callable[[RunTables], dict[str, T]]) -> dict[str, T]:
+        """Run -> `what` is known of it, kept run by run; `make` finds it out for several at once."""
+        keys = {run: (what, self.store, self.catalogue.version_of(run)) for run in self.catalogue.names()}
+        known = shared().known(keys.values())
+        missing = [run for run, key in keys.items() if key not in known]
+        made = make(self.of(*missing)) if missing else {}
+        for run, value in made.items():
+            shared().put(keys[run], value)
+        return {
+            run: made[run] if run in made else known[key] for run, key in keys.items() if run in made or key in known
+        }
 
-    def rows(self, sql: str) -> list[dict[str, Any]]:
-        return list(self.ask(sql).table.to_pylist())
 
-    def run(self, run: str) -> StoredRun:
-        return _stored_run(*self.key, run, self.catalogue)
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _stored_run(store: str, version: str, run: str, _catalogue: Catalogue) -> StoredRun:
-    del store, version
-    return _catalogue.run(run)
+def _by_run(table: pa.Table, runs: Sequence[str]) -> dict[str, pa.Table]:
+    """The rows of each run, also of those that have none; copies, since a slice would keep the whole alive."""
+    rows: dict[str, list[int]] = {run: [] for run in runs}
+    for row, run in enumerate(table["run"].to_pylist()):
+        rows[run].append(row)
+    return {run: table.take(pa.array(own, pa.int64())) for run, own in rows.items()}

@@ -11,6 +11,7 @@ from strobe.settings import read_only, store_path
 from strobe.ui.shell import registry, writing
 from strobe.ui.shell.reader import Reader
 from strobe.ui.shell.words import inert, markup
+from strobe.views.runs import EVERY_RUN, NEWEST_FIRST
 
 _TRAIN = "strobe train modadd --preset grok\nstrobe ingest runs/grok"
 
@@ -20,7 +21,7 @@ def read_store(spec: registry.PageSpec) -> tuple[Reader, dict[str, dict[str, Any
     where the store cannot be read or holds no run."""
     try:
         reader = Reader.newest()
-        table = reader.catalogue.runs()
+        table = reader.each(EVERY_RUN, NEWEST_FIRST).table
     except (StrobeError, OSError) as error:
         _title(spec)
         st.error(inert(str(error)), icon=":material/folder_off:")

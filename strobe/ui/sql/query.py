@@ -15,9 +15,9 @@ from etl.sql.sandbox import Limits, QueryError, Reply, Sandbox
 from etl.sql.turns import Asker
 from strobe import settings
 from strobe.ui.shell import writing
+from strobe.ui.shell.cache import shared
 
 if TYPE_CHECKING:
-    from etl.store.catalogue import Catalogue
     from strobe.ui.shell.reader import Reader
 
 HIDDEN: Final = {"runs": ("snapshots_path",), "imports": ("path",)}
@@ -48,15 +48,11 @@ def hidden_columns() -> dict[str, tuple[str, ...]]:
     return {} if writing.on() else dict(HIDDEN)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _sandbox(store: str, version: str, writing_on: bool, _catalogue: Catalogue) -> Sandbox:
-    del store, version, writing_on
-    return Sandbox(_catalogue, hidden=hidden_columns())
-
-
 def sandbox(reader: Reader) -> Sandbox:
     """The sandbox of the store version that this rerun reads, with a child kept ready."""
-    return _sandbox(*reader.key, writing.on(), reader.catalogue)
+    key = ("sandbox", reader.key, writing.on())
+    made: Sandbox = shared().get(key, lambda: Sandbox(reader.catalogue, hidden=hidden_columns()), "sandbox")
+    return made
 
 
 def asker() -> Asker | None:

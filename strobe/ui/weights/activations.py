@@ -6,12 +6,12 @@ from strobe.charts.curves import numbered
 from strobe.ui.panel import choice, derived, panel
 from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell import address
-from strobe.ui.shell.cache import cached_by_run
+from strobe.ui.shell.cache import slowly_cached_by_run
 from strobe.views import activations
 from strobe.views.activations import QUANTITIES, Activations
 from strobe.views.run_view import Answer, RunView
 
-_in_snapshots = cached_by_run(16, "Reading activations …")(activations.in_snapshots)
+_in_snapshots = slowly_cached_by_run("Reading activations …")(activations.in_snapshots)
 
 
 def panels(view: RunView) -> None:

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from strobe.analysis.banding import BandProfile
-from strobe.ui.shell.cache import cached_by_run
+from strobe.ui.shell.cache import cached_by_run, filled
 from strobe.views import bands, histograms, weights
 from strobe.views.bands import BandProfiles
 from strobe.views.histograms import Histograms
 from strobe.views.run_view import RunView
 from strobe.views.weights import MatrixFrames, PackedPicture, WeightMatrix
 
-_matrices = cached_by_run(64)(weights.matrices)
+_matrices = cached_by_run(weights.matrices)
 
 
 def matrices(view: RunView) -> list[WeightMatrix]:
@@ -34,26 +34,20 @@ def layers(view: RunView, matrix: WeightMatrix) -> list[WeightMatrix]:
     return weights.in_every_layer(matrices(view), matrix)
 
 
-@cached_by_run(24)
-def _kept(view: RunView, what: str, tensor: str, layer: int | None) -> dict[int, Any]:
-    """Step -> `what` was read of the matrix, None where it cannot be."""
-    del view, what, tensor, layer
-    return {}
-
-
 def pictures(view: RunView, matrix: WeightMatrix) -> dict[int, PackedPicture | None]:
-    kept: dict[int, PackedPicture | None] = _kept(view, "picture", matrix.name, matrix.layer)
+    """Step -> what was read of the matrix, None where it cannot be; so are the two below."""
+    kept: dict[int, PackedPicture | None] = filled("picture", view, matrix.name, matrix.layer)
     return kept
 
 
 def spreads(view: RunView, matrix: WeightMatrix) -> dict[int, Any]:
     """Of all its layers at once."""
-    kept: dict[int, Any] = _kept(view, "spread", matrix.name, None)
+    kept: dict[int, Any] = filled("spread", view, matrix.name, None)
     return kept
 
 
 def profiles(view: RunView, matrix: WeightMatrix) -> dict[int, BandProfile | None]:
-    kept: dict[int, BandProfile | None] = _kept(view, "profile", matrix.name, matrix.layer)
+    kept: dict[int, BandProfile | None] = filled("profile", view, matrix.name, matrix.layer)
     return kept
 
 

@@ -13,7 +13,7 @@ from strobe.charts.curves import Curves, Series, curves
 from strobe.charts.theme import SERIES
 from strobe.ui.panel import choice, downloads, panel
 from strobe.ui.panel.kinds import Line, Presence, ProfilePanel, line_of, presence
-from strobe.ui.shell.cache import cached_by_run
+from strobe.ui.shell.cache import filled
 from strobe.ui.shell.cursor import settled
 from strobe.ui.shell.parts import follow_server
 from strobe.ui.weights.spectrum import EDGE
@@ -105,7 +105,7 @@ def _on_demand(view: RunView, matrix: WeightMatrix, place: _Place) -> None:
         panel.caption(f"Not analysed. At {size} one step would take {words}: `strobe analyze {view.run}` can.")
         return
     follows = cost < CHEAP_SECONDS
-    kept: dict[int, ComputedSpectrum] = _kept(view, matrix)
+    kept: dict[int, ComputedSpectrum] = filled("spectrum", view, matrix)
     if _asked(place.key, words, follows) and settled(view) not in kept:
         with st.spinner("Computing singular values …"):
             kept[settled(view)] = spectrum.computed(view, matrix, settled(view))
@@ -149,10 +149,3 @@ def _how(made: ComputedSpectrum) -> str:
         f"Step {made.step:,}, by {made.method} in {made.seconds * 1e3:,.0f} ms; the largest is off by at most "
         f"{number(made.largest_off, 1)} of itself, the smallest by {number(made.smallest_off, 1)}."
     )
-
-
-@cached_by_run(64)
-def _kept(view: RunView, matrix: WeightMatrix) -> dict[int, ComputedSpectrum]:
-    """Step -> what was computed for it, filled as pages ask."""
-    del view, matrix
-    return {}

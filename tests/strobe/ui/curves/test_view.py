@@ -35,7 +35,7 @@ table = drawn.table()
 st.session_state["drawn"] = {
     "table": table.to_pydict(), "remarks": drawn.remarks, "caption": curve_panel._caption(drawn, view, ""),
     "series": [vars(s) for s in drawn.series], "title": view.x_title(),
-    "axes": __import__("strobe.views.curves", fromlist=["x"]).available_axes(page.reader, page.run),
+    "axes": __import__("strobe.views.curves", fromlist=["x"]).available_axes(page.view.tables, page.run),
     "marks": [(mark.x, mark.label) for mark in curve_panel.marks(page, wanted, drawn, view, "val_loss")],
 }
 """

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 def _opened(path: Path) -> int:
@@ -20,12 +25,25 @@ def named(descriptor: int, path: Path) -> bool:
     return False
 
 
+def _flock(descriptor: int, *, wait: bool) -> None:
+    """Raises BlockingIOError where another holds the lock, OSError where there are none."""
+    if fcntl is None:
+        raise OSError(errno.ENOSYS, "this system has no file locks (flock); run under Linux or macOS, or in WSL")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP):
+            told = f"{error.strerror}: the file system has no locks (flock), as some of NFS; use a local folder"
+            raise OSError(error.errno, told) from None
+        raise
+
+
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock file `path` while others wait for it. The file stays. Raises OSError where it cannot be made."""
     descriptor = _opened(path)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _flock(descriptor, wait=True)
         yield
     finally:
         os.close(descriptor)
@@ -40,7 +58,7 @@ def try_lock(path: Path) -> int | None:
     while True:
         descriptor = _opened(path)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _flock(descriptor, wait=False)
         except OSError as error:
             os.close(descriptor)
             if isinstance(error, BlockingIOError | PermissionError):

@@ -7,6 +7,7 @@ integers wider ones. What has no data is refused by its reason.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ PAIR: Final = "part"
 """The last axis of a complex tensor: its real and its imaginary part."""
 _WIDER: Final = {"bool": "uint8", "int16": "int32", "uint16": "int32", "uint32": "int64"}
 _MOST_AXES: Final = 8
+_NATIVE: Final = frozenset(numpy_dtype(name) for name in DTYPES if name != "bfloat16")
 
 
 class NothingError(RecorderError):
@@ -63,6 +65,9 @@ def _is_small_float(array: Array) -> bool:
 
 def _storable(array: Array) -> Array:
     """The same numbers in a dtype of the format."""
+    # A dtype's name takes longer to make than a small tensor to copy.
+    if array.dtype in _NATIVE:
+        return array
     if array.dtype.kind == "c":
         real = np.float32 if array.dtype.itemsize <= 8 else np.float64
         array = np.ascontiguousarray(array).view(real).reshape(*array.shape, 2)
@@ -78,14 +83,7 @@ def _storable(array: Array) -> Array:
 def _from_torch(tensor: Any) -> Array:
     import torch
 
-    if torch.nn.parameter.is_lazy(tensor):
-        raise RecorderError("is not initialised yet: its module has seen no input")
-    tensor = tensor.detach()
-    if hasattr(tensor, "full_tensor"):
-        tensor = tensor.full_tensor()
-    if tensor.device.type == "meta":
-        raise RecorderError("is on the device meta, so it has no data")
-    tensor = _plain(tensor)
+    tensor = _strided(tensor)
     # On a device `cpu()` is the copy; on the CPU it would hand out the live memory.
     tensor = tensor.cpu().contiguous() if tensor.device.type != "cpu" else tensor.clone().contiguous()
     if tensor.dtype == torch.bfloat16:
@@ -95,8 +93,32 @@ def _from_torch(tensor: Any) -> Array:
     return array
 
 
+def _strided(tensor: Any) -> Any:
+    """A detached tensor of a plain layout and dtype. Raises RecorderError where it has no data."""
+    import torch
+
+    if type(tensor) in (torch.Tensor, torch.nn.Parameter) and tensor.device.type != "meta":
+        plain = tensor.detach()
+    elif torch.nn.parameter.is_lazy(tensor):
+        raise RecorderError("is not initialised yet: its module has seen no input")
+    else:
+        plain = tensor.detach()
+        plain = plain.full_tensor() if hasattr(plain, "full_tensor") else plain
+    if plain.device.type == "meta":
+        raise RecorderError("is on the device meta, so it has no data")
+    return plain if plain.layout == torch.strided and plain.dtype in _torch_dtypes() else _plain(plain)
+
+
+@functools.cache
+def _torch_dtypes() -> frozenset[Any]:
+    """Those that are copied bit for bit."""
+    import torch
+
+    return frozenset(getattr(torch, name) for name in DTYPES)
+
+
 def _plain(tensor: Any) -> Any:
-    """A strided tensor of a dtype that numpy has, or bfloat16."""
+    """What a tensor of another layout or dtype stands for, strided, in a dtype that numpy has."""
     import torch
 
     if tensor.layout != torch.strided:

@@ -15,14 +15,14 @@ MOST_PARTS: Final = 64
 """Manifests of one attempt. Beyond them a tensor that was absent before stays absent, so that the others are kept."""
 
 Manifest = Mapping[str, Any]
-_Layout = tuple[tuple[tuple[int, ...], str] | None, ...]
+_Layout = tuple[tuple[tuple[int, ...], Any] | None, ...]
 
 
 class Layouts:
     """The layouts that the snapshots of one attempt had, and the manifest of each."""
 
     def __init__(self, specs: Sequence[TensorSpec]) -> None:
-        self._specs = specs
+        self.specs = {spec.full_name: spec for spec in specs}
         self._first: Manifest = {}
         self._known: dict[_Layout, Manifest] = {}
         self._unsteady: dict[str, str] = {}
@@ -46,8 +46,8 @@ class Layouts:
         return self._known[layout]
 
     def _layout(self, arrays: Mapping[str, Array]) -> _Layout:
-        found = (arrays.get(spec.full_name) for spec in self._specs)
-        return tuple(None if array is None else (array.shape, array.dtype.name) for array in found)
+        found = map(arrays.get, self.specs)
+        return tuple(None if array is None else (array.shape, array.dtype) for array in found)
 
     def _changed(self, arrays: Mapping[str, Array]) -> dict[str, str]:
         """The tensors whose shape or dtype is not that of manifest.json."""
@@ -56,7 +56,7 @@ class Layouts:
         return {name: why for name, array in arrays.items() if due.get(name) != (list(array.shape), array.dtype.name)}
 
     def _made(self, arrays: Mapping[str, Array], absent: Mapping[str, str]) -> Manifest:
-        specs = {spec.full_name: spec for spec in self._specs}
+        specs = self.specs
         entries = [
             _entry(entry, specs[entry["name"]], arrays.get(entry["name"]), absent)
             if entry["name"] in specs

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from etl.errors import StrobeError
 from etl.locks import named, try_lock
+from strobe.record.errors import RecorderError
 
 log = logging.getLogger("strobe.record")
 
@@ -21,7 +21,7 @@ LOCK = ".recorder.lock"
 _BEAT_S = 30.0
 
 
-class LockedError(StrobeError):
+class LockedError(RecorderError):
     """Another recorder is at work in this folder."""
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import operator
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +24,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from etl.errors import StrobeError
-from etl.run.journal import MAX_STEP
 from strobe.record.empty import is_empty
 from strobe.record.ending import Ending, SigtermExit, ending_of, warn_of_losses
 from strobe.record.errors import RecorderError
@@ -44,6 +42,7 @@ from strobe.record.tensors import (
     metric_value,
     reason,
     scalar_arrays,
+    whole_step,
 )
 from strobe.record.writer import Job, Writer
 
@@ -77,7 +76,7 @@ class Recorder:
     `queue` snapshots at most wait in memory; when they do, `when_full` "skip" leaves the next one out and counts it,
     "wait" holds up the training. `keep_last` and `max_disk` (bytes) thin the folder, oldest first, both ends kept.
 
-    Raises RecorderError or LockedError when it cannot begin.
+    Raises RecorderError when it cannot begin, and nothing else: LockedError, which is one, where another records.
     """
 
     def __init__(
@@ -100,29 +99,52 @@ class Recorder:
         fsync: bool = True,
         take_over: bool = False,
     ) -> None:
-        clock = UpdateClock(optimizer, step) if optimizer is not None else None
-        # A program that goes to another folder later must not take its record along.
-        self.folder = Path(folder).absolute()
-        self.status = Status()
+        try:
+            # A program that goes to another folder later must not take its record along.
+            self.folder = Path(folder).absolute()
+            self._limits = Limits(queue, when_full, keep_last, max_disk, fsync)
+            about = {"name": name, "model": model, "task": task, "training": training}
+            self._describe(tensors, scalars, about)
+            self._begin(optimizer, resume=resume, step=step, take_over=take_over)
+        except StrobeError:
+            raise
+        except Exception as error:
+            raise RecorderError(f"{_shown(folder)}: cannot begin: {type(error).__name__}: {error}") from error
+
+    def _describe(
+        self,
+        tensors: TensorSource | Iterable[TensorSource | TensorSpec | PlainTensor],
+        scalars: Sequence[str],
+        about: Mapping[str, Any],
+    ) -> None:
         self._source = as_source(tensors)
-        model = model or self._source.model_entry() or _UNKNOWN_MODEL
         self._description = Description(
-            name or self.folder.name, model, task or {}, training or {}, self._source.specs(), tuple(scalars)
+            about["name"] or self.folder.name,
+            about["model"] or self._source.model_entry() or _UNKNOWN_MODEL,
+            about["task"] or {},
+            about["training"] or {},
+            self._source.specs(),
+            tuple(scalars),
         )
-        self._limits = Limits(queue, when_full, keep_last, max_disk, fsync)
+        self._layouts = Layouts(self._description.specs)
+
+    def _begin(self, optimizer: SteppedOptimizer | None, *, resume: bool, step: int, take_over: bool) -> None:
+        step = whole_step(step)
+        clock = UpdateClock(optimizer, step) if optimizer is not None else None
+        self.status = Status()
         self._trouble = Trouble(self.status)
         self._pid, self._step, self._finished = os.getpid(), step, False
         self._taken: set[int] = set()
-        self._layouts = Layouts(self._description.specs)
         self._sigterm = SigtermExit()
         _end_earlier(self.folder, resume=resume)
         self._run = RunFolder(
             self.folder, self._description, self._limits, resume=resume, step=step, take_over=take_over
         )
         self.attempt = self._run.attempt
-        self._order = SnapshotOrder(clock, self._run.settle, self._trouble.warn_once) if clock is not None else None
         try:
-            self._writer = Writer(self._run, self.status, self._trouble, queue=queue)
+            settle, warn = self._run.settle, self._trouble.warn_once
+            self._order = SnapshotOrder(clock, settle, warn) if clock is not None else None
+            self._writer = Writer(self._run, self.status, self._trouble, queue=self._limits.queue)
         except BaseException:
             self._run.release()
             raise
@@ -149,7 +171,7 @@ class Recorder:
         if self._closed:
             return False
         try:
-            return self._snapshot(self._whole(step), scalars if scalars is not None else {}, time.perf_counter())
+            return self._snapshot(self._came_to(step), scalars if scalars is not None else {}, time.perf_counter())
         except Exception as error:
             self._trouble.missed(f"step {_shown(step)}", error)
             return False
@@ -171,16 +193,9 @@ class Recorder:
         self._writer.submit(job)
         return True
 
-    def _whole(self, step: object) -> int:
-        """A step as a number that readers take. Raises RecorderError."""
-        try:
-            number = operator.index(step)  # type: ignore[arg-type]
-        except Exception:
-            number = None
-        if number is None or isinstance(step, bool):
-            raise RecorderError("a step is not a whole number")
-        if not 0 <= number <= MAX_STEP:
-            raise RecorderError("a step is not from 0 to 2^53")
+    def _came_to(self, step: object) -> int:
+        """A step that readers take, which is reached now. Raises RecorderError."""
+        number = whole_step(step)
         self._step = max(self._step, number)
         return number
 
@@ -200,13 +215,14 @@ class Recorder:
         none is left."""
         arrays: dict[str, Array] = {}
         failed: dict[str, Exception] = {}
-        for spec in self._description.specs:
+        for name, spec in self._layouts.specs.items():
             try:
                 array = spec.read()
-                spec.axes(array.shape)
-                arrays[spec.full_name] = array
+                if array.ndim != len(spec.dims):
+                    spec.axes(array.shape)
+                arrays[name] = array
             except Exception as error:
-                failed[spec.full_name] = error
+                failed[name] = error
         if failed and not arrays:
             raise next(iter(failed.values()))
         for name, why in failed.items():
@@ -225,7 +241,7 @@ class Recorder:
             if step is None and not more:
                 step = metrics.pop("step", None)
             given = {str(name): value for mapping in more for name, value in dict(mapping).items()}
-            self._line(self._whole(step), given | metrics)
+            self._line(self._came_to(step), given | metrics)
         except Exception as error:
             self.status.lost_lines += 1
             self._trouble.failed(f"the metrics of step {_shown(step)}", error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from etl.errors import StrobeError
-from etl.run.journal import parsed_number
+from etl.run.journal import MAX_STEP, parsed_number
 from etl.run.snapshot import DTYPES
 from strobe.record.errors import RecorderError
 from strobe.record.host import PAIR, Array, NothingError, host_array
@@ -181,3 +182,16 @@ def metric_value(value: Any) -> float | int | str:
         return plain_number(value)
     except Exception:
         raise RecorderError(f"it is a {type(value).__name__} and no number") from None
+
+
+def whole_step(step: object) -> int:
+    """A step as a number that readers take. Raises RecorderError."""
+    try:
+        number = operator.index(step)  # type: ignore[arg-type]
+    except Exception:
+        number = None
+    if number is None or isinstance(step, bool):
+        raise RecorderError("a step is not a whole number")
+    if not 0 <= number <= MAX_STEP:
+        raise RecorderError("a step is not from 0 to 2^53")
+    return number

@@ -33,9 +33,10 @@ def all_heads(view: RunView) -> None:
         _say_why(shown)
         return
     _, layers, heads, length, _ = shown.shades.shape
+    ahead = "Tokens cannot look ahead." if shown.masked.any() or length == 1 else "Tokens look ahead too."
     _follow(
         view, "attention", shown, subject=f"{view.run} {probe}", tallest=720,
-        text="Rows attend to columns; every row sums to 1. Tokens cannot look ahead.",
+        text=f"Rows attend to columns; every row sums to 1. {ahead}",
         alt=f"Attention weights, {layers} layers by {heads} heads, {length} positions, at the step of the cursor",
     )  # fmt: skip
 

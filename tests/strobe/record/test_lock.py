@@ -114,7 +114,7 @@ def test_a_start_without_a_thread_leaves_no_lock(tmp_path: Path, monkeypatch: py
 
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refused)
-        with pytest.raises(RuntimeError, match="can't start new thread"):
+        with pytest.raises(RecorderError, match="cannot begin: RuntimeError: can't start new thread"):
             Recorder(tmp_path / "r", TENSORS)
     assert not (tmp_path / "r" / LOCK).exists()
     recorded(tmp_path / "r")
@@ -130,6 +130,27 @@ def test_a_file_system_without_locks_is_named_as_such(
     monkeypatch.setattr(fcntl, "flock", flock)
     with pytest.raises(RecorderError, match=rf"nothing can be recorded here: .*{os.strerror(code)}"):
         recorded(tmp_path / "r")
+
+
+def test_a_system_without_locks_is_named_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("etl.locks.fcntl", None)
+    with pytest.raises(RecorderError, match=r"nothing can be recorded here: .*this system has no file locks"):
+        recorded(tmp_path / "r")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"tensors": 3}, {"queue": "many"}, {"queue": -1}, {"scalars": 5}, {"step": "x"}, {"model": 7},
+        {"task": [1]}, {"keep_last": "x"}, {"name": 3}, {"folder": 3}, {"folder": None}, {"optimizer": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_start_raises_one_error_and_leaves_no_lock(tmp_path: Path, odd: dict[str, Any]) -> None:
+    given: dict[str, Any] = {"folder": tmp_path / "r", "tensors": TENSORS, **odd}
+    with pytest.raises(RecorderError):
+        Recorder(**given)
+    assert not (tmp_path / "r" / LOCK).exists()
 
 
 def test_the_name_of_this_host_needs_no_word(tmp_path: Path) -> None:

@@ -8,8 +8,6 @@
 
 from __future__ import annotations
 
-from strobe.version import __version__
-
 # Not from typing, whose import takes long enough for a Ctrl-C to come before `strobe.entry` listens.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from etl.store.catalogue import Store
+
+    __version__: str
 
 __all__ = ["Recorder", "__version__", "open"]
 
@@ -33,6 +33,10 @@ def open(path: str | Path | None = None) -> Store:
 
 def __getattr__(name: str) -> Any:
     # torch is imported only by those who record.
+    if name == "__version__":
+        from strobe.version import __version__
+
+        return __version__
     if name == "Recorder":
         from strobe.record import Recorder
 

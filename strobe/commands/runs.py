@@ -83,6 +83,7 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
     typer.echo(f"{'snapshots':16} {len(steps):,} on this machine{where}")
     if facts["loss_check"]["sentence"]:
         typer.echo(f"{'loss check':16} {visible(facts['loss_check']['sentence'].removeprefix('Loss check: '))}")
+    typer.echo(f"{'health':16} {visible(facts['health']['sentence'].removeprefix('Health: '))}")
     for words in ("sentence", "rules"):
         if facts["milestones"][words]:
             typer.echo(f"\n{visible(facts['milestones'][words])}")
@@ -113,6 +114,7 @@ def _metric_cells(row: dict[str, Any]) -> list[str]:
 
 
 def _facts(store: Store, run: StoredRun) -> dict[str, Any]:
+    from strobe.views.health import health
     from strobe.views.loss_check import finding
     from strobe.views.recording import losses
     from strobe.views.run_view import CatalogueTables, RunView
@@ -121,7 +123,8 @@ def _facts(store: Store, run: StoredRun) -> dict[str, Any]:
     for key in ("config", "reduced"):
         row[key] = json.loads(row[key]) if row[key] else None
     catalogue = store.current()
-    checked = finding(CatalogueTables(catalogue, str(store.path)), run.id)
+    tables = CatalogueTables(catalogue, str(store.path))
+    checked, learns = finding(tables, run.id), health(tables, run.id)
     attempts = catalogue.query("SELECT * EXCLUDE run FROM attempts WHERE run = $1 ORDER BY attempt", [run.id])
     metrics = catalogue.query("SELECT * EXCLUDE run FROM metrics WHERE run = $1 ORDER BY name", [run.id])
     transitions = catalogue.query(
@@ -139,6 +142,7 @@ def _facts(store: Store, run: StoredRun) -> dict[str, Any]:
             "compared": checked.compared,
             "disagreements": [vars(each) for each in checked.disagreements],
         },
+        "health": {"sentence": learns.sentence(), "alerts": [vars(alert) for alert in learns.alerts]},
         "milestones": _milestones(catalogue, run.id),
     }
 

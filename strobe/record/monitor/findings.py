@@ -3,28 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final
 
+from strobe.analysis.health import EXPLODING, STILL, STILL_CHECKS, TROUBLE, VANISHING, Kind
 
-class Kind(StrEnum):
-    """What can be wrong. Those of `TROUBLE` are worth a warning; the others explain."""
-
-    NONFINITE_GRADIENT = "gradient not finite"
-    NONFINITE_WEIGHT = "weights not finite"
-    EXPLODING = "exploding gradient"
-    VANISHING = "vanishing gradient"
-    NO_GRADIENT = "no gradient"
-    ZERO_GRADIENT = "zero gradient"
-    FROZEN = "frozen"
-    DECAY_ALONE = "moved by weight decay alone"
-    NOT_TRAINED = "requires_grad is False"
-
-
-TROUBLE: Final = (
-    Kind.NONFINITE_WEIGHT, Kind.NONFINITE_GRADIENT, Kind.EXPLODING, Kind.VANISHING, Kind.FROZEN, Kind.DECAY_ALONE,
-)  # fmt: skip
-"""The worst first."""
+__all__ = ["TROUBLE", "Finding", "Kind", "Thresholds", "worst"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +18,10 @@ class Thresholds:
     `decay_error`: how far, relative to the movement, a movement may be from what weight decay alone gives.
     """
 
-    vanishing: float = 1e-7
-    exploding: float = 1e2
-    frozen_ratio: float = 1e-12
-    frozen_checks: int = 3
+    vanishing: float = VANISHING
+    exploding: float = EXPLODING
+    frozen_ratio: float = STILL
+    frozen_checks: int = STILL_CHECKS
     decay_error: float = 1e-3
 
     def __post_init__(self) -> None:

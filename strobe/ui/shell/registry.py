@@ -34,6 +34,7 @@ _ALL: Final = (
     PageSpec("embeddings", "Embeddings", "Inside the model", "What shape the tokens take."),
     PageSpec("weights", "Weights", "Inside the model", "Matrices, their spectra, and units that died."),
     PageSpec("fourier", "Fourier", "Inside the model", "Which frequencies the network computes with."),
+    PageSpec("health", "Health", "How it learns", "Whether every tensor learns, and since when one does not."),
 )  # fmt: skip
 
 

@@ -1,0 +1,37 @@
+"""Where trouble with a weight's learning begins, and its names: the same beside a training loop and in a store."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+VANISHING: Final = 1e-7
+"""L2 of a tensor's gradient, at most, and not 0."""
+EXPLODING: Final = 1e2
+"""L2 of a tensor's gradient, at least."""
+STILL: Final = 1e-12
+"""Update ratio of a tensor that does not move, at most."""
+STILL_CHECKS: Final = 3
+"""So many checks, or snapshots, one after another must find a tensor still before it is called frozen."""
+HEALTHY_RATIO: Final = (1e-4, 1e-2)
+"""The usual band of the update ratio of one step: a rule of thumb, no verdict."""
+
+
+class Kind(StrEnum):
+    """What can be wrong with a tensor. Those of `TROUBLE` are worth a warning; the others explain."""
+
+    NONFINITE_GRADIENT = "gradient not finite"
+    NONFINITE_WEIGHT = "weights not finite"
+    EXPLODING = "exploding gradient"
+    VANISHING = "vanishing gradient"
+    NO_GRADIENT = "no gradient"
+    ZERO_GRADIENT = "zero gradient"
+    FROZEN = "frozen"
+    DECAY_ALONE = "moved by weight decay alone"
+    NOT_TRAINED = "requires_grad is False"
+
+
+TROUBLE: Final = (
+    Kind.NONFINITE_WEIGHT, Kind.NONFINITE_GRADIENT, Kind.EXPLODING, Kind.VANISHING, Kind.FROZEN, Kind.DECAY_ALONE,
+)  # fmt: skip
+"""The worst first."""

@@ -1,0 +1,79 @@
+"""The table `health`: how gradients, weights and movements spread over a run's tensors, snapshot by snapshot.
+
+A constant number of rows a snapshot, whatever the number of tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from etl.store.catalogue import Catalogue
+from strobe.derive.analysis import BIGINT, DOUBLE, TEXT, Row, TableAnalysis, nothing
+from strobe.derive.health_tensors import TROUBLES
+
+LEFT_OUT: Final = "without a finite value"
+_STATISTICS: Final = ("median", "p95", "min", "max", "tensors")
+_MEASURED: Final = {
+    "gradient_l2": ("grads", "l2"),
+    "weight_l2": ("params", "l2"),
+    "update_ratio": ("params", "update_ratio"),
+}
+"""Quantity -> the section and the column of `tensors` that it is taken of."""
+
+# The p95 of n values is the ceil(0.95 n)-th smallest, which is what quantile_disc takes.
+_SPREAD = """
+SELECT step, median(value) AS median, quantile_disc(value, 0.95) AS p95, min(value) AS min, max(value) AS max,
+  count(value) AS tensors, count(*) - count(value) AS without, max(gap) AS gap
+FROM (
+  SELECT step, if(isfinite({column}), {column}, NULL)::DOUBLE AS value,
+    step - lag(step) OVER (PARTITION BY tensor, layer ORDER BY step) AS gap
+  FROM tensors WHERE run = $1 AND section = '{section}'
+)
+GROUP BY step ORDER BY step
+"""
+_TROUBLED = f"SELECT step, kind, count(*) AS n FROM ({TROUBLES}) GROUP BY step, kind ORDER BY step, kind"
+
+
+def rows(catalogue: Catalogue, run: str) -> list[Row]:
+    """Spread of each quantity over the tensors of a snapshot, and how many tensors have which trouble."""
+    return [*_spread_rows(catalogue, run), *_trouble_rows(catalogue, run)]
+
+
+def _spread_rows(catalogue: Catalogue, run: str) -> Iterator[Row]:
+    for quantity, (section, column) in _MEASURED.items():
+        for row in catalogue.query(_SPREAD.format(section=section, column=column), [run]).to_pylist():
+            note = _note(quantity, row)
+            for statistic in _STATISTICS:
+                yield {
+                    "step": row["step"], "quantity": quantity, "statistic": statistic, "value": row[statistic],
+                    "note": note,
+                }  # fmt: skip
+
+
+def _note(quantity: str, row: dict[str, Any]) -> str | None:
+    """What the numbers are of, where that is not all there is to it."""
+    notes = []
+    if quantity == "update_ratio" and row["gap"] is None:
+        return "the first snapshot: nothing to compare with"
+    if quantity == "update_ratio" and row["gap"] > 1:
+        notes.append(f"net movement over {row['gap']:,} steps, a step")
+    if row["without"]:
+        notes.append(f"{row['without']:,} {LEFT_OUT}")
+    return "; ".join(notes) or None
+
+
+def _trouble_rows(catalogue: Catalogue, run: str) -> Iterator[Row]:
+    for row in catalogue.query(_TROUBLED, [run]).to_pylist():
+        yield {"step": row["step"], "quantity": row["kind"], "statistic": "tensors", "value": float(row["n"])}
+
+
+ANALYSIS = TableAnalysis(
+    table="health",
+    definition=1,
+    order=2000,
+    columns=(("step", BIGINT), ("quantity", TEXT), ("statistic", TEXT), ("value", DOUBLE)),
+    needs=nothing,
+    sources=("tensors", "attempts"),
+    rows=rows,
+)

@@ -1,0 +1,172 @@
+"""Whether every tensor of a run learns: the alerts, a sentence, and how gradients and movements spread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+
+from strobe.analysis.health import EXPLODING, HEALTHY_RATIO, STILL, STILL_CHECKS, TROUBLE, VANISHING, Kind
+from strobe.derive.health import LEFT_OUT
+from strobe.derive.health_tensors import TROUBLES
+from strobe.views.run_view import Answer, RunView, Tables, literal
+from strobe.views.words import count, visible
+
+RULE: Final = (
+    f"In a snapshot: a weight or a gradient that is not finite; a gradient whose L2 norm is at least {EXPLODING:g} "
+    f"(exploding), or at most {VANISHING:g} and not 0 (vanishing); a tensor that moved by at most {STILL:g} of its "
+    f"norm before {STILL_CHECKS} snapshots one after another (frozen). What happens between snapshots is not seen."
+)
+MOST_ALERTS: Final = 1_000
+"""Alerts that are listed, the earliest first; all are counted."""
+BAND: Final = (
+    f"The band of {HEALTHY_RATIO[0]:g} to {HEALTHY_RATIO[1]:g} is a rule of thumb for the update ratio of one step."
+)
+STATISTICS: Final = {"max": "largest", "p95": "95th percentile", "median": "median", "min": "smallest"}
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One trouble of one tensor, over all snapshots that have it."""
+
+    tensor: str
+    layer: int | None
+    section: str
+    kind: str
+    first_step: int
+    last_step: int
+    snapshots: int
+    value: float | None
+    """At the first step: a gradient's L2, or how far a frozen one moved; of what is not finite how many elements."""
+
+    @property
+    def name(self) -> str:
+        """The tensor and its layer."""
+        return self.tensor if self.layer is None else f"{self.tensor}.{self.layer}"
+
+    def words(self) -> str:
+        """What, and from when to when."""
+        until = "" if self.last_step == self.first_step else f" to {count(self.last_step)}"
+        times = "" if self.snapshots == 1 else f" ({count(self.snapshots)} snapshots)"
+        return f"{visible(self.name)}: {self.kind} at step {count(self.first_step)}{until}{times}"
+
+
+@dataclass(frozen=True)
+class Health:
+    """Of one run. `alerts` by first step, at most 1,000 of `found`, of which `troubles` are more than an explanation;
+    `troubled` of `tensors` have one; `gradients` and `moves`: whether the tables have any."""
+
+    alerts: list[Alert]
+    found: int
+    troubles: int
+    tensors: int
+    troubled: int
+    snapshots: int
+    gradients: bool
+    moves: bool
+    answer: Answer
+
+    def sentence(self) -> str:
+        """The state of the run in words, with what could not be looked at."""
+        if not self.tensors:
+            return "Health: cannot tell, the run has no statistics of tensors, which come from its snapshots."
+        of = f"{count(self.tensors)} tensor{'' if self.tensors == 1 else 's'} at {count(self.snapshots)} snapshot"
+        of += "" if self.snapshots == 1 else "s"
+        if not self.troubled:
+            return f"No trouble in {of}: {'; '.join(self._looked_at())}." + self._not_looked_at()
+        worst = "; ".join(alert.words() for alert in self._worst())
+        more = f"; and {count(self.troubles - 3)} more" if self.troubles > 3 else ""
+        return f"{count(self.troubled)} of {of} in trouble: {worst}{more}." + self._not_looked_at()
+
+    def _worst(self) -> list[Alert]:
+        troubles = [alert for alert in self.alerts if alert.kind in TROUBLE]
+        return sorted(troubles, key=lambda alert: (TROUBLE.index(Kind(alert.kind)), alert.first_step))[:3]
+
+    def _looked_at(self) -> list[str]:
+        parts = ["every value is finite"]
+        parts += ["no gradient vanishes or explodes"] if self.gradients else []
+        parts += ["none is frozen"] if self.moves else []
+        zero = self.found - self.troubles
+        return parts + ([f"{count(zero)} gradient{' is' if zero == 1 else 's are'} zero at times"] if zero else [])
+
+    def _not_looked_at(self) -> str:
+        lacks = [] if self.gradients else ["gradients were not recorded"]
+        if not self.moves:
+            lacks.append(f"whether one is frozen cannot be told from fewer than {STILL_CHECKS + 1} snapshots")
+        return f" Not looked at: {'; '.join(lacks)}." if lacks else ""
+
+    def table(self) -> pa.Table:
+        """The alerts for people: tensor, what, first, last (steps), snapshots, value."""
+        rows = [
+            {"tensor": visible(a.name), "what": a.kind, "first": a.first_step, "last": a.last_step,
+             "snapshots": a.snapshots, "value": a.value}
+            for a in self.alerts
+        ]  # fmt: skip
+        return pa.Table.from_pylist(rows, _ALERT_COLUMNS)
+
+
+_ALERT_COLUMNS = pa.schema([
+    ("tensor", pa.string()), ("what", pa.string()), ("first", pa.int64()), ("last", pa.int64()),
+    ("snapshots", pa.int64()), ("value", pa.float64()),
+])  # fmt: skip
+
+
+def alerts_sql(run: str) -> str:
+    """Every trouble of every tensor of the run: from when, until when, at how many snapshots."""
+    return f"""SELECT tensor, layer, section, kind, min(step) AS first_step, max(step) AS last_step,
+  count(*) AS snapshots,
+  arg_min(CASE kind WHEN '{Kind.FROZEN}' THEN update_ratio::DOUBLE WHEN '{Kind.NONFINITE_WEIGHT}' THEN nonfinite
+    WHEN '{Kind.NONFINITE_GRADIENT}' THEN nonfinite ELSE l2::DOUBLE END, step) AS value,
+  count(*) OVER () AS found, count(*) FILTER ({_IS_TROUBLE}) OVER () AS troubles,
+  count(DISTINCT (tensor, layer)) FILTER ({_IS_TROUBLE}) OVER () AS troubled
+FROM ({TROUBLES.replace("$1", literal(run))})
+GROUP BY tensor, layer, section, kind
+ORDER BY first_step, kind, tensor, layer
+LIMIT {MOST_ALERTS}"""
+
+
+_IS_TROUBLE: Final = f"kind <> '{Kind.ZERO_GRADIENT}'"
+
+
+_COUNTS: Final = ("found", "troubles", "troubled")
+
+
+def _looked_at_sql(run: str) -> str:
+    return f"""SELECT count(DISTINCT (tensor, layer)) AS tensors, count(DISTINCT step) AS snapshots,
+  bool_or(section = 'grads') AS gradients,
+  count(DISTINCT step) FILTER (section = 'params' AND update_ratio IS NOT NULL) >= {STILL_CHECKS} AS moves
+FROM tensors WHERE run = {literal(run)} AND section IN ('params', 'grads')"""
+
+
+def health(tables: Tables, run: str) -> Health:
+    """Of a run, from its tensors' statistics; no analysis is needed first."""
+    answer = tables.ask(alerts_sql(run))
+    rows: list[dict[str, Any]] = answer.table.to_pylist()
+    found, troubles, troubled = (rows[0][name] for name in _COUNTS) if rows else (0, 0, 0)
+    fields = ("tensor", "layer", "section", "kind", "first_step", "last_step", "snapshots", "value")
+    alerts = [Alert(**{name: row[name] for name in fields}) for row in rows]
+    (looked,) = tables.ask(_looked_at_sql(run)).table.to_pylist()
+    return Health(
+        alerts, found, troubles, looked["tensors"], troubled, looked["snapshots"], bool(looked["gradients"]),
+        bool(looked["moves"]), answer,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One quantity over the tensors of each snapshot: rows (series, step, value, note). At `partly` snapshots some
+    tensors have no finite value, and are left out."""
+
+    answer: Answer
+    partly: int
+
+
+def spread(view: RunView, quantity: str) -> Spread:
+    """`quantity` of table `health`: gradient_l2, weight_l2 or update_ratio."""
+    statistics = ", ".join(map(literal, STATISTICS))
+    answer = view.tables.ask(f"""SELECT statistic AS series, step, value, note FROM health
+WHERE run = {literal(view.run)} AND quantity = {literal(quantity)} AND statistic IN ({statistics})
+ORDER BY step, statistic""")
+    partly = {row["step"] for row in answer.table.to_pylist() if LEFT_OUT in (row["note"] or "")}
+    return Spread(answer, len(partly))

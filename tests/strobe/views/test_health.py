@@ -1,0 +1,169 @@
+"""The health of a run in words, on faults that were recorded: views, page and command."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+from typer.testing import CliRunner
+
+from etl.ingest.load import ingest
+from etl.store.catalogue import Store
+from strobe.cli import app
+from strobe.derive.filling.deriver import Deriver
+from strobe.record import Recorder
+from strobe.views.health import Health, health, spread
+from strobe.views.run_view import CatalogueTables, RunView
+from tests.support.app_store import log_only
+from tests.support.places import ROOT
+
+STEPS = (0, 100, 200, 300, 400)
+
+
+def record(folder: Path, gradients: bool = True, faults: bool = True, steps: tuple[int, ...] = STEPS) -> Path:
+    """`good` learns; `still` never moves; `wild` explodes at 200 and 300; `lost` is NaN from 300 on."""
+    names = ("good", "still", "wild", "lost") if faults else ("good",)
+    params = {name: np.ones(8, np.float32) for name in names}
+    grads = {name: np.full(8, 0.01, np.float32) for name in names}
+    tensors = [(name, "params", ("unit",), params[name]) for name in names]
+    tensors += [(name, "grads", ("unit",), grads[name]) for name in names] if gradients else []
+    with Recorder(folder, tensors, queue=len(steps)) as recorder:
+        for step in steps:
+            for name in set(names) - {"still"}:
+                params[name] *= 1.01
+            if faults:
+                grads["still"][:] = 0
+                grads["wild"][:] = 1e3 if step in (200, 300) else 0.01
+                params["lost"][0] = math.nan if step >= 300 else 1.0
+            recorder.snapshot(step)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("health")
+    runs = [record(root / "ill"), record(root / "sound", faults=False)]
+    runs += [record(root / "bare", gradients=False, faults=False, steps=(0, 100))]
+    ingest(runs, root / "store")
+    log_only(root, [{"step": 0, "time": 1.0, "train_loss": 1.0}], "logged")
+    store = Store(root / "store")
+    for run in ("ill", "sound"):
+        Deriver(store, store.run(run)).fill(["health", "health_tensors"])
+    return root / "store"
+
+
+def of(path: Path, run: str) -> Health:
+    return health(CatalogueTables(Store(path).current()), run)
+
+
+def test_every_trouble_is_named_since_when(path: Path) -> None:
+    state = of(path, "ill")
+    found = {(a.tensor, a.kind): (a.first_step, a.last_step, a.snapshots) for a in state.alerts}
+    assert found == {
+        ("still", "zero gradient"): (0, 400, 5),
+        ("wild", "exploding gradient"): (200, 300, 2),
+        ("lost", "weights not finite"): (300, 400, 2),
+        ("still", "frozen"): (300, 400, 2),
+    }
+    assert state.sentence() == (
+        "3 of 4 tensors at 5 snapshots in trouble: lost: weights not finite at step 300 to 400 (2 snapshots); wild: "
+        "exploding gradient at step 200 to 300 (2 snapshots); still: frozen at step 300 to 400 (2 snapshots)."
+    )
+
+
+def test_a_sound_run_says_what_was_looked_at(path: Path) -> None:
+    assert of(path, "sound").sentence() == (
+        "No trouble in 1 tensor at 5 snapshots: every value is finite; no gradient vanishes or explodes; none is "
+        "frozen."
+    )
+
+
+def test_what_could_not_be_looked_at_is_said(path: Path) -> None:
+    assert of(path, "bare").sentence() == (
+        "No trouble in 1 tensor at 2 snapshots: every value is finite. Not looked at: gradients were not recorded; "
+        "whether one is frozen cannot be told from fewer than 4 snapshots."
+    )
+
+
+def test_a_zero_gradient_explains_and_is_no_trouble(tmp_path: Path) -> None:
+    weights, gradient = np.ones(4, np.float32), np.zeros(4, np.float32)
+    with Recorder(
+        tmp_path / "idle", [("w", "params", ("u",), weights), ("w", "grads", ("u",), gradient)]
+    ) as recorder:
+        recorder.snapshot(0)
+    ingest([tmp_path / "idle"], tmp_path / "store")
+    assert (
+        "no gradient vanishes or explodes; 1 gradient is zero at times." in of(tmp_path / "store", "idle").sentence()
+    )
+
+
+def test_a_run_without_statistics_cannot_tell(tmp_path: Path) -> None:
+    with Recorder(tmp_path / "logs", []) as recorder:
+        recorder.log(0, reward=1.0)
+    ingest([tmp_path / "logs"], tmp_path / "store")
+    assert of(tmp_path / "store", "logs").sentence().startswith("Health: cannot tell, the run has no statistics")
+
+
+def test_the_worst_values_are_those_of_the_first_step(path: Path) -> None:
+    values = {(a.tensor, a.kind): a.value for a in of(path, "ill").alerts}
+    assert values["wild", "exploding gradient"] == pytest.approx(1e3 * math.sqrt(8))
+    assert values["lost", "weights not finite"] == 1
+    assert values["still", "frozen"] == 0
+
+
+def test_a_spread_is_over_what_is_finite(path: Path) -> None:
+    tables = CatalogueTables(Store(path).current())
+    assert spread(RunView(tables, "ill", STEPS), "update_ratio").partly == 2
+    found = spread(RunView(tables, "sound", STEPS), "update_ratio")
+    assert found.partly == 0  # that the first snapshot has none before it is no loss
+    at_100 = {row["series"]: row["value"] for row in found.answer.table.to_pylist() if row["step"] == 100}
+    assert at_100["median"] == pytest.approx(0.01 / 100, rel=1e-3)
+
+
+def test_the_command_says_it_and_gives_the_rows(path: Path) -> None:
+    said = CliRunner().invoke(app, ["show", "ill", "--store", str(path)])
+    assert "health           3 of 4 tensors at 5 snapshots in trouble" in said.output
+    facts = json.loads(CliRunner().invoke(app, ["show", "ill", "--store", str(path), "--json"]).output)
+    assert {alert["tensor"] for alert in facts["health"]["alerts"]} == {"still", "wild", "lost"}
+
+
+@pytest.mark.parametrize("run", ["ill", "sound", "bare", "logged"])
+def test_the_page_says_it(path: Path, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STROBE_STORE", str(path))
+    at: Any = AppTest.from_file(str(ROOT / "pages" / "health.py"), default_timeout=60)
+    at.query_params["run"] = run
+    at.run()
+    assert not at.exception
+    text = " ".join(element.proto.body for element in at.get("html"))
+    assert of(path, run).sentence()[:40] in text
+    assert len(at.dataframe) == (1 if run == "ill" else 0)
+
+
+def test_a_chosen_alert_takes_the_cursor_there_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def chosen() -> None:
+        from types import SimpleNamespace
+
+        import streamlit as st
+
+        from etl.store.catalogue import Store
+        from strobe.settings import store_path
+        from strobe.ui.health import panels
+        from strobe.views.health import health
+        from strobe.views.run_view import CatalogueTables
+
+        picked = SimpleNamespace(selection={"rows": [1]})
+        st.dataframe = lambda *_, **__: {"selection": picked.selection}
+        panels.cursor.move_to = lambda step: st.text(f"moved to {step}")
+        panels._alert_table(health(CatalogueTables(Store(store_path()).current()), "ill"))
+
+    monkeypatch.setenv("STROBE_STORE", str(path))
+    monkeypatch.setattr("streamlit.dataframe", None)
+    monkeypatch.setattr("strobe.ui.shell.cursor.move_to", None)
+    at = AppTest.from_function(chosen, default_timeout=60).run()
+    assert [text.value for text in at.text] == ["moved to 200"]
+    assert [text.value for text in at.run().text] == []

@@ -26,7 +26,7 @@ MOST_ROWS: Final = 120
 """Tensors in the heatmap of movements: half of them those that move least, half those that move most."""
 
 
-@cached_by_run(32)
+@cached_by_run
 def _health(view: RunView) -> Health:
     return health.health(view.tables, view.run)
 
@@ -92,7 +92,7 @@ def _spread(view: RunView, quantity: str, title: str, y_title: str, about: str) 
     )  # fmt: skip
 
 
-_matrix = cached_by_run(16)(tensor_series)
+_matrix = cached_by_run(tensor_series)
 
 
 def movement(view: RunView) -> None:

@@ -51,6 +51,10 @@ class RecordedRun:
         """The snapshot of a step. Raises SnapshotError when it is damaged."""
         return self.run.open(self.paths[step])
 
+    def as_recorded(self, step: int) -> Snapshot:
+        """The same, with tensors in whatever shape they have there: for what looks at each step by itself."""
+        return self.run.as_recorded(self.paths[step])
+
     def names(self, section: str) -> list[str]:
         """The tensors of a section, without it: "wte"; empty where it was not recorded."""
         return [str(tensor["name"]).partition("/")[2] for tensor in self.tensors(section)]

@@ -25,8 +25,9 @@ def needs(subject: Subject) -> None:
 
 def rows(subject: Subject, step: int) -> list[Row]:
     """Every weight matrix, layer by layer; queries, keys and values also as three parts, whole and head by head."""
-    snapshot, made = subject.recorded.at(step), []
-    for name in subject.recorded.names("params"):
+    snapshot, made = subject.recorded.as_recorded(step), []
+    there = [name for name in subject.recorded.names("params") if f"params/{name}" in snapshot]
+    for name in there:
         for layer, matrix in layers(snapshot, f"params/{name}"):
             if matrix.ndim != 2:
                 continue

@@ -54,6 +54,11 @@ class Made(RecordedRun):
     def at(self, step: int) -> Any:
         return self
 
+    as_recorded = at
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.arrays
+
     def values(self, name: str) -> np.ndarray:
         return self.arrays[name]
 

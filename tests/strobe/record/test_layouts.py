@@ -108,4 +108,8 @@ def test_ingest_and_analyze_take_each_part_as_it_is(tmp_path: Path) -> None:
         *(("a", step, 4) for step in range(5)), ("b", 0, 9), ("b", 2, 9), ("b", 3, 16), ("b", 4, 16), ("c", 3, 1),
     ]  # fmt: skip
     report = Deriver(store, store.run("r")).fill(["spectra"])
-    assert report.computed["spectra"] >= 1
+    assert (report.computed["spectra"], report.bad) == (5, [])
+    rows = store.sql("SELECT tensor, step, len(singular_values) AS n FROM spectra ORDER BY tensor, step").to_pylist()
+    assert [(row["tensor"], row["step"], row["n"]) for row in rows] == [
+        *(("a", step, 2) for step in range(5)), ("b", 0, 3), ("b", 2, 3), ("b", 3, 4), ("b", 4, 4), ("c", 3, 1),
+    ]  # fmt: skip

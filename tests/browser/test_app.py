@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from strobe.charts.theme import run_looks
+from tests.support.effort import whole_in_ci
 
 pytestmark = pytest.mark.browser
 
@@ -138,6 +139,7 @@ def test_typing_does_not_move_the_cursor(curves: Any) -> None:
     assert label(curves) == "step 1,400"
 
 
+@whole_in_ci
 def test_a_shared_link_shows_what_its_sender_saw(page: Any, browser: Any, server: str) -> None:
     opened(page, f"{server}/curves?run=grok-a", "loss")
     page.get_by_role("radio", name="Tokens").or_(page.get_by_role("button", name="Tokens")).first.click()

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.effort import UNLESS_IN_CI
+
 pytestmark = pytest.mark.browser
 
 COLOURS = """(canvas) => {
@@ -30,8 +32,8 @@ def canvas(page: Any, key: str) -> Any:
 @pytest.mark.parametrize(
     ("address", "keys"),
     [
-        ("attention", ["attention", "attention_at_0", "scores_lines"]),
-        ("embeddings?axes=7", ["embeddings", "roundness"]),
+        pytest.param("attention", ["attention", "attention_at_0", "scores_lines"], marks=UNLESS_IN_CI),
+        pytest.param("embeddings?axes=7", ["embeddings", "roundness"], marks=UNLESS_IN_CI),
         (
             "weights",
             ["weights", "weight_histogram", "singular_values", "spectrum_lines", "band_profile", "activation_lines"],
@@ -78,7 +80,7 @@ def no_note(page: Any) -> None:
     expect(page.locator(".note").filter(has_text=re.compile("."))).to_have_count(0, timeout=10_000)
 
 
-@pytest.mark.parametrize("address", ["attention?head=1.2", "explorer"])
+@pytest.mark.parametrize("address", ["attention?head=1.2", pytest.param("explorer", marks=UNLESS_IN_CI)])
 def test_frames_that_do_not_fit_come_when_the_cursor_rests(page: Any, server: str, address: str) -> None:
     page.goto(f"{server}/{address}{'&' if '?' in address else '?'}run=long")
     heads = canvas(page, "explorer_attention" if address == "explorer" else "attention")

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.effort import whole_in_ci
+
 BOMB = "select count(*) from range(1000000000000) t(i) where hash(i) = 1"
 
 pytestmark = pytest.mark.browser
@@ -47,6 +49,7 @@ def test_a_query_runs_and_its_link_shows_it_to_another(context: Any, browser: An
     other.get_by_test_id("stDataFrame").wait_for(timeout=15_000)
 
 
+@whole_in_ci
 def test_a_bomb_is_stopped_and_the_page_lives(context: Any, server: str) -> None:
     page = visit(context, f"{server}/sql")
     started = time.monotonic()

@@ -100,6 +100,9 @@ bool FolderLock::acquire(const std::string& folder, bool take_over, std::string&
                      "another host name), give --take-over, or set take_over",
                false;
       std::fprintf(stderr, "strobe: %s: taken over from %s\n", folder.c_str(), holder.words.c_str());
+      // In a file of its own: should the other live after all, it finds that its own is gone, and records no more.
+      ::unlink(path_.c_str());
+      continue;
     }
     file_ = std::move(file);
     return sign_or_remove(why);

@@ -71,6 +71,7 @@ class FolderLock:
         self._descriptor, self._beaten = descriptor, time.monotonic()
         if holder is not None and holder.host != socket.gethostname():
             self._meet_stranger(holder, take_over)
+            return
         try:
             _sign(descriptor)
         except OSError:
@@ -86,6 +87,10 @@ class FolderLock:
                 "another host name), give --take-over, or take_over=True to the Recorder"
             )
         log.warning("%s: taken over from %s", self.path.parent, holder)
+        # In a file of its own: should the other live after all, it finds that its own is gone, and records no more.
+        self.path.unlink(missing_ok=True)
+        self._let_go()
+        self._acquire(take_over=False)
 
     def _recording(self, holder: Holder | None) -> str:
         return f"{self.path.parent}: {holder or 'another recorder'} is recording here"

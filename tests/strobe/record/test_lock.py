@@ -181,3 +181,23 @@ def test_a_recorder_that_was_dropped_is_no_other_one(tmp_path: Path) -> None:
     recorded(tmp_path / "r", resume=True, step=1)
     assert [attempt.end for attempt in read_attempts(tmp_path / "r")] == ["interrupted", "finished"]
     recorded(tmp_path / "r", resume=True, step=2)
+
+
+def test_the_one_that_was_taken_over_from_and_lives_records_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two hosts on a file system where flock holds on each alone."""
+    host = "web-1"
+    monkeypatch.setattr(socket, "gethostname", lambda: host)
+    monkeypatch.setattr(fcntl, "flock", lambda *_: None)
+    first = FolderLock(tmp_path)
+    host = "web-2"
+    second = FolderLock(tmp_path, take_over=True)
+    host = "web-1"
+    assert not first.held()
+    with pytest.raises(LockedError, match="on web-2, since"):
+        first.hold_again()
+    first.release()
+    assert second.held()
+    second.release()
+    assert not (tmp_path / LOCK).exists()

@@ -41,7 +41,7 @@ _njit: Any = numba.njit
 _OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 
-def _compiled(function: Callable[..., Any], signatures: list[Any]) -> Any:
+def compiled(function: Callable[..., Any], signatures: list[Any]) -> Any:
     """`function` compiled, from numba's cache where one can be kept (not where install and home are read-only)."""
     try:
         return _njit(signatures, cache=True, **_OPTIONS)(function)
@@ -217,11 +217,11 @@ def _words(axes: int, *, readonly: bool = False) -> Callable[[Any, Any], Any]:
     return lambda _, word: _array(word, axes, readonly=readonly)
 
 
-pivots = _compiled(_pivots, _signatures(_values, _doubles(1)))
-partials = _compiled(
+pivots = compiled(_pivots, _signatures(_values, _doubles(1)))
+partials = compiled(
     _partials, _signatures(_values, _words(2, readonly=True), _words(1), _doubles(1), _doubles(3), _words(3))
 )
-combined = _compiled(
+combined = compiled(
     _combined, _signatures(lambda *_: types.int64, _doubles(1), _doubles(3), _words(3), _doubles(2), _words(2))
 )
-difference_partials = _compiled(_difference_partials, _signatures(_values, _values, _doubles(2)))
+difference_partials = compiled(_difference_partials, _signatures(_values, _values, _doubles(2)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,11 @@ Array = npt.NDArray[Any]
 
 SHUFFLES = 39
 """One more matrix of the same entries exceeds the largest of so many in 1 of 40 cases."""
+
+_IN_CACHE = 1 << 17
+"""Up to so many entries numpy shuffles them as fast."""
+_FEW = 256
+"""Up to so many eigenvalues numpy's solver is as fast; beyond, LAPACK's relatively robust representations are."""
 
 
 def entry_edge(W: Array, s: Array) -> RandomEdge:
@@ -44,12 +50,36 @@ def _reach(W: Array) -> float:
     top = float(np.abs(wide).max())
     # Scaled before it is narrowed, and float32 is enough: the bulk and the largest value are told to 1e-5.
     entries = (np.asarray(wide, np.float64) / top).astype(np.float32)
-    random, reach = np.random.default_rng(0), 0.0
-    for _ in range(SHUFFLES):
-        shuffled = random.permutation(entries.ravel()).reshape(entries.shape)
-        s = np.sqrt(np.linalg.eigvalsh(shuffled @ shuffled.T).clip(min=0))
+    reach = 0.0
+    for shuffled in _shuffles(entries):
+        s = np.sqrt(_eigenvalues(shuffled @ shuffled.T).clip(min=0))
         own = random_edge(s, (entries.shape[0], entries.shape[1]))
         if own.note:
             return float("nan")
         reach = max(reach, float(s[-1]) / own.edge)
     return reach
+
+
+def _shuffles(entries: Array) -> Iterator[Array]:
+    """The entries (m, n), float32, in random order, SHUFFLES times; each is overwritten by the next."""
+    random, flat = np.random.default_rng(0), entries.ravel()
+    if flat.size <= _IN_CACHE:
+        for _ in range(SHUFFLES):
+            yield random.permutation(flat).reshape(entries.shape)
+        return
+    from strobe.analysis.shuffle_kernel import shuffle
+
+    shuffled, heap = np.empty_like(flat), np.empty(flat.size, np.uint8)
+    for seed in random.integers(0, 2**64, SHUFFLES, np.uint64):
+        shuffle(flat, shuffled, heap, seed)
+        yield shuffled.reshape(entries.shape)
+
+
+def _eigenvalues(gram: Array) -> Array:
+    """Of a symmetric matrix (n, n), ascending, which is overwritten."""
+    if len(gram) <= _FEW:
+        return np.linalg.eigvalsh(gram)
+    from scipy.linalg import eigh  # type: ignore[import-untyped]
+
+    found: Array = eigh(gram, eigvals_only=True, driver="evr", overwrite_a=True, check_finite=False)
+    return found

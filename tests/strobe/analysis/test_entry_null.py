@@ -58,6 +58,16 @@ def test_planted_directions_are_counted_exactly(shape: tuple[int, int], rank: in
     assert [measured(planted(shape, rank, strength, seed)).beyond for seed in range(2)] == [rank] * 2
 
 
+def test_a_matrix_that_is_shuffled_by_the_compiled_loop() -> None:
+    """Of more entries than the cache holds, and more singular values than numpy's solver is quick for."""
+    shape = (260, 520)
+    assert measured(planted(shape, 2, 2.5, 0)).beyond == 2
+    tails = ENTRIES["t3"](np.random.default_rng(4), shape)
+    s = np.linalg.svd(tails, compute_uv=False)
+    assert random_edge(s, shape).beyond > 0
+    assert entry_edge(tails, s).beyond == 0
+
+
 def test_a_mean_of_the_entries_is_no_structure() -> None:
     W = np.random.default_rng(0).normal(size=(60, 60)) + 0.5
     s = np.linalg.svd(W, compute_uv=False)

@@ -140,13 +140,12 @@ def _dot(size: int) -> Image:
 def attention_frame(
     att: Array, words: Words, size: int = 480, positions: Sequence[str] = (), *, root: bool = False
 ) -> Image:
-    """Heads across, layers down, from `att` (layer, head, query, key) in 0..1; later keys stay white. The colour is
+    """Heads across, layers down, from `att` (layer, head, query, key) in 0..1; what is NaN stays white. The colour is
     the weight, or its square `root`. `positions` are named where it is the weight: beside the first head's rows and
     under the columns of the last layer.
     """
     layers, heads, length, _ = att.shape
     shares = np.sqrt(att) if root else np.array(att, float)
-    shares[..., np.triu(np.ones((length, length), bool), 1)] = np.nan
     cell = max((480 - PAD) / heads - PAD, 6.0)
     named = cell >= 34
     down = cell + PAD + (14 if named else 0)

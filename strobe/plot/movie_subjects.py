@@ -99,7 +99,7 @@ class _Attention:
     def frame(self, step: int, words: Words, size: int) -> Image:
         weights = attention.read(self.snapshots.run, self.snapshots.at(step))
         root = attention.rooted(self.shape[-1])
-        return movie_frames.attention_frame(weights.values, words, size, weights.labels, root=root)
+        return movie_frames.attention_frame(weights.seen, words, size, weights.labels, root=root)
 
 
 def _attention(snapshots: Snapshots, tensor: str | None, layer: int) -> _Attention:

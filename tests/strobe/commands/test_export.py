@@ -278,6 +278,18 @@ def test_colours_are_centred_on_zero() -> None:
     assert (heatmap(np.array([[np.nan]]), DIVERGING) == 255).all()
 
 
+def test_what_is_masked_is_white_and_nothing_else() -> None:
+    def white(att: np.ndarray) -> int:
+        frame = np.asarray(attention_frame(att, Words("r"), 480).convert("RGB"))[HEAD:]
+        return int((frame == 255).all(axis=-1).sum())
+
+    both_ways = np.full((1, 1, 4, 4), 0.5)
+    masked = np.where(np.tri(4, dtype=bool), both_ways, np.nan)
+    # Six of sixteen cells lie above the diagonal.
+    cells = 480 * 480 - white(both_ways)
+    assert 0.8 * 6 / 16 < (white(masked) - white(both_ways)) / cells < 1.2 * 6 / 16
+
+
 def test_positions_are_named_beside_the_cells_of_attention_where_they_fit() -> None:
     def ink(length: int, *positions: str) -> tuple[int, int]:
         """Height, and pixels that are not the ground left of the heads."""

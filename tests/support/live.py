@@ -25,7 +25,7 @@ from etl.store.pointer import prepare_store, read_pointer
 from etl.store.schema import part_schema
 from tests.support.make_run import losses, make_run
 from tests.support.places import ROOT
-from tests.support.visitors import session, visit
+from tests.support.visitors import QUIET_S, session, visit
 
 _TICK = os.sysconf("SC_CLK_TCK")
 
@@ -111,7 +111,7 @@ def crowd(address: str, pages: Sequence[tuple[str, str]], every: float, into: Vi
                 except TimeoutError:
                     into.errors.append(f"{name}?{query}: no end in 120 s")
                     return
-                into.seconds.append(time.perf_counter() - began)
+                into.seconds.append(time.perf_counter() - began - QUIET_S)
                 into.errors.extend(errors_of(told))
 
     threads = [threading.Thread(target=stay, args=(k,)) for k in range(len(pages))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -112,12 +113,12 @@ class Points:
 @dataclass(frozen=True)
 class CurvePoints:
     """One metric of a run: the `raw` points that are drawn of the `total` that there are, the `smoothed` ones on top
-    of them where that is asked for, with the `whole` smoothed series that they are of, the query, and remarks on what
-    cannot be drawn."""
+    of them where that is asked for, what gives the `whole` smoothed series that they are of (x is 0 where the run
+    began), the query, and remarks on what cannot be drawn."""
 
     raw: Points
     smoothed: Points | None
-    whole: Points | None
+    whole: Callable[[], Points] | None
     total: int
     sql: str
     remarks: tuple[str, ...]
@@ -183,8 +184,9 @@ def read(
             remarks.append(f"{label}: {total:,} points are too many to draw each; zoom in to {MOST_RAW:,}.")
     raw = points_of(answer).shifted(part.origin)
     raw = raw.at(_with_breaks(raw.y))
-    whole = _whole(tables, curve, part, smoothing, smoother) if smoothing.words() else None
-    smoothed = _seen(whole, part) if whole is not None else None
+    # A page outlives its making, and a long series is not to: what needs it asks again.
+    whole = partial(_whole, tables, curve, part.axis, smoothing, smoother) if smoothing.words() else None
+    smoothed = _seen(whole().shifted(part.origin), part) if whole is not None else None
     unplaced = _unplaced(tables, curve, part.axis, row["n"])
     remarks += remarks_on(label, row, part.log, (smoothed or raw).count, unplaced)
     return CurvePoints(raw, smoothed, whole, total, part.query(curve, make), tuple(remarks))
@@ -204,10 +206,9 @@ def _unplaced(tables: Tables, curve: Curve, axis: str, rows: int) -> str:
     return f"{none['n']:,} of {rows:,} rows, {steps}, were logged without {what} and are left out on this axis."
 
 
-def _whole(tables: Tables, curve: Curve, part: Range, smoothing: Smoothing, smoother: Smoother) -> Points:
+def _whole(tables: Tables, curve: Curve, axis: str, smoothing: Smoothing, smoother: Smoother) -> Points:
     """Smoothed over all its points in the order of steps, the same on every axis."""
-    query = curve_sql.series(curve.run, curve.metric, part.axis)
-    return smoother(tables.ask(query), smoothing).shifted(part.origin)
+    return smoother(tables.ask(curve_sql.series(curve.run, curve.metric, axis)), smoothing)
 
 
 def _seen(points: Points, part: Range) -> Points:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -32,12 +32,12 @@ from strobe.views.run_view import RunView, Tables
 @dataclass(frozen=True)
 class DrawnLine:
     """One line on screen: what it looks like, its points, and what it is of: the curve, the place of its x = 0, and
-    where it is smoothed the `whole` series."""
+    where it is smoothed what gives the `whole` series."""
 
     series: Series
     points: Points
     of: Placed
-    whole: Points | None = None
+    whole: Callable[[], Points] | None = None
 
 
 def readings_of(page: Page, lines: Sequence[DrawnLine], placed: Cursor) -> Readings:
@@ -51,7 +51,7 @@ def readings_of(page: Page, lines: Sequence[DrawnLine], placed: Cursor) -> Readi
     parts = []
     for line in lines:
         recorded = _recorded(page.view, page.of(line.of.curve.run), *_alike(page, placed, line.of), ends)
-        parts.append(recorded if line.whole is None else smoothed(recorded, line.whole))
+        parts.append(recorded if line.whole is None else smoothed(recorded, line.whole()))
     return stacked(parts)
 
 
@@ -99,5 +99,5 @@ def _rows(page: Page, line: DrawnLine, view: CurveOptions) -> pa.Table:
         rows = rows.drop_columns(["x"])
     if line.whole is None:
         return rows
-    values = smoothed_at(line.whole, rows["step"].cast("float64").to_numpy())
+    values = smoothed_at(line.whole(), rows["step"].cast("float64").to_numpy())
     return rows.append_column("smoothed", pa.array(values, from_pandas=True))

@@ -96,9 +96,9 @@ class Page:
     def footer(self) -> None:
         """One small line: what was read and how long the page took. The notes of the body are shown too."""
         self.say()
-        answers = self.reader.answers
-        rows = sum(answer.table.num_rows for answer in answers)
-        read = size(sum(answer.table.nbytes for answer in answers))
+        answers = self.reader.read
+        rows = sum(answer.rows for answer in answers)
+        read = size(sum(answer.bytes for answer in answers))
         took = (time.perf_counter() - self.started) * 1e3
         queries = f"{len(answers)} quer{'y' if len(answers) == 1 else 'ies'}"
         markup(

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -42,6 +42,17 @@ def open_catalogue() -> Catalogue:
     return store.current()
 
 
+class Read(NamedTuple):
+    """How much an answer was. Not the answer: a session keeps its page, and with it what that refers to."""
+
+    rows: int
+    bytes: int
+
+    @classmethod
+    def of(cls, answer: Answer) -> Read:
+        return cls(answer.table.num_rows, answer.table.nbytes)
+
+
 @dataclass
 class RunTables:
     """The tables of some runs at one version, asked through the cache. What is read is remembered for the footer.
@@ -52,7 +63,7 @@ class RunTables:
     catalogue: Catalogue
     store: str
     runs: tuple[str, ...]
-    answers: list[Answer]
+    read: list[Read]
 
     @property
     def key(self) -> tuple[str, str]:
@@ -61,12 +72,12 @@ class RunTables:
 
     def of(self, *runs: str) -> RunTables:
         """Those of these runs alone."""
-        return self if runs == self.runs else RunTables(self.catalogue.of(*runs), self.store, runs, self.answers)
+        return self if runs == self.runs else RunTables(self.catalogue.of(*runs), self.store, runs, self.read)
 
     def ask(self, sql: str) -> Answer:
         """The answer to trusted SQL, kept by (store, version of these runs, text)."""
         answer: Answer = self._newest(lambda: shared().get(("ask", self.key, sql), lambda: self._answer(sql), "ask"))
-        self.answers.append(answer)
+        self.read.append(Read.of(answer))
         return answer
 
     def _answer(self, sql: str) -> Answer:
@@ -114,7 +125,7 @@ class Reader:
 
     catalogue: Catalogue
     store: str
-    answers: list[Answer] = field(default_factory=list)
+    read: list[Read] = field(default_factory=list)
 
     @classmethod
     def newest(cls) -> Reader:
@@ -134,7 +145,7 @@ class Reader:
 
     def of(self, *runs: str) -> RunTables:
         """The tables of some runs."""
-        return RunTables(self.catalogue.of(*runs), self.store, runs, self.answers)
+        return RunTables(self.catalogue.of(*runs), self.store, runs, self.read)
 
     def each(self, sql: str, order: Sequence[tuple[str, str]] = ()) -> Answer:
         """The answer to SQL whose every row is of the run in its column `run`, over all runs: asked again only of the
@@ -148,7 +159,7 @@ class Reader:
             return Answer(sql, table, 0.0, self.key)
 
         answer: Answer = shared().get(("each", self.key, sql), merged, "each")
-        self.answers.append(answer)
+        self.read.append(Read.of(answer))
         return answer
 
     def each_run(self, what: str, make: Callable[[RunTables], dict[str, T]]) -> dict[str, T]:

@@ -43,19 +43,21 @@ def test_a_whole_state_is_taken_up_bit_for_bit(state: Path) -> None:
 
 def test_no_flipped_bit_is_resumed_from(state: Path, caplog: pytest.LogCaptureFixture) -> None:
     """At 64 places drawn at random, and at the first bit of each byte of the header."""
-    whole, random = state.read_bytes(), np.random.default_rng(0)
+    whole, random, (model, optimizer) = state.read_bytes(), np.random.default_rng(0), made(1)
+    before = [parameter.clone() for parameter in model.parameters()]
     places = [*random.integers(0, 8 * len(whole), 64), *range(0, 8 * 48, 8)]
     for place in places:
         damaged = bytearray(whole)
         damaged[place // 8] ^= 1 << place % 8
         state.write_bytes(damaged)
         with pytest.raises(ConfigError) as error:
-            restore(state.parents[1], *made())
+            restore(state.parents[1], model, optimizer)
         said = str(error.value)
         assert said.startswith(f"{state}: is damaged: ")
         assert said.endswith(REMEDY)
         assert "\n" not in said
     assert caplog.messages == []
+    assert all(torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
 
 
 @pytest.mark.parametrize("keep", [0, 1, 8, 47, 48, 49, 1000, -1])

@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from etl.errors import StrobeError
+from strobe.analysis.health import EXPLODING, VANISHING
 from strobe.commands import train_flags as flag
+from strobe.commands import train_values as values
 
 if TYPE_CHECKING:
     from strobe.record import Recorder, Status
     from strobe.train.loop import Trainer
+    from strobe.train.recording import Monitor
 
 _SMALL_MODEL = 1_000_000
 
 app = typer.Typer(help="Train a small transformer and record it.", no_args_is_help=True)
-
-
-def _preset(presets: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
-    if name not in presets:
-        raise StrobeError(f"there is no preset {name!r}; there are {', '.join(presets)}")
-    return presets[name]
 
 
 def _need_torch() -> None:
@@ -30,60 +27,6 @@ def _need_torch() -> None:
         import torch  # noqa: F401
     except ImportError:
         raise StrobeError("training needs PyTorch: pip install -e '.[train]'") from None
-
-
-def _batch_size(text: str | None) -> dict[str, Any]:
-    if text is None:
-        return {}
-    if text == "full":
-        return {"batch_size": None}
-    if not text.isdigit():
-        raise StrobeError(f"batch size {text!r} is neither a number nor full")
-    return {"batch_size": int(text)}
-
-
-def _training(preset: dict[str, Any], saved: dict[str, Any] | None, given: dict[str, Any], batch: str | None) -> Any:
-    """The preset, or what the resumed run was started with, and on top of it what was given."""
-    from strobe.record.thin import parse_size
-    from strobe.train.config import Training, build
-
-    if given.get("max_disk") is not None:
-        given["max_disk"] = parse_size(given["max_disk"])
-    values = dict(saved["training"]) if saved else dict(preset["training"])
-    if given.get("schedule") is not None or given.get("snapshot_every") is not None:
-        values |= {"schedule": None, "snapshot_every": None}
-    values |= _batch_size(batch)
-    return build({"training": values}, "training", Training, given)
-
-
-def _model(preset: dict[str, Any], saved: dict[str, Any] | None, given: dict[str, Any], **more: Any) -> Any:
-    from strobe.train.config import ConfigError, build
-    from strobe.train.model import ModelConfig
-
-    if saved is not None:
-        changed = [key for key, value in given.items() if value is not None and saved["model"].get(key) != value]
-        if changed:
-            raise ConfigError(f"a resumed run keeps its model; leave out {', '.join(changed)}")
-        return build({"model": saved["model"]}, "model", ModelConfig, {})
-    if given.get("n_embd") is not None and given.get("mlp_width") is None:
-        given["mlp_width"] = 4 * given["n_embd"]
-    if "init_gain" in preset:
-        more["init_std"] = preset["init_gain"] / max(1, given.get("n_embd") or preset["model"]["n_embd"]) ** 0.5
-    return build(preset, "model", ModelConfig, given, **more)
-
-
-def _saved(folder: Path, resume: bool) -> dict[str, Any] | None:
-    if not resume:
-        return None
-    from strobe.train.loop import saved_config
-
-    return saved_config(folder)
-
-
-def _folder(out: Path | None, preset: str) -> Path:
-    from strobe.settings import runs_path
-
-    return out if out is not None else runs_path() / preset
 
 
 def recorder_of(trainer: Trainer, *, resume: bool, take_over: bool = False) -> Recorder:
@@ -140,8 +83,9 @@ def _losses(status: Status) -> str:
 
 
 def _start(
-    model_config: Any, task: Any, training: Any, folder: Path, device: Any, *, resume: bool, take_over: bool
-) -> None:
+    model_config: Any, task: Any, training: Any, folder: Path, device: Any, *,
+    resume: bool, take_over: bool, monitor: tuple[Monitor, int] | None,
+) -> None:  # fmt: skip
     import torch
 
     from strobe.train.loop import Trainer
@@ -152,7 +96,10 @@ def _start(
     cores = 1 if model.count() < _SMALL_MODEL else torch.get_num_threads()
     torch.set_num_threads(training.threads or cores)
     typer.echo(f"{model.count():,} parameters, {training.steps:,} steps, on {device} to {folder}")
-    _run(Trainer(folder, model, task, training, device), resume=resume, take_over=take_over)
+    trainer = Trainer(folder, model, task, training, device)
+    if monitor is not None:
+        trainer.monitor, trainer.monitor_every = monitor
+    _run(trainer, resume=resume, take_over=take_over)
 
 
 @app.command()
@@ -185,23 +132,29 @@ def modadd(
     keep_last: flag.KeepLast = None,
     max_disk: flag.MaxDisk = None,
     checkpoint_every: flag.CheckpointEvery = None,
+    weight_monitor: flag.WeightMonitor = False,
+    weight_monitor_interval: flag.MonitorInterval = 100,
+    weight_monitor_sample_size: flag.MonitorSample = 1024,
+    weight_monitor_vanishing: flag.MonitorVanishing = VANISHING,
+    weight_monitor_exploding: flag.MonitorExploding = EXPLODING,
 ) -> None:
     """Learn addition modulo p from a share of all pairs: the model that groks."""
     flags = locals()
     _need_torch()
+    monitor = values.monitor_of(flags)
     from strobe.train.config import MODADD
     from strobe.train.loop import pick_device
     from strobe.train.tasks import ModularAdditionTask
 
-    chosen, folder = _preset(MODADD, preset), _folder(out, preset)
-    saved = _saved(folder, resume)
-    training = _training(chosen, saved, flag.values_of(flag.TRAINING, flags), batch_size)
+    chosen, folder = values.preset_of(MODADD, preset), values.folder_of(out, preset)
+    saved = values.saved_of(folder, resume)
+    training = values.training_of(chosen, saved, flag.values_of(flag.TRAINING, flags), batch_size)
     used = pick_device(training.device)
     numbers = _task_numbers(folder, chosen["task"], {"modulus": modulus, "train_fraction": train_fraction}, saved)
     task = ModularAdditionTask(training, used, **numbers)
     shape = {"vocab_size": task.vocab_size, "block_size": task.block_size}
-    model = _model(chosen, saved, flag.values_of(flag.MODEL, flags), **shape)
-    _start(model, task, training, folder, used, resume=resume, take_over=take_over)
+    model = values.model_of(chosen, saved, flag.values_of(flag.MODEL, flags), **shape)
+    _start(model, task, training, folder, used, resume=resume, take_over=take_over, monitor=monitor)
 
 
 def _manifest_task(folder: Path) -> dict[str, Any]:
@@ -255,20 +208,28 @@ def text(
     keep_last: flag.KeepLast = None,
     max_disk: flag.MaxDisk = None,
     checkpoint_every: flag.CheckpointEvery = None,
+    weight_monitor: flag.WeightMonitor = False,
+    weight_monitor_interval: flag.MonitorInterval = 100,
+    weight_monitor_sample_size: flag.MonitorSample = 1024,
+    weight_monitor_vanishing: flag.MonitorVanishing = VANISHING,
+    weight_monitor_exploding: flag.MonitorExploding = EXPLODING,
 ) -> None:
     """Learn to predict the next byte of a text."""
     flags = locals()
     _need_torch()
+    monitor = values.monitor_of(flags)
     from strobe.train.config import TEXT
     from strobe.train.loop import pick_device
     from strobe.train.tasks import TextTask
 
-    chosen, folder = _preset(TEXT, size), _folder(out, f"text-{size}")
-    saved = _saved(folder, resume)
-    training = _training(chosen, saved, flag.values_of(flag.TRAINING, flags), batch_size)
-    model = _model(chosen, saved, flag.values_of(flag.MODEL, flags) | {"block_size": block_size}, vocab_size=256)
+    chosen, folder = values.preset_of(TEXT, size), values.folder_of(out, f"text-{size}")
+    saved = values.saved_of(folder, resume)
+    training = values.training_of(chosen, saved, flag.values_of(flag.TRAINING, flags), batch_size)
+    model = values.model_of(
+        chosen, saved, flag.values_of(flag.MODEL, flags) | {"block_size": block_size}, vocab_size=256
+    )
     used = pick_device(training.device)
     task = TextTask(training, used, path=data, block_size=model.block_size)
     if saved is not None and _manifest_task(folder).get("crc32") != task.entry()["crc32"]:
         raise StrobeError(f"{data}: is not the text that the run in {folder} has learned from; give that one")
-    _start(model, task, training, folder, used, resume=resume, take_over=take_over)
+    _start(model, task, training, folder, used, resume=resume, take_over=take_over, monitor=monitor)

@@ -40,6 +40,19 @@ MaxDisk = Annotated[str | None, typer.Option(help="Thin the oldest snapshots bey
 CheckpointEvery = Annotated[
     int | None, typer.Option(help="Steps between saved states to resume from: what a kill can cost.")
 ]
+WeightMonitor = Annotated[
+    bool, typer.Option("--weight-monitor", help="Look at gradients and updates, and name weights that do not learn.")
+]
+MonitorInterval = Annotated[int, typer.Option("--weight-monitor-interval", min=1, help="Updates between two looks.")]
+MonitorSample = Annotated[
+    int, typer.Option("--weight-monitor-sample-size", min=1, help="Weights of a tensor whose movement is looked at.")
+]
+MonitorVanishing = Annotated[
+    float, typer.Option("--weight-monitor-vanishing", min=0.0, help="L2 of a vanishing gradient, at most.")
+]
+MonitorExploding = Annotated[
+    float, typer.Option("--weight-monitor-exploding", min=0.0, help="L2 of an exploding gradient, at least.")
+]
 Preset = Annotated[str, typer.Option(help="grok, small or nanda.")]
 
 MODEL = {

@@ -19,7 +19,7 @@ from torch import Tensor
 from etl.errors import StrobeError
 from strobe.train.config import ConfigError, Training, training_entry
 from strobe.train.model import GPT
-from strobe.train.recording import Ending, Recording, StartRecording
+from strobe.train.recording import Ending, Monitor, Recording, StartRecording
 from strobe.train.schedule import snapshot_steps
 from strobe.train.state import read_state, restore, save_state
 from strobe.train.tasks import Task
@@ -92,6 +92,11 @@ class Trainer:
         self.optimizer = make_optimizer(model, training)
         self.snapshots = snapshot_steps(training.steps, every=training.snapshot_every, schedule=training.schedule)
         self.config = {"training": dataclasses.asdict(training), "model": dataclasses.asdict(model.config)}
+        self.monitor: Monitor | None = None
+        """Looks at every `monitor_every`-th update."""
+        self.monitor_every = 100
+        self.clip_scale = 1.0
+        """By which the gradient that was computed last was multiplied."""
         self.step = 0
         self.batch: Tensor | None = None
         """The tokens (B, T) of the gradient that was computed last."""
@@ -118,7 +123,7 @@ class Trainer:
                 report(self.step, values)
                 if self.step == self.training.steps or stop:
                     break
-                self._update()
+                self._monitored_update(recording)
                 if self.step % self.training.checkpoint_every == 0:
                     self._save(recording)
             end: Ending = "finished" if self.step == self.training.steps else "interrupted"
@@ -146,12 +151,12 @@ class Trainer:
         loss = self.task.loss(self.model, tokens, targets)
         self.optimizer.zero_grad(set_to_none=False)
         loss.backward()  # type: ignore[no-untyped-call]
-        values = {"train_loss": float(loss.detach())}
+        values, self.clip_scale = {"train_loss": float(loss.detach())}, 1.0
         due = self.step in self.snapshots
         if due or self.step % self.training.eval_every == 0 or self.step == self.training.steps:
             values |= self._observations(started, first)
         elif self.training.grad_clip is not None:
-            self._clip()
+            _, self.clip_scale = self._clip()
         if due:
             recording.snapshot(self.step, values | {"tokens_seen": self.step * self.task.tokens_per_step})
         recording.log(self.step, tokens=self.step * self.task.tokens_per_step, **values)
@@ -168,10 +173,10 @@ class Trainer:
         return norm, limit / norm
 
     def _observations(self, started: float, first: int) -> dict[str, float]:
-        norm, scale = self._clip()
+        norm, self.clip_scale = self._clip()
         steps, seconds = self.step - first, time.perf_counter() - started
         values = self.task.evaluate(self.model)
-        values |= {"learning_rate": self._learning_rate(), "grad_norm": norm, "grad_clip_scale": scale}
+        values |= {"learning_rate": self._learning_rate(), "grad_norm": norm, "grad_clip_scale": self.clip_scale}
         if steps:
             values["step_time_ms"] = 1000 * seconds / steps
             values["tokens_per_second"] = steps * self.task.tokens_per_step / seconds
@@ -179,6 +184,18 @@ class Trainer:
             values["memory_allocated_bytes"] = float(torch.cuda.memory_allocated(self.device))
             values["memory_peak_bytes"] = float(torch.cuda.max_memory_allocated(self.device))
         return values
+
+    def _monitored_update(self, recording: Recording) -> None:
+        """The update, and what the monitor says of it as metrics of the step that it was made at."""
+        monitor, step = self.monitor, self.step
+        if monitor is None or step % self.monitor_every:
+            self._update()
+            return
+        monitor.check_gradients(self.model, self.optimizer, step=step, clip_scale=self.clip_scale)
+        self._update()
+        monitor.check_updates(self.model, self.optimizer, step=step)
+        series = monitor.aggregate_gradient_stats() | monitor.aggregate_update_stats()
+        recording.log(step, **{f"monitor/{name}": value for name, value in series.items()})
 
     def _update(self) -> None:
         for group in self.optimizer.param_groups:

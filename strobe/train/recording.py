@@ -33,5 +33,21 @@ class Recording(Protocol):
         """The last step is done, or a signal asked for an end before it."""
 
 
+class Monitor(Protocol):
+    """Looks at gradients before an update and at weights after it."""
+
+    def check_gradients(self, model: Any, optimizer: Any, *, step: int, clip_scale: float) -> object: ...
+
+    def check_updates(self, model: Any, optimizer: Any, *, step: int) -> object: ...
+
+    def aggregate_gradient_stats(self) -> dict[str, float]:
+        """Series of the last look at gradients, by name."""
+        ...
+
+    def aggregate_update_stats(self) -> dict[str, float]:
+        """Series of the last look at an update, by name."""
+        ...
+
+
 StartRecording = Callable[[], Recording]
 """Called once the trainer knows at which step it begins."""

@@ -86,3 +86,26 @@ def test_what_was_lost_is_named_by_kind() -> None:
     assert commands._losses(Status(recorded=3)) == ""
     lost = commands._losses(Status(skipped=1, missed=1200, lost_lines=3))
     assert lost == ", 1 snapshots skipped, 1,200 snapshots lost, 3 metric lines lost"
+
+
+def _metrics(out: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_the_weight_monitor_logs_its_series_and_changes_no_curve(tmp_path: Path) -> None:
+    plain, watched = tmp_path / "plain", tmp_path / "watched"
+    assert train(plain).exit_code == 0
+    assert train(watched, "--weight-monitor", "--weight-monitor-interval", "2").exit_code == 0
+    losses = [[row["train_loss"] for row in _metrics(run) if "train_loss" in row] for run in (plain, watched)]
+    assert losses[0] == losses[1]
+    looked = [row for row in _metrics(watched) if "monitor/update_ratio_median" in row]
+    assert [row["step"] for row in looked] == [0, 2]
+    assert all(0 < float(str(row["monitor/update_ratio_median"])) < 1 for row in looked)
+    assert "monitor/tensors" in looked[0]
+    assert not any(key.startswith("monitor/") for row in _metrics(plain) for key in row)
+
+
+def test_thresholds_of_the_weight_monitor_that_contradict_one_another_are_refused(tmp_path: Path) -> None:
+    result = train(tmp_path / "run", "--weight-monitor", "--weight-monitor-vanishing", "200")
+    assert result.exit_code != 0
+    assert "vanishing 200 is not from 0 to below exploding 100" in str(result.exception)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
 import typer
@@ -10,6 +12,9 @@ from etl.errors import StrobeError
 from strobe.commands import analyze, data, example, export, opening, plot, runs, sql, train, verify
 from strobe.commands import app as app_command
 from strobe.version import __version__
+
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
+"""What a disk refuses, and a person can mend: one line tells it."""
 
 app = typer.Typer(
     name="strobe",
@@ -64,3 +69,9 @@ def main() -> None:
         # The reader of our output (head, less) is gone: nothing is left to say.
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"strobe: {where}{os.strerror(error.errno)}; what was there before is still current\n")
+        sys.exit(1)

@@ -11,6 +11,7 @@ import errno
 import json
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,12 +19,15 @@ from typing import Any
 
 from etl.local_files import open_regular
 from etl.replacing import write_all
+from etl.run import strict_json
 from etl.run.strict_json import SURROGATE
 
 METRICS = "metrics.jsonl"
 ATTEMPTS = "attempts.jsonl"
 ENDINGS = ("finished", "interrupted", "failed")
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_MAY_BE_HUGE = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{200}")
+"""Where a number may be beyond float64, which JSON would read as infinity: nobody logged that."""
 MAX_STEP = 2**53
 """The last whole number up to which axes, which count in float64, and browsers tell every step from the next."""
 
@@ -121,7 +125,9 @@ def _parse(raw: bytes) -> dict[str, Any] | str:
     if not text:
         return "NUL bytes" if b"\0" in raw else ""
     try:
-        row = json.loads(text)
+        row = strict_json.in_range(text) if _MAY_BE_HUGE.search(text) else json.loads(text)
+    except strict_json.OutOfRangeError as error:
+        return str(error)
     except RecursionError:
         return "nested too deeply"
     except ValueError as error:

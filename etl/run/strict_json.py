@@ -24,11 +24,25 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
+class OutOfRangeError(ValueError):
+    """A number that float64 does not hold."""
+
+
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"the number {text:.40} is out of range")
+        raise OutOfRangeError(f"the number {text:.40} is out of range")
     return value
+
+
+def _finite_whole(text: str) -> int:
+    _finite(text)
+    return int(text)
+
+
+def in_range(data: bytes) -> Any:
+    """`json.loads`, which reads 1e400 as infinity, for numbers that float64 holds. Raises OutOfRangeError."""
+    return json.loads(data, parse_float=_finite, parse_int=_finite_whole)
 
 
 def _no_constant(text: str) -> float:

@@ -184,7 +184,8 @@ class Store:
         self._catalogue: Catalogue | None = None
         self._family = Family()
         self._seen: dict[str, tuple[object, Entry]] = {}
-        self._damage: list[Damage] = []
+        self.unreadable: list[Damage] = []
+        """What is left out of the version that was read last besides tables: whole runs, the store's own file."""
 
     def current(self) -> Catalogue:
         """The catalogue of the store's newest version; the same object while nothing has changed."""
@@ -199,7 +200,7 @@ class Store:
     def damage(self) -> list[Damage]:
         """What of the newest version is left out, and why."""
         found = self._asked(lambda catalogue: catalogue.damage)
-        return [*self._damage, *found]
+        return [*self.unreadable, *found]
 
     def remains(self, name: str) -> tuple[Files, str] | None:
         """Where something lies of a run, which may be damaged, and the run's id, by its id or its folder."""
@@ -225,7 +226,7 @@ class Store:
                     continue
                 if entry.pointer.tables:
                     entries[run] = entry
-        self._seen, self._damage = seen, damage
+        self._seen, self.unreadable = seen, damage
         return list(entries.values())
 
     def _read(self, files: Files, run: str, seen: dict[str, tuple[object, Entry]]) -> Entry:
@@ -265,7 +266,7 @@ class Store:
         try:
             return self._asked(lambda catalogue: catalogue.run(name))
         except StoreError:
-            for damage in self._damage:
+            for damage in self.unreadable:
                 if damage.run == name:
                     raise StoreError(str(damage)) from None
             raise

@@ -68,6 +68,13 @@ class Checks:
             self._bad[files.path(part.file)] = (files, part)
         return what
 
+    def is_bad(self, files: Files, part: PartFile) -> bool:
+        """Whether a fault of the part is known."""
+        return files.path(part.file) in self._bad
+
+    def any_bad(self) -> bool:
+        return bool(self._bad)
+
     def mended(self) -> bool:
         """Whether a part that had a fault has none by now."""
         good = [path for path, (files, part) in list(self._bad.items()) if not self.fault(files, part, whole=True)]

@@ -49,7 +49,19 @@ class Intact:
         """All that one look at each file finds, and what reading has found so far. Raises ChangedError."""
         for table in {table for _, pointer in self._pointers.values() for table in pointer.tables} | {"runs"}:
             self.look(table)
+            if self._checks.any_bad():
+                self._take_over(table)
         return list(self._damage.values())
+
+    def _take_over(self, table: str) -> None:
+        """What another catalogue has found by reading."""
+        bad = [
+            run
+            for run, (files, pointer) in self._pointers.items()
+            if any(self._checks.is_bad(files, part) for part in pointer.tables.get(table, []))
+        ]
+        with self._lock:
+            self._check(table, bad, whole=True)
 
     def parts(self, table: str) -> Iterator[tuple[str, Files, PartFile]]:
         """Run, files and part of every part that is served. Raises ChangedError."""

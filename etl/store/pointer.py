@@ -200,9 +200,6 @@ def _store_file(files: Files) -> tuple[dict[str, Any], str]:
     where = files.path(STORE_FILE)
     try:
         raw = strict_json.load(files.read(STORE_FILE))
-        version = raw.get("version")
-        if type(version) is int and version > STORE_FORMAT["version"] and raw.get("format") == STORE_FORMAT["format"]:
-            raise StoreError(f"{where}: has version {version!r:.40}, this Strobe reads 1; update Strobe")
         wrong = [name for name, value in STORE_FORMAT.items() if raw.get(name) != value]
         fault = f"is damaged: its {wrong[0]} is {raw.get(wrong[0])!r:.40}" if wrong else ""
     except FileNotFoundError:
@@ -211,6 +208,9 @@ def _store_file(files: Files) -> tuple[dict[str, Any], str]:
         raw, fault = {}, f"is damaged: it {error}"
     except (NotAFileError, OSError) as error:
         raw, fault = {}, str(error).removeprefix(f"{where}: ")
+    version = raw.get("version")
+    if type(version) is int and version > STORE_FORMAT["version"] and raw.get("format") == STORE_FORMAT["format"]:
+        raise StoreError(f"{where}: has version {version!r:.40}, this Strobe reads 1; update Strobe")
     if fault and not any(files.exists(pointer_name(run)) for run in files.names("runs")):
         raise StoreError(f"{where}: {fault}; this is no Strobe store, or remove that file")
     return ({} if fault else raw), fault

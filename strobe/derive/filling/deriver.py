@@ -183,6 +183,12 @@ WHERE run = $1 GROUP BY ALL ORDER BY n DESC, note""",
                 stamps[analysis.table] = stored_stamps(pointer, analysis.table) | fresh
             commit(self.files, pointer, parts, with_stamps(pointer, stamps))
 
+    def _damaged_sources(self, analysis: TableAnalysis) -> str:
+        """What of the tables that an analysis reads is left out, and what mends it; "" where all is there."""
+        catalogue = self.store.current().of(self.stored.id)
+        catalogue.verify(analysis.sources)
+        return "; ".join(str(damage) for damage in catalogue.damage if damage.table in analysis.sources)
+
     def _from_tables(self, analysis: TableAnalysis) -> None:
         """Computed from the other tables as they are now, and again when any of them changed."""
         table, run = analysis.table, self.stored.id
@@ -195,6 +201,11 @@ WHERE run = $1 GROUP BY ALL ORDER BY n DESC, note""",
         pointer = read_pointer(self.files, run)
         if is_current(analysis, self.files, pointer):
             self.report.current.append(table)
+            return
+        if lost := self._damaged_sources(analysis):
+            # From what is left the rows would be of another run: none at all, or those of some of its steps.
+            del self.report.computed[table]
+            self.report.damaged(table, StrobeError(lost))
             return
         stamps, rows = {table: {"all": table_stamp(analysis, pointer)}}, analysis.rows(self.store.current(), run)
         with self.files.lock(f"runs/{run}/.lock"):

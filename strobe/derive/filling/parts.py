@@ -14,10 +14,18 @@ from strobe.derive.analysis import Analysis, Row
 
 
 def part_steps(files: Files, part: PartFile) -> set[int]:
-    """The steps of a part's rows, from that column alone; none when it cannot be read."""
+    """The steps of a part's rows, from that column alone; none when the part is damaged."""
     with contextlib.suppress(*UNREADABLE):
-        return set(files.read_table(part.file, ["step"])["step"].to_pylist())
+        if is_sound(files, part):
+            return set(files.read_table(part.file, ["step"])["step"].to_pylist())
     return set()
+
+
+def is_sound(files: Files, part: PartFile) -> bool:
+    """Whether a part is, byte by byte, what was written."""
+    with contextlib.suppress(*UNREADABLE):
+        return files.crc32(part.file) == part.crc32
+    return False
 
 
 def stored_steps(files: Files, pointer: Pointer, table: str) -> set[int]:
@@ -26,13 +34,8 @@ def stored_steps(files: Files, pointer: Pointer, table: str) -> set[int]:
 
 
 def is_readable(files: Files, pointer: Pointer, table: str) -> bool:
-    """Whether every part of a derived table is there."""
-    try:
-        for part in pointer.tables.get(table, []):
-            files.read_table(part.file, ["definition"])
-    except UNREADABLE:
-        return False
-    return True
+    """Whether every part of a derived table is there and sound."""
+    return all(is_sound(files, part) for part in pointer.tables.get(table, []))
 
 
 def without(files: Files, pointer: Pointer, table: str, steps: set[int]) -> list[PartFile]:

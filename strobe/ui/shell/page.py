@@ -28,7 +28,7 @@ from streamlit.errors import StreamlitDuplicateElementKey
 
 from etl.errors import StrobeError
 from strobe.charts.theme import ACCENT, Look, run_looks
-from strobe.ui.shell import address, components, parts, registry, writing
+from strobe.ui.shell import address, components, left_out, parts, registry, writing
 from strobe.ui.shell import cursor as step_cursor
 from strobe.ui.shell.moments import found, milestones_of
 from strobe.ui.shell.reader import Reader, RunTables
@@ -171,6 +171,8 @@ def _draw(name: str, cursor: bool) -> Page:
         page.milestones = milestones_of(view)
         step_cursor.draw(view, page.milestones.ticks())
     page.notes = st.container()
+    asked = st.query_params.get_all("run")
+    left_out.draw(reader, name, {*chosen, *asked})
     page.say()
     if any(page.rows[run].get("status") == "running" for run in page.runs):
         _watch(page)

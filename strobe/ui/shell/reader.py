@@ -18,6 +18,7 @@ from strobe.views.run_view import Answer
 
 if TYPE_CHECKING:
     from etl.store.catalogue import Catalogue, Store
+    from etl.store.damage import Damage
     from etl.store.stored_run import StoredRun
 
 T = TypeVar("T")
@@ -33,13 +34,16 @@ def _open(path: str) -> Store:
     return open_store()
 
 
-def open_catalogue() -> Catalogue:
-    """The store at its newest version. Raises StoreError where it cannot be read."""
+def _store() -> Store:
     from strobe.settings import store_path
 
     with _opening:
-        store = _open(str(store_path().absolute()))
-    return store.current()
+        return _open(str(store_path().absolute()))
+
+
+def open_catalogue() -> Catalogue:
+    """The store at its newest version. Raises StoreError where it cannot be read."""
+    return _store().current()
 
 
 class Read(NamedTuple):
@@ -126,12 +130,15 @@ class Reader:
     catalogue: Catalogue
     store: str
     read: list[Read] = field(default_factory=list)
+    unreadable: list[Damage] = field(default_factory=list)
+    """The runs that are left out altogether, and what is wrong with the store's own file."""
 
     @classmethod
     def newest(cls) -> Reader:
         from strobe.settings import store_path
 
-        return cls(open_catalogue(), str(store_path().absolute()))
+        store = _store()
+        return cls(store.current(), str(store_path().absolute()), unreadable=store.unreadable)
 
     @property
     def version(self) -> str:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from etl.errors import StrobeError
 from strobe.settings import read_only, store_path
-from strobe.ui.shell import registry, writing
+from strobe.ui.shell import left_out, registry, writing
 from strobe.ui.shell.reader import Reader
 from strobe.ui.shell.words import inert, markup
 from strobe.views.runs import EVERY_RUN, NEWEST_FIRST
@@ -30,6 +30,7 @@ def read_store(spec: registry.PageSpec) -> tuple[Reader, dict[str, dict[str, Any
     rows = {row["run"]: row for row in table.to_pylist()}
     if not rows:
         _title(spec)
+        left_out.draw(reader, "runs", ())
         _ways_to_begin()
         st.stop()
     return reader, rows

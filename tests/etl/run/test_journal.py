@@ -86,8 +86,11 @@ def test_the_next_writer_ends_a_torn_line(tmp_path: Path) -> None:
         (b'{"step":-1,"time":1}', "step is -1"),
         (b'{"step":1,"time":"NaN"}', "time is 'NaN'"),
         (b'{"step":1,"time":1,"attempt":"x"}', "attempt is 'x'"),
-        (b'{"step":1,"time":1,"x":' + b"9" * 5000 + b"}", "not JSON"),
+        (b'{"step":1,"time":1,"x":' + b"9" * 5000 + b"}", "the number 9999"),
         (b'{"step":1,"time":1,"x":"\xff"}', "not JSON"),
+        (b'{"step":1,"time":1,"loss":1e400}', "the number 1e400 is out of range"),
+        (b'{"step":1,"time":1,"x":{"deep":[-2.5E+309]}}', "the number -2.5E+309 is out of range"),
+        (b'{"step":1,"time":1,"n":1' + b"0" * 400 + b"}", "the number 1000"),
     ],
 )
 def test_bad_lines_are_counted_with_a_reason(tmp_path: Path, line: bytes, reason: str) -> None:

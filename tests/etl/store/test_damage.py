@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from etl.ingest.load import ingest
+from etl.ingest.rebuild import rebuild
+from etl.sql.sandbox import Limits, Sandbox
+from etl.store.catalogue import Store
+from etl.store.files import Files
 from tests.support.damaged_store import (
     ALPHA,
+    BETA,
     TABLES,
     assert_beta_is_read,
     assert_commands_about_beta,
@@ -18,8 +24,11 @@ from tests.support.damaged_store import (
     part_of,
     template,
     told,
+    warnings,
 )
 from tests.support.damages import PART, POINTER, STORE_FILE, copy_of
+from tests.support.make_run import make_run
+from tests.support.tables import tables
 
 PARTS = [(table, 0, harm) for table in TABLES for harm in PART] + [("scalars", 1, harm) for harm in PART]
 FEW_PARTS = [
@@ -112,3 +121,67 @@ def test_a_damaged_run_can_always_be_removed(store: Path, harm: str) -> None:
     assert result.exit_code == 0, told(result)
     assert not [path for path in store.rglob("*") if ALPHA in str(path.relative_to(store))]
     assert call("doctor", "--store", str(store)).exit_code == 0
+
+
+def test_what_is_made_of_damaged_tables_is_not_made_again(store: Path) -> None:
+    """Its rows would be of another run; the other tables are filled, and the exit code tells."""
+    part_of(store, "scalars", 1).unlink()
+    part_of(store, "transitions").unlink()
+    part_of(store, "heads").unlink()
+    result = call("analyze", ALPHA)
+    assert result.exit_code == 1
+    assert "heads: 4 snapshots" in result.stdout
+    assert "left out transitions" in result.output
+    assert "table scalars" in result.output
+    assert {found.table for found in Store(store).damage} == {"scalars", "transitions"}
+
+
+def test_the_pages_say_what_is_left_out(store: Path, use: Callable[[Path], None]) -> None:
+    part_of(store, "scalars").unlink()
+    assert_pages_of_beta(store, use, [ALPHA, "scalars", "is missing"], ["runs"])
+    assert ALPHA not in warnings(store, use, "curves", BETA)
+    assert "scalars" in warnings(store, use, "curves", ALPHA)
+
+
+def test_a_file_that_is_put_back_is_read_again(store: Path) -> None:
+    part = part_of(store, "scalars")
+    opened, whole = Store(store), part.read_bytes()
+    part.unlink()
+    asked = "SELECT count(*) AS n FROM scalars WHERE run = 'alpha'"
+    left = opened.sql(asked)["n"][0].as_py()
+    before = opened.current().version
+    part.write_bytes(whole)
+    assert (left, opened.sql(asked)["n"][0].as_py() > 0) == (0, True)
+    assert opened.current().version != before
+    assert not opened.damage
+
+
+@pytest.mark.slow
+def test_typed_sql_is_answered_without_what_it_finds_damaged(store: Path) -> None:
+    """A flip inside a part shows only when its page is read; DuckDB itself answers from it."""
+    sandbox = Sandbox(Store(store).current(), spare=False)
+    PART["flip in a page"](part_of(store, "tensors"))
+    asked = "SELECT run, count(section), min(attempt), count(l2) FROM tensors GROUP BY run"
+    assert sandbox.run(asked, Limits(timeout_s=60)).table["run"].to_pylist() == [BETA]
+
+
+def test_a_rebuild_that_is_killed_leaves_the_old_tables(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = tables(store)
+    monkeypatch.setattr("etl.ingest.rebuild.put_pointer", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        rebuild(ALPHA, Files(store))
+    monkeypatch.undo()
+    assert tables(store) == before
+
+
+def test_a_rebuild_keeps_what_the_folder_has_no_more(tmp_path: Path) -> None:
+    """Rows of a snapshot that was thinned away, and the differences of the next one to it."""
+    run = make_run(tmp_path / "thinned", steps=(0, 10, 20, 30), layers=1, heads=1, width=4)
+    ingest([run], tmp_path / "store")
+    (run / "step_000010.bin").unlink()
+    ingest([run], tmp_path / "store")
+    before = tables(tmp_path / "store")
+    (report,) = rebuild("thinned", Files(tmp_path / "store"))
+    assert not report.lost
+    assert tables(tmp_path / "store") == before
+    assert {row["step"] for row in before["tensors"]} == {"0", "10", "20", "30"}

@@ -161,6 +161,21 @@ def _strobe(*arguments: str) -> Sequence[str]:
     return [sys.executable, "-m", "strobe", *arguments]
 
 
+def test_a_disk_that_takes_no_more_is_one_line(filled: Path) -> None:
+    """Files of at most a kilobyte: the old tables stay current, and nothing of the attempt is left."""
+    there = sorted(str(path) for path in filled.rglob("*"))
+    journal = Journal(Path("runs/beta/metrics.jsonl"))
+    for step in range(1000, 1400):
+        journal.append({"step": step, "time": 1.7e9 + step, "noise": step * 1.37 % 1})
+    journal.close()
+    limited = ["bash", "-c", 'ulimit -f 1; exec "$@"', "bash", *_strobe("ingest", "runs/beta")]
+    result = subprocess.run(limited, capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "strobe: File too large; what was there before is still current\n"
+    assert sorted(str(path) for path in filled.rglob("*")) == there
+    assert "alpha: compact already" in call("compact", "alpha")
+
+
 def test_watching_a_live_run_until_it_ends(tmp_path: Path) -> None:
     run = make_run(tmp_path / "runs" / "alpha", end=None)
     watcher = subprocess.Popen(_strobe("ingest", "runs", "--watch", "--every", "0.1"), stdout=subprocess.PIPE)

@@ -186,7 +186,8 @@ def _newer(root: Path) -> Path:
 
 
 def _broken(root: Path) -> Path:
-    path = grokking(root, steps=(0, 100))
+    path = root / "store"
+    path.mkdir()
     (path / "store.json").write_text("{half")
     return path
 

@@ -38,6 +38,11 @@ _PART = 0.25
 """What share of a gradual change another beside it must be, to be no part of its shape."""
 _BESIDE = 1.5
 """Up to how many of its widths from its middle that is."""
+_MOVED = 0.5
+"""What share of a gradual change the whole fitted curve moves at least while that is done: where it moves less, or
+the other way, drift or another change undoes it, and nobody sees it."""
+_DONE = 0.8
+"""Of a gradual change, between its 10% and its 90%."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,8 @@ def change_points(steps: Array, values: Array, level: float = LEVEL) -> Searched
     unit = float(np.ptp(x / top) * top)
     done = search(Sample.of(x / top, noise_scale(x / top, FLOOR * unit / top)), level)
     described = [_described(done, i, steps, unit) for i in range(len(done.shapes))]
-    changes = sorted(_own(done.shapes, described), key=lambda change: change.step)
+    seen = [_seen(done, i) for i in range(len(done.shapes))]
+    changes = sorted(_own(done.shapes, described, seen), key=lambda change: change.step)
     model = _model(done.sample, done.scan.noise_without, done.scan.drift_without)
     return Searched(tuple(changes), len(x), "", done.ratio, done.p, model, uneven)
 
@@ -150,13 +156,24 @@ def _place(sample: Sample, shape: Shape, others: list[Shape], steps: Floats) -> 
     return [float(step) for step in np.interp(points, np.arange(len(steps)), steps)]
 
 
-def _own(shapes: list[Shape], changes: list[Change]) -> Iterator[Change]:
-    """The changes that are no part of a larger one's shape.
+def _seen(done: Search, i: int) -> bool:
+    """Whether the series itself moves as a change says: a step is too short for anything else to move beside it."""
+    sample, shape, others = done.sample, done.shapes[i], [*done.shapes[:i], *done.shapes[i + 1 :]]
+    if not shape.width:
+        return True
+    amounts, left = sample.fitted(curves(sample, [*others, shape]), shape.noise, shape.drift)
+    reach = shape.width / 2 * np.array([-1, 1])
+    start, end = np.interp(shape.middle + reach, np.arange(len(left)), sample.x - left)
+    return bool((end - start) / (_DONE * amounts[-1]) >= _MOVED)
+
+
+def _own(shapes: list[Shape], changes: list[Change], seen: list[bool]) -> Iterator[Change]:
+    """The changes that are seen, and no part of a larger one's shape.
 
     Few rises are logistic curves: what makes a better one of them lies beside them and is far smaller.
     """
-    for shape, change in zip(shapes, changes, strict=True):
-        if not any(
+    for shape, change, real in zip(shapes, changes, seen, strict=True):
+        if real and not any(
             abs(change.effect) < _PART * abs(larger.effect)
             and abs(shape.middle - main.middle) <= _BESIDE * main.width
             for main, larger in zip(shapes, changes, strict=True)

@@ -173,7 +173,7 @@ def _milestone(series: str, step: int | None, rule: str, words: str) -> Row:
 
 ANALYSIS = TableAnalysis(
     table="transitions",
-    definition=7,
+    definition=8,
     order=10,
     columns=(
         ("series", TEXT), ("kind", TEXT), ("step", BIGINT), ("step_low", BIGINT), ("step_high", BIGINT),

@@ -17,8 +17,8 @@ TABLE: Final = "transitions"
 RULE: Final = (
     "A change is a step, or a gradual rise or fall (from 10% to 90%), that neither a smooth drift nor noise with "
     f"memory explains: at most {LEVEL:.0%} of simulated series without a change look as much like one, and of all "
-    f"changes of a run at most {FALSE_DISCOVERIES:.0%} are expected to be false (Benjamini-Yekutieli). Losses and "
-    "norms: of log10."
+    f"changes of a run at most {FALSE_DISCOVERIES:.0%} are expected to be false (Benjamini-Yekutieli). Noise that "
+    "jumps by itself, as a random walk with heavy-tailed steps, has steps by this rule. Losses and norms: of log10."
 )
 
 

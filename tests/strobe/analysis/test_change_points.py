@@ -75,6 +75,14 @@ def test_a_planted_rise_is_one_gradual_change() -> None:
     assert change.effect_sd == pytest.approx(-GRADUAL_SD, rel=0.3)
 
 
+@pytest.mark.parametrize(("slope", "seen"), [(3, False), (-1, True), (0, True)])
+def test_a_gradual_change_that_drift_undoes_is_none(slope: float, seen: bool) -> None:
+    """A series that rises all along, if slower for a while, has no fall."""
+    n = 120
+    x = slope * np.linspace(0, 1, n) - logistic(n, 60, 48) + 0.01 * random(1).standard_normal(n)
+    assert [change.kind for change in change_points(np.arange(n), x).changes] == ["gradual"] * seen
+
+
 def test_steps_without_noise() -> None:
     x = np.repeat([0.0, 1.0, 0.25], [20, 30, 15])
     first, second = change_points(np.arange(65), x).changes

@@ -160,7 +160,7 @@ class Sandbox:
             "roots": _roots([path for rows in parts.values() for _, path in rows]),
         }
         # Encoded once: with a thousand runs this is the larger half of starting a query.
-        self._job = json.dumps(job)[:-1].encode()
+        self.job = json.dumps(job)[:-1].encode()
 
     def run(
         self, sql: str, limits: Limits | None = None, on_wait: Callable[[int], None] | None = None,
@@ -211,7 +211,7 @@ class Sandbox:
         asked = {"sql": sql, "memory_limit": limits.memory, "timeout_s": limits.timeout_s} | {
             name: getattr(limits, name) for name in ("max_rows", "max_columns", "max_cell", "max_bytes")
         }
-        job = self._job + b", " + json.dumps(asked).encode()[1:]
+        job = self.job + b", " + json.dumps(asked).encode()[1:]
         try:
             with pool().child(limits.wait_s, on_wait, spare=self._spare, asker=asker, lane=lane) as child:
                 room = limits.max_bytes + _OVERHEAD_BYTES

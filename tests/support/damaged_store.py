@@ -20,6 +20,9 @@ from typer.testing import CliRunner, Result
 
 from etl.ingest.load import ingest
 from etl.run.journal import METRICS, Journal
+from etl.sql import engine
+from etl.sql.sandbox import Sandbox
+from etl.store.catalogue import Store
 from strobe.cli import app
 from tests.support.make_run import START, make_run
 from tests.support.places import ROOT
@@ -111,9 +114,16 @@ def assert_commands_about_beta(store: Path) -> None:
     for arguments in (["show", BETA], ["analyze", BETA], ["export", "csv", BETA, "--out", "-"]):
         result = call(*arguments, "--store", str(store))
         assert result.exit_code == 0, (arguments, told(result))
-    counted = call("sql", "--json", "--store", str(store), "SELECT run, count(*) AS n FROM scalars GROUP BY run")
     wanted = len([row for row in _of_beta(_undisturbed()["scalars"]) if row["attempt"] != "-1"])
-    assert {row["run"]: row["n"] for row in json.loads(counted.stdout)}[BETA] == wanted
+    assert typed(store, "SELECT count(*) FROM scalars WHERE run = 'beta'") == [(wanted,)]
+
+
+def typed(store: Path, sql: str) -> list[tuple[Any, ...]]:
+    """A typed statement, by the engine of the sandbox and its parts, in this process."""
+    job = json.loads(Sandbox(Store(store).current(), spare=False).job + b"}")
+    con = engine.open_engine(job["tables"], job["cuts"], "256MB")
+    table = engine.relation_of(con, engine.one_statement(con, sql)).to_arrow_table()
+    return [tuple(row.values()) for row in table.to_pylist()]
 
 
 def assert_mended(store: Path, remedy: str) -> None:

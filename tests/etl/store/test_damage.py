@@ -85,7 +85,7 @@ def test_a_damaged_store_file_costs_nothing(store: Path, harm: str) -> None:
 def test_every_damage_to_a_part(store: Path, use: Callable[[Path], None], table: str, number: int, harm: str) -> None:
     part = part_of(store, table, number)
     PART[harm](part)
-    assert_pages_of_beta(store, use, [ALPHA, table], ["runs", "curves", "sql"])
+    assert_pages_of_beta(store, use, [ALPHA, table], ["runs", "curves"])
     assert_commands_about_beta(store)
     assert_beta_is_read(store, [ALPHA, table, part.name], table)
     assert_mended(store, f"strobe ingest --rebuild {ALPHA}")
@@ -95,7 +95,7 @@ def test_every_damage_to_a_part(store: Path, use: Callable[[Path], None], table:
 @pytest.mark.parametrize("harm", POINTER)
 def test_every_damage_to_a_pointer(store: Path, use: Callable[[Path], None], harm: str) -> None:
     POINTER[harm](store / "runs" / ALPHA / "_parts.json")
-    assert_pages_of_beta(store, use, [ALPHA], ["runs", "curves", "sql"])
+    assert_pages_of_beta(store, use, [ALPHA], ["runs", "curves"])
     assert_commands_about_beta(store)
     assert_beta_is_read(store, [ALPHA, "_parts.json"])
     assert_mended(store, f"strobe ingest --rebuild {ALPHA}")
@@ -105,7 +105,7 @@ def test_every_damage_to_a_pointer(store: Path, use: Callable[[Path], None], har
 @pytest.mark.parametrize("harm", STORE_FILE)
 def test_every_damage_to_the_store_file(store: Path, use: Callable[[Path], None], harm: str) -> None:
     STORE_FILE[harm](store / "store.json")
-    assert_pages_of_beta(store, use, ["store.json"], ["runs", "curves", "sql"])
+    assert_pages_of_beta(store, use, ["store.json"], ["runs", "curves"])
     assert_commands_about_beta(store)
     assert_beta_is_read(store, ["store.json"])
     assert_mended(store, f"rm -r {store / 'store.json'}")

@@ -161,6 +161,7 @@ class Sandbox:
         }
         # Encoded once: with a thousand runs this is the larger half of starting a query.
         self.job = json.dumps(job)[:-1].encode()
+        """The beginning of every job, as JSON; what differs from one statement to the next follows."""
 
     def run(
         self, sql: str, limits: Limits | None = None, on_wait: Callable[[int], None] | None = None,

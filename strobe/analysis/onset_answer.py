@@ -54,6 +54,7 @@ class Answer(StrEnum):
     RELAPSED = "relapsed"
     UNFINISHED = "unfinished"
     SCALE = "scale not clear"
+    DAMAGED = "cannot be read"
 
 
 @dataclass(frozen=True)

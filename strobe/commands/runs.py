@@ -34,12 +34,14 @@ _SUMMARY = """
 
 def runs(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """List the runs in the store, newest first."""
-    from strobe.derive.milestones import onsets
+    from strobe.views.milestones import onsets
+    from strobe.views.run_view import CatalogueTables
 
     opened = opening.store_at(store)
     catalogue = opened.current()
-    grokked = onsets(catalogue.query)
-    rows = [row | _verdict(grokked[row["run"]]) for row in catalogue.query(_SUMMARY).to_pylist()]
+    summary = catalogue.query(_SUMMARY).to_pylist()
+    grokked = onsets(CatalogueTables(catalogue))
+    rows = [row | _verdict(grokked[row["run"]]) for row in summary]
     if as_json:
         print_json(rows)
     elif not rows:

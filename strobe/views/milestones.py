@@ -17,6 +17,7 @@ from strobe.views.words import number
 
 ONSET_RULE: Final = f"Grokking onset: {onset_answer.RULE}."
 PEAK_RULE: Final = f"Test-loss peak: {loss_peak.RULE}."
+_NEEDED: Final = ("metrics", "scalars")
 _NEVER: Final = (Answer.NEVER, Answer.RELAPSED)
 
 
@@ -47,7 +48,7 @@ class Milestones:
 
     def rules(self) -> str:
         """By which rules `sentence` answers; empty where none was applied."""
-        unasked = self.onset is None or self.onset.answer in (Answer.NOT_RECORDED, Answer.OTHER_NAME)
+        unasked = self.onset is None or self.onset.answer in (Answer.NOT_RECORDED, Answer.OTHER_NAME, Answer.DAMAGED)
         return " ".join(([] if unasked else [ONSET_RULE]) + ([] if self.peak is None else [PEAK_RULE]))
 
     def _rebound_words(self, rebound: loss_peak.Rebound) -> str:
@@ -66,10 +67,17 @@ def _peak_words(peak: Peak) -> str:
 
 
 def milestones(tables: Tables, run: str) -> Milestones:
-    """Of one run."""
+    """Of one run. What its log was is not known where the store's tables of it are damaged."""
+    if lost := _damaged(tables).get(run):
+        return Milestones(lost)
     return Milestones(*derived.milestones(tables.once, run))
 
 
 def onsets(tables: Tables) -> dict[str, Onset]:
     """Run -> its grokking onset, of every run."""
-    return derived.onsets(tables.once)
+    return derived.onsets(tables.once) | _damaged(tables)
+
+
+def _damaged(tables: Tables) -> dict[str, Onset]:
+    lost = [damage for damage in tables.damage() if damage.table in _NEEDED]
+    return {one.run: Onset(Answer.DAMAGED, reason=f"the table {one.table} of this run is damaged") for one in lost}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from etl.store.catalogue import Catalogue
+    from etl.store.damage import Damage
     from etl.store.stored_run import StoredRun
 
 
@@ -52,6 +53,9 @@ class Tables(Protocol):
     def run(self, run: str) -> StoredRun:
         """A run by its id. Raises StoreError where there is none."""
 
+    def damage(self) -> Sequence[Damage]:
+        """What of these tables cannot be read."""
+
 
 @dataclass(frozen=True)
 class CatalogueTables:
@@ -77,6 +81,9 @@ class CatalogueTables:
 
     def run(self, run: str) -> StoredRun:
         return self.catalogue.run(run)
+
+    def damage(self) -> Sequence[Damage]:
+        return self.catalogue.damage
 
 
 def index_at_or_before(steps: Sequence[int], step: int) -> int:

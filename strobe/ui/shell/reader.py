@@ -107,6 +107,10 @@ class RunTables:
 
         return self._newest(found)
 
+    def damage(self) -> Sequence[Damage]:
+        """What of these tables cannot be read."""
+        return self._newest(lambda: self.catalogue.damage)
+
     def _newest(self, ask: Callable[[], T]) -> T:
         from etl.store.intact import ChangedError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -141,6 +142,9 @@ def test_the_pages_say_what_is_left_out(store: Path, use: Callable[[Path], None]
     assert_pages_of_beta(store, use, [ALPHA, "scalars", "is missing"], ["runs"])
     assert ALPHA not in warnings(store, use, "curves", BETA)
     assert "scalars" in warnings(store, use, "curves", ALPHA)
+    listed = {row["run"]: row["grokking"] for row in json.loads(call("runs", "--json").stdout)}
+    assert (listed[ALPHA], listed[BETA]) == ("cannot be read", "train never learned")
+    assert "the table scalars of this run is damaged" in call("show", ALPHA).stdout
 
 
 def test_a_file_that_is_put_back_is_read_again(store: Path) -> None:

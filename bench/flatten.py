@@ -16,14 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
+from etl.ingest import checked
+from etl.ingest.flatten import FlattenTask, flatten
 from etl.ingest.statistics import Statistics, statistics, statistics_rows
+from etl.run.crc32 import crc32
 from etl.run.folder import Run
 from etl.run.snapshot import HEADER_BYTES, Snapshot, place
 from etl.run.writer import SnapshotWriter
 
 THREADS = 2
 LAYERS, WIDTH, POSITIONS = 6, 384, 256
-BARS = {"numpy": 6.0, "sum": 0.35, "error": 1e-12, "memory": 200.0}
+BARS = {"numpy": 6.0, "sum": 0.35, "crc": 0.75, "error": 1e-12, "memory": 200.0}
 
 
 def shapes(size: int) -> dict[str, tuple[int, ...]]:
@@ -63,6 +66,21 @@ def generate(folder: Path, files: int, size: int) -> list[Path]:
 def tensors_of(snapshot: Snapshot, whole: Callable[..., object], rows: Callable[..., object]) -> None:
     for name in snapshot.names:
         (rows if snapshot.spec(name)["dims"][0] == "layer" else whole)(snapshot[name])
+
+
+def flattened(paths: list[Path], manifest_hash: int, *, check: bool) -> float:
+    """Processor seconds to flatten the files one after another as an ingest does, with or without their CRC."""
+    work = [FlattenTask(path, before) for path, before in zip(paths, [None, *paths], strict=False)]
+    require = Snapshot.require_crc
+    if not check:
+        checked.crc32, Snapshot.require_crc = (lambda _data, _value=0: 0), (lambda _self, _crc: None)
+    try:
+        start = time.process_time()
+        results = flatten(paths[0].parent, manifest_hash, work)
+        return time.process_time() - start
+    finally:
+        checked.crc32, Snapshot.require_crc = crc32, require
+        assert all(result.error is None for result in results)
 
 
 def numpy_statistics(x: np.ndarray) -> Statistics:
@@ -147,17 +165,17 @@ class PeakMemory:
 def measure(paths: list[Path], repeat: int) -> dict[str, float]:
     """GB/s of each way, the best of `repeat` rounds in which the ways take turns."""
     run, total = Run(paths[0].parent), compiled_sum()
-    kept = {path: (run.open(path), np.asarray(np.memmap(path, np.float32, "r", HEADER_BYTES))) for path in paths}
+    kept = {path: (run.mapped(path), np.asarray(np.memmap(path, np.float32, "r", HEADER_BYTES))) for path in paths}
     ways: dict[str, tuple[Callable[[Path], object], int]] = {
-        "fused": (lambda path: tensors_of(run.open(path), statistics, statistics_rows), THREADS),
-        "fused, one thread": (lambda path: tensors_of(run.open(path), statistics, statistics_rows), 1),
+        "fused": (lambda path: tensors_of(run.mapped(path), statistics, statistics_rows), THREADS),
+        "fused, one thread": (lambda path: tensors_of(run.mapped(path), statistics, statistics_rows), 1),
         "sum": (lambda path: total(np.asarray(np.memmap(path, np.float32, "r", HEADER_BYTES))), THREADS),
         "fused, maps kept": (lambda path: tensors_of(kept[path][0], statistics, statistics_rows), THREADS),
         "sum, maps kept": (lambda path: total(kept[path][1]), THREADS),
     }
     slow: dict[str, tuple[Callable[[Path], object], int]] = {
-        "numpy": (lambda path: tensors_of(run.open(path), numpy_statistics, numpy_rows), THREADS),
-        "numpy, one thread": (lambda path: tensors_of(run.open(path), numpy_statistics, numpy_rows), 1),
+        "numpy": (lambda path: tensors_of(run.mapped(path), numpy_statistics, numpy_rows), THREADS),
+        "numpy, one thread": (lambda path: tensors_of(run.mapped(path), numpy_statistics, numpy_rows), 1),
     }
     size = sum(path.stat().st_size for path in paths)
     for work, _ in ways.values():
@@ -173,9 +191,14 @@ def report(paths: list[Path], repeat: int) -> bool:
     run, array = Run(paths[0].parent), np.random.default_rng(1).normal(size=5_000_000).astype(np.float32)
     idle = anonymous_mib()
     with PeakMemory() as memory:
-        spread(lambda path: tensors_of(run.open(path), statistics, statistics_rows), paths, THREADS)
+        spread(lambda path: tensors_of(run.mapped(path), statistics, statistics_rows), paths, THREADS)
     growth = memory.peak - idle
     speed = measure(paths, repeat)
+    size, manifest_hash = sum(path.stat().st_size for path in paths), run.manifest.hash
+    seconds = {
+        check: min(flattened(paths, manifest_hash, check=check) for _ in range(repeat)) for check in (True, False)
+    }
+    speed |= {"flatten, with CRC": size / seconds[True] / 1e9, "flatten, without": size / seconds[False] / 1e9}
     for name, value in speed.items():
         print(f"{name:20} {value:8.2f} GB/s")
     fastest_numpy = max(value for name, value in speed.items() if name.startswith("numpy"))
@@ -185,6 +208,7 @@ def report(paths: list[Path], repeat: int) -> bool:
         ("fused / fastest numpy", speed["fused"] / fastest_numpy, BARS["numpy"], True),
         ("fused / two-thread float32 sum", speed["fused"] / speed["sum"], BARS["sum"], True),
         ("the same two on maps kept open", speed["fused, maps kept"] / speed["sum, maps kept"], BARS["sum"], True),
+        ("flatten with CRC / without", seconds[False] / seconds[True], BARS["crc"], True),
         ("error against long double", error, BARS["error"], False),
         ("RssAnon above idle, MiB", growth, BARS["memory"], False),
         ("one thread and two agree bitwise", float(same), 1.0, True),

@@ -4,10 +4,10 @@ user.
 Every loop works on fixed blocks of BLOCK values and leaves one line of partial results a block; `combined` adds them
 up in block order. So it does not matter who computed which block: one thread and many agree bit for bit.
 
-Minimum and maximum run on order keys: with the bits of a float read as an integer k, `k ^ ((k >> 31) & 0x7fffffff)`
-(63 and 0x7fff... for float64) sorts like the floats. Integer comparisons vectorise, floating ones with their NaN
-rules do not; and infinities and NaN are exactly the keys outside those of the finite values, so the extremes of a
-block tell at no cost whether it holds any.
+A block is summed first and taken to be finite; where its sum of squares is none, a slower loop looks at every value.
+Once it is known to be finite, minimum and maximum need none of the rules for NaN and are found on the bits, which
+vectorise: read as signed integers, the largest is the maximum where any value is positive; read as unsigned ones, the
+largest is the minimum where any is negative, and the smallest is the other end where all have one sign.
 
 The variance is pivoted: sums are of x - pivot with a pivot from the middle of the data, and a block whose own mean is
 far from it is summed again round that mean, so that nothing cancels. Blocks combine as in Chan, Golub and LeVeque,
@@ -55,75 +55,85 @@ _plain = _njit(**_OPTIONS)
 
 
 @_vectorised
-def _sum_all(values, bits, pivot):
-    """Sums, extreme keys and zeros of one block that is taken to be finite."""
-    word = bits.dtype.type
-    shift = word(8 * bits.itemsize - 1)
-    mask = word(~word(word(1) << shift))
-    zeros = word(0)
-    low, high = mask, word(~mask)
+def _sum_all(values, pivot):
+    """The sums of x - pivot and of its squares; the second is finite only where every value is."""
     first = second = 0.0
     for i in range(values.size):
         d = np.float64(values[i]) - pivot
         first += d
         second += d * d
-        k = bits[i]
-        key = word(k ^ word(word(k >> shift) & mask))
-        low, high = min(low, key), max(high, key)
-        zeros = word(zeros + (word(1) if word(k & mask) == word(0) else word(0)))
-    return np.int64(values.size), first, second, low, high, np.int64(zeros)
+    return first, second
 
 
 @_vectorised
-def _sum_finite(values, bits, pivot, infinity):
-    """`_sum_all` of the finite values alone, for the rare block that holds others."""
-    word = bits.dtype.type
-    shift = word(8 * bits.itemsize - 1)
-    mask = word(~word(word(1) << shift))
-    count = zeros = word(0)
-    low, high = mask, word(~mask)
-    first = second = 0.0
+def _ends_all(signed, unsigned):
+    """The bits of minimum and maximum, and the zeros, of values that are known to be finite, by their bits."""
+    word = signed.dtype.type
+    magnitude = word(~word(word(1) << word(8 * signed.itemsize - 1)))
+    top, near, far = signed[0], unsigned[0], unsigned[0]
+    zeros = word(0)
+    for i in range(signed.size):
+        top, near, far = max(top, signed[i]), min(near, unsigned[i]), max(far, unsigned[i])
+        zeros = word(zeros + (word(1) if word(signed[i] & magnitude) == word(0) else word(0)))
+    low = word(far) if word(far) < word(0) else word(near)
+    return low, top if top >= word(0) else word(near), np.int64(zeros)
+
+
+@_vectorised
+def _sum_finite(values, pivot):
+    """How many values are finite, and the sums of those alone."""
+    count, first, second = 0, 0.0, 0.0
     for i in range(values.size):
-        k = bits[i]
-        key = word(k ^ word(word(k >> shift) & mask))
-        finite = key > word(~infinity) and key < infinity
-        d = np.float64(values[i]) - pivot if finite else 0.0
-        first += d
-        second += d * d
-        low, high = min(low, key if finite else mask), max(high, key if finite else word(~mask))
-        count = word(count + (word(1) if finite else word(0)))
-        zeros = word(zeros + (word(1) if word(k & mask) == word(0) else word(0)))
-    return np.int64(count), first, second, low, high, np.int64(zeros)
+        if np.isfinite(values[i]):
+            d = np.float64(values[i]) - pivot
+            first += d
+            second += d * d
+            count += 1
+    return count, first, second
 
 
 @_plain
-def _sum_block(values, bits, pivot, infinity):
-    count, first, second, low, high, zeros = _sum_all(values, bits, pivot)
-    if low <= ~infinity or high >= infinity:
-        count, first, second, low, high, zeros = _sum_finite(values, bits, pivot, infinity)
-    return count, first, second, low, high, zeros
+def _sums(values, pivot):
+    first, second = _sum_all(values, pivot)
+    if np.isfinite(second):
+        return values.size, first, second
+    return _sum_finite(values, pivot)
 
 
-def _partials(values, bits, infinity, pivots, sums, keys):
-    """Fill sums (rows, blocks, SUM_FIELDS) and keys (rows, blocks, 2) of values (rows, n) and their bits.
+@_plain
+def _ends_finite(values):
+    """Minimum, maximum and zeros of the finite values, for the rare block that holds others."""
+    real = values.dtype.type
+    low, high, zeros = real(np.inf), real(-np.inf), 0
+    for i in range(values.size):
+        if np.isfinite(values[i]):
+            low, high = min(low, values[i]), max(high, values[i])
+            zeros += values[i] == 0
+    return low, high, zeros
 
-    `infinity` (1,) holds the order key of +infinity; that of -infinity is its complement.
+
+def _partials(values, signed, unsigned, pivots, sums, ends, end_bits):
+    """Fill sums (rows, blocks, SUM_FIELDS) and ends (rows, blocks, 2), minimum and maximum, of values (rows, n).
+
+    `signed`, `unsigned` and `end_bits` are the same memory as `values` and `ends`, as integers.
     """
     for row in range(values.shape[0]):
         for block in range(sums.shape[1]):
-            start = block * BLOCK
-            v, b = values[row, start : start + BLOCK], bits[row, start : start + BLOCK]
-            moved = 0.0
-            count, first, second, low, high, zeros = _sum_block(v, b, pivots[row], infinity[0])
+            at = slice(block * BLOCK, (block + 1) * BLOCK)
+            v, pivot, moved = values[row, at], pivots[row], 0.0
+            count, first, second = _sums(v, pivot)
             if count and (second - first * first / count) * _CANCELLED < second:
-                pivot = pivots[row] + first / count
-                moved = pivot - pivots[row]
-                count, first, second, low, high, zeros = _sum_block(v, b, pivot, infinity[0])
+                moved = pivot + first / count - pivot
+                count, first, second = _sums(v, pivot + first / count)
+            if count == v.size:
+                low, high, zeros = _ends_all(signed[row, at], unsigned[row, at])
+                end_bits[row, block, 0], end_bits[row, block, 1] = low, high
+            else:
+                ends[row, block, 0], ends[row, block, 1], zeros = _ends_finite(v)
             sums[row, block, 0] = v.size - count
             sums[row, block, 1] = zeros
             sums[row, block, 2] = moved + first / count if count else 0.0
             sums[row, block, 3] = max(second - first * first / count, 0.0) if count else 0.0
-            keys[row, block, 0], keys[row, block, 1] = low, high
 
 
 def _pivots(values, out):
@@ -147,23 +157,20 @@ def _pivots(values, out):
         out[row] = sample[count // 2] if count else 0.0
 
 
-def _combined(size, pivots, sums, keys, out, extremes):
-    """Fill out (rows, RESULT_FIELDS) and extremes (rows, 2), the bits of min and max, for rows of `size` values.
+def _combined(size, pivots, sums, ends, out, extremes):
+    """Fill out (rows, RESULT_FIELDS) and extremes (rows, 2), minimum and maximum, for rows of `size` values.
 
     Where no value is finite, l2, mean and std are NaN and extremes mean nothing.
     """
-    word = keys.dtype.type
-    shift = word(8 * keys.itemsize - 1)
-    mask = word(~word(word(1) << shift))
     for row in range(sums.shape[0]):
-        low, high = mask, word(~mask)
+        low, high = ends[row, 0, 0], ends[row, 0, 1]
         nonfinite = zeros = total = squares = 0.0
         for block in range(sums.shape[1]):
             count = min(BLOCK, size - block * BLOCK) - sums[row, block, 0]
             nonfinite += sums[row, block, 0]
             zeros += sums[row, block, 1]
             total += count * sums[row, block, 2]
-            low, high = min(low, keys[row, block, 0]), max(high, keys[row, block, 1])
+            low, high = min(low, ends[row, block, 0]), max(high, ends[row, block, 1])
         finite = size - nonfinite
         offset = total / finite
         for block in range(sums.shape[1]):
@@ -174,8 +181,7 @@ def _combined(size, pivots, sums, keys, out, extremes):
         out[row, 1] = mean
         out[row, 2] = np.sqrt(squares / finite)
         out[row, 3], out[row, 4] = zeros, nonfinite
-        extremes[row, 0] = word(low ^ word(word(low >> shift) & mask))
-        extremes[row, 1] = word(high ^ word(word(high >> shift) & mask))
+        extremes[row, 0], extremes[row, 1] = low, high
 
 
 @_vectorised
@@ -199,29 +205,36 @@ def _array(scalar: Any, axes: int, *, readonly: bool = False) -> Any:
     return types.Array(scalar, axes, "C", readonly=readonly)
 
 
-def _signatures(*arguments: Callable[[Any, Any], Any]) -> list[Any]:
-    """One signature a float type; each argument is made from that type and the integer of its size."""
-    pairs = ((types.float32, types.int32), (types.float64, types.int64))
-    return [types.void(*(argument(real, word) for argument in arguments)) for real, word in pairs]
+def _signatures(*arguments: Callable[[Any, Any, Any], Any]) -> list[Any]:
+    """One signature a float type; each argument is made from that type and the two integers of its size."""
+    kinds = ((types.float32, types.int32, types.uint32), (types.float64, types.int64, types.uint64))
+    return [types.void(*(argument(*kind) for argument in arguments)) for kind in kinds]
 
 
-def _values(real: Any, _: Any) -> Any:
+def _values(real: Any, *_: Any) -> Any:
     return _array(real, 2, readonly=True)
 
 
-def _doubles(axes: int) -> Callable[[Any, Any], Any]:
+def _doubles(axes: int) -> Callable[..., Any]:
     return lambda *_: _array(types.float64, axes)
 
 
-def _words(axes: int, *, readonly: bool = False) -> Callable[[Any, Any], Any]:
-    return lambda _, word: _array(word, axes, readonly=readonly)
+def _reals(axes: int) -> Callable[..., Any]:
+    return lambda real, *_: _array(real, axes)
 
 
 pivots = compiled(_pivots, _signatures(_values, _doubles(1)))
 partials = compiled(
-    _partials, _signatures(_values, _words(2, readonly=True), _words(1), _doubles(1), _doubles(3), _words(3))
-)
+    _partials,
+    _signatures(
+        _values,
+        lambda _, signed, __: _array(signed, 2, readonly=True),
+        lambda _, __, unsigned: _array(unsigned, 2, readonly=True),
+        _doubles(1), _doubles(3), _reals(3),
+        lambda _, signed, __: _array(signed, 3),
+    ),
+)  # fmt: skip
 combined = compiled(
-    _combined, _signatures(lambda *_: types.int64, _doubles(1), _doubles(3), _words(3), _doubles(2), _words(2))
+    _combined, _signatures(lambda *_: types.int64, _doubles(1), _doubles(3), _reals(3), _doubles(2), _reals(2))
 )
 difference_partials = compiled(_difference_partials, _signatures(_values, _values, _doubles(2)))

@@ -140,7 +140,7 @@ class Ingest:
         self.report.snapshots = snapshots.added
         if not snapshots.replaced:
             self.changes.append("tensors", snapshots.tensors)
-        elif snapshots.tensors.num_rows:
+        else:
             stored = self.changes.rows("tensors")
             at = zip(stored["attempt"].to_pylist(), stored["step"].to_pylist(), strict=True)
             kept = stored.filter(pa.array([key not in snapshots.replaced for key in at], pa.bool_()))

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,26 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 Convert = Callable[[Array], Array]
 Tile = tuple[slice, slice]
+Also = Callable[[Array, Tile, Tile], None]
+"""Is given each converted part of rows, where it lies in them, and which of their blocks it is."""
 
 _TILE = 1 << 20
 """Values that are converted, or given to a thread, at a time; a multiple of the block."""
 _LEAST, _MOST = 2.0**-400, 2.0**500
 """Between these the squares of float64 values neither underflow nor overflow."""
+
+
+class Rows(Protocol):
+    """Numbers (rows, size) that come a part at a time, by two slices: an array, or a file. Parts are taken once each
+    and in their order; whole rows, by one slice, may be taken besides."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def __getitem__(self, at: Any, /) -> Array: ...
 
 
 class Statistics(NamedTuple):
@@ -59,6 +74,23 @@ def statistics_rows(array: Array, *, threads: int = 1) -> list[Statistics]:
     Raises TypeError as `statistics` does, and ValueError for an array without axes.
     """
     return _statistics(_as_rows(array), threads)
+
+
+def statistics_and_deltas(
+    rows: Rows, before: Rows, *, tile: int | None = None
+) -> tuple[list[Statistics], npt.NDArray[np.float64]]:
+    """`statistics_rows` of `rows`, and `delta_l2_rows` of both, in one pass over both: `tile` values at a time, a
+    multiple of the block. Raises ValueError where shapes or dtypes differ, TypeError as `statistics` does."""
+    if (rows.shape, rows.dtype) != (before.shape, before.dtype):
+        raise ValueError(f"{rows.dtype} {rows.shape} and {before.dtype} {before.shape} differ")
+    kernels, convert = _kernels(), _converter(rows.dtype)
+    sums = np.zeros((rows.shape[0], -(-rows.shape[1] // kernels.BLOCK)))
+
+    def also(part: Array, where: Tile, at: Tile) -> None:
+        kernels.difference_partials(part, _readonly(convert(before[where])), sums[at])
+
+    records = rows_statistics(rows, tile=tile, also=also)
+    return records, _norms(rows, before, (convert, convert), sums)
 
 
 def delta_l2(a: Array, b: Array, *, threads: int = 1) -> float:
@@ -129,12 +161,12 @@ def _common(a: np.dtype[Any], b: np.dtype[Any]) -> tuple[Convert, Convert]:
     return (lambda tile: _to_float64(first(tile))), (lambda tile: _to_float64(second(tile)))
 
 
-def _tiles(rows: int, size: int) -> list[Tile]:
-    """Parts of (rows, size) of about _TILE values each: several whole rows, or a stretch of one."""
-    if size <= _TILE:
-        step = _TILE // size
+def _tiles(rows: int, size: int, tile: int) -> list[Tile]:
+    """Parts of (rows, size) of about `tile` values each: several whole rows, or a stretch of one."""
+    if size <= tile:
+        step = tile // size
         return [(slice(start, start + step), slice(None)) for start in range(0, rows, step)]
-    return [(slice(r, r + 1), slice(c, c + _TILE)) for r in range(rows) for c in range(0, size, _TILE)]
+    return [(slice(r, r + 1), slice(c, c + tile)) for r in range(rows) for c in range(0, size, tile)]
 
 
 def _for_each(work: Callable[[Tile], None], tiles: list[Tile], threads: int) -> None:
@@ -157,29 +189,40 @@ def _readonly(array: Array) -> Array:
     return view
 
 
-def _summaries(rows: Array, convert: Convert, threads: int) -> tuple[Array, Array]:
-    """(l2, mean, std, zeros, nonfinite) and (min, max) of each row of a non-empty (rows, size) array."""
+def _summaries(
+    rows: Rows, convert: Convert, threads: int, tile: int | None = None, also: Also | None = None
+) -> tuple[Array, Array]:
+    """(l2, mean, std, zeros, nonfinite) and (min, max) of each of non-empty (rows, size)."""
     kernels = _kernels()
+    tile = tile or _TILE
     count, size = rows.shape
-    rows = np.require(rows, requirements=["C", "A"])
-    sample = _readonly(convert(rows if convert is _as_is else rows[:, :: -(-size // kernels.SAMPLES)]))
-    real = sample.dtype
-    word = np.dtype(f"i{real.itemsize}")
-    infinity = np.array([np.inf], real).view(word)
+    sampled = slice(0, kernels.BLOCK)
+    real = convert(np.empty(0, rows.dtype)).dtype
+    signed, unsigned = (np.dtype(f"{kind}{real.itemsize}") for kind in "iu")
     pivots = np.empty(count)
-    kernels.pivots(np.require(sample, requirements="C"), pivots)
+    if threads > 1:  # else the parts come in their order, and a row's first part tells its pivot
+        kernels.pivots(_sample(convert(rows[:, sampled])), pivots)
     sums = np.empty((count, -(-size // kernels.BLOCK), kernels.SUM_FIELDS))
-    keys = np.empty((*sums.shape[:2], 2), word)
+    ends = np.empty((*sums.shape[:2], 2), real)
 
-    def add(tile: Tile) -> None:
-        part = _readonly(convert(rows[tile]))
-        at = (tile[0], _blocks(tile[1], kernels.BLOCK))
-        kernels.partials(part, part.view(word), infinity, pivots[tile[0]], sums[at], keys[at])
+    def add(where: Tile) -> None:
+        part = _readonly(convert(rows[where]))
+        if threads <= 1 and not where[1].start:
+            kernels.pivots(_sample(part[:, sampled]), pivots[where[0]])
+        at = (where[0], _blocks(where[1], kernels.BLOCK))
+        bits = part.view(signed), part.view(unsigned)
+        kernels.partials(part, *bits, pivots[where[0]], sums[at], ends[at], ends[at].view(signed))
+        if also is not None:
+            also(part, where, at)
 
-    _for_each(add, _tiles(count, size), threads)
-    result, extremes = np.empty((count, kernels.RESULT_FIELDS)), np.empty((count, 2), word)
-    kernels.combined(size, pivots, sums, keys, result, extremes)
-    return result, extremes.view(real)
+    _for_each(add, _tiles(count, size, tile), threads)
+    result, extremes = np.empty((count, kernels.RESULT_FIELDS)), np.empty((count, 2), real)
+    kernels.combined(size, pivots, sums, ends, result, extremes)
+    return result, extremes
+
+
+def _sample(values: Array) -> Array:
+    return _readonly(np.require(values, requirements="C"))
 
 
 def _record(size: int, summary: list[float], low: float, high: float) -> Statistics:
@@ -192,11 +235,18 @@ def _record(size: int, summary: list[float], low: float, high: float) -> Statist
 
 
 def _statistics(rows: Array, threads: int) -> list[Statistics]:
+    return rows_statistics(np.require(rows, requirements=["C", "A"]), threads=threads)
+
+
+def rows_statistics(
+    rows: Rows, *, threads: int = 1, tile: int | None = None, also: Also | None = None
+) -> list[Statistics]:
+    """`statistics_rows` of what comes in parts, `tile` values at a time, a multiple of the block."""
     convert = _converter(rows.dtype)
-    size = rows.shape[1]
-    if rows.size == 0:
-        return [_record(0, [math.nan] * 3 + [0.0, 0.0], math.nan, math.nan) for _ in rows]
-    result, extremes = _summaries(rows, convert, threads)
+    count, size = rows.shape
+    if count * size == 0:
+        return [_record(0, [math.nan] * 3 + [0.0, 0.0], math.nan, math.nan) for _ in range(count)]
+    result, extremes = _summaries(rows, convert, threads, tile, also)
     records = [
         _record(size, summary, *ends)
         for summary, ends in zip(result.tolist(), (extremes + extremes.dtype.type(0)).tolist(), strict=True)
@@ -230,19 +280,24 @@ def _deltas(a: Array, b: Array, threads: int) -> npt.NDArray[np.float64]:
         at = (tile[0], _blocks(tile[1], kernels.BLOCK))
         kernels.difference_partials(_readonly(convert_a(a[tile])), _readonly(convert_b(b[tile])), sums[at])
 
-    _for_each(add, _tiles(count, size), threads)
+    _for_each(add, _tiles(count, size, _TILE), threads)
+    return _norms(a, b, (convert_a, convert_b), sums)
+
+
+def _norms(a: Rows, b: Rows, converts: tuple[Convert, Convert], sums: Array) -> npt.NDArray[np.float64]:
+    """The norms of the rows' differences, of whose squares `sums` (rows, blocks) are the sums."""
     totals = sums.sum(axis=1)
     norms: npt.NDArray[np.float64] = np.sqrt(totals)
     norms[~np.isfinite(norms)] = math.nan
-    if convert_a(a[:1, :1]).dtype == np.float64:
+    if converts[0](np.empty(0, a.dtype)).dtype == np.float64:
         for i in np.flatnonzero(~((totals > _LEAST) & np.isfinite(totals))):
-            norms[i] = _careful_delta(a[i], b[i], totals[i])
+            norms[i] = _careful_delta(a[i : i + 1][0], b[i : i + 1][0], converts, totals[i])
     return norms
 
 
-def _careful_delta(a: Array, b: Array, total: float) -> float:
+def _careful_delta(a: Array, b: Array, converts: tuple[Convert, Convert], total: float) -> float:
     """||a - b||_2 where the plain sum of squares, `total`, left the range of float64 or met a NaN or an infinity."""
-    convert_a, convert_b = _common(a.dtype, b.dtype)
+    convert_a, convert_b = converts
     down = 0 if math.isfinite(total) else 2
 
     def distance(start: int) -> Array:

@@ -7,12 +7,15 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from etl.run.journal import Attempt, read_attempts, with_cuts
 from etl.run.manifest import Manifest, read
+from etl.run.mapped import MappedSnapshot
 from etl.run.parts import merged, read_parts, unlike
 from etl.run.snapshot import OtherManifestError, Snapshot, SnapshotError, list_files, manifest_hash_of
+
+Kind = TypeVar("Kind", bound=Snapshot)
 
 
 def all_attempts(logged: list[Attempt], files: Iterable[tuple[int, int, Path]]) -> list[Attempt]:
@@ -38,9 +41,9 @@ class _Part:
         specs = {tensor["name"]: tensor for tensor in part.raw["snapshot"]["tensors"]}
         return cls(part, specs, unlike(part, whole) if part is not whole else {})
 
-    def open(self, path: str | os.PathLike[str], *, whole: bool) -> Snapshot:
+    def open(self, path: str | os.PathLike[str], kind: type[Kind], *, whole: bool) -> Kind:
         """A snapshot of this part; `whole`: as the run as a whole has its tensors."""
-        return Snapshot(
+        return kind(
             path, self.manifest.raw, self.manifest.hash, specs=self.specs, unlike=self.unlike if whole else {}
         )
 
@@ -87,37 +90,45 @@ class Run:
         A tensor that has another shape there than in the last part of the run is there, and cannot be read: what
         looks at a tensor over steps takes one shape. `as_recorded` reads it.
         """
-        return self._open(path, whole=True)
+        return self._open(path, Snapshot, whole=True)
+
+    def mapped(self, path: str | os.PathLike[str]) -> MappedSnapshot:
+        """`open`, memory-mapped."""
+        return self._open(path, MappedSnapshot, whole=True)
 
     def as_recorded(self, path: str | os.PathLike[str]) -> Snapshot:
         """`open`, with every tensor in the shape that it has there."""
-        return self._open(path, whole=False)
+        return self._open(path, Snapshot, whole=False)
 
-    def _open(self, path: str | os.PathLike[str], *, whole: bool) -> Snapshot:
+    def _open(self, path: str | os.PathLike[str], kind: type[Kind], *, whole: bool) -> Kind:
         part = self._parts[self.manifest.hash]
         if len(self._parts) > 1:
             part = self._parts.get(manifest_hash_of(path), part)
         try:
-            return part.open(path, whole=whole)
+            return part.open(path, kind, whole=whole)
         except OtherManifestError as error:
             # A live run may have begun a part since its manifests were read.
             self._read()
             if error.named not in self._parts:
                 raise
-            return self._parts[error.named].open(path, whole=whole)
+            return self._parts[error.named].open(path, kind, whole=whole)
 
     def at(self, step: int, *, nearest: bool = False) -> Snapshot:
         """The snapshot of `step`, or with `nearest` of the nearest earlier step that has one.
 
         Raises SnapshotError, naming the steps around it, when there is none.
         """
+        return self.open(self.path_at(step, nearest=nearest))
+
+    def path_at(self, step: int, *, nearest: bool = False) -> Path:
+        """The file that `at` opens."""
         current = self.current()
         steps = list(current)
         if step in current:
-            return self.open(current[step])
+            return current[step]
         place = bisect.bisect_right(steps, step)
         if nearest and place:
-            return self.open(current[steps[place - 1]])
+            return current[steps[place - 1]]
         around = ", ".join(f"{near:,}" for near in steps[max(0, place - 2) : place + 2])
         others = f"of {len(steps):,} the nearest are {around}" if steps else "there are none yet"
         raise SnapshotError(f"{self.folder}: no snapshot at step {step:,}; {others}")

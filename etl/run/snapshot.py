@@ -1,4 +1,4 @@
-"""The `.bin` snapshot format: its names, its header, its layout, and the memory-mapped reader `Snapshot`.
+"""The `.bin` snapshot format: its names, its header, its layout, and its reader `Snapshot`.
 
 One file holds every recorded tensor of one training step behind a 64-byte header; `docs/snapshot-format.md`
 gives it byte by byte. This module needs numpy alone, so that a training machine can write and check snapshots
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import math
-import mmap
 import os
 import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ import numpy.typing as npt
 
 from etl.errors import StrobeError
 from etl.local_files import NotAFileError, open_regular
+from etl.run.crc32 import crc32
 from etl.run.journal import MAX_STEP
+from etl.run.pieces import FileReader, Fill, ShortenedError, read_rows, room
 
 MAGIC = b"STROBE1\0"
 HEADER_BYTES = 64
@@ -42,7 +45,7 @@ DTYPES = {
 }
 _HEADER = struct.Struct("<8sqQIIdQI8xI")
 _CRC_VALID = 1
-_CHUNK = 1 << 24
+_CHUNK = 1 << 20
 _PART = re.compile(r"manifest\.([1-9][0-9]{0,8})\.json")
 _NAME = re.compile(r"step_([0-9]{6,20})(?:\.([1-9][0-9]{0,9}))?\.bin")
 MAX_ATTEMPT = 2**31 - 1
@@ -66,6 +69,10 @@ class OtherManifestError(SnapshotError):
         super().__init__(
             f"{path}: was written under another manifest (hash {named:016x}, {MANIFEST} has {given:016x})"
         )
+
+
+class PayloadError(SnapshotError):
+    """A snapshot whose header is sound and whose payload is not what the header says."""
 
 
 def fnv1a64(data: bytes) -> int:
@@ -203,9 +210,10 @@ def manifest_hash_of(path: str | os.PathLike[str]) -> int:
 
 
 class Snapshot:
-    """One step of one run, memory-mapped: `snapshot["params/wte"]` is a read-only array that costs no memory.
+    """One step of one run: `snapshot["params/wte"]` reads a tensor from the file, `read` a part of one.
 
-    Opening checks the header, the size and the manifest's hash; the payload's CRC is checked by `verify`.
+    Opening checks the header, the size and the manifest's hash; the payload's CRC is checked by `verify`. Nothing is
+    mapped and no file is kept open: a file that is shortened or replaced after its opening gives a SnapshotError.
     """
 
     def __init__(
@@ -230,25 +238,33 @@ class Snapshot:
         except NotAFileError as error:
             raise SnapshotError(str(error)) from None
         try:
-            self._size = os.fstat(descriptor).st_size
+            self._file = FileReader(path, descriptor)
             header = Header.parse(os.pread(descriptor, HEADER_BYTES, 0), path)
             self._check(header, manifest, manifest_hash)
-            self._map = mmap.mmap(descriptor, self._size, prot=mmap.PROT_READ)
+            self._opened(descriptor)
         finally:
             os.close(descriptor)
         self.step, self.attempt, self.time = header.step, header.attempt, header.time
         self.payload_crc = header.payload_crc
 
+    def _opened(self, descriptor: int) -> None:
+        """What a reader of another kind does while the file is open."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self._file.size
+
     def _check(self, header: Header, manifest: Mapping[str, Any], manifest_hash: int) -> None:
-        if header.payload_bytes != self._size - HEADER_BYTES:
+        if header.payload_bytes != self.size - HEADER_BYTES:
             raise SnapshotError(
-                f"{self.path}: holds {self._size - HEADER_BYTES:,} payload bytes where its header says "
+                f"{self.path}: holds {self.size - HEADER_BYTES:,} payload bytes where its header says "
                 f"{header.payload_bytes:,}: truncated or extended"
             )
         if header.manifest_hash != manifest_hash:
             raise OtherManifestError(self.path, header.manifest_hash, manifest_hash)
-        if self._size != manifest["snapshot"]["bytes"]:
-            raise SnapshotError(f"{self.path}: is {self._size:,} bytes, snapshot.bytes says otherwise")
+        if self.size != manifest["snapshot"]["bytes"]:
+            raise SnapshotError(f"{self.path}: is {self.size:,} bytes, snapshot.bytes says otherwise")
         if parse_file_name(self.path.name) not in (None, (header.step, header.attempt)):
             raise SnapshotError(
                 f"{self.path}: its header says step {header.step} attempt {header.attempt}, unlike its name"
@@ -276,40 +292,81 @@ class Snapshot:
             raise SnapshotError(f"{self.path}: no tensor {name!r:.80}; there are {', '.join(near[:20])}")
         return self._specs[name]
 
-    def __getitem__(self, name: str) -> Array:
+    def placed(self, name: str) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+        """dtype, shape and offset of a tensor. Raises SnapshotError where it does not lie inside the file."""
         spec = self.spec(name)
         if name in self._unlike:
             raise SnapshotError(f"{self.path}: tensor {name!r:.80} {self._unlike[name]}")
         dtype, shape, offset = numpy_dtype(spec["dtype"]), tuple(spec["shape"]), spec["offset"]
-        if offset < HEADER_BYTES or offset + math.prod(shape) * dtype.itemsize > self._size:
+        if offset < HEADER_BYTES or offset + math.prod(shape) * dtype.itemsize > self.size:
             raise SnapshotError(f"{self.path}: tensor {name!r:.80}: offset: lies outside the file")
-        return np.ndarray(shape, dtype, self._map, offset)
+        return dtype, shape, offset
 
-    def values(self, name: str) -> Array:
-        """The tensor as floats, with its `scale` applied where it has one (value = stored x scale[..., None])."""
-        stored, scale = self[name], self.spec(name).get("scale")
+    @contextmanager
+    def reading(self) -> Iterator[Fill]:
+        """`fill(buffer, offset)` from the file, open as long as the block lasts. Raises SnapshotError."""
+        try:
+            with self._file.opened() as descriptor:
+                yield partial(self._file.fill, descriptor)
+        except (NotAFileError, ShortenedError) as error:
+            raise SnapshotError(str(error)) from None
+
+    def __getitem__(self, name: str) -> Array:
+        """The whole tensor, read-only. Raises SnapshotError."""
+        return self.read(name)
+
+    def read(self, name: str, at: int | Sequence[int] | None = None, second: Sequence[int] | None = None) -> Array:
+        """A tensor as it is stored, or of its first axis one place or some, and of its second axis some: an int takes
+        the axis away. Neither other bytes are read nor memory is taken for them. Raises SnapshotError."""
+        dtype, shape, offset = self.placed(name)
+        first = range(shape[0]) if at is None else [at] if isinstance(at, int) else at
+        inner = range(1) if second is None else second
+        lengths = (shape[0], 1) if second is None else shape[:2]
+        if any(not 0 <= k < n for places, n in zip((first, inner), lengths, strict=True) for k in places):
+            raise SnapshotError(f"{self.path}: tensor {name!r:.80} is {list(shape)}, and more was asked for")
+        rest = shape[1:] if second is None else (len(inner), *shape[2:])
+        count = len(first) * math.prod(rest)
+        array: Array = room(count * dtype.itemsize).view(dtype).reshape(len(first), *rest)
+        with self.reading() as fill:
+            rows = array.reshape(len(first) * len(inner), count // max(1, len(first) * len(inner)))
+            read_rows(fill, rows, offset, [row * lengths[1] + k for row in first for k in inner])
+        array.flags.writeable = False
+        return array.reshape(rest) if isinstance(at, int) else array
+
+    def values(self, name: str, at: int | Sequence[int] | None = None, second: Sequence[int] | None = None) -> Array:
+        """`read` as floats, times the tensor's `scale` where it has one (value = stored x scale[..., None])."""
+        stored, scale = self.read(name, at, second), self.spec(name).get("scale")
         if scale is not None:
-            return stored.astype(np.float32) * self[scale][..., None]
+            return stored.astype(np.float32) * self.read(scale, at, second)[..., None]
         return stored if np.issubdtype(stored.dtype, np.floating) else stored.astype(np.float32)
 
     def verify(self) -> None:
         """Read the whole file: raises SnapshotError when its CRC is wrong or a gap holds anything but zero."""
-        crc = 0
-        with memoryview(self._map) as view:
-            for start in range(HEADER_BYTES, self._size, _CHUNK):
-                crc = zlib.crc32(view[start : start + _CHUNK], crc)
-            if crc != self.payload_crc:
-                raise SnapshotError(f"{self.path}: payload crc is {crc:08x}, the header says {self.payload_crc:08x}")
-            for start, end in self._gaps():
-                if any(view[start:end]):
+        crc, buffer = 0, room(min(_CHUNK, self.size))
+        with self.reading() as fill:
+            for start in range(HEADER_BYTES, self.size, _CHUNK):
+                piece = buffer[: min(_CHUNK, self.size - start)]
+                fill(piece, start)
+                crc = crc32(piece, crc)
+            self.require_crc(crc)
+            for start, end in self.gaps():
+                gap = np.empty(end - start, np.uint8)
+                fill(gap, start)
+                if gap.any():
                     raise SnapshotError(f"{self.path}: bytes {start}-{end - 1} lie between tensors and are not zero")
 
-    def _gaps(self) -> Iterator[tuple[int, int]]:
+    def require_crc(self, crc: int) -> None:
+        """Raises PayloadError where the payload's CRC is not the header's."""
+        if crc != self.payload_crc:
+            raise PayloadError(f"{self.path}: payload crc is {crc:08x}, the header says {self.payload_crc:08x}")
+
+    def gaps(self) -> Iterator[tuple[int, int]]:
+        """(start, end) of the bytes before each tensor and behind the last."""
         end = HEADER_BYTES
         for spec in self._specs.values():
             yield end, spec["offset"]
             end = spec["offset"] + stored_bytes(spec)
-        yield end, self._size
+        yield end, self.size
 
     def __repr__(self) -> str:
         return f"Snapshot({str(self.path)!r}, step={self.step}, attempt={self.attempt}, tensors={len(self._specs)})"

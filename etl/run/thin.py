@@ -39,7 +39,8 @@ def _evenly(steps: Sequence[int], count: int) -> list[int]:
 
 def _fits_half(snapshots: Iterable[Snapshot], name: str) -> bool:
     for snapshot in snapshots:
-        finite = snapshot[name][np.isfinite(snapshot[name])]
+        values = snapshot[name]
+        finite = values[np.isfinite(values)]
         if finite.size and float(np.abs(finite).max()) > _HALF_MAX:
             return False
     return True

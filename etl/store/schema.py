@@ -78,8 +78,9 @@ TENSORS = _schema(
     *_reals("delta_l2", "update_ratio"),
 )
 SNAPSHOTS = _schema(
-    ("attempt", _INT), ("step", _BIG), ("file", _TEXT), ("bytes", _BIG), ("crc32", _BIG), ("time", _DOUBLE)
-)
+    ("attempt", _INT), ("step", _BIG), ("file", _TEXT), ("bytes", _BIG), ("crc32", _BIG), ("time", _DOUBLE),
+    *_texts("payload", "note"),
+)  # fmt: skip
 
 _DECLARED = {
     "runs": RUNS,
@@ -95,7 +96,7 @@ NARROW: dict[str, frozenset[str]] = {table: real_columns(schema) for table, sche
 """The columns that are declared REAL, which a part keeps so where it can (`etl.store.narrow`)."""
 
 _INGESTED = frozenset(TABLES)
-_GROWN = frozenset({"attempts"})
+_GROWN = frozenset({"attempts", "snapshots"})
 """Of those, the tables that got a column after there were stores."""
 _PLAIN = re.compile(r"[a-z][a-z0-9_]{0,62}")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from etl.errors import StoreError
 from etl.run.folder import Run
-from etl.run.snapshot import Snapshot
+from etl.run.mapped import MappedSnapshot
 from etl.store.files import Files
 from etl.store.pointer import Pointer
 
@@ -34,9 +34,10 @@ class StoredRun:
         """The steps with a snapshot on this machine, ascending; none when the snapshots are elsewhere."""
         return self._open().steps() if self.folder is not None else []
 
-    def at(self, step: int, *, nearest: bool = False) -> Snapshot:
+    def at(self, step: int, *, nearest: bool = False) -> MappedSnapshot:
         """The snapshot at `step`, or with `nearest` the nearest earlier one. Raises StoreError or SnapshotError."""
-        return self._open().at(step, nearest=nearest)
+        run = self._open()
+        return run.mapped(run.path_at(step, nearest=nearest))
 
     def __repr__(self) -> str:
         return f"StoredRun({self.id!r})"

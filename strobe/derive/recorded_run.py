@@ -30,6 +30,7 @@ class RecordedRun:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.paths = run.current()
+        self._sound: set[int] = set()
 
     @property
     def steps(self) -> list[int]:
@@ -48,8 +49,17 @@ class RecordedRun:
         return model
 
     def at(self, step: int) -> Snapshot:
-        """The snapshot of a step. Raises SnapshotError when it is damaged."""
-        return self.run.open(self.paths[step])
+        """The snapshot of a step. Raises SnapshotError when it is damaged: its first opening reads and checks every
+        byte, since no row may be made of numbers that were never recorded."""
+        snapshot = self.run.open(self.paths[step])
+        if step not in self._sound:
+            snapshot.verify()
+            self._sound.add(step)
+        return snapshot
+
+    def payload_crc(self, step: int) -> int:
+        """What the header of a step's snapshot says of its bytes. Raises SnapshotError when that is damaged."""
+        return self.run.open(self.paths[step]).payload_crc
 
     def as_recorded(self, step: int) -> Snapshot:
         """The same, with tensors in whatever shape they have there: for what looks at each step by itself."""

@@ -137,13 +137,12 @@ def read(run: Run, snapshot: Snapshot, probe: str = MEAN, most: int | None = Non
         raise StrobeError(f"its snapshots have no {TENSOR}")
     if unfit := _unfit(snapshot.spec(TENSOR)):
         raise StrobeError(unfit)
-    stored = snapshot.values(TENSOR)
-    recorded, keys = stored.shape[1], stored.shape[-1]
+    recorded, keys = snapshot.spec(TENSOR)["shape"][1], snapshot.spec(TENSOR)["shape"][-1]
     used = min(recorded, most or recorded) if probe == MEAN else 1
     if probe == MEAN:
-        values = np.asarray(stored[:, :used], np.float32).mean(axis=1)
+        values = np.asarray(snapshot.values(TENSOR, second=range(used)), np.float32).mean(axis=1)
     else:
-        values = np.asarray(stored[:, int(probe)], np.float32)
+        values = np.asarray(snapshot.values(TENSOR, second=[int(probe)])[:, 0], np.float32)
     labels = _labels(run, snapshot, probe, keys)
     return Weights(values, _masked(snapshot, values), labels, used, recorded)
 
@@ -162,7 +161,7 @@ def _labels(run: Run, snapshot: Snapshot, probe: str, keys: int) -> list[str]:
     task = run.manifest.task
     tokens = snapshot.spec(TOKENS) if TOKENS in snapshot else None
     if probe != MEAN and not why_no_tokens(tokens, check_square(snapshot.spec(TENSOR))):
-        return [token_name(task, int(token)) for token in snapshot[TOKENS][int(probe)]]
+        return [token_name(task, int(token)) for token in snapshot.read(TOKENS, int(probe))]
     return position_names(task, keys)
 
 

@@ -100,8 +100,8 @@ class Embedding:
 
     def of(self, snapshot: Snapshot) -> Array:
         """(rows, width): the shown rows of a snapshot, floats as they were recorded. Raises SnapshotError."""
-        values = snapshot.values(f"params/{self.name}")
-        return np.asarray((values.T if self.turned else values)[list(self.rows.numbers)])
+        name, rows = f"params/{self.name}", list(self.rows.numbers)
+        return np.asarray(snapshot.values(name).T[rows]) if self.turned else snapshot.values(name, rows)
 
     def affordable(self, steps: Sequence[int], bytes_a_row: int, most: int | None = None) -> list[int]:
         """The steps that are read, where a frame holds so many bytes for each row: all, or evenly spaced ones, never

@@ -90,8 +90,10 @@ def rows_of(snapshot: Snapshot, step: int, probes: int) -> list[dict[str, Any]]:
     """The scores of every head at one snapshot, over its first `probes` sequences."""
     own = snapshot.spec(TOKENS) if TOKENS in snapshot else None
     unknown = why_no_tokens(own, check_square(snapshot.spec(attention.TENSOR)))
-    tokens = None if unknown else np.asarray(snapshot[TOKENS])[:probes]
-    scores = analysis.head_scores(np.asarray(snapshot.values(attention.TENSOR)[:, :probes], np.float64), tokens)
+    tokens = None if unknown else snapshot.read(TOKENS, range(probes))
+    scores = analysis.head_scores(
+        np.asarray(snapshot.values(attention.TENSOR, second=range(probes)), np.float64), tokens
+    )
     rows = []
     for layer, head in np.ndindex(scores.entropy.shape):
         values = {name: float(score[layer, head]) for name, score in scores._asdict().items()}

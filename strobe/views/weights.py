@@ -99,12 +99,7 @@ def in_every_layer(among: Sequence[WeightMatrix], matrix: WeightMatrix) -> list[
 def read_matrix(snapshot: Snapshot, matrix: WeightMatrix) -> Array:
     """The matrix (rows, columns) as floats, exactly as recorded; of a stacked tensor the one layer alone is read.
     Raises SnapshotError where the snapshot has no such tensor."""
-    name = f"params/{matrix.name}"
-    if matrix.layer is not None and "scale" not in snapshot.spec(name):
-        own = snapshot[name][matrix.layer]
-        return np.asarray(own if own.dtype.kind == "f" else own.astype(np.float32))
-    values = snapshot.values(name)
-    return values if matrix.layer is None else np.asarray(values[matrix.layer])
+    return snapshot.values(f"params/{matrix.name}", matrix.layer)
 
 
 def matrix_at(view: RunView, matrix: WeightMatrix, step: int) -> Array:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -36,6 +37,9 @@ from etl.run.snapshot import MANIFEST, SnapshotError
 
 SoundFiles = Mapping[Key, tuple[Path, int]]
 """(attempt, step) -> path and payload CRC of each snapshot file whose header is sound."""
+Row = Mapping[str, Any]
+MATCHES, DAMAGED = "matches", "damaged"
+"""What `snapshots.payload` says of the bytes that were read, beside the CRC of the header."""
 
 
 class RunFolders:
@@ -99,20 +103,16 @@ class RunFolder(Recording):
         return Scalars(scalar_table(lines.rows), state, lost, whole=shrunk)
 
     def snapshots(self, stored: pa.Table, spread: Spread[FlattenTask, Flattened]) -> Snapshots:
-        keys = zip(stored["attempt"].to_pylist(), stored["step"].to_pylist(), strict=True)
-        before = dict(zip(keys, stored["crc32"].to_pylist(), strict=True))
-        files, lost = self._files()
-        new = {key for key, (_, crc) in files.items() if before.get(key) != crc}
-        todo, replaced = plan(files, set(before), new)
+        rows = {(row["attempt"], row["step"]): row for row in stored.to_pylist()}
+        files, lost = self._files(rows)
+        new = {key for key, (_, crc) in files.items() if key not in rows or is_changed(rows[key], crc)}
+        todo, replaced = plan(files, rows, new)
         work = partial(flatten, self.path, self._run.manifest.hash)
-        sound = []
-        for item in spread(work, todo):
-            if item.error is None:
-                sound.append(item)
-            else:
-                lost.append(Loss(item.path.name, item.error))
+        read = list(spread(work, todo))
+        sound = [item for item in read if item.error is None]
+        lost += [Loss(item.path.name, item.error) for item in read if item.error is not None]
         return Snapshots(
-            listing=_listing(stored, files, sound),
+            listing=_listing(rows, files, read),
             tensors=pa.concat_tables([TENSOR_ROWS.empty_table(), *(item.tensors for item in sound)]),
             scalars=_scalars(sound),
             replaced=frozenset(replaced),
@@ -120,12 +120,16 @@ class RunFolder(Recording):
             lost=lost,
         )
 
-    def _files(self) -> tuple[SoundFiles, list[Loss]]:
+    def _files(self, rows: Mapping[Key, Row]) -> tuple[SoundFiles, list[Loss]]:
         sound: dict[Key, tuple[Path, int]] = {}
         lost = []
         for step, attempt, path in self._run.files():
             try:
-                sound[attempt, step] = (path, self._run.open(path).payload_crc)
+                snapshot = self._run.open(path)
+                row = rows.get((attempt, step), {})
+                if row.get("payload") == DAMAGED and row["crc32"] == snapshot.payload_crc:
+                    snapshot.verify()
+                sound[attempt, step] = (path, snapshot.payload_crc)
             except SnapshotError as error:
                 lost.append(Loss(path.name, str(error)))
         return sound, lost
@@ -152,38 +156,49 @@ class RunFolder(Recording):
         )
 
 
-def plan(files: SoundFiles, stored: set[Key], new: set[Key]) -> tuple[list[FlattenTask], set[Key]]:
-    """What to flatten: the new snapshots, and those whose predecessor is new; and which stored rows that replaces."""
+def is_changed(row: Row, crc: int) -> bool:
+    """Whether a stored row of `snapshots` is of other bytes than those of this CRC, or of damaged ones."""
+    return bool(row["crc32"] != crc or row["payload"] == DAMAGED)
+
+
+def plan(files: SoundFiles, stored: Mapping[Key, Row], new: set[Key]) -> tuple[list[FlattenTask], set[Key]]:
+    """What to flatten: the new snapshots, and those whose predecessor is new or could not be read when they were; and
+    which stored rows that replaces."""
     steps: dict[int, list[int]] = {}
-    for attempt, step in sorted(set(files) | stored):
+    for attempt, step in sorted(set(files) | set(stored)):
         steps.setdefault(attempt, []).append(step)
     todo, replaced = [], set()
     for key in sorted(files):
         attempt, step = key
         place = bisect.bisect_left(steps[attempt], step)
         before = (attempt, steps[attempt][place - 1]) if place else None
-        if key in new or before in new:
-            todo.append(
-                FlattenTask(files[key][0], files[before][0] if before is not None and before in files else None)
-            )
-            if key in stored:
+        path = files[before][0] if before is not None and before in files else None
+        lacks_changes = key in stored and stored[key]["note"] is not None and path is not None
+        if key in new or before in new or lacks_changes:
+            todo.append(FlattenTask(files[key][0], path, before[1] if before else None))
+            if key in stored and stored[key]["payload"] != DAMAGED:
                 replaced.add(key)
     return todo, replaced
 
 
-def _listing(stored: pa.Table, files: SoundFiles, flattened: Sequence[Flattened]) -> pa.Table:
-    """The stored rows and the new ones; `file` is NULL for a snapshot that is no longer on disk."""
-    rows = {(row["attempt"], row["step"]): row for row in stored.to_pylist()}
+def _listing(stored: Mapping[Key, Row], files: SoundFiles, flattened: Sequence[Flattened]) -> pa.Table:
+    """The stored rows and the new ones; `file` is NULL for a snapshot that is no longer on disk, or damaged."""
+    rows = dict(stored)
     for item in flattened:
-        rows[item.attempt, item.step] = {
-            "attempt": item.attempt,
-            "step": item.step,
-            "file": item.path.name,
-            "bytes": item.bytes,
-            "crc32": item.crc32,
-            "time": item.time,
-        }
-    ordered = [row | {"file": row["file"] if key in files else None} for key, row in sorted(rows.items())]
+        if item.error is None or item.damaged:
+            rows[item.attempt, item.step] = {
+                "attempt": item.attempt,
+                "step": item.step,
+                "file": item.path.name,
+                "bytes": item.bytes,
+                "crc32": item.crc32,
+                "time": item.time,
+                "payload": DAMAGED if item.damaged else MATCHES,
+                # Tables travel, and with them no path of this machine.
+                "note": str(item.error).replace(str(item.path), item.path.name) if item.damaged else item.note,
+            }
+    names = {key: path.name for key, (path, _) in files.items() if key in rows and rows[key]["payload"] != DAMAGED}
+    ordered = [{**row, "file": names.get(key)} for key, row in sorted(rows.items())]
     return pa.Table.from_pylist(ordered, SNAPSHOT_ROWS)
 
 

@@ -44,7 +44,7 @@ def step_stamps(analysis: SnapshotAnalysis, subject: Subject, steps: Iterable[in
     more, stamps = analysis.depends_on(subject), {}
     for step in steps:
         with contextlib.suppress(SnapshotError):
-            stamps[step] = f"{analysis.definition}:{subject.recorded.at(step).payload_crc:08x}{more}"
+            stamps[step] = f"{analysis.definition}:{subject.recorded.payload_crc(step):08x}{more}"
     return stamps
 
 

@@ -1,0 +1,91 @@
+"""Reading a file by position. A file that becomes shorter meanwhile is an error here, where it would be a fatal
+signal (SIGBUS) to whoever reads it through a memory map."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from etl.errors import StrobeError
+from etl.local_files import open_regular
+
+_ALIGNMENT = 64
+Fill = Callable[[npt.NDArray[np.uint8], int], None]
+"""Fills a buffer with the bytes of a file from a place on."""
+
+
+class ShortenedError(StrobeError):
+    """A file is no longer what it was when its reading began; the message names it."""
+
+
+class FileReader:
+    """A regular file as it was found at first: each opening after that is of the same file, of the same size."""
+
+    def __init__(self, path: str | os.PathLike[str], descriptor: int) -> None:
+        """`descriptor` is open for reading, and stays its owner's."""
+        found = os.fstat(descriptor)
+        self.path, self.size = Path(path), found.st_size
+        self._identity = (found.st_dev, found.st_ino)
+
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """A descriptor to `fill` from. Raises NotAFileError, or ShortenedError where the file is not the same."""
+        descriptor = open_regular(self.path)
+        try:
+            found = os.fstat(descriptor)
+            if (found.st_dev, found.st_ino) != self._identity:
+                raise ShortenedError(f"{self.path}: was replaced by another file while it was read")
+            if found.st_size != self.size:
+                how = "shortened" if found.st_size < self.size else "extended"
+                raise ShortenedError(
+                    f"{self.path}: was {how} while it was read: {found.st_size:,} bytes, not {self.size:,}"
+                )
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def fill(self, descriptor: int, buffer: npt.NDArray[np.uint8], offset: int) -> None:
+        """Fill the buffer with the bytes from `offset` on. Raises ShortenedError where the file ends before that, or
+        the disk refuses."""
+        done = 0
+        while done < buffer.size:
+            try:
+                count = os.preadv(descriptor, [buffer[done:].data], offset + done)
+            except OSError as error:
+                raise ShortenedError(
+                    f"{self.path}: byte {offset + done:,} cannot be read ({error.strerror})"
+                ) from None
+            if count == 0:
+                raise ShortenedError(
+                    f"{self.path}: was shortened while it was read: byte {offset + done:,} of {self.size:,} is gone"
+                )
+            done += count
+
+
+def as_bytes(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """The bytes of a contiguous array, in place."""
+    return array.reshape(-1).view(np.uint8)
+
+
+def read_rows(fill: Fill, array: npt.NDArray[Any], offset: int, places: Sequence[int]) -> None:
+    """Fill `array` with the rows at `places` of an array that begins at `offset`; neighbours come in one reading."""
+    each, start = array[:1].nbytes, 0
+    buffer = as_bytes(array)
+    for end in range(1, len(places) + 1):
+        if end == len(places) or places[end] != places[end - 1] + 1:
+            fill(buffer[start * each : end * each], offset + places[start] * each)
+            start = end
+
+
+def room(size: int) -> npt.NDArray[np.uint8]:
+    """Bytes to read into, at a multiple of 64: where numpy puts large arrays, 16 bytes behind a page, the kernel's
+    copy is five times slower."""
+    raw = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % _ALIGNMENT
+    return raw[start : start + size]

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from etl.ingest.source import State
+from etl.ingest.source import Loss, State
 from etl.local_files import open_regular
+from etl.run.bounded_lines import MOST_LINE, BoundedLines
 
 _CHUNK = 1 << 20
+_MOST_NAMED = 100
 
 
 class Line(NamedTuple):
@@ -33,17 +35,21 @@ class LineLog:
         self._path = path
         self._end, self._crc, self._lines = (int(since.get(name, 0)) for name in ("end", "crc", "lines"))
         self.torn = 0
+        self.long: list[Loss] = []
+        """Lines longer than MOST_LINE bytes, which were passed over: the first hundred."""
 
     def __iter__(self) -> Iterator[Line]:
-        with os.fdopen(open_regular(self._path), "rb") as file:
-            file.seek(self._end)
-            for raw in file:
-                if not raw.endswith(b"\n"):
-                    self.torn = len(raw)
-                    break
-                line = Line(self._lines + 1, self._end, raw.rstrip(b"\r\n").decode(errors="replace"))
-                self._end, self._lines, self._crc = self._end + len(raw), line.number, zlib.crc32(raw, self._crc)
-                yield line
+        before = self._lines
+        with os.fdopen(open_regular(self._path), "rb", buffering=0) as file:
+            raw = BoundedLines(file, self._end, self._crc)
+            for number, byte, size, data in raw:
+                self._end, self._crc, self._lines = raw.end, raw.crc, before + number
+                if data is not None:
+                    yield Line(self._lines, byte, data.rstrip(b"\r\n").decode(errors="replace"))
+                elif len(self.long) < _MOST_NAMED:
+                    reason = f"longer than {MOST_LINE:,} bytes: {size:,}"
+                    self.long.append(Loss(self._path.name, reason, line=self._lines, byte=byte))
+            self.torn = raw.torn
 
     @property
     def state(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from etl.errors import StrobeError
 from etl.ingest.find import find
-from etl.ingest.scalars import keys, rebuilt, without
+from etl.ingest.scalars import extreme_keys, keys, rebuilt, without
 from etl.ingest.source import SCALAR_ROWS, Loss, Recording, Snapshots
 from etl.ingest.summaries import attempts_table, metrics_table, runs_table, with_units
 from etl.run.journal import Attempt
@@ -158,17 +158,20 @@ class Ingest:
         self.report.lost += log.lost if goes_back else lost
         self.state |= log.resume_from
         if log.rows.num_rows:
-            self.state["last_key"] = max(self.state["last_key"], list(max(keys(log.rows))[:2]))
+            self.state["last_key"] = max(self.state["last_key"], extreme_keys(log.rows)[1])
 
     def _goes_back(self, rows: pa.Table) -> bool:
         """True when a new line may replace one that is stored already."""
-        return bool(rows.num_rows) and list(min(keys(rows))[:2]) <= self.state["last_key"]
+        return bool(rows.num_rows) and extreme_keys(rows)[0] <= self.state["last_key"]
 
     def _append(self, rows: pa.Table, of_snapshots: pa.Table) -> bool:
         """Add rows that are all new; False, and nothing is done, when one of them replaces a snapshot's value."""
-        new = set(keys(rows))
-        steps = set(self.changes.rows("snapshots")["step"].to_pylist()) if new else set()
-        stored = self._stored_keys(set(of_snapshots["step"].to_pylist()) | {key[1] for key in new} & steps)
+        steps = set(self.changes.rows("snapshots")["step"].to_pylist()) if rows.num_rows else set()
+        of_new = set(of_snapshots["step"].to_pylist())
+        # A log has many more steps than a run has snapshots, and only at those may two rows meet.
+        near = pa.array(steps | of_new, pa.int64())
+        new = set(keys(rows.filter(pc.is_in(rows["step"], value_set=near))))
+        stored = self._stored_keys(of_new | {key[1] for key in new} & steps)
         if new & stored:
             return False
         self.changes.append("scalars", pa.concat_tables([rows, without(of_snapshots, new | stored)]))

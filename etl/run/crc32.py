@@ -32,11 +32,11 @@ def crc32(data: npt.NDArray[np.uint8], value: int = 0) -> int:
     strides = data.size // STRIDE
     fold = compiled_fold(lanes()) if data.size >= _LEAST else None
     if fold is None:
-        return zlib.crc32(data, value)
+        return zlib.crc32(data.data, value)
     remainder = np.empty(STRIDE, np.uint8)
     fold(data.ctypes.data, strides, value ^ 0xFFFFFFFF, remainder.ctypes.data)
     # zlib begins with all bits turned round: here with a register of zeros, since the data's is folded in already.
-    return zlib.crc32(data[strides * STRIDE :], zlib.crc32(remainder, 0xFFFFFFFF))
+    return zlib.crc32(data[strides * STRIDE :].data, zlib.crc32(remainder.data, 0xFFFFFFFF))
 
 
 @functools.cache
@@ -79,7 +79,8 @@ def compiled_fold(width: int) -> Fold | None:
     arguments = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint32, ctypes.c_void_p)
     function: Any = ctypes.CFUNCTYPE(None, *arguments)(engine.get_function_address("fold"))
     function.engine = engine  # its memory is that of the code
-    return function
+    fold: Fold = function
+    return fold
 
 
 def _assembly(width: int) -> str:

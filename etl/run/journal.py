@@ -12,7 +12,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from etl.local_files import open_regular
 from etl.replacing import write_all
 from etl.run import strict_json
+from etl.run.bounded_lines import MOST_LINE, BoundedLines
 from etl.run.strict_json import SURROGATE
 
 METRICS = "metrics.jsonl"
@@ -100,15 +101,34 @@ class Journal:
             os.close(descriptor)
 
 
+MOST_VALUES = 500_000
+"""Commas and opening brackets of a line: values take a hundred times as much room in memory as in a file."""
+MOST_BAD = 1_000
+"""Dropped lines of a reading that are named; the others are counted."""
+
+
+@dataclass(slots=True)
+class Bad:
+    """A line that was dropped: its number from 1 at the start of the reading, the byte it begins at, and why."""
+
+    line: int
+    byte: int
+    reason: str
+
+
 @dataclass(slots=True)
 class Lines:
     """What a line log holds from some byte on."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
-    bad: list[tuple[int, str]] = field(default_factory=list)
-    """(line number counted from 1 at the start byte, reason) of each line that was dropped."""
+    bad: list[Bad] = field(default_factory=list)
+    """The first MOST_BAD of the lines that were dropped."""
+    dropped: int = 0
+    """How many were."""
     end: int = 0
     """The byte after the last whole line: where to read on."""
+    torn: int = 0
+    """Bytes of a last line without its end."""
 
 
 def _is_text(value: object) -> bool:
@@ -118,6 +138,15 @@ def _is_text(value: object) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _too_much(data: bytes | None, size: int) -> str:
+    """Why a line is not parsed: more than little memory would be taken; empty where it is."""
+    if data is None:
+        return f"longer than {MOST_LINE:,} bytes: {size:,}"
+    if len(data) > MOST_VALUES and sum(map(data.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        return f"more than {MOST_VALUES:,} values"
+    return ""
 
 
 def _parse(raw: bytes) -> dict[str, Any] | str:
@@ -137,27 +166,48 @@ def _parse(raw: bytes) -> dict[str, Any] | str:
     return row if isinstance(row, dict) else f"a JSON {type(row).__name__}, not an object"
 
 
-def read_lines(path: str | os.PathLike[str], start: int = 0) -> Lines:
-    """The JSON objects of a log from byte `start` on; a missing file is an empty one.
+class LineReader:
+    """The JSON objects of a log from byte `start` on, one at a time; a missing file is an empty one. Iterate once.
 
-    A torn last line is left for the next reading; blank lines are passed over; other lines that are no JSON object
-    are counted in `bad`. Raises NotAFileError for a link, pipe or device.
+    A torn last line is left for the next reading; blank lines are passed over; other lines that are no JSON object,
+    or longer than MOST_LINE bytes, are counted and named in `lines`, which has no rows. With `fault`, so are those of
+    which it says what is wrong. Raises NotAFileError for a link, pipe or device.
     """
-    lines = Lines(end=start)
-    if not Path(path).exists():
-        return lines
-    with os.fdopen(open_regular(path), "rb") as file:
-        file.seek(start)
-        for count, raw in enumerate(file, 1):
-            if not raw.endswith(b"\n"):
-                break
-            lines.end += len(raw)
-            row = _parse(raw)
-            if isinstance(row, dict):
-                lines.rows.append(row)
-            elif row:
-                lines.bad.append((count, row))
-    return lines
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        start: int = 0,
+        fault: Callable[[Mapping[str, Any]], str | None] = lambda _row: None,
+    ) -> None:
+        self._path, self._fault, self.lines = path, fault, Lines(end=start)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        lines = self.lines
+        if not Path(self._path).exists():
+            return
+        with os.fdopen(open_regular(self._path), "rb", buffering=0) as file:
+            raw = BoundedLines(file, lines.end)
+            for number, byte, size, data in raw:
+                row: dict[str, Any] | str = _too_much(data, size) or _parse(data or b"")
+                if isinstance(row, dict):
+                    reason = self._fault(row)
+                    if reason is None:
+                        yield row
+                        continue
+                    row = reason
+                if row:
+                    lines.dropped += 1
+                    if len(lines.bad) < MOST_BAD:
+                        lines.bad.append(Bad(number, byte, row))
+        lines.end, lines.torn = raw.end, raw.torn
+
+
+def read_lines(path: str | os.PathLike[str], start: int = 0) -> Lines:
+    """Everything that a LineReader gives."""
+    reader = LineReader(path, start)
+    rows = list(reader)
+    return replace(reader.lines, rows=rows)
 
 
 def _fault(row: Mapping[str, Any]) -> str | None:
@@ -173,18 +223,16 @@ def _fault(row: Mapping[str, Any]) -> str | None:
     return None
 
 
+def metrics_reader(path: str | os.PathLike[str], start: int = 0) -> LineReader:
+    """The rows of a metrics log; those that lack a sound `step`, `time` or `attempt` are bad lines."""
+    return LineReader(path, start, _fault)
+
+
 def read_metrics(path: str | os.PathLike[str], start: int = 0) -> Lines:
-    """`read_lines`, with the rows that lack a sound `step`, `time` or `attempt` moved to `bad` (line 0)."""
-    lines = read_lines(path, start)
-    sound: list[dict[str, Any]] = []
-    for row in lines.rows:
-        fault = _fault(row)
-        if fault is None:
-            sound.append(row)
-        else:
-            lines.bad.append((0, fault))
-    lines.rows = sound
-    return lines
+    """Everything that a `metrics_reader` gives."""
+    reader = metrics_reader(path, start)
+    rows = list(reader)
+    return replace(reader.lines, rows=rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +267,7 @@ def with_cuts(attempts: Sequence[Attempt]) -> list[Attempt]:
 def read_attempts(folder: str | os.PathLike[str]) -> list[Attempt]:
     """The attempts of a run in order, numbered by their start lines; a run without the log has none."""
     attempts: list[Attempt] = []
-    for row in read_lines(Path(folder) / ATTEMPTS).rows:
+    for row in LineReader(Path(folder) / ATTEMPTS):
         step = row.get("step")
         seconds = parsed_number(row.get("time"))
         time = seconds if seconds is not None and math.isfinite(seconds) else None

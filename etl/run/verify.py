@@ -10,7 +10,7 @@ from typing import Literal
 
 from etl.local_files import NotAFileError
 from etl.run.folder import Run
-from etl.run.journal import ATTEMPTS, METRICS, read_lines, read_metrics
+from etl.run.journal import ATTEMPTS, METRICS, LineReader, metrics_reader
 from etl.run.manifest import ManifestError, read
 from etl.run.snapshot import MANIFEST, SnapshotError, list_parts, parse_file_name
 
@@ -48,12 +48,15 @@ def _check_part(folder: Path, part: Path) -> Finding:
 
 def _check_log(path: Path) -> Finding:
     try:
-        lines = read_metrics(path) if path.name == METRICS else read_lines(path)
+        reader = metrics_reader(path) if path.name == METRICS else LineReader(path)
+        for _ in reader:
+            pass
     except NotAFileError as error:
         return Finding(path.name, "bad", str(error))
-    torn = path.stat().st_size - lines.end
-    reasons = [f"{len(lines.bad):,} bad lines, first: {lines.bad[0][1]}"] if lines.bad else []
-    reasons += [f"{torn:,} bytes of a torn last line are ignored"] if torn else []
+    lines = reader.lines
+    first = f"line {lines.bad[0].line:,}, at byte {lines.bad[0].byte:,}: {lines.bad[0].reason}" if lines.bad else ""
+    reasons = [f"{lines.dropped:,} bad lines, first: {first}"] if lines.bad else []
+    reasons += [f"{lines.torn:,} bytes of a torn last line are ignored"] if lines.torn else []
     return Finding(path.name, "bad" if lines.bad else "ok", "; ".join(reasons), bytes=lines.end)
 
 

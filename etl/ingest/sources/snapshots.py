@@ -30,8 +30,9 @@ from etl.ingest.source import (
     Spread,
     State,
 )
+from etl.run.bounded_lines import MOST_LINE
 from etl.run.folder import Run
-from etl.run.journal import METRICS, Attempt, parsed_number, read_metrics, whole
+from etl.run.journal import METRICS, Attempt, metrics_reader, parsed_number, whole
 from etl.run.manifest import Manifest
 from etl.run.snapshot import MANIFEST, SnapshotError
 
@@ -91,16 +92,21 @@ class RunFolder(Recording):
         shrunk = size < start
         if shrunk:
             start, bad = 0, 0
-        lines = read_metrics(path, start)
+        reader = metrics_reader(path, start)
+        rows, lines = scalar_table(reader), reader.lines
         state = {
             "manifest": f"{self._run.manifest.hash:016x}",
             "identity": self._identity,
             "metrics_end": lines.end,
-            "bad_lines": bad + len(lines.bad),
+            "bad_lines": bad + lines.dropped,
         }
-        lost = [Loss(METRICS, reason) for _, reason in lines.bad]
+        lost = [Loss(METRICS, each.reason, byte=each.byte) for each in lines.bad]
+        if lines.dropped > len(lines.bad):
+            lost.append(Loss(METRICS, f"{lines.dropped - len(lines.bad):,} more bad lines"))
+        if lines.torn > MOST_LINE:
+            lost.append(Loss(METRICS, f"{lines.torn:,} bytes without an end of line", byte=lines.end))
         # A torn last line is not there, as the format has it; `strobe verify` tells of it.
-        return Scalars(scalar_table(lines.rows), state, lost, whole=shrunk)
+        return Scalars(rows, state, lost, whole=shrunk)
 
     def snapshots(self, stored: pa.Table, spread: Spread[FlattenTask, Flattened]) -> Snapshots:
         rows = {(row["attempt"], row["step"]): row for row in stored.to_pylist()}

@@ -98,7 +98,7 @@ def test_bad_lines_are_counted_with_a_reason(tmp_path: Path, line: bytes, reason
     path.write_bytes(b'{"step":0,"time":1}\n' + line + b'\n\n{"step":2,"time":1}\n')
     lines = read_metrics(path)
     assert [row["step"] for row in lines.rows] == [0, 2]
-    assert [text.startswith(reason) for _, text in lines.bad] == [True]
+    assert [text.startswith(reason) for text in (each.reason for each in lines.bad)] == [True]
 
 
 def test_a_head_of_nul_bytes_does_not_hide_the_line_after_it(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import selectors
 import signal
@@ -17,6 +18,8 @@ from etl.sql.turns import SLICE_S
 GIB = 1 << 30
 _SCRIPT = Path(__file__).resolve().with_name("child.py")
 _READ_BYTES = 1 << 18
+_LOOK_S = 0.05
+"""Between two looks at how much memory a child has."""
 
 Frame = tuple[str, bytes]
 
@@ -99,15 +102,19 @@ class Child:
     def alive(self) -> bool:
         return self._ended_by() is None
 
-    def converse(self, job: bytes, timeout_s: float, start_s: float, max_bytes: int) -> Iterator[Frame]:
+    def converse(
+        self, job: bytes, timeout_s: float, start_s: float, max_bytes: int, memory: float = math.inf
+    ) -> Iterator[Frame]:
         """Send the job and yield the frames of the reply, (letter, data), the last one E or X.
 
         Raises LateError when `timeout_s` has passed since the child was ready, or timeout_s + start_s in all (a child
         that is still starting loses little of its time); AsideError when a slice is over and `may_go_on` says no;
-        ChildDiedError when it ends before its reply does, or sends more than `max_bytes`.
+        ChildDiedError when it ends before its reply does, sends more than `max_bytes`, or takes more than `memory`
+        bytes: the engine keeps to its own limit for most of what it does, and not for all.
         """
         self._unsent += struct.pack("<I", len(job)) + job
         self._room = max_bytes
+        look = time.monotonic()
         slice_ends = deadline = time.monotonic() + timeout_s + start_s
         with selectors.DefaultSelector() as selector:
             selector.register(self._from, selectors.EVENT_READ)
@@ -128,7 +135,19 @@ class Child:
                     if not self.may_go_on():
                         raise AsideError
                     slice_ends = now + SLICE_S
-                self._turn(selector, min(deadline, slice_ends) - now)
+                if now >= look:
+                    if self._own_memory() > memory:
+                        raise ChildDiedError(signal.SIGKILL)
+                    look = now + _LOOK_S
+                self._turn(selector, min(deadline, slice_ends, look) - now)
+
+    def _own_memory(self) -> int:
+        """Bytes that the child shares with no file."""
+        try:
+            _, resident, shared, *_ = Path(f"/proc/{self._process.pid}/statm").read_text().split()
+        except (OSError, ValueError):  # another system than Linux, or it is gone
+            return 0
+        return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
 
     def _turn(self, selector: selectors.BaseSelector, timeout_s: float) -> None:
         for key, _ in selector.select(timeout_s):

@@ -31,6 +31,8 @@ _START_S = 0.35
 """How much later than its limit a query may end when its child had to be started first."""
 QUICK_MEMORY = "96MB"
 """DuckDB's memory limit in the place for quick statements: what needs more starts again as a long one."""
+_BESIDE_BYTES = 128_000_000
+"""What a child may have beyond its engine's limit and its reply: Python, and what the engine does not count."""
 _OVERHEAD_BYTES = 4_000_000
 """Beyond the rows, a reply holds its schema, its types and the framing."""
 
@@ -216,7 +218,8 @@ class Sandbox:
         try:
             with pool().child(limits.wait_s, on_wait, spare=self._spare, asker=asker, lane=lane) as child:
                 room = limits.max_bytes + _OVERHEAD_BYTES
-                frames = list(child.converse(job, limits.timeout_s, _START_S, room))
+                memory = _size(limits.memory) + limits.max_bytes + _BESIDE_BYTES
+                frames = list(child.converse(job, limits.timeout_s, _START_S, room, memory))
         except BusyError:
             raise _busy() from None
         except LateError:

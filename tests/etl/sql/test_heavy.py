@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from etl.sql.pool import Pool, places, pool
-from etl.sql.process import address_space
+from etl.sql.process import Child, address_space
 from etl.sql.sandbox import Limits, QueryError, Sandbox, _size
 from etl.sql.turns import Asker
 from strobe import settings
@@ -166,7 +166,7 @@ def test_the_memory_of_a_query_is_limited(sandbox: Sandbox, limits: Limits, answ
 
 def test_a_statement_that_needs_more_than_a_quick_one_has_starts_again(sandbox: Sandbox) -> None:
     """In the quick place it ends at 96 MB; its answer is of the long one."""
-    limits = Limits(timeout_s=10.0)
+    limits = Limits(timeout_s=60.0)
     told = sandbox.run("select current_setting('memory_limit')", limits, asker=Asker("a"))
     assert told.table[0].to_pylist() == ["91.5 MiB"]
     told = sandbox.run("select current_setting('memory_limit')", replace(limits, memory="64MB"), asker=Asker("a"))
@@ -176,6 +176,18 @@ def test_a_statement_that_needs_more_than_a_quick_one_has_starts_again(sandbox: 
         sandbox.run(needs_more, replace(limits, memory="96MB"))
     assert caught.value.kind == "memory"
     assert sandbox.run(needs_more, limits, asker=Asker("a")).table[0].to_pylist() == [12_000_000]
+
+
+def test_what_the_engine_does_not_count_is_limited_too(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = [0]
+    monkeypatch.setattr(Child, "_own_memory", lambda _: taken[0])
+    patient = Limits(timeout_s=60.0)
+    taken[0] = 256_000_000 + 128_000_000 + patient.max_bytes
+    assert sandbox.run("select 1", patient).table[0].to_pylist() == [1]
+    taken[0] += 1
+    with pytest.raises(QueryError) as caught:
+        sandbox.run("select 1", patient)
+    assert caught.value.kind == "memory"
 
 
 @pytest.mark.parametrize(

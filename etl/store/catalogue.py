@@ -25,8 +25,8 @@ from etl.store.remedy import recorded_at
 from etl.store.stored_run import StoredRun
 from etl.store.views import Part
 
-_MOST_KEPT: Final = 128
-"""Catalogues of single runs that are kept ready: 10 to 100 KB each."""
+_MOST_KEPT: Final = 48
+"""Catalogues of single runs that are kept ready: about 0.1 MB each."""
 
 T = TypeVar("T")
 

@@ -22,7 +22,10 @@ from etl.store.intact import READ_AT_ONCE, ChangedError, Intact, Params
 from etl.store.narrow import widened
 from etl.store.pointer import PartFile, Pointer
 from etl.store.schema import TABLES, are_plain, columns_key, may_lack_columns
-from etl.store.views import CUTS_TABLE, Part, current_view, every_row
+from etl.store.views import CUT_ATTEMPTS, Part, current_view, every_row
+
+_FEW = 8
+"""Of so many runs the small tables are read from their files at each question."""
 
 _WORD = re.compile(r"\w+")
 _LISTS = re.compile(r"information_schema|duckdb_|pg_catalog|pragma|\b(show|describe)\b", re.IGNORECASE)
@@ -152,10 +155,12 @@ class Relations:
                     self._made.add(table)
 
     def _make_small(self) -> None:
+        # A table takes 0.1 MB, which adds up where a run has a version each second.
+        kind = "VIEW" if len(self._entries) <= _FEW else "TABLE"
         for table in READ_AT_ONCE:
             rows = every_row(self.schemas[table], self.parts(table))
-            self._define(f"CREATE OR REPLACE TABLE {table}_all AS {rows}")
-        self._define(CUTS_TABLE)
+            self._define(f"CREATE OR REPLACE {kind} {table}_all AS {rows}")
+        self._define(f"CREATE OR REPLACE {kind} {CUTS} AS {CUT_ATTEMPTS}")
         with self._database.cursor(self._schema) as cursor:
             self._cut = {run for (run,) in cursor.execute(f"SELECT DISTINCT run FROM {CUTS}").fetchall()}
         for table in READ_AT_ONCE:

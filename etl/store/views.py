@@ -9,7 +9,7 @@ from itertools import groupby
 
 import pyarrow as pa
 
-from etl.store.current import CUTS, current_rows, has_attempts
+from etl.store.current import current_rows, has_attempts
 
 _TYPES = {"string": "VARCHAR", "int64": "BIGINT", "int32": "INTEGER", "int16": "SMALLINT", "float": "REAL"}
 _TYPES |= {"double": "DOUBLE", "bool": "BOOLEAN"}
@@ -19,8 +19,8 @@ _GLOB = re.compile(r"([\[*?])")
 _HIVE = "hive_partitioning = true, hive_types = {'run': VARCHAR}"
 _RUN_OF_FILE = "regexp_extract(filename, '/run=([^/]+)/[^/]+$', 1) AS run"
 
-_CUT = "SELECT run, attempt, cut_step FROM attempts_all WHERE cut_step IS NOT NULL"
-CUTS_TABLE = f"CREATE OR REPLACE TABLE {CUTS} AS {_CUT}"
+CUT_ATTEMPTS = "SELECT run, attempt, cut_step FROM attempts_all WHERE cut_step IS NOT NULL"
+"""SQL of the relation `CUTS`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,8 @@ def shape(view: RunView) -> Shape | None:
 def why_none(view: RunView) -> str:
     """Why a run has no `shape`, as a sentence."""
     own = _entry(view)
+    if own is None and not view.steps:
+        return "This run has no snapshots, and so no attention."
     if own is None:
         return "This run recorded no attention: the section “attention” holds it."
     return f"Attention is not drawn: {_unfit(own)}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import streamlit as st
 from streamlit import runtime
@@ -49,10 +49,18 @@ def hidden_columns() -> dict[str, tuple[str, ...]]:
 
 
 def sandbox(reader: Reader) -> Sandbox:
-    """The sandbox of the store version that this rerun reads, with a child kept ready."""
-    key = ("sandbox", reader.key, writing.on())
-    made: Sandbox = shared().get(key, lambda: Sandbox(reader.catalogue, hidden=hidden_columns()), "sandbox")
-    return made
+    """The sandbox of the store version that this rerun reads, with a child kept ready. One is kept, of the version
+    that was asked for last."""
+    key = ("sandbox", reader.store, writing.on())
+
+    def make() -> tuple[str, Sandbox]:
+        return reader.version, Sandbox(reader.all_runs().catalogue, hidden=hidden_columns())
+
+    version, made = shared().get(key, make, "sandbox")
+    if version != reader.version:
+        version, made = make()
+        shared().put(key, (version, made))
+    return cast("Sandbox", made)
 
 
 def asker() -> Asker | None:

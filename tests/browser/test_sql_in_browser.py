@@ -82,9 +82,10 @@ def test_a_chart_opens_its_query(context: Any, server: str) -> None:
 
 
 @pytest.mark.slow
-def test_twenty_visitors_leave_other_pages_quick(context: Any, server: str) -> None:
-    """Twenty sessions queue for two places; somebody else goes to and fro between pages meanwhile."""
-    other = visit(context, f"{server}/sql")
+def test_twenty_visitors_leave_other_pages_quick(context: Any, browser: Any, server: str) -> None:
+    """Twenty sessions queue for two places; somebody else goes to and fro between pages meanwhile, in a process of
+    their own."""
+    other = visit(browser.new_context(), f"{server}/sql")
     links = [other.get_by_test_id("stSidebarNav").get_by_role("link", name=name) for name in ("Runs", "SQL")]
     signs = ["What there is", "Ask the tables yourself"]
     go(other, links[0], signs[0])

@@ -25,6 +25,8 @@ class Attention(Figure):
 
     weights: Array
     tokens: Sequence[str]
+    """Of the keys."""
+    queries: Sequence[str]
     root: bool = False
     """Whether the colour is the square root of the weight."""
 
@@ -34,10 +36,10 @@ class Attention(Figure):
         return f"Attention weights: {layers} layers by {heads} heads, {length} positions"
 
     def body(self, on: Drawing, width: float) -> float:
-        layers, heads, length, _ = self.weights.shape
-        few = length <= 12 and width / heads >= 90
-        names = [cut(token, 40) for token in self.tokens]
-        labels = 8 + max(map(text_width, names), default=0) if few else 0.0
+        layers, heads, *both = self.weights.shape
+        few = max(both) <= 12 and width / heads >= 90
+        names, asking = ([cut(token, 40) for token in tokens] for tokens in (self.tokens, self.queries))
+        labels = 8 + max(map(text_width, asking), default=0) if few else 0.0
         cell = min(180.0, (width - 22) / heads - labels - 14)
         scale = Scale("attention weight" + (" (square-root scale)" if self.root else ""), SEQUENTIAL, "0", "1")
         top = scale.paint(on, 22) + 6
@@ -49,17 +51,18 @@ class Attention(Figure):
             on.text(left, high - 9, f"L{layer} H{head}" if layers > 1 else f"head {head}", colour=LIGHT.text)
             on.picture(left, high, cell, cell, heatmap(shares, SEQUENTIAL))
             if few:
-                _tokens(on, box, names)
+                _tokens(on, box, names, asking)
         bottom = top + layers * down
         titles(on, Box(22, top + 16, width, bottom - (20 if few else 24)), "key", "query")
         return float(bottom + 26)
 
 
-def _tokens(on: Drawing, box: Box, names: Sequence[str]) -> None:
-    each = (box.right - box.left) / max(1, len(names))
-    for k, name in enumerate(names):
-        on.text(box.left - 6, box.top + (k + 0.5) * each, name, anchor="end")
-        on.text(box.left + (k + 0.5) * each, box.bottom + 11, name, anchor="middle")
+def _tokens(on: Drawing, box: Box, keys: Sequence[str], queries: Sequence[str]) -> None:
+    across, down = (box.right - box.left) / max(1, len(keys)), (box.bottom - box.top) / max(1, len(queries))
+    for k, name in enumerate(queries):
+        on.text(box.left - 6, box.top + (k + 0.5) * down, name, anchor="end")
+    for k, name in enumerate(keys):
+        on.text(box.left + (k + 0.5) * across, box.bottom + 11, name, anchor="middle")
 
 
 def points_table(points: Array, labels: Sequence[str]) -> pa.Table:

@@ -144,12 +144,12 @@ def attention_frame(
     the weight, or its square `root`. `positions` are named where it is the weight: beside the first head's rows and
     under the columns of the last layer.
     """
-    layers, heads, length, _ = att.shape
+    layers, heads, length, keys = att.shape
     shares = np.sqrt(att) if root else np.array(att, float)
     cell = max((480 - PAD) / heads - PAD, 6.0)
     named = cell >= 34
     down = cell + PAD + (14 if named else 0)
-    positions = positions if named and not root else ()
+    positions = positions if named and not root and length == keys else ()
     drawing = FrameDrawing(size, layers * down + (18 if positions else 6), words, SEQUENTIAL)
     drawing.scale("weight (square-root scale)" if root else "weight", "0", "1")
     for layer, head in np.ndindex(layers, heads):

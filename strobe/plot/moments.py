@@ -39,7 +39,7 @@ def attention(request: Request) -> moment.Attention:
     step = request.snapshot().step
     weights = weights_at(request.view(), step)
     return moment.Attention(
-        weights.seen.astype(np.float64), weights.labels, rooted(len(weights.labels)),
+        weights.seen.astype(np.float64), weights.labels, weights.queries, rooted(len(weights.labels)),
         caption="Mean over the probe sequences; rows attend to columns.",
     )  # fmt: skip
 

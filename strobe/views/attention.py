@@ -13,7 +13,7 @@ import pyarrow as pa
 from etl.errors import StrobeError
 from etl.run.folder import Run
 from etl.run.snapshot import Snapshot
-from strobe.analysis.fitting import ATTENTION, TOKENS, check_square, why_no_tokens
+from strobe.analysis.fitting import ATTENTION, TOKENS, AttentionAxes, why_no_tokens
 from strobe.views import budget
 from strobe.views.run_view import RunView
 from strobe.views.tokens import position_names, token_name
@@ -77,7 +77,7 @@ def _entry(view: RunView) -> Mapping[str, Any] | None:
 def _unfit(entry: Mapping[str, Any]) -> str:
     """Why the attention of a manifest's entry cannot be drawn; empty where it can."""
     try:
-        check_square(entry)
+        AttentionAxes.of(entry)
     except ValueError as error:
         return str(error)
     return ""
@@ -107,9 +107,12 @@ class Weights:
     masked: Array
     """bool (query, key)."""
     labels: list[str]
-    """The tokens of the probe sequence as data (escaped where they are shown), or the names of the positions."""
+    """Of the keys: the tokens of the probe sequence as data (escaped where they are shown), or the names of the
+    positions."""
     probes: int
     recorded: int
+    queries: list[str]
+    """The same of the queries."""
 
     @property
     def remark(self) -> str:
@@ -145,26 +148,31 @@ def read(run: Run, snapshot: Snapshot, probe: str = MEAN, most: int | None = Non
         values = np.asarray(snapshot.values(TENSOR, second=range(used)), np.float32).mean(axis=1)
     else:
         values = np.asarray(snapshot.values(TENSOR, second=[int(probe)])[:, 0], np.float32)
-    labels = _labels(run, snapshot, probe, keys)
-    return Weights(values, _masked(snapshot, values), labels, used, recorded)
+    own = _labels(run, snapshot, probe, values.shape[-2])
+    # Keys of another number are other positions, of which nothing is known.
+    labels = own if keys == values.shape[-2] else [str(position) for position in range(keys)]
+    return Weights(values, _masked(snapshot, values), labels, used, recorded, own)
 
 
 def _masked(snapshot: Snapshot, values: Array) -> Array:
     """bool (query, key): the later keys where the manifest says that attention is causal, or, where it says nothing,
-    where they all have weight 0."""
-    later = masked_keys(*values.shape[-2:])
+    where they all have weight 0. None where keys are other positions than queries."""
+    queries, keys = values.shape[-2:]
+    later = masked_keys(queries, keys)
+    if queries != keys:
+        return np.zeros_like(later)
     causal = snapshot.spec(TENSOR).get("causal")
     if causal is None:
         causal = not np.any(values[..., later])
     return later if causal else np.zeros_like(later)
 
 
-def _labels(run: Run, snapshot: Snapshot, probe: str, keys: int) -> list[str]:
+def _labels(run: Run, snapshot: Snapshot, probe: str, queries: int) -> list[str]:
     task = run.manifest.task
     tokens = snapshot.spec(TOKENS) if TOKENS in snapshot else None
-    if probe != MEAN and not why_no_tokens(tokens, check_square(snapshot.spec(TENSOR))):
+    if probe != MEAN and not why_no_tokens(tokens, AttentionAxes.of(snapshot.spec(TENSOR))):
         return [token_name(task, int(token)) for token in snapshot.read(TOKENS, int(probe))]
-    return position_names(task, keys)
+    return position_names(task, queries)
 
 
 def shades_of(values: Array, masked: Array) -> Array:
@@ -177,15 +185,17 @@ def shades_of(values: Array, masked: Array) -> Array:
     return np.where(none, np.uint8(0), 1 + np.round(shares * 254).astype(np.uint8))
 
 
-def weights_table(weights: Array, masked: Array, labels: Sequence[str]) -> pa.Table:
+def weights_table(
+    weights: Array, masked: Array, labels: Sequence[str], queries: Sequence[str] | None = None
+) -> pa.Table:
     """layer, head, query, key (positions), query_token, key_token, weight (float32) of `weights` (layer, head, query,
-    key); masked keys are left out."""
+    key); masked keys are left out. `labels` are of the keys, and of the queries where these have none."""
     layer, head, query, key = (axis.ravel() for axis in np.indices(weights.shape))
     seen = ~masked[query, key]
-    names = np.asarray(list(labels), dtype=object)
+    names, asking = (np.asarray(list(own), dtype=object) for own in (labels, labels if queries is None else queries))
     return pa.table({
         "layer": layer[seen], "head": head[seen], "query": query[seen], "key": key[seen],
-        "query_token": pa.array(names[query[seen]].tolist(), pa.string()),
+        "query_token": pa.array(asking[query[seen]].tolist(), pa.string()),
         "key_token": pa.array(names[key[seen]].tolist(), pa.string()),
         "weight": weights.ravel()[seen].astype(np.float32),
     })  # fmt: skip
@@ -200,6 +210,8 @@ class AttentionFrames:
     shades: Array
     """uint8 (frame, layer, head, query, key), as `shades_of` makes them."""
     labels: list[str]
+    """Of the keys."""
+    queries: list[str]
     weights: Array | None = None
     """float32 of the same shape, as recorded: at most MOST_EXACT of them, which a panel holds beside the shades."""
     windowed: bool = False
@@ -271,10 +283,10 @@ def frames(view: RunView, steps: Sequence[int], windowed: bool, probe: str = MEA
         return replace(_none(f"{which} can be read: `strobe verify` names what is damaged."), windowed=windowed)
     span, remark = (steps[0], steps[-1]), first.remark if probe == MEAN else ""
     return AttentionFrames(
-        kept, np.stack(shades), first.labels, np.stack(exact) if few else None, windowed, span, remark=remark,
-        masked=first.masked, probe=probe,
+        kept, np.stack(shades), first.labels, first.queries, np.stack(exact) if few else None, windowed, span,
+        remark=remark, masked=first.masked, probe=probe,
     )  # fmt: skip
 
 
 def _none(reason: str) -> AttentionFrames:
-    return AttentionFrames([], np.zeros((0, 0, 0, 0, 0), np.uint8), [], reason=reason)
+    return AttentionFrames([], np.zeros((0, 0, 0, 0, 0), np.uint8), [], [], reason=reason)

@@ -35,6 +35,17 @@ def stored(view: RunView, score: str) -> Answer:
 FROM heads WHERE run = {literal(view.run)} ORDER BY layer, head, step""")
 
 
+def why_none(view: RunView) -> str:
+    """Why a run has no scores of heads, as a sentence."""
+    own = next((entry for entry in view.tensor_entries() if entry["name"] == attention.TENSOR), None)
+    if own is not None:
+        try:
+            check_square(own)
+        except ValueError as error:
+            return f"No scores: {error}."
+    return f"No scores. {attention.why_none(view)}"
+
+
 def why_undefined(view: RunView, score: str) -> str:
     """Why a score is NULL for every head at every step, as the end of a sentence."""
     if score != "induction":

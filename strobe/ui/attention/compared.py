@@ -67,7 +67,7 @@ def _still(view: RunView, shown: AttentionFrames, step: int) -> None:
     _, layers, heads, *_ = own["values"].shape
     header = AttentionPanel(
         subject=f"{view.run} {step}", run=view.run, steps=[step], follows=False, layers=layers, heads=heads,
-        tokens=shown.labels, plain=True, root=shown.rooted,
+        tokens=shown.labels, queries=shown.queries, plain=True, root=shown.rooted,
         alt=f"Attention weights at step {step:,}, {layers} layers by {heads} heads",
     )  # fmt: skip
     panel.show(f"attention_at_{step}", header, own)

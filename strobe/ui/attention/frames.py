@@ -42,7 +42,7 @@ def at_steps(view: RunView, probe: str, steps: Sequence[int]) -> AttentionFrames
 @slowly_cached_by_run("Reading attention …")
 def _frames(view: RunView, steps: tuple[int, ...], windowed: bool, probe: str) -> AttentionFrames:
     made = attention.frames(view, steps, windowed, probe)
-    return replace(made, labels=[visible(label) for label in made.labels])
+    return replace(made, labels=list(map(visible, made.labels)), queries=list(map(visible, made.queries)))
 
 
 def arrays(shown: AttentionFrames) -> dict[str, attention.Array]:

@@ -32,8 +32,10 @@ def all_heads(view: RunView) -> None:
     if not shown.steps:
         _say_why(shown)
         return
-    _, layers, heads, length, _ = shown.shades.shape
+    _, layers, heads, length, keys = shown.shades.shape
     ahead = "Tokens cannot look ahead." if shown.masked.any() or length == 1 else "Tokens look ahead too."
+    if length != keys:
+        ahead = f"{length:,} queries on {keys:,} keys, which are other positions."
     _follow(
         view, "attention", shown, subject=f"{view.run} {probe}", tallest=720,
         text=f"Rows attend to columns; every row sums to 1. {ahead}",
@@ -116,7 +118,7 @@ def _follow(view: RunView, key: str, shown: AttentionFrames, *, text: str, **hea
     panel.show(
         key,
         AttentionPanel(
-            run=view.run, steps=shown.steps, layers=layers, heads=heads, tokens=shown.labels,
+            run=view.run, steps=shown.steps, layers=layers, heads=heads, tokens=shown.labels, queries=shown.queries,
             presence=frames.presence_of(view, shown), root=shown.rooted, **header,
         ),
         frames.arrays(shown),
@@ -133,6 +135,6 @@ def _offer(view: RunView, key: str, shown: AttentionFrames, text: str) -> None:
 
     downloads.offer(
         view, key, shown.remark + text, shown.steps, "-- read from the snapshot under the cursor: attention/att",
-        lambda at: attention.weights_table(shown.recorded(view, at), shown.masked, shown.labels),
-        lambda at: moment.Attention(seen(at), shown.labels, shown.rooted),
+        lambda at: attention.weights_table(shown.recorded(view, at), shown.masked, shown.labels, shown.queries),
+        lambda at: moment.Attention(seen(at), shown.labels, shown.queries, shown.rooted),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from strobe.ui.panel import choice, derived, panel
 from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell import address
 from strobe.ui.shell.cache import slowly_cached_by_run
-from strobe.views import attention, head_scores
+from strobe.views import head_scores
 from strobe.views.head_scores import SCORES, ComputedScores
 from strobe.views.run_view import Answer, RunView
 from strobe.views.words import size
@@ -29,7 +29,7 @@ def scores(view: RunView) -> None:
         )
     answer, remark = _scores(view, score)
     if not answer.table.num_rows:
-        panel.caption(f"No scores. {attention.why_none(view)}")
+        panel.caption(head_scores.why_none(view))
         return
     if all(value is None for value in answer.table["value"].to_pylist()):
         why = head_scores.why_undefined(view, score)

@@ -170,6 +170,8 @@ class AttentionPanel(Panel):
     layers: int
     heads: int
     tokens: Sequence[str]
+    """Of the keys."""
+    queries: Sequence[str]
     root: bool
     """Whether shades are the square root of the weight."""
     label: str = ""

@@ -371,7 +371,7 @@ def test_one_moment_is_data_and_a_figure() -> None:
     places = np.array([[1.0, 2.0], [3.0, np.nan]])
     dots = moment.points_table(places, ["x", "y"])
     assert dots["label"].to_pylist() == ["x", "y"]
-    figures = [moment.Attention(seen, ["a", "it's", "="]), moment.points(dots, 3.0),
+    figures = [moment.Attention(seen, ["a", "it's", "="], ["a", "it's", "="]), moment.points(dots, 3.0),
                moment.bars(["1", "2"], [0.5, 2.0], x_title="frequency", y_title="norm")]  # fmt: skip
     for figure in figures:
         assert export.image(figure, "svg").startswith(b"<svg")

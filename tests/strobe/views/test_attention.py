@@ -15,6 +15,7 @@ from etl.store.catalogue import Store
 from strobe.views import attention, budget, head_scores
 from strobe.views.attention import MEAN, Shape
 from strobe.views.run_view import CatalogueTables, RunView, snapshot_steps
+from tests.support.adding import record, weights
 from tests.support.make_run import make_run
 
 STEPS = (0, 100, 200)
@@ -209,3 +210,39 @@ def test_a_run_that_recorded_no_attention_says_so(tmp_path: Path) -> None:
     manifest.write_text(manifest.read_text().replace('"attention/att"', '"attention/own"'))
     assert attention.shape(view) is None
     assert "recorded no attention" in attention.frames(view, view.steps, False).reason
+
+
+@pytest.fixture
+def crossed(tmp_path: Path) -> tuple[RunView, np.ndarray]:
+    """A run whose 2 queries look at 3 keys that are other positions; and its attention at each step."""
+    att = np.arange(1 * 2 * 2 * 2 * 3, dtype=np.float32).reshape(1, 2, 2, 2, 3)
+    att /= att.sum(axis=-1, keepdims=True)
+    axes = {"attention/att": ["layer", "probe", "head", "query", "key"]}
+    more = {"attention/att": att, "probe/tokens": np.array([[4, 2], [1, 0]], np.int32)}
+    made = record(tmp_path / "runs" / "crossed", weights(), more=more, axes=axes, steps=(0, 5))
+    ingest([made], tmp_path / "store")
+    tables = CatalogueTables(Store(tmp_path / "store").current())
+    return RunView(tables, "adding", snapshot_steps(tables, "adding")), att
+
+
+def test_queries_of_another_number_than_keys_are_masked_nowhere(
+    crossed: tuple[RunView, np.ndarray],
+) -> None:
+    view, att = crossed
+    made = attention.frames(view, view.steps, False)
+    assert made.shades.shape == (2, 1, 2, 2, 3)
+    assert not made.masked.any()
+    np.testing.assert_allclose(made.recorded(view, 1), att.mean(axis=1), rtol=1e-6)
+    assert (made.queries, made.labels) == (["0", "1"], ["0", "1", "2"])
+    one = attention.weights_at(view, 5, "0")
+    assert (one.queries, one.labels) == (["4", "2"], ["0", "1", "2"])
+    table = attention.weights_table(one.values, one.masked, one.labels, one.queries)
+    assert table.num_rows == 2 * 2 * 3
+    assert table.slice(5, 1).to_pylist()[0] == {
+        "layer": 0, "head": 0, "query": 1, "key": 2, "query_token": "2", "key_token": "2",
+        "weight": pytest.approx(float(att[0, 0, 0, 1, 2])),
+    }  # fmt: skip
+
+
+def test_such_attention_has_no_scores_and_that_is_said(crossed: tuple[RunView, np.ndarray]) -> None:
+    assert "2 queries on 3 keys are not the same positions" in head_scores.why_none(crossed[0])

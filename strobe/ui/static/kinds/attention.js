@@ -18,8 +18,8 @@ export const attention = {
     p.legend.replaceChildren("0", colourBar(p.look.sequential), p.header.root ? "1 (square-root scale)" : "1");
   },
   geometry(p, width) {
-    const { layers, heads, tokens } = p.header, left = layers > 1 ? 30 : 0;
-    const labels = tokens.length <= 12 && (width - left) / heads >= 90 ? 36 : 0;
+    const { layers, heads, tokens, queries } = p.header, left = layers > 1 ? 30 : 0;
+    const labels = Math.max(tokens.length, queries.length) <= 12 && (width - left) / heads >= 90 ? 36 : 0;
     // Many layers share the height of a screen; one head can be drawn large elsewhere.
     const high = p.header.tallest ? p.header.tallest / layers - (labels ? 42 : 28) : Infinity;
     const cell = Math.max(24, Math.min(p.header.widest || 190, (width - left) / heads - labels - 16, Math.max(48, high)));
@@ -27,35 +27,34 @@ export const attention = {
   },
   height(p, width) { return this.geometry(p, width).down * p.header.layers + 4; },
   draw(p, g, width) {
-    const { layers, heads, tokens } = p.header, { left, labels, cell, across, down } = this.geometry(p, width), n = tokens.length;
-    const size = layers * heads * n * n, from = p.frame * size;
+    const { layers, heads, tokens, queries } = p.header, { left, labels, cell, across, down } = this.geometry(p, width);
+    const each = queries.length * tokens.length, from = p.frame * layers * heads * each;
     g.font = p.look.font;
     for (let l = 0; l < layers; l++) for (let h = 0; h < heads; h++) {
-      const x = left + h * across + labels, y = 20 + l * down, at = from + (l * heads + h) * n * n;
+      const x = left + h * across + labels, y = 20 + l * down, at = from + (l * heads + h) * each;
       const box = { left: x, right: x + cell, top: y, bottom: y + cell };
-      heatmap(g, box, p.arrays.values.subarray(at, at + n * n), n, n, p.table, 0);
+      heatmap(g, box, p.arrays.values.subarray(at, at + each), queries.length, tokens.length, p.table, 0);
       g.fillStyle = p.look.text; g.textAlign = "left"; g.textBaseline = "alphabetic";
       g.fillText(p.header.label ? fitted(g, p.header.label, cell) : (layers > 1 ? `L${l} H${h}` : `head ${h}`), x, y - 6);
-      if (labels) this.ticks(p, g, box, tokens, cell / n);
+      if (labels) this.ticks(p, g, box, cell);
     }
   },
-  ticks(p, g, box, tokens, step) {
+  ticks(p, g, box, cell) {
+    const { tokens, queries } = p.header, across = cell / tokens.length, down = cell / queries.length;
     g.fillStyle = p.look.muted;
-    tokens.forEach((text, i) => {
-      g.textAlign = "right"; g.textBaseline = "middle";
-      g.fillText(fitted(g, text, 30), box.left - 5, box.top + (i + 0.5) * step);
-      g.textAlign = "center"; g.textBaseline = "top";
-      g.fillText(fitted(g, text, Math.max(30, step)), box.left + (i + 0.5) * step, box.bottom + 4);
-    });
+    g.textAlign = "right"; g.textBaseline = "middle";
+    queries.forEach((text, i) => g.fillText(fitted(g, text, 30), box.left - 5, box.top + (i + 0.5) * down));
+    g.textAlign = "center"; g.textBaseline = "top";
+    tokens.forEach((text, i) => g.fillText(fitted(g, text, Math.max(30, across)), box.left + (i + 0.5) * across, box.bottom + 4));
   },
   pointermove(p, event, at) {
-    const { layers, heads, tokens } = p.header, { left, labels, cell, across, down } = this.geometry(p, p.box.clientWidth), n = tokens.length;
+    const { layers, heads, tokens, queries } = p.header, { left, labels, cell, across, down } = this.geometry(p, p.box.clientWidth);
     const h = Math.floor((at.x - left) / across), l = Math.floor(at.y / down);
-    const key = Math.floor(((at.x - left - h * across - labels) / cell) * n), query = Math.floor(((at.y - 20 - l * down) / cell) * n);
-    if (h < 0 || h >= heads || l < 0 || l >= layers || key < 0 || key >= n || query < 0 || query >= n) return p.hideTip();
-    const own = ((p.frame * layers + l) * heads + h) * n * n + query * n + key, none = p.arrays.values[own] === 0;
+    const key = Math.floor(((at.x - left - h * across - labels) / cell) * tokens.length), query = Math.floor(((at.y - 20 - l * down) / cell) * queries.length);
+    if (h < 0 || h >= heads || l < 0 || l >= layers || key < 0 || key >= tokens.length || query < 0 || query >= queries.length) return p.hideTip();
+    const own = (((p.frame * layers + l) * heads + h) * queries.length + query) * tokens.length + key, none = p.arrays.values[own] === 0;
     const tail = none && key > query ? "masked: a later token" : `weight ${none ? "NaN" : weightOf(p, own)}`;
-    p.showTip([[`${p.header.label || `layer ${l}, head ${h}`}, ${p.when}`], [`${tokens[query]} looks at ${tokens[key]}`], [tail]], at.x, at.y);
+    p.showTip([[`${p.header.label || `layer ${l}, head ${h}`}, ${p.when}`], [`${queries[query]} looks at ${tokens[key]}`], [tail]], at.x, at.y);
   },
   pointerleave(p) { p.hideTip(); },
 };

@@ -27,6 +27,7 @@ LIMIT_S: Final = 900.0
 AWAY_S: Final = 5.0
 """A visitor is gone when he is away for this long: a line that fails for a moment is taken up again."""
 _LOOK_S: Final = 0.25
+_FOLDER_LOCK: Final = threading.Lock()
 _ROOT: Final = Path(__file__).resolve().parents[3]
 
 State = Literal["waiting", "making", "made", "failed"]
@@ -165,16 +166,24 @@ def _command(job: Job) -> list[str]:
     return [sys.executable, "-m", "strobe.ui.panel.movie_child", *job.what, str(job.path)]
 
 
-@cache
+_MAKER: Final = Maker(_command)
+"""Of this module, and in no cache, which threads that come at once may each fill."""
+
+
 def maker() -> Maker:
-    """The one maker of this process: of this module, and in no cache of Streamlit's, which visitors may clear."""
-    return Maker(_command)
+    """The one maker of this process."""
+    return _MAKER
+
+
+def folder() -> Path:
+    """Of this process, closed to all other accounts, and gone with it."""
+    with _FOLDER_LOCK:
+        return _folder()
 
 
 @cache
-def folder() -> Path:
-    """Of this process, closed to all other accounts, and gone with it. What processes left that were killed is
-    removed."""
+def _folder() -> Path:
+    """Made anew; what processes left that were killed is removed."""
     place = Path(tempfile.gettempdir())
     for left in place.glob("strobe-movies-*-*"):
         number = re.fullmatch(r"strobe-movies-(\d+)-\w+", left.name)

@@ -128,6 +128,6 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path, monkeypatch: pyte
     left, ours, others = (tmp_path / name for name in names)
     for place in (left, ours, others):
         place.mkdir()
-    made = movie_jobs.folder.__wrapped__()
+    made = movie_jobs._folder.__wrapped__()
     assert sorted(tmp_path.iterdir()) == sorted([ours, others, made])
     assert made.stat().st_mode & 0o077 == 0

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Final
-
-import streamlit as st
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from etl.errors import StoreError
 from strobe.settings import read_only, store_path, with_store
@@ -22,11 +20,10 @@ _MOST: Final = 5
 _CHARACTERS: Final = 2_000
 
 
-def draw(reader: Reader, page: str, runs: Collection[str]) -> None:
+def warn(place: Any, found: Sequence[str]) -> None:
     """A warning that names run, table, file and what is wrong; with the command that mends it where writing is on."""
-    found = sentences(reader, page, runs)
     if found:
-        st.warning(inert(" ".join(found), _CHARACTERS), icon=":material/warning:")
+        place.warning(inert(" ".join(found), _CHARACTERS), icon=":material/warning:")
 
 
 def sentences(reader: Reader, page: str, runs: Collection[str]) -> list[str]:

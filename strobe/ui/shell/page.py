@@ -63,6 +63,8 @@ class Page:
     milestones: Milestones = field(default_factory=Milestones)
     started: float = field(default_factory=time.perf_counter)
     notes: Any = None
+    told: list[str] = field(default_factory=list)
+    """What it has said that is damaged."""
 
     def view_of(self, run: str) -> RunView:
         """Another run of the store, as the same panels look at it; where the first run's view is, `view` has it."""
@@ -79,7 +81,11 @@ class Page:
         return self.reader.of(*runs)
 
     def say(self) -> None:
-        """Shows the notes that were queued so far, below the header."""
+        """Shows the notes that were queued so far, below the header, and what is known by now to be damaged."""
+        asked = st.query_params.get_all("run")
+        damaged = left_out.sentences(self.reader, self.name, {*self.runs, *asked})
+        left_out.warn(self.notes, [text for text in damaged if text not in self.told])
+        self.told = damaged
         text = " ".join(address.take_notes())
         if text:
             self.notes.warning(inert(text), icon=":material/info:")
@@ -171,8 +177,6 @@ def _draw(name: str, cursor: bool) -> Page:
         page.milestones = milestones_of(view)
         step_cursor.draw(view, page.milestones.ticks())
     page.notes = st.container()
-    asked = st.query_params.get_all("run")
-    left_out.draw(reader, name, {*chosen, *asked})
     page.say()
     if any(page.rows[run].get("status") == "running" for run in page.runs):
         _watch(page)

@@ -30,7 +30,7 @@ def read_store(spec: registry.PageSpec) -> tuple[Reader, dict[str, dict[str, Any
     rows = {row["run"]: row for row in table.to_pylist()}
     if not rows:
         _title(spec)
-        left_out.draw(reader, "runs", ())
+        left_out.warn(st, left_out.sentences(reader, "runs", ()))
         _ways_to_begin()
         st.stop()
     return reader, rows

@@ -86,7 +86,9 @@ def test_a_damaged_store_file_costs_nothing(store: Path, harm: str) -> None:
 def test_every_damage_to_a_part(store: Path, use: Callable[[Path], None], table: str, number: int, harm: str) -> None:
     part = part_of(store, table, number)
     PART[harm](part)
-    assert_pages_of_beta(store, use, [ALPHA, table], ["runs", "curves"])
+    # What lies inside a file shows when it is read, and Runs reads no more than these tables.
+    shown = not harm.startswith("flip") or table in ("runs", "attempts", "metrics", "scalars")
+    assert_pages_of_beta(store, use, [ALPHA, table] if shown else [], ["runs", "curves"])
     assert_commands_about_beta(store)
     assert_beta_is_read(store, [ALPHA, table, part.name], table)
     assert_mended(store, f"strobe ingest --rebuild {ALPHA}")

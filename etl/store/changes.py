@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from etl.store.compact import MANY_PARTS, merged_part
-from etl.store.files import Files
-from etl.store.pointer import PartFile, Pointer, commit, kept_rows, read_rows, write_part
+from etl.store.files import UNREADABLE, Files
+from etl.store.pointer import PartFile, Pointer, commit, kept_rows, read_pointer, read_rows, write_part
 from etl.store.schema import part_schema
 
 
@@ -50,10 +50,17 @@ class Changes:
         return part
 
     def drop(self) -> None:
-        """Remove what was written, as far as the disk lets us: it will not be committed."""
+        """Remove what was written, as far as the disk lets us, unless it was committed: whoever is stopped behind the
+        last step of a commit cannot know."""
+        try:
+            pointer = read_pointer(self._files, self._pointer.run)
+        except UNREADABLE:
+            return  # an ingest to come removes what no pointer names
+        named = {part.file for parts in pointer.tables.values() for part in parts}
         for part in self._written:
-            with contextlib.suppress(OSError):
-                self._files.remove(part.file)
+            if part.file not in named:
+                with contextlib.suppress(OSError):
+                    self._files.remove(part.file)
 
     def commit(self, state: Mapping[str, Any]) -> bool:
         """Replace the pointer, unless nothing changed; returns whether something did. Raises ConflictError."""

@@ -25,7 +25,7 @@ def test_a_server_outlives_them(tmp_path: Path, page: Any) -> None:
     with served(tmp_path / "store") as address:
 
         def look(subject: str, run: str, text: str = "") -> None:
-            page.goto(f"{address}/{subject}?run={run}")
+            page.goto(f"{address}/{subject}?run={run}", timeout=120_000, wait_until="commit")
             (page.get_by_text(text).first if text else page.locator("canvas").first).wait_for(timeout=120_000)
 
         look("weights", "doomed")

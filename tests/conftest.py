@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import gc
 import importlib
@@ -99,6 +100,8 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+        # Bindings count what is left at the very end, and call it a leak.
+        atexit.register(gc.unfreeze)
 
 
 def pytest_collection_finish() -> None:

@@ -80,6 +80,8 @@ def check_parts(store: str | os.PathLike[str] | Files) -> Iterator[Damage | None
         except UNREADABLE as error:
             yield pointer_damage(files, run, error)
             continue
+        if pointer.tables and not pointer.tables.get("runs"):
+            yield Damage(run, "runs", pointer_name(run), "names no part of it", remedy_for(files, run))
         for table, parts in pointer.tables.items():
             for part in parts:
                 what = checks.fault(files, part, whole=True)

@@ -36,7 +36,7 @@ FEW_PARTS = [
     ("runs", 0, "gone"), ("attempts", 0, "flip in a page"), ("metrics", 0, "a pipe"), ("scalars", 1, "gone"),
     ("tensors", 0, "flip in a page"), ("snapshots", 0, "a folder"), ("heads", 0, "flip in the footer"),
 ]  # fmt: skip
-FEW_POINTERS = ["half", "a path upwards", "a pipe", "a flipped bit"]
+FEW_POINTERS = ["half", "no part of runs", "a path upwards", "a pipe", "a flipped bit"]
 FEW_STORE_FILES = ["a pipe", "another format"]
 
 

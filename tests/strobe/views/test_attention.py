@@ -11,7 +11,7 @@ import pytest
 
 from etl.errors import StrobeError
 from etl.ingest.load import ingest
-from etl.store.catalogue import Store
+from strobe.settings import open_store
 from strobe.views import attention, budget, head_scores
 from strobe.views.attention import MEAN, Shape
 from strobe.views.run_view import CatalogueTables, RunView, snapshot_steps
@@ -25,7 +25,7 @@ def view_of(folder: Path, **run: object) -> RunView:
     """A run of 2 layers, 4 probe sequences, 4 heads and 3 positions, in a store."""
     made = make_run(folder / "runs" / "two", steps=STEPS, **run)  # type: ignore[arg-type]
     ingest([made], folder / "store")
-    tables = CatalogueTables(Store(folder / "store").current())
+    tables = CatalogueTables(open_store(folder / "store").current())
     return RunView(tables, "two", snapshot_steps(tables, "two"))
 
 
@@ -221,7 +221,7 @@ def crossed(tmp_path: Path) -> tuple[RunView, np.ndarray]:
     more = {"attention/att": att, "probe/tokens": np.array([[4, 2], [1, 0]], np.int32)}
     made = record(tmp_path / "runs" / "crossed", weights(), more=more, axes=axes, steps=(0, 5))
     ingest([made], tmp_path / "store")
-    tables = CatalogueTables(Store(tmp_path / "store").current())
+    tables = CatalogueTables(open_store(tmp_path / "store").current())
     return RunView(tables, "adding", snapshot_steps(tables, "adding")), att
 
 

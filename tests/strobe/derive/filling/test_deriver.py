@@ -50,8 +50,9 @@ def rows(store: Store, sql: str) -> list[dict]:
 def test_a_planted_frequency_is_found_in_every_table(store: Store) -> None:
     report = deriver(store).fill()
     of_snapshots = [table for table, analysis in ANALYSES.items() if isinstance(analysis, SnapshotAnalysis)]
-    assert report.computed | {"transitions": 0} == dict.fromkeys(of_snapshots, 3) | {
-        "transitions": 0, "loss_check": 0, "neuron_history": NEURONS,
+    of_series = {"transitions": 0, "health": 0, "health_tensors": 0}
+    assert report.computed | of_series == dict.fromkeys(of_snapshots, 3) | of_series | {
+        "loss_check": 0, "neuron_history": NEURONS,
     }  # fmt: skip
     assert not report.skipped
     assert not report.bad

@@ -38,6 +38,7 @@ def _root(
         False, "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
     ),
 ) -> None:
+    opening.forget()
     context.call_on_close(opening.tell_what_is_left_out)
 
 

@@ -71,23 +71,24 @@ def refuse_damaged(store: Store, run: str, tables: Sequence[str]) -> None:
 
 
 def forget() -> None:
-    """Nothing is told of what was opened so far: it has been removed since."""
+    """Nothing is told of what was opened so far: another command began in this process, or it has been removed."""
     _opened.clear()
+    _asked.clear()
 
 
 def tell_what_is_left_out() -> None:
     """Says what could not be read of the stores that were opened: of the runs that were asked for, else of all."""
     from strobe.settings import with_store
 
+    opened, asked = _opened.copy(), _asked.copy()
+    forget()
     told = [
         f"strobe: left out: {visible(damage.subject)}; `{visible(with_store(damage.remedy, path))}` mends it"
-        for path, store in _opened
+        for path, store in opened
         for damage in store.damage
-        if not _asked or damage.run in _asked or not damage.run
+        if not asked or damage.run in asked or not damage.run
     ]
     for line in told[:_MOST_TOLD]:
         typer.echo(line, err=True)
     if len(told) > _MOST_TOLD:
         typer.echo(f"strobe: and {len(told) - _MOST_TOLD:,} more; `strobe doctor` names all", err=True)
-    _opened.clear()
-    _asked.clear()

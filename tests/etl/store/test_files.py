@@ -172,5 +172,7 @@ def test_a_file_is_no_store(tmp_path: Path, objects: ObjectStore) -> None:
 
 
 def test_nothing_is_wrong_with_parts_on_objects(files: Files) -> None:
-    changes(files, 1).commit({})
-    assert list(check_parts(files)) == [None]
+    made = changes(files, 1)
+    made.append("runs", pa.Table.from_pylist([{"name": "alpha"}], part_schema("runs")))
+    made.commit({})
+    assert list(check_parts(files)) == [None, None]

@@ -157,7 +157,7 @@ def test_a_link_to_a_page_on_a_fresh_server_and_the_bare_address_both_work(page:
     page.goto(f"{server}/?run=grok-a&run=second&step=300")
     panel(page, "attention").wait_for(timeout=30_000)
     page.wait_for_url("**/runs?**run=grok-a&run=second**")
-    assert label(page) == "step 300"
+    page.locator("[data-at=step]", has_text="step 300").wait_for()
     assert not page.get_by_text("Page not found").count()
 
 

@@ -47,8 +47,14 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 @pytest.fixture
 def slowness() -> float:
     """How many times slower than on an idle machine a process starts just now; 1 where it is not busy."""
+    return slowness_now()
+
+
+def slowness_now() -> float:
+    """The same, of a process as patient as the sandbox's children: beside other work they come last."""
     started = time.monotonic()
-    subprocess.run([sys.executable, "-I", "-c", "import duckdb, pyarrow.dataset"], check=True)
+    command = ["nice", "-n", "19", sys.executable, "-I", "-c", "import duckdb, pyarrow.dataset"]
+    subprocess.run(command, check=True)
     return max(1.0, (time.monotonic() - started) / 0.6)
 
 
@@ -130,7 +136,8 @@ def test_heavy_statement(sandbox: Sandbox, slowness: float, name: str) -> None:
     assert time.monotonic() - started <= TIMEOUT_S + 0.5 * slowness
     started = time.monotonic()
     assert sandbox.run("select 1", LIMITS).table[0][0].as_py() == 1
-    assert time.monotonic() - started < 1.0 * slowness
+    took = time.monotonic() - started
+    assert took < 1.0 * slowness or took < 1.0 * slowness_now()
     time.sleep(1.0)
     assert resident_mb() - before <= 50.0
     assert len(queries()) <= places(1 << 40)

@@ -304,7 +304,7 @@ def drag(page: Any, canvas: Any, ends: tuple[float, float]) -> None:
     page.mouse.move(places[1], box["y"] + box["height"] / 2, steps=2)
     page.mouse.up()
     changed = "([canvas, before]) => canvas.dataset.token !== before"
-    page.wait_for_function(changed, arg=[canvas.element_handle(), token], timeout=20_000)
+    page.wait_for_function(changed, arg=[canvas.element_handle(), token], timeout=60_000)
     standing(page)
 
 

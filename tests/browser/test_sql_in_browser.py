@@ -26,7 +26,7 @@ def has_value(page: Any, value: Any) -> None:
 def visit(context: Any, url: str) -> Any:
     page = context.new_page()
     page.goto(url)
-    page.get_by_label("SQL", exact=True).wait_for(timeout=30_000)
+    page.get_by_label("SQL", exact=True).wait_for(timeout=90_000)
     return page
 
 
@@ -40,7 +40,7 @@ def test_a_query_runs_and_its_link_shows_it_to_another(context: Any, browser: An
     page = visit(context, f"{server}/sql")
     ask(page, "select run, 40 + 2 as answer from runs")
     page.get_by_test_id("stDataFrame").wait_for(timeout=15_000)
-    page.wait_for_url("**q=select*", timeout=5_000)
+    page.wait_for_url("**q=select*", timeout=30_000)
     other = visit(browser.new_context(), page.url)
     other.get_by_text("This query came with the link").wait_for(timeout=15_000)
     has_value(other, "select run, 40 + 2 as answer from runs")
@@ -73,7 +73,7 @@ def test_hostile_names_make_no_element(context: Any, server: str) -> None:
 def test_a_chart_opens_its_query(context: Any, server: str) -> None:
     page = context.new_page()
     page.goto(f"{server}/curves")
-    page.get_by_role("button", name="SQL and files").first.click(timeout=30_000)
+    page.get_by_role("button", name="SQL and files").first.click(timeout=90_000)
     page.get_by_role("button", name="in SQL").first.click(timeout=15_000)
     page.get_by_text("This query came with the link").wait_for(timeout=15_000)
     has_value(page, re.compile("FROM"))
@@ -102,5 +102,5 @@ def go(page: Any, link: Any, sign: str) -> float:
     """Seconds from a click in the menu to the page that it leads to."""
     started = time.monotonic()
     link.click()
-    page.get_by_text(sign).wait_for(timeout=20_000)
+    page.get_by_text(sign).wait_for(timeout=60_000)
     return time.monotonic() - started

@@ -239,13 +239,16 @@ def test_at_most_two_run_and_the_next_waits_with_a_word(sandbox: Sandbox) -> Non
 
 
 @pytest.mark.parametrize("heavy", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_a_quick_query_does_not_wait_for_the_heavy_ones_before_it(sandbox: Sandbox, heavy: int) -> None:
+def test_a_quick_query_does_not_wait_for_the_heavy_ones_before_it(
+    sandbox: Sandbox, slowness: float, heavy: int
+) -> None:
     """Each of them has a moment in the quick place, and few come before it; at most one has run to its limit then."""
     here, kinds, seen = threading.Event(), [], []
 
     def occupy(number: int) -> None:
         try:
-            sandbox.run(BUSY, Limits(timeout_s=4.0), asker=Asker(f"heavy {number}", lambda: not here.is_set()))
+            limits = Limits(timeout_s=4.0 * slowness)
+            sandbox.run(BUSY, limits, asker=Asker(f"heavy {number}", lambda: not here.is_set()))
         except QueryError as error:
             kinds.append("stopped" if here.is_set() else error.kind)
 

@@ -14,6 +14,7 @@ from etl.run.journal import MAX_STEP, parsed_number
 from etl.run.snapshot import DTYPES
 from strobe.record.errors import RecorderError
 from strobe.record.host import PAIR, Array, NothingError, host_array
+from strobe.record.names import unwrapped
 
 SCALARS = (
     "train_loss",
@@ -121,15 +122,8 @@ def _is_complex(tensor: Any) -> bool:
     return bool(value.is_complex()) if hasattr(value, "is_complex") else np.asarray(value).dtype.kind == "c"
 
 
-_WRAPPED = ("_orig_mod.", "module.")
-"""What torch.compile and data parallel training put before the names of a model's tensors."""
-
-
 def _shown(name: str) -> str:
-    name = name.replace(_WRAPPED[0], "")
-    while name.startswith(_WRAPPED[1]):
-        name = name.removeprefix(_WRAPPED[1])
-    return name.replace("/", "%2F")
+    return unwrapped(name).replace("/", "%2F")
 
 
 _MAX_REASON = 200

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-WRAPPERS = ("_orig_mod.", "module.", "_fsdp_wrapped_module.")
-"""Parts of names that torch.compile, DDP and FSDP put before those of the model."""
+from strobe.record.names import unwrapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,20 +17,11 @@ class Setting:
     weight_decay: float
 
 
-def display_name(name: str) -> str:
-    """`name` as the model has it: without the wrappers' parts."""
-    for wrapper in WRAPPERS:
-        if name.startswith(wrapper):
-            name = name.removeprefix(wrapper)
-        name = name.replace(f".{wrapper}", ".")
-    return name
-
-
 def named_parameters(model: Any) -> Iterator[tuple[str, Any]]:
     """(display name, parameter) of a module, or of (name, parameter) pairs; one that is tied comes once."""
     pairs: Iterable[tuple[str, Any]] = model.named_parameters() if hasattr(model, "named_parameters") else model
     for name, parameter in pairs:
-        yield display_name(name), parameter
+        yield unwrapped(name), parameter
 
 
 def settings(optimizer: Any) -> dict[int, Setting]:

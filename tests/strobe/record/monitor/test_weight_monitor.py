@@ -231,3 +231,11 @@ def test_wrapped_models_keep_their_names() -> None:
     monitor = WeightMonitor()
     monitor.check_gradients(wrapped)
     assert [stats.tensor for stats in monitor.gradients] == ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
+def test_a_part_of_the_model_that_is_called_module_keeps_its_name() -> None:
+    model = nn.ModuleDict({"a": nn.Linear(2, 2, bias=False), "b": nn.Module()})
+    model["b"].add_module("module", nn.Linear(2, 2, bias=False))
+    monitor = WeightMonitor()
+    monitor.check_gradients(model)
+    assert [stats.tensor for stats in monitor.gradients] == ["a.weight", "b.module.weight"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 
 from strobe.record.monitor.findings import Finding, Kind
@@ -16,19 +17,15 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[max(math.ceil(share * len(ordered)) - 1, 0)] if ordered else math.nan
 
 
-def median(values: Sequence[float]) -> float:
-    """The middle one, or the mean of the two in the middle. NaN of none."""
-    ordered, half = sorted(values), len(values) // 2
-    if not ordered:
-        return math.nan
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+def _median(values: Sequence[float]) -> float:
+    return statistics.median(values) if values else math.nan
 
 
 def spread(name: str, values: Sequence[float]) -> dict[str, float]:
     """Median, p95, least and largest of the finite ones, by name."""
     finite = [value for value in values if math.isfinite(value)]
     return {
-        f"{name}_median": median(finite),
+        f"{name}_median": _median(finite),
         f"{name}_p95": percentile(finite, 0.95),
         f"{name}_min": min(finite, default=math.nan),
         f"{name}_max": max(finite, default=math.nan),
@@ -46,7 +43,7 @@ def gradient_aggregates(stats: Sequence[GradientStats], findings: Iterable[Findi
     return {
         **spread("gradient_l2", [s.l2 for s in there if s.l2 is not None]),
         "gradient_abs_max": max((s.abs_max for s in there if s.abs_max is not None), default=math.nan),
-        "gradient_mean_abs_median": median([s.mean_abs for s in there if s.mean_abs is not None]),
+        "gradient_mean_abs_median": _median([s.mean_abs for s in there if s.mean_abs is not None]),
         "gradient_norm": math.hypot(*(s.l2 for s in there if s.l2 is not None)),
         "gradient_norm_unclipped": math.hypot(*(s.l2_unclipped for s in there if s.l2_unclipped is not None)),
         "tensors": float(len(stats)),

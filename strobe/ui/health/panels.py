@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import numpy as np
 import streamlit as st
 
 from strobe.charts.curves import Series
@@ -16,14 +15,12 @@ from strobe.ui.shell.cache import cached_by_run
 from strobe.views import health
 from strobe.views.health import Health
 from strobe.views.run_view import Answer, RunView
-from strobe.views.tensors import QUANTITIES, TensorSeries, statistic_sql, tensor_series
+from strobe.views.tensors import QUANTITIES, statistic_sql, tensor_series
 
 _MOVEMENT: Final = (
     "How far a tensor moved since the snapshot before, relative to its norm there, divided by the steps between: the "
     f"update ratio of one step only where snapshots are one step apart. {health.BAND}"
 )
-MOST_ROWS: Final = 120
-"""Tensors in the heatmap of movements: half of them those that move least, half those that move most."""
 
 
 @cached_by_run
@@ -103,7 +100,7 @@ def movement(view: RunView) -> None:
     if series is None or not series.steps:
         panel.caption(f"{quantity.label}: needs two snapshots; this run has {len(view.steps)}.")
         return
-    rows = _furthest(series)
+    rows = health.furthest(series)
     shown = series.drawn(rows)
     left_out = (
         f" {len(rows):,} of {len(series.rows):,} tensors: those that move least and those that move most."
@@ -114,14 +111,3 @@ def movement(view: RunView) -> None:
         view, "health_movement", Answer(series.sql, shown), rows, quantity="net movement a step",
         row_height=18 if len(rows) <= 24 else 10, about=f"{_MOVEMENT}{left_out}",
     )  # fmt: skip
-
-
-def _furthest(series: TensorSeries) -> list[str]:
-    """All rows in their order, or of many those with the least and the largest median."""
-    if len(series.rows) <= MOST_ROWS:
-        return series.rows
-    with np.errstate(all="ignore"):
-        middle = np.array([np.nanmedian(row) if np.isfinite(row).any() else np.inf for row in series.values])
-    order = np.argsort(middle, kind="stable")
-    kept = sorted([*order[: MOST_ROWS // 2].tolist(), *order[-MOST_ROWS // 2 :].tolist()])
-    return [series.rows[k] for k in kept]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
@@ -17,8 +18,9 @@ from etl.store.catalogue import Store
 from strobe.cli import app
 from strobe.derive.filling.deriver import Deriver
 from strobe.record import Recorder
-from strobe.views.health import Health, health, spread
-from strobe.views.run_view import CatalogueTables, RunView
+from strobe.views.health import MOST_ROWS, Health, furthest, health, spread
+from strobe.views.run_view import Answer, CatalogueTables, RunView
+from strobe.views.tensors import tensor_series
 from tests.support.app_store import log_only
 from tests.support.places import ROOT
 
@@ -123,6 +125,20 @@ def test_a_spread_is_over_what_is_finite(path: Path) -> None:
     assert found.partly == 0  # that the first snapshot has none before it is no loss
     at_100 = {row["series"]: row["value"] for row in found.answer.table.to_pylist() if row["step"] == 100}
     assert at_100["median"] == pytest.approx(0.01 / 100, rel=1e-3)
+
+
+def test_of_many_tensors_those_that_move_least_and_most_are_drawn() -> None:
+    rows = [
+        {"tensor": f"w{i:03}", "layer": None, "step": step, "value": 10.0 ** (-i / 20)}
+        for i in range(MOST_ROWS + 30)
+        for step in (1, 2)
+    ]
+    schema = pa.schema(
+        [("tensor", pa.string()), ("layer", pa.int16()), ("step", pa.int64()), ("value", pa.float64())]
+    )
+    kept = furthest(tensor_series(Answer("", pa.Table.from_pylist(rows, schema))))
+    half = MOST_ROWS // 2
+    assert kept == [f"w{i:03}" for i in [*range(half), *range(half + 30, MOST_ROWS + 30)]]
 
 
 def test_the_command_says_it_and_gives_the_rows(path: Path) -> None:

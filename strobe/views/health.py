@@ -24,6 +24,8 @@ MOST_ROWS: Final = 120
 """Tensors in the heatmap of movements: half of them those that move least, half those that move most."""
 MOST_ALERTS: Final = 1_000
 """Alerts that are listed, the earliest first; all are counted."""
+MOST_SEEN: Final = 44
+"""Characters of a tensor's name in the table of alerts: a longer one is cut in the middle, not at its end."""
 BAND: Final = (
     f"The band of {HEALTHY_RATIO[0]:g} to {HEALTHY_RATIO[1]:g} is a rule of thumb for the update ratio of one step."
 )
@@ -103,7 +105,7 @@ class Health:
     def table(self) -> pa.Table:
         """The alerts for people: tensor, what, first, last (steps), snapshots, value."""
         rows = [
-            {"tensor": visible(a.name), "what": a.kind, "first": a.first_step, "last": a.last_step,
+            {"tensor": visible(a.name, MOST_SEEN), "what": a.kind, "first": a.first_step, "last": a.last_step,
              "snapshots": a.snapshots, "value": a.value}
             for a in self.alerts
         ]  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from strobe.views.ordering import Key, natural
 from strobe.views.run_view import Answer, literal
 
 _ORDER: Final = (
@@ -125,7 +126,8 @@ def tensor_series(answer: Answer) -> TensorSeries:
     layers = table["layer"].fill_null(-1).to_numpy().astype(np.int64)
     pairs = np.stack([coded.indices.to_numpy().astype(np.int64), layers], axis=1).reshape(-1, 2)
     unique, row = np.unique(pairs, axis=0, return_inverse=True)
-    order = sorted(range(len(unique)), key=lambda k: (*_place(names[unique[k][0]]), unique[k][1]))
+    places = [_place(name) for name in names]
+    order = sorted(range(len(unique)), key=lambda k: (*places[unique[k][0]], unique[k][1]))
     place = np.empty(len(unique), np.int64)
     place[order] = np.arange(len(unique))
     value, step = table["value"].to_numpy(), table["step"].to_numpy()
@@ -146,9 +148,9 @@ def tensor_series(answer: Answer) -> TensorSeries:
     return TensorSeries(labels, steps.tolist(), values, recorded, every, starts, answer.sql)
 
 
-def _place(name: str) -> tuple[int, str]:
-    """Known tensors in the order of the model, others behind them by name."""
-    return (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)
+def _place(name: str) -> tuple[int, Key]:
+    """Known tensors in the order of the model, others behind them by name, numbers in it as numbers."""
+    return (_ORDER.index(name) if name in _ORDER else len(_ORDER), natural(name))
 
 
 def shades(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], float, float]:

@@ -75,7 +75,7 @@ def _table(table: pa.Table) -> None:
     st.dataframe(
         table.slice(0, MOST_ROWS), hide_index=True, key="changes", height="content", placeholder="",
         column_config={
-            "what": columns.TextColumn("What", width="medium"),
+            "what": columns.TextColumn("What", width=340),
             "before": columns.NumberColumn("Before", format="%.3g"),
             "after": columns.NumberColumn("After", format="%.3g"),
             "effect": columns.NumberColumn("Change", format="%.3g"),

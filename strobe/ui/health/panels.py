@@ -44,7 +44,7 @@ def _alert_table(state: Health) -> None:
         state.table(), hide_index=True, key="alerts", placeholder="", height=min(380, 72 + 35 * len(state.alerts)),
         on_select="rerun", selection_mode="single-row",
         column_config={
-            "tensor": columns.TextColumn("Tensor", width=130),
+            "tensor": columns.TextColumn("Tensor", width=310),
             "what": columns.TextColumn("What is wrong", width=170),
             "first": columns.NumberColumn("From step", format="localized"),
             "last": columns.NumberColumn("to", format="localized"),

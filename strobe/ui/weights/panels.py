@@ -5,6 +5,8 @@ The step under the cursor is read and shown first; the other snapshots follow on
 
 from __future__ import annotations
 
+from typing import Final
+
 import streamlit as st
 
 from strobe.charts import moment
@@ -14,10 +16,14 @@ from strobe.ui.panel.settled import Later, at_once
 from strobe.ui.shell.cursor import settled
 from strobe.ui.weights import bands, histogram, kept, spectrum, spectrum_at_cursor
 from strobe.views.binning import bin_words
+from strobe.views.ordering import natural
 from strobe.views.run_view import RunView
 from strobe.views.weights import MatrixFrames, WeightMatrix, default_matrix, matrix_at, picture, wanted
 from strobe.views.weights_table import files_words, weights_table
-from strobe.views.words import number, size
+from strobe.views.words import number, size, visible
+
+_SEEN: Final = 46
+"""Characters of a name that the picker has room for: a longer one is cut in the middle, not at its end."""
 
 
 def pick(view: RunView) -> WeightMatrix | None:
@@ -28,7 +34,13 @@ def pick(view: RunView) -> WeightMatrix | None:
         panel.caption(_why_none(view))
         return None
     by_label = {matrix.label: matrix for matrix in every}
-    return by_label[choice.select("matrix", "Matrix", sorted(by_label), first.label, labelled=True, width=220)]
+    labels = sorted(by_label, key=natural)
+    return by_label[
+        choice.select(
+            "matrix", "Matrix", labels, first.label, words=lambda label: visible(label, _SEEN), labelled=True,
+            width=360,
+        )
+    ]  # fmt: skip
 
 
 def _why_none(view: RunView) -> str:

@@ -22,7 +22,7 @@ export const grid = {
   height: (p) => 12 + p.header.rows.length * p.header.row_height + 28,
   draw(p, g, width) {
     const { header, look } = p, { rows, columns } = header;
-    const gutter = Math.min(150, Math.ceil(widest(g, rows, look.font)) + 14);
+    const gutter = Math.min(Math.max(150, 0.3 * width), Math.ceil(widest(g, rows, look.font)) + 14);
     p.plot = { left: gutter, right: width - 14, top: 12, bottom: 12 + rows.length * header.row_height };
     heatmap(g, p.plot, p.bytes, rows.length, columns.length, p.table, 0);
     g.font = look.font;

@@ -1,0 +1,25 @@
+"""Every tensor's statistic as rows by steps: in which order they stand, and which of many are drawn."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from strobe.views.run_view import Answer
+from strobe.views.tensors import TensorSeries, tensor_series
+
+
+def series(*tensors: tuple[str, int | None]) -> TensorSeries:
+    """One step of each tensor, by name and layer."""
+    names, layers = zip(*tensors, strict=True)
+    columns = {"tensor": list(names), "layer": pa.array(layers, pa.int16())}
+    count = len(names)
+    return tensor_series(Answer("", pa.table(columns | {"step": [0] * count, "value": [1.0] * count})))
+
+
+def test_layers_stand_in_their_order_whether_in_the_name_or_beside_it() -> None:
+    named = [(f"layers.{k}.mlp.weight", None) for k in (10, 2, 0, 1)]
+    told = [("h.attn.weight", k) for k in (11, 3, 0)]
+    assert series(*named, *told, ("wte", None)).rows == [
+        "wte", "h.attn.weight.0", "h.attn.weight.3", "h.attn.weight.11", "layers.0.mlp.weight", "layers.1.mlp.weight",
+        "layers.2.mlp.weight", "layers.10.mlp.weight",
+    ]  # fmt: skip

@@ -3,13 +3,15 @@
 The loop folds 128 bytes at a time into a remainder of 128 bytes that has the same CRC as all of them (Gopal et al.,
 "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction", Intel, 2009); zlib takes the CRC of that
 remainder. It is written in LLVM's own language, since numba has no vectors, and compiled in some milliseconds at the
-first call. Elsewhere zlib takes the CRC of everything.
+first call. Elsewhere zlib takes the CRC of everything, and so it does where numba was not loaded for something else:
+LLVM takes 65 MB, which a server has no other use for.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import sys
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -23,20 +25,20 @@ _LEAST = 8 * STRIDE
 _POLYNOMIAL = 0x104C11DB7
 _PIECE = 1 << 20
 
-Fold = Callable[[int, int, int, int], None]
-"""(address of the data, how many strides, register, address of the remainder)."""
+Fold = Callable[[int, int, int, Any], None]
+"""(address of the data, how many strides, register, room for the remainder)."""
 
 
 def crc32(data: npt.NDArray[np.uint8], value: int = 0) -> int:
     """`zlib.crc32(data, value)` of contiguous bytes. The interpreter's lock is released while it runs."""
-    strides = data.size // STRIDE
-    fold = compiled_fold(lanes()) if data.size >= _LEAST else None
+    fold = compiled_fold(lanes()) if data.size >= _LEAST and "numba" in sys.modules else None
     if fold is None:
         return zlib.crc32(data.data, value)
-    remainder = np.empty(STRIDE, np.uint8)
-    fold(data.ctypes.data, strides, value ^ 0xFFFFFFFF, remainder.ctypes.data)
+    strides, remainder = data.size // STRIDE, (ctypes.c_char * STRIDE)()
+    fold(data.__array_interface__["data"][0], strides, value ^ 0xFFFFFFFF, remainder)
     # zlib begins with all bits turned round: here with a register of zeros, since the data's is folded in already.
-    return zlib.crc32(data[strides * STRIDE :].data, zlib.crc32(remainder.data, 0xFFFFFFFF))
+    crc = zlib.crc32(remainder, 0xFFFFFFFF)
+    return zlib.crc32(data[strides * STRIDE :].data, crc) if data.size % STRIDE else crc
 
 
 @functools.cache

@@ -99,7 +99,12 @@ def _run(weights: Parameters, architecture: Architecture, tokens: Array, last_on
         seen.append(tuple(tap[..., -1, :] if last_only else tap for tap in taps))
     x = norm(x[:, -1] if last_only else x, weights.get("lnfw"), weights.get("lnfb"), architecture)
     unembed = weights["wte" if architecture.tied_embeddings else "unembed"]
-    return Pass(linear(x, unembed, weights.get("unembedb")), *(np.stack(each) for each in zip(*seen, strict=True)))
+    return Pass(linear(x, unembed, weights.get("unembedb")), *map(_stacked, zip(*seen, strict=True)))
+
+
+def _stacked(layers: tuple[Array, ...]) -> Array:
+    """(L, ...), not copied where there is one layer: all p * p inputs of a sum make tens of megabytes."""
+    return layers[0][None] if len(layers) == 1 else np.stack(layers)
 
 
 def _embedded(weights: Parameters, tokens: Array) -> tuple[Array, Array | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
@@ -18,6 +18,8 @@ from strobe.derive.addition_split import Split, split_of
 from strobe.derive.recorded_run import NotApplicableError, RecordedRun
 from strobe.derive.runnable import Runnable
 
+_AT_ONCE: Final = 4096
+"""Sums that go through together where little of each is kept: their arrays stay a few megabytes."""
 MOST_SUMS: Final = 4_000_000
 """All p * p sums go through the model, and what it makes of them stays in memory."""
 
@@ -78,6 +80,16 @@ class AdditionModel:
             made = forward(params, self.runnable.architecture, self.inputs, position=-1)
             self._last = (step, made)
         return self._last[1]
+
+    def activations(self, step: int, layers: Sequence[int], neurons: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Of some neurons of the MLP alone, given by their layers and numbers: float32 (neurons, p * p)."""
+        params = self.runnable.params(self.recorded.at(step))
+        own = np.empty((len(layers), len(self.inputs)), np.float32)
+        for start in range(0, len(self.inputs), _AT_ONCE):
+            some = slice(start, start + _AT_ONCE)
+            made = forward(params, self.runnable.architecture, self.inputs[some], position=-1)
+            own[:, some] = made.activation[list(layers), :, list(neurons)]
+        return own
 
     def shares(self, step: int) -> npt.NDArray[np.float64]:
         """Frequency shares (layer, K, neurons) of the MLP's neurons at a snapshot."""

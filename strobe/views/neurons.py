@@ -101,8 +101,8 @@ def affordable(view: RunView, tiles: int, each: int, most: int = MOST_FRAMES) ->
     return evenly(view.steps, max(2, min(most, MOST_BYTES // (tiles * each))))
 
 
-def activations(view: RunView, step: int) -> Array | None:
-    """float32 (layers, p * p, neurons) of one snapshot; None where it cannot be run."""
+def activations(view: RunView, step: int, chosen: Sequence[Neuron]) -> Array | None:
+    """float32 (neurons, p, p): the activations of some neurons in one snapshot; None where it cannot be run."""
     from strobe.derive.addition import AdditionModel
     from strobe.derive.recorded_run import RecordedRun
 
@@ -110,31 +110,25 @@ def activations(view: RunView, step: int) -> Array | None:
     if snapshots is None:
         return None
     try:
-        return AdditionModel(RecordedRun(snapshots)).forward(step).activation.astype(np.float32)
+        model = AdditionModel(RecordedRun(snapshots))
+        own = model.activations(step, [each.layer for each in chosen], [each.neuron for each in chosen])
+        return own.reshape(len(chosen), model.modulus, model.modulus)
     except (StrobeError, OSError, KeyError):
         return None
 
 
-def grids(activation: Array | None, chosen: Sequence[Neuron]) -> Grids | None:
-    """The grids of some neurons, from `activations`."""
+def grids(activation: Array | None) -> Grids | None:
+    """The grids of some neurons, from their `activations`."""
     if activation is None:
         return None
-    own = _over_inputs(activation, chosen)
-    low, high = own.min(axis=(1, 2)), own.max(axis=(1, 2))
+    low, high = activation.min(axis=(1, 2)), activation.max(axis=(1, 2))
     span = np.where(high > low, high - low, 1)
-    tiles = np.round((own - low[:, None, None]) / span[:, None, None] * 255).astype(np.uint8)
-    return Grids(tiles, low.astype(np.float32), high.astype(np.float32))
-
-
-def _over_inputs(activation: Array, chosen: Sequence[Neuron]) -> Array:
-    """float32 (neurons, p, p): the activations of some neurons."""
-    p = round(activation.shape[1] ** 0.5)
-    return np.stack([activation[n.layer, :, n.neuron].reshape(p, p) for n in chosen])
+    tiles = np.round((activation - low[:, None, None]) / span[:, None, None] * 255).astype(np.uint8)
+    return Grids(tiles, low, high)
 
 
 def table(activation: Array, chosen: Sequence[Neuron]) -> pa.Table:
-    """layer, neuron, a, b, activation (float32) of some neurons, from `activations`."""
-    own = _over_inputs(activation, chosen)
-    which, a, b = (axis.ravel() for axis in np.indices(own.shape))
+    """layer, neuron, a, b, activation (float32) of some neurons, from their `activations`."""
+    which, a, b = (axis.ravel() for axis in np.indices(activation.shape))
     layer, neuron = (np.array([getattr(n, name) for n in chosen])[which] for name in ("layer", "neuron"))
-    return pa.table({"layer": layer, "neuron": neuron, "a": a, "b": b, "activation": own.ravel()})
+    return pa.table({"layer": layer, "neuron": neuron, "a": a, "b": b, "activation": activation.ravel()})

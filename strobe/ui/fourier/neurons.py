@@ -14,7 +14,7 @@ from strobe.charts.tiles import Tiles
 from strobe.ui.panel import choice, downloads, panel
 from strobe.ui.panel.kinds import TilesPanel, presence
 from strobe.ui.panel.settled import at_once
-from strobe.ui.shell.cache import cached_by_run, filled
+from strobe.ui.shell.cache import filled
 from strobe.ui.shell.cursor import settled
 from strobe.views import neurons
 from strobe.views.neurons import Grids, Neuron
@@ -64,9 +64,9 @@ def draw(view: RunView, left: Any, right: Any) -> None:
         for step in steps if whole else [here]:
             if step not in together or step not in large:
                 # One forward pass serves both.
-                made = _activations(view, step)
-                together.setdefault(step, neurons.grids(made, clearest))
-                large.setdefault(step, neurons.grids(made, [picked]))
+                made = neurons.activations(view, step, [*clearest, picked])
+                together.setdefault(step, neurons.grids(None if made is None else made[:-1]))
+                large.setdefault(step, neurons.grids(None if made is None else made[-1:]))
         with places[0].container():
             _clearest(view, [step for step in steps if together.get(step) is not None], together, clearest, whole)
         with places[1].container():
@@ -85,9 +85,6 @@ def _pick(every: list[Neuron]) -> Neuron:
             words=lambda name: f"{_name(by_id[name], layers)} ({number(by_id[name].share, 2)} at the end)",
         )  # fmt: skip
     return by_id[chosen]
-
-
-_activations = cached_by_run(neurons.activations)
 
 
 def _name(neuron: Neuron, layers: bool) -> str:
@@ -164,7 +161,7 @@ def _files(view: RunView, drawn: _Drawn, steps: list[int], text: str) -> None:
     source = "-- computed from the snapshot under the cursor: a forward pass over all inputs"
 
     def table(at: int) -> pa.Table:
-        made = _activations(view, steps[at])
+        made = neurons.activations(view, steps[at], drawn.neurons)
         if made is None:
             raise StrobeError(f"the snapshot of step {steps[at]:,} can no longer be run")
         return neurons.table(made, drawn.neurons)

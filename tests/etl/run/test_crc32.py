@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zlib
 
+import numba  # noqa: F401  (without it there is no loop)
 import numpy as np
 import pytest
 from hypothesis import given
@@ -37,3 +40,12 @@ def test_one_bit_makes_another_crc() -> None:
         data[bit // 8] ^= 1 << bit % 8
         assert fast.crc32(data) != whole
         data[bit // 8] ^= 1 << bit % 8
+
+
+def test_llvm_is_not_loaded_for_it() -> None:
+    code = (
+        "import sys, numpy as np; from etl.run.crc32 import crc32; print(crc32(np.zeros(1 << 20, np.uint8)), "
+        "any(name.startswith(('numba', 'llvmlite')) for name in sys.modules))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert said.split() == [str(zlib.crc32(bytes(1 << 20))), "False"]

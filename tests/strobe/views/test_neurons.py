@@ -12,7 +12,9 @@ import pytest
 
 from etl.ingest.load import ingest
 from etl.store.catalogue import Store
+from strobe.derive import addition
 from strobe.derive.filling.deriver import Deriver
+from strobe.derive.recorded_run import RecordedRun
 from strobe.views import neurons
 from strobe.views.budget import MOST_BYTES
 from strobe.views.neurons import Inputs, Neuron
@@ -71,10 +73,10 @@ def test_a_neuron_has_a_history_from_when_it_varies(view: RunView) -> None:
 
 
 def test_a_grid_is_the_planted_activation(view: RunView) -> None:
-    activation = neurons.activations(view, 200)
+    activation = neurons.activations(view, 200, [Neuron(0, k, KEY, 1.0) for k in (4, 0)])
     assert activation is not None
-    assert (activation.shape, activation.dtype) == ((1, P * P, NEURONS), np.dtype(np.float32))
-    drawn = neurons.grids(activation, [Neuron(0, k, KEY, 1.0) for k in (4, 0)])
+    assert (activation.shape, activation.dtype) == ((2, P, P), np.dtype(np.float32))
+    drawn = neurons.grids(activation)
     assert drawn is not None
     assert (drawn.tiles.shape, drawn.tiles.dtype) == ((2, P, P), np.dtype(np.uint8))
     assert (drawn.tiles.min(axis=(1, 2)).tolist(), drawn.tiles.max(axis=(1, 2)).tolist()) == ([0, 0], [255, 255])
@@ -83,8 +85,19 @@ def test_a_grid_is_the_planted_activation(view: RunView) -> None:
         assert np.abs(values - expected(neuron)).max() < np.ptp(expected(neuron)) / 255
 
 
+def test_some_neurons_alone_are_those_of_the_whole_pass(view: RunView, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addition, "_AT_ONCE", 100)  # several parts, the last of them shorter
+    chosen = [Neuron(0, k, KEY, 1.0) for k in range(NEURONS)]
+    some = neurons.activations(view, 200, chosen)
+    snapshots = view.snapshots()
+    assert some is not None
+    assert snapshots is not None
+    whole = addition.AdditionModel(RecordedRun(snapshots)).forward(200).activation[0]
+    assert np.allclose(some.reshape(NEURONS, -1), whole.T, rtol=1e-5, atol=1e-6)
+
+
 def test_a_neuron_that_never_varies_is_dark(view: RunView) -> None:
-    drawn = neurons.grids(neurons.activations(view, 0), [Neuron(0, 0, KEY, 0.0)])
+    drawn = neurons.grids(neurons.activations(view, 0, [Neuron(0, 0, KEY, 0.0)]))
     assert drawn is not None
     assert not drawn.tiles.any()
     assert (drawn.low.tolist(), drawn.high.tolist()) == ([0], [0])
@@ -92,13 +105,13 @@ def test_a_neuron_that_never_varies_is_dark(view: RunView) -> None:
 
 def test_the_table_has_a_row_for_every_neuron_and_input(view: RunView) -> None:
     chosen = [Neuron(0, 5, KEY, 1.0), Neuron(0, 2, KEY, 1.0)]
-    activation = neurons.activations(view, 200)
+    activation = neurons.activations(view, 200, chosen)
     assert activation is not None
     rows = neurons.table(activation, chosen).to_pylist()
     assert len(rows) == 2 * P * P
     last = rows[-1]
     assert (last["layer"], last["neuron"], last["a"], last["b"]) == (0, 2, P - 1, P - 1)
-    assert rows[3 * P + 7]["activation"] == activation[0, 3 * P + 7, 5]
+    assert rows[3 * P + 7]["activation"] == activation[0, 3, 7]
     assert rows[3 * P + 7]["activation"] == pytest.approx(expected(5)[3, 7], abs=1e-6)
 
 
@@ -118,6 +131,6 @@ def test_without_snapshots_there_are_names_and_no_grids(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "run")
     gone = RunView(tables, "planted", (0, 100, 200))
     assert neurons.inputs(gone).reason == "The snapshots of this run are not on this machine; its tables are."
-    assert neurons.activations(gone, 200) is None
-    assert neurons.grids(None, []) is None
+    assert neurons.activations(gone, 200, [Neuron(0, 0, KEY, 0.0)]) is None
+    assert neurons.grids(None) is None
     assert len(neurons.named(gone)) == NEURONS

@@ -5,6 +5,10 @@ if __name__ == "__main__":
 
     route()
 else:
+    from strobe.ui.server.memory import few_arenas
+
+    few_arenas()  # first: what is imported below starts threads
+
     from streamlit.starlette import App
 
     from strobe.ui.server.start import parts

@@ -132,7 +132,8 @@ def test_neurons_are_those_of_a_forward_pass(files: Read, view: RunView) -> None
     exact = AdditionModel(RecordedRun(run)).forward(STEP).activation
     at = 97 * read["a"].astype(int) + read["b"].astype(int)
     expected = exact[read["layer"].astype(int), at, read["neuron"].astype(int)].astype(np.float32)
-    np.testing.assert_array_equal(read["activation"].astype(np.float32), expected)
+    # A product of fewer rows is summed in another order.
+    np.testing.assert_allclose(read["activation"], expected, rtol=1e-5, atol=1e-5)
 
 
 def test_curves_have_every_row_whatever_is_drawn_of_them(

@@ -25,8 +25,8 @@ from strobe.plot.request import Request
 from strobe.ui.shell.cache import shared
 from strobe.ui.weights import kept
 from strobe.views import attention
+from strobe.views.matrices import WeightMatrix
 from strobe.views.run_view import CatalogueTables, RunView
-from strobe.views.weights import WeightMatrix
 
 RUN = "grok-p97"
 FRAMES = 50

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,20 +18,17 @@ from strobe.views.attention import rooted, weights_at
 from strobe.views.binning import bin_words
 from strobe.views.embedding import token_embedding
 from strobe.views.embedding_axes import on_axes_of
+from strobe.views.matrices import WeightMatrix, default_matrix, first_with_role, matrices, matrices_in, read_matrix
+from strobe.views.matrix_names import asked
 from strobe.views.run_view import RunView
-from strobe.views.spectrum import analysed_layers, stored_at
-from strobe.views.weights import (
-    WeightMatrix,
-    first_with_role,
-    matrices,
-    matrices_in,
-    matrix_of,
-    picture,
-    read_matrix,
-)
+from strobe.views.sorted_values import MOST_POINTS, sorted_values
+from strobe.views.spectrum import AnalysedMatrix, analysed_matrices, stored_at
+from strobe.views.weights import picture
 
 if TYPE_CHECKING:
     from etl.run.snapshot import Snapshot
+
+Array = np.ndarray[Any, Any]
 
 
 def attention(request: Request) -> moment.Attention:
@@ -61,86 +58,70 @@ def embedding(request: Request) -> moment.Points:
     )  # fmt: skip
 
 
-def weights(request: Request) -> moment.Matrix:
-    """One weight matrix (--tensor, --layer), large ones as means of bins."""
+def weights(request: Request) -> moment.Matrix | Curves:
+    """One weight matrix (--tensor, --layer), large ones as means of bins; a vector as its values in their order."""
     snapshot = request.snapshot()
     matrix = _asked_matrix(request, snapshot)
-    drawn = picture(read_matrix(snapshot, matrix))
+    values = read_matrix(snapshot, matrix)
+    if matrix.vector:
+        return _vector(matrix, values)
+    drawn = picture(values)
     if drawn.empty:
-        raise StrobeError(f"every weight of {matrix.name} is 0 or not finite")
-    rows, columns = matrix.shape
-    about = f"{matrix.label}, {rows:,} × {columns:,}. {bin_words(drawn.bins)}".strip()
+        raise StrobeError(f"every weight of {matrix.label} is 0 or not finite")
+    about = f"{matrix.label}. {matrix.shape_words} {bin_words(drawn.bins)}".strip()
     return moment.Matrix(drawn.cells, drawn.reach, f"{matrix.label}, weight", matrix.dims, drawn.bins, caption=about)
+
+
+def _vector(matrix: WeightMatrix, values: Array) -> Curves:
+    shown = sorted_values(values, MOST_POINTS)
+    if not len(shown.values):
+        raise StrobeError(f"no value of {matrix.label} is finite")
+    line = (Series(matrix.label, TEST), shown.places.astype(np.float64), shown.values)
+    caption = f"{matrix.label}. {shown.words}"
+    return Curves([line], "number, from the greatest", "value", False, caption=caption)
 
 
 def _asked_matrix(request: Request, snapshot: Snapshot) -> WeightMatrix:
     """The matrix that --tensor and --layer name. Raises StrobeError where the snapshot has none such."""
-    name = f"params/{request.tensor}" if request.tensor else _first_matrix(snapshot)
-    if name not in snapshot:
-        raise StrobeError(f"its snapshots have no {name}")
-    entry, tensor = snapshot.spec(name), name.partition("/")[2]
-    shape = tuple(entry["shape"])
-    if len(shape) not in (2, 3) or (len(shape) == 3 and request.layer >= shape[0]):
-        raise StrobeError(f"{tensor} has shape {shape}: it has no matrix of layer {request.layer}")
-    if len(shape) == 2:
-        _no_layer(tensor, request.layer)
-    return matrix_of(entry, request.layer if len(shape) == 3 else None)
-
-
-def _no_layer(name: str, layer: int) -> None:
-    """Raises StrobeError for a layer other than the 0 that stands for none."""
-    if layer:
-        raise StrobeError(f"{name} has no layers, so no layer {layer}; leave --layer out")
-
-
-def _first_matrix(snapshot: Snapshot) -> str:
-    """The tensor whose matrix is drawn where none is named: by what it is."""
-    entries = [snapshot.spec(name) for name in snapshot.names]
-    first = first_with_role(matrices_in(entries), "mlp_in", "qkv", "token_embedding")
+    among = matrices_in([snapshot.spec(name) for name in snapshot.names])
+    if request.tensor:
+        return asked(among, request.tensor, request.layer)
+    first = first_with_role(among, "mlp_in", "qkv", "token_embedding") or default_matrix(among)
     if first is None:
-        names = [name.partition("/")[2] for name in snapshot.names if name.startswith("params/")]
-        raise StrobeError("name the matrix with --tensor; there are " + (", ".join(names[:12]) or "no parameters"))
-    return f"params/{first.name}"
+        raise StrobeError("its snapshots have no parameters")
+    return asked(among, first.tensor, request.layer)
 
 
 def spectrum(request: Request) -> Curves:
     """Singular values of one weight matrix (--tensor, --layer), greatest first, on a log axis."""
     view = request.view()
-    layers = analysed_layers(view)
-    tensor = request.tensor or _first_analysed(view, layers)
-    layer = _asked_layer(request, tensor, layers)
-    stored = stored_at(view, tensor, layer, request.step)
+    matrix = _analysed_matrix(request, view)
+    stored = stored_at(view, matrix, request.step)
     if stored is None:
         raise request.nothing_derived("spectra")
     values = stored.values
     place = np.arange(1, len(values) + 1, dtype=np.float64)[values > 0]
-    label = tensor if layer is None else f"{tensor}.{layer}"
-    line = (Series(label, TEST), place, values[values > 0])
-    caption = f"{label}: {len(values):,} singular values at step {stored.step:,}."
+    line = (Series(matrix.label, TEST), place, values[values > 0])
+    caption = f"{matrix.label}: {len(values):,} singular values at step {stored.step:,}."
     return Curves([line], "number, from the greatest", "singular value", True, caption=caption)
 
 
-def _first_analysed(view: RunView, layers: Mapping[str, object]) -> str:
+def _analysed_matrix(request: Request, view: RunView) -> AnalysedMatrix:
+    """The matrix that is meant, of those that have spectra. Raises StrobeError where this one has none."""
+    among = analysed_matrices(view)
+    if not among:
+        raise request.nothing_derived("spectra")
+    tensor = request.tensor or _first_analysed(view, among)
+    return asked(among, tensor, request.layer, lack="there are no singular values of {}")
+
+
+def _first_analysed(view: RunView, among: Sequence[AnalysedMatrix]) -> str:
     """The tensor that is drawn where none is named: what goes into the MLP, by the manifest where that is on this
-    machine, else by its usual name."""
-    first = first_with_role(matrices(view), "mlp_in")
+    machine, else by its usual name, else the first."""
+    first, names = first_with_role(matrices(view), "mlp_in"), [each.tensor for each in among]
     usual = [name for name, role in LLMC_ROLES.items() if role == "mlp_in"]
-    return first.name if first is not None else next((name for name in usual if name in layers), usual[0])
-
-
-def _asked_layer(request: Request, tensor: str, analysed: Mapping[str, Sequence[int | None]]) -> int | None:
-    """The layer of the tensor, None where it has none. Raises StrobeError where spectra are stored, but none of this
-    matrix."""
-    layers = analysed.get(tensor, [])
-    if analysed and not layers:
-        names = ", ".join(sorted(analysed)[:12])
-        raise StrobeError(f"there are no singular values of {tensor!r:.60}; there are those of {names}")
-    if None in layers:
-        _no_layer(tensor, request.layer)
-        return None
-    if layers and request.layer not in layers:
-        raise StrobeError(f"{tensor} has {len(layers)} layers; --layer counts from 0")
-    return request.layer
+    wanted = [*([first.tensor] if first is not None else []), *usual]
+    return next((name for name in wanted if name in names), names[0])
 
 
 def frequencies(request: Request) -> moment.Bars:

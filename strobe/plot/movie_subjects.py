@@ -20,8 +20,10 @@ from strobe.charts.movie_frames import Words
 from strobe.views import attention
 from strobe.views.binning import bin_size, bin_words
 from strobe.views.embedding import Embedding, embedding
+from strobe.views.matrices import WeightMatrix, default_matrix, matrices_in, read_matrix
+from strobe.views.matrix_names import asked
 from strobe.views.run_view import RunView
-from strobe.views.weights import WeightMatrix, matrix_of, picture, read_matrix
+from strobe.views.weights import picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -164,8 +166,12 @@ class _Weights:
 
     @property
     def name(self) -> str:
-        layer = self.matrix.layer
-        return f"{self.matrix.name}, layer {layer}" if layer is not None else self.matrix.name
+        layer = f", layer {self.matrix.layer}" if self.matrix.layer is not None else ""
+        return (
+            self.matrix.tensor
+            + layer
+            + (f", {self.matrix.part[0]} {self.matrix.part[1]}" if self.matrix.part else "")
+        )
 
     @property
     def about(self) -> str:
@@ -178,14 +184,9 @@ class _Weights:
 
 
 def _weights(snapshots: Snapshots, tensor: str | None, layer: int) -> _Weights:
-    name = snapshots.parameter(tensor, "mlp_in", "fcw")
-    entry = snapshots.entry(name, "weights", (2, 3))
-    layers = entry["shape"][0] if len(entry["shape"]) == 3 else None
-    if layers is not None and layer >= layers:
-        raise StrobeError(f"{name} has {layers} layers; --layer counts from 0")
-    if layers is None and layer:
-        raise StrobeError(f"{name} has no layers, so no layer {layer}; leave --layer out")
-    matrix = matrix_of(entry, layer if layers is not None else None)
+    among = [matrix for matrix in matrices_in(snapshots.run.manifest.raw["snapshot"]["tensors"]) if not matrix.vector]
+    first = default_matrix(among)
+    matrix = asked(among, tensor or (first.tensor if first is not None else "fcw"), layer)
     reach = max(picture(read_matrix(snapshots.at(step), matrix)).reach for step in snapshots.steps)
     return _Weights(snapshots, matrix, reach or 1.0)
 

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from strobe.analysis.banding import BandProfile, band_profile
+from strobe.views.matrices import WeightMatrix, read_matrix
 from strobe.views.reading import at_steps
 from strobe.views.run_view import RunView
-from strobe.views.weights import WeightMatrix, read_matrix
 
 POINTS: Final = 96
 """Of the profile: distances are grouped so that there are no more."""

@@ -114,7 +114,7 @@ def token_points(view: RunView) -> EmbeddingPoints:
         return nothing("The snapshots of this run are not on this machine; its tables are.")
     shown = token_embedding(view)
     if shown is None:
-        return nothing("This run recorded no token embedding (params/wte).")
+        return nothing("This run recorded no token embedding: a params tensor of the role token_embedding, as wte has it.")
     axes: Array | None = None
     seen: dict[int, Array] = {}
     for step, values in at_steps(view, shown.affordable(view.steps, 4)[::-1], shown.of):

@@ -12,9 +12,10 @@ from etl.run.snapshot import Snapshot
 from strobe.analysis.histogram import MOST as MOST_BINS
 from strobe.analysis.histogram import histogram
 from strobe.views.budget import even_rows
+from strobe.views.matrices import WeightMatrix, read_matrix
 from strobe.views.reading import at_steps
 from strobe.views.run_view import RunView
-from strobe.views.weights import WeightMatrix, affordable, read_matrix
+from strobe.views.weights import affordable
 
 MOST_SAMPLED: Final = 65_536
 """Weights of a layer that its histogram counts: of larger ones, evenly spaced whole rows."""

@@ -12,8 +12,10 @@ import numpy as np
 from etl.errors import StrobeError
 from etl.run.snapshot import Snapshot
 from strobe.analysis.spectrum import SingularValues, singular_values, why_none
+from strobe.analysis.unfolding import APART
+from strobe.views.matrices import WeightMatrix, read_matrix
+from strobe.views.matrix_names import MatrixName
 from strobe.views.run_view import Answer, RunView, literal
-from strobe.views.weights import WeightMatrix, read_matrix
 
 MOST_VALUES: Final = 512
 """Singular values that a panel shows; of more, the largest."""
@@ -23,16 +25,20 @@ _PER_OPERATION: Final = 1.2e-11
 Array = np.ndarray[Any, Any]
 
 
-def rows_of(view: RunView, tensor: str, layer: int | None) -> str:
+def rows_of(view: RunView, matrix: MatrixName) -> str:
     """The clauses FROM and WHERE of the spectra of a matrix."""
-    where = "IS NULL" if layer is None else f"= {layer}"
-    return f"""FROM spectra WHERE run = {literal(view.run)} AND tensor = {literal(tensor)}
-  AND layer {where} AND part = 'whole' AND head IS NULL"""
+    layer = "IS NULL" if matrix.layer is None else f"= {matrix.layer}"
+    part = f"part = {literal(matrix.part[0])} AND head = {matrix.part[1]}" if matrix.part else _WHOLE
+    return f"""FROM spectra WHERE run = {literal(view.run)} AND tensor = {literal(matrix.tensor)}
+  AND layer {layer} AND {part}"""
+
+
+_WHOLE: Final = "part = 'whole' AND head IS NULL"
 
 
 def analysed(view: RunView, matrix: WeightMatrix) -> bool:
     """Whether the tables have spectra of this matrix."""
-    return bool(view.rows(f"SELECT count(*) AS n {rows_of(view, matrix.name, matrix.layer)}")[0]["n"])
+    return bool(view.rows(f"SELECT count(*) AS n {rows_of(view, matrix)}")[0]["n"])
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class SpectrumFrames:
     def every(self, view: RunView, matrix: WeightMatrix, index: int) -> Array:
         """float32: the singular values of one frame, all of them where the tables have them."""
         if self.in_tables and self.total > MOST_VALUES:
-            stored = stored_at(view, matrix.name, matrix.layer, self.steps[index])
+            stored = stored_at(view, matrix, self.steps[index])
             if stored is not None:
                 return stored.values.astype(np.float32)
         return np.asarray(self.values[index])
@@ -69,7 +75,7 @@ class SpectrumFrames:
 def stored(view: RunView, matrix: WeightMatrix) -> SpectrumFrames:
     """The singular values in the tables, of all steps."""
     answer = view.tables.ask(f"""SELECT step, singular_values[:{MOST_VALUES}] AS singular_values, random_edge
-{rows_of(view, matrix.name, matrix.layer)} AND singular_values IS NOT NULL ORDER BY step""")
+{rows_of(view, matrix)} AND singular_values IS NOT NULL ORDER BY step""")
     total = min(matrix.shape)
     if not answer.table.num_rows:
         reason = (
@@ -89,27 +95,39 @@ class StoredSpectrum:
     values: Array
 
 
-def stored_at(view: RunView, tensor: str, layer: int | None, step: int | None) -> StoredSpectrum | None:
+def stored_at(view: RunView, matrix: MatrixName, step: int | None) -> StoredSpectrum | None:
     """The singular values in the tables at `step` or the last analysed one before it, or at the last of all; None
     where there are none."""
     until = "" if step is None else f" AND step <= {step}"
     rows = view.rows(f"""SELECT step, singular_values
-{rows_of(view, tensor, layer)} AND singular_values IS NOT NULL{until} ORDER BY step DESC LIMIT 1""")
+{rows_of(view, matrix)} AND singular_values IS NOT NULL{until} ORDER BY step DESC LIMIT 1""")
     return StoredSpectrum(rows[0]["step"], np.asarray(rows[0]["singular_values"], np.float64)) if rows else None
 
 
-def analysed_layers(view: RunView) -> dict[str, list[int | None]]:
-    """The tensors that have spectra in the tables, and of which layers."""
-    layers: dict[str, list[int | None]] = {}
-    for row in view.rows(f"""SELECT DISTINCT tensor, layer FROM spectra
-WHERE run = {literal(view.run)} AND part = 'whole' ORDER BY tensor, layer"""):
-        layers.setdefault(row["tensor"], []).append(row["layer"])
-    return layers
+@dataclass(frozen=True)
+class AnalysedMatrix(MatrixName):
+    """A matrix that has spectra in the tables, by the name that it has there."""
+
+    name: str
+    layer: int | None
+    part: tuple[str, int] | None = None
+    group: str = ""
+
+
+def analysed_matrices(view: RunView) -> list[AnalysedMatrix]:
+    """The matrices that have spectra in the tables."""
+    parts = ", ".join(map(literal, APART))
+    rows = view.rows(f"""SELECT DISTINCT tensor, layer, part, head FROM spectra
+WHERE run = {literal(view.run)} AND ({_WHOLE} OR part IN ({parts})) ORDER BY tensor, layer, head""")
+    return [
+        AnalysedMatrix(row["tensor"], row["layer"], None if row["head"] is None else (row["part"], row["head"]))
+        for row in rows
+    ]
 
 
 def over_training(view: RunView, matrix: WeightMatrix, numbers: Sequence[int]) -> Answer:
     """step, series ("s1"), value: some singular values, numbered from 1, by step; then "edge", the `random_edge`."""
-    rows = rows_of(view, matrix.name, matrix.layer)
+    rows = rows_of(view, matrix)
     return view.tables.ask(f"""SELECT step, coalesce('s' || n, 'edge') AS series, value
 FROM (SELECT step, n, singular_values[n] AS value
       FROM (SELECT step, singular_values, unnest([{", ".join(map(str, numbers))}]) AS n {rows})
@@ -120,7 +138,7 @@ ORDER BY n NULLS LAST, step""")
 def ranks(view: RunView, matrix: WeightMatrix) -> Answer:
     """step, series (stable_rank, effective_rank, participation_ratio), value, NULL where it is not defined."""
     return view.tables.ask(f"""SELECT step, name AS series, value
-FROM (SELECT step, stable_rank, effective_rank, participation_ratio {rows_of(view, matrix.name, matrix.layer)})
+FROM (SELECT step, stable_rank, effective_rank, participation_ratio {rows_of(view, matrix)})
 UNPIVOT INCLUDE NULLS (value FOR name IN (stable_rank, effective_rank, participation_ratio))
 ORDER BY series, step""")
 

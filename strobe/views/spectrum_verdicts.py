@@ -7,9 +7,9 @@ from typing import Any
 
 from strobe.analysis.entry_null import SHUFFLES
 from strobe.analysis.heavy_tail import LEAST_EIGENVALUES, REPLICATES, RULED_OUT
+from strobe.views.matrices import WeightMatrix
 from strobe.views.run_view import Answer, RunView
 from strobe.views.spectrum import rows_of
-from strobe.views.weights import WeightMatrix
 from strobe.views.words import number
 
 _RULE = (
@@ -31,7 +31,7 @@ class Edge:
 def edge(view: RunView, matrix: WeightMatrix) -> Edge:
     """The verdict at the last step that has an edge."""
     answer = view.tables.ask(f"""SELECT step, beyond_edge, random_edge, random_sigma, random_ks, bulk_random, note
-{rows_of(view, matrix.name, matrix.layer)} ORDER BY step""")
+{rows_of(view, matrix)} ORDER BY step""")
     rows = answer.table.to_pylist()
     known = [row for row in rows if row["random_edge"] is not None]
     if not known:
@@ -67,7 +67,7 @@ def tail(view: RunView, matrix: WeightMatrix) -> Tail:
     """The exponent of the tail of the eigenvalues over training, where there may be a power law."""
     answer = view.tables.ask(f"""SELECT step, 'alpha' AS series,
        CASE WHEN alpha_p >= {RULED_OUT} THEN alpha END AS value, alpha, alpha_p, alpha_ks, alpha_n, note
-{rows_of(view, matrix.name, matrix.layer)} ORDER BY step""")
+{rows_of(view, matrix)} ORDER BY step""")
     rows = answer.table.to_pylist()
     fitted = [row for row in rows if row["alpha_p"] is not None]
     if not fitted:

@@ -1,18 +1,16 @@
-"""The weight matrices of a run, and one of them at a step: as recorded, and as the picture that is drawn of it."""
+"""One weight matrix of a run at its steps, as the picture that is drawn of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from etl.errors import StrobeError
-from etl.run.roles import Role, role_of
-from etl.run.snapshot import Snapshot
 from strobe.views.binning import MOST_CELLS, bin_size, binned
 from strobe.views.budget import MOST_BYTES, MOST_MOVED, evenly
+from strobe.views.matrices import WeightMatrix, read_matrix
 from strobe.views.narrow import narrow
 from strobe.views.reading import at_steps
 from strobe.views.run_view import RunView
@@ -21,93 +19,7 @@ MOST_READ: Final = 500_000_000
 """Bytes of weights that one panel reads: of larger runs, evenly spaced snapshots and the one under the cursor."""
 REACH: Final = 0.999
 """Colours end at this quantile of the cells' sizes."""
-_COUNTED: Final = {
-    "out": "outputs", "in": "inputs", "token": "tokens", "channel": "channels", "position": "positions",
-}  # fmt: skip
-"""What the dimensions of a matrix count; a name that is not here speaks for itself."""
-
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class WeightMatrix:
-    """One matrix of a run that can be looked at: a tensor of the section params, or one layer of it."""
-
-    name: str
-    """Of the tensor, without its section."""
-    layer: int | None
-    shape: tuple[int, int]
-    dims: tuple[str, str] = ("out", "in")
-    """Names of the rows' and the columns' dimension, as the manifest has them."""
-    role: Role | None = None
-
-    @property
-    def label(self) -> str:
-        return self.name if self.layer is None else f"{self.name}.{self.layer}"
-
-    @property
-    def bytes(self) -> int:
-        """As float32."""
-        return 4 * self.shape[0] * self.shape[1]
-
-    @property
-    def axis_words(self) -> tuple[str, str]:
-        """What rows and columns are: ("outputs", "inputs")."""
-        return _COUNTED.get(self.dims[0], self.dims[0]), _COUNTED.get(self.dims[1], self.dims[1])
-
-
-def matrices(view: RunView) -> list[WeightMatrix]:
-    """Every weight matrix of the run, layer by layer; none where the snapshots are not on this machine."""
-    return matrices_in(view.tensor_entries())
-
-
-def matrices_in(entries: Iterable[Mapping[str, Any]]) -> list[WeightMatrix]:
-    """The weight matrices among the manifest's entries of tensors, layer by layer."""
-    return [matrix for entry in entries if entry["section"] == "params" for matrix in _layers(entry)]
-
-
-def _layers(entry: Mapping[str, Any]) -> list[WeightMatrix]:
-    shape, layered = entry["shape"], entry["dims"][0] == "layer"
-    if len(shape) - layered != 2:
-        return []
-    layers = range(shape[0]) if layered else [None]
-    return [matrix_of(entry, layer) for layer in layers]
-
-
-def matrix_of(entry: Mapping[str, Any], layer: int | None) -> WeightMatrix:
-    """The last two axes of a tensor as a matrix, of one `layer` of its first axis or None."""
-    rows, columns = entry["shape"][-2:]
-    dims = (str(entry["dims"][-2]), str(entry["dims"][-1]))
-    return WeightMatrix(str(entry["name"]).partition("/")[2], layer, (rows, columns), dims, role_of(entry))
-
-
-def first_with_role(among: Sequence[WeightMatrix], *roles: Role) -> WeightMatrix | None:
-    """The first matrix of the first of these roles that any of them has."""
-    return next((matrix for role in roles for matrix in among if matrix.role == role), None)
-
-
-def default_matrix(among: Sequence[WeightMatrix]) -> WeightMatrix | None:
-    """The matrix that is shown where none was chosen: the first layer's into the MLP, else the first of all."""
-    return first_with_role(among, "mlp_in") or next(iter(among), None)
-
-
-def in_every_layer(among: Sequence[WeightMatrix], matrix: WeightMatrix) -> list[WeightMatrix]:
-    """The same matrix in every layer."""
-    return [other for other in among if other.name == matrix.name]
-
-
-def read_matrix(snapshot: Snapshot, matrix: WeightMatrix) -> Array:
-    """The matrix (rows, columns) as floats, exactly as recorded; of a stacked tensor the one layer alone is read.
-    Raises SnapshotError where the snapshot has no such tensor."""
-    return snapshot.values(f"params/{matrix.name}", matrix.layer)
-
-
-def matrix_at(view: RunView, matrix: WeightMatrix, step: int) -> Array:
-    """`read_matrix` of the snapshot at a step. Raises StrobeError where there is none, or none on this machine."""
-    snapshots = view.snapshots()
-    if snapshots is None:
-        raise StrobeError("the snapshots of this run are not on this machine")
-    return read_matrix(snapshots.at(step), matrix)
 
 
 @dataclass(frozen=True)

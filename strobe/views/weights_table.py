@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from strobe.views.binning import binned
-from strobe.views.weights import WeightMatrix
+from strobe.views.matrices import WeightMatrix
 
 MOST_WEIGHTS: Final = 4_000_000
 """Weights of a matrix that a file of a panel has; of larger ones the means of the bins that are drawn."""

@@ -19,8 +19,8 @@ from strobe.ui.weights import spectrum_at_cursor
 from strobe.ui.weights.kept import matrices
 from strobe.views.curves import Curve
 from strobe.views.derived import has_rows
+from strobe.views.matrices import WeightMatrix
 from strobe.views.run_view import RunView
-from strobe.views.weights import WeightMatrix
 
 SECOND_RUN = {"no": "One run", "step": "Beside it, at the same step", "onset": "Beside it, from the onset on"}
 BESIDE = "_beside"
@@ -140,6 +140,6 @@ def frequencies(view: RunView, matrix: WeightMatrix | None, suffix: str = "") ->
     """The frequencies of the embedding where the task has them, else the singular values of the matrix."""
     if has_rows(view, "fourier"):
         fourier_panels.at_cursor(view, key=f"fourier_bars{suffix}")
-    elif matrix is not None:
+    elif matrix is not None and not matrix.vector:
         key = f"explorer_spectrum{suffix}"
         spectrum_at_cursor.draw(view, matrix, key=key, height=250, control=not suffix)

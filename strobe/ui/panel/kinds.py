@@ -249,6 +249,8 @@ class ProfilePanel(Panel):
     x_name: str
     ghosts: Sequence[int] = ()
     """Steps whose first line stays behind, faint."""
+    zero: bool = True
+    """Whether the y axis has 0 in it, where it is not logarithmic."""
 
 
 KINDS: Mapping[str, type[Panel]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from typing import Final
 
@@ -38,7 +39,7 @@ def offer(view: RunView, subject: str, tensor: str | None = None, layer: int = 0
         job = maker().of(_visitor()[0])
         if job is not None and job.what[1:] == _what("", view.run, subject, tensor, layer)[1:]:
             _show(job, subject)
-        chosen = f" --tensor {tensor} --layer {layer}" if tensor else ""
+        chosen = f" --tensor {shlex.quote(tensor)} --layer {layer}" if tensor else ""
         st.code(f"strobe export mp4 {subject} {view.run}{chosen}", language="bash", wrap_lines=True)
 
 

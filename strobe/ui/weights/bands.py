@@ -17,8 +17,9 @@ from strobe.ui.panel.settled import FEW
 from strobe.ui.shell.cursor import settled
 from strobe.ui.weights import kept
 from strobe.views.bands import INSIDE, BandProfiles
+from strobe.views.matrices import WeightMatrix
 from strobe.views.run_view import Answer, RunView
-from strobe.views.weights import WeightMatrix, affordable, wanted
+from strobe.views.weights import affordable, wanted
 
 
 def panels(view: RunView, matrix: WeightMatrix, at_cursor: Any, over_training: Any) -> None:

@@ -14,8 +14,8 @@ from strobe.ui.shell.cursor import settled
 from strobe.ui.weights import kept
 from strobe.views import histograms
 from strobe.views.histograms import Histograms
+from strobe.views.matrices import WeightMatrix
 from strobe.views.run_view import RunView
-from strobe.views.weights import WeightMatrix
 
 
 def at_cursor(view: RunView, matrix: WeightMatrix) -> Later:

@@ -11,13 +11,16 @@ from typing import Any
 
 from strobe.analysis.banding import BandProfile
 from strobe.ui.shell.cache import cached_by_run, filled
-from strobe.views import bands, histograms, weights
+from strobe.views import bands, histograms, sorted_values, weights
+from strobe.views import matrices as every_matrix
 from strobe.views.bands import BandProfiles
 from strobe.views.histograms import Histograms
+from strobe.views.matrices import WeightMatrix
 from strobe.views.run_view import RunView
-from strobe.views.weights import MatrixFrames, PackedPicture, WeightMatrix
+from strobe.views.sorted_values import SortedFrames, SortedValues
+from strobe.views.weights import MatrixFrames, PackedPicture
 
-_matrices = cached_by_run(weights.matrices)
+_matrices = cached_by_run(every_matrix.matrices)
 
 
 def matrices(view: RunView) -> list[WeightMatrix]:
@@ -31,23 +34,29 @@ def matrices(view: RunView) -> list[WeightMatrix]:
 
 def layers(view: RunView, matrix: WeightMatrix) -> list[WeightMatrix]:
     """The same matrix in every layer."""
-    return weights.in_every_layer(matrices(view), matrix)
+    return every_matrix.in_every_layer(matrices(view), matrix)
 
 
 def pictures(view: RunView, matrix: WeightMatrix) -> dict[int, PackedPicture | None]:
     """Step -> what was read of the matrix, None where it cannot be; so are the two below."""
-    kept: dict[int, PackedPicture | None] = filled("picture", view, matrix.name, matrix.layer)
+    kept: dict[int, PackedPicture | None] = filled("picture", view, matrix.name, matrix.layer, matrix.part)
     return kept
 
 
 def spreads(view: RunView, matrix: WeightMatrix) -> dict[int, Any]:
     """Of all its layers at once."""
-    kept: dict[int, Any] = filled("spread", view, matrix.name, None)
+    kept: dict[int, Any] = filled("spread", view, matrix.tensor, None, matrix.part)
     return kept
 
 
 def profiles(view: RunView, matrix: WeightMatrix) -> dict[int, BandProfile | None]:
-    kept: dict[int, BandProfile | None] = filled("profile", view, matrix.name, matrix.layer)
+    kept: dict[int, BandProfile | None] = filled("profile", view, matrix.name, matrix.layer, matrix.part)
+    return kept
+
+
+def ordered(view: RunView, vector: WeightMatrix) -> dict[int, SortedValues | None]:
+    """Of a vector."""
+    kept: dict[int, SortedValues | None] = filled("ordered", view, vector.name, vector.layer)
     return kept
 
 
@@ -68,6 +77,13 @@ def matrix_frames(view: RunView, matrix: WeightMatrix, steps: Sequence[int]) -> 
     kept = pictures(view, matrix)
     _fill(kept, steps, lambda lacking: weights.pictures(view, matrix, lacking))
     return weights.on_one_scale(matrix, kept, steps)
+
+
+def sorted_frames(view: RunView, vector: WeightMatrix, steps: Sequence[int]) -> SortedFrames:
+    """A vector's values in their order at these steps."""
+    kept = ordered(view, vector)
+    _fill(kept, steps, lambda lacking: sorted_values.read(view, vector, lacking))
+    return sorted_values.frames(kept, steps)
 
 
 def histogram_frames(view: RunView, matrix: WeightMatrix, steps: Sequence[int]) -> Histograms:

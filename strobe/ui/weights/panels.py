@@ -5,7 +5,7 @@ The step under the cursor is read and shown first; the other snapshots follow on
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import streamlit as st
 
@@ -15,10 +15,12 @@ from strobe.ui.panel.kinds import TilesPanel, presence
 from strobe.ui.panel.settled import Later, at_once
 from strobe.ui.shell.cursor import settled
 from strobe.ui.weights import bands, histogram, kept, spectrum, spectrum_at_cursor
+from strobe.ui.weights import vector as vector_panels
 from strobe.views.binning import bin_words
+from strobe.views.matrices import WeightMatrix, default_matrix, matrix_at
 from strobe.views.ordering import natural
 from strobe.views.run_view import RunView
-from strobe.views.weights import MatrixFrames, WeightMatrix, default_matrix, matrix_at, picture, wanted
+from strobe.views.weights import MatrixFrames, picture, wanted
 from strobe.views.weights_table import files_words, weights_table
 from strobe.views.words import number, size, visible
 
@@ -54,7 +56,9 @@ def _why_none(view: RunView) -> str:
 
 
 def matrix_at_once(view: RunView, matrix: WeightMatrix, *, key: str = "weights", tallest: int = 420) -> Later:
-    """The heatmap of a matrix, its settled step first."""
+    """The heatmap of a matrix, its settled step first; of a vector its values in order."""
+    if matrix.vector:
+        return vector_panels.at_cursor(view, matrix, key=f"{key}_vector", height=tallest)
 
     def draw(whole: bool) -> None:
         steps = wanted(view, matrix, settled(view)) if whole else [settled(view)]
@@ -116,10 +120,7 @@ def _tools(view: RunView, matrix: WeightMatrix, shown: MatrixFrames, key: str, t
 
 
 def _words(view: RunView, matrix: WeightMatrix, shown: MatrixFrames, whole: bool) -> str:
-    rows, columns = matrix.axis_words
-    sentences = [
-        f"{matrix.shape[0]:,} rows ({rows}) by {matrix.shape[1]:,} columns ({columns}).", bin_words(shown.bins, "by"),
-    ]  # fmt: skip
+    sentences = [matrix.shape_words, bin_words(shown.bins, "by")]
     if not whole:
         sentences.append("Reading the other steps …")
         return " ".join(filter(None, sentences))
@@ -135,16 +136,31 @@ def _words(view: RunView, matrix: WeightMatrix, shown: MatrixFrames, whole: bool
 
 
 def matrix_row(view: RunView) -> None:
-    """The picker, and the panels of the matrix."""
+    """The picker, and the panels of what was picked."""
     matrix = pick(view)
     if matrix is None:
         return
     left, right = st.columns([3, 2], gap="medium")
+    (_vector_panels if matrix.vector else _matrix_panels)(view, matrix, left, right)
+
+
+def _vector_panels(view: RunView, vector: WeightMatrix, left: Any, right: Any) -> None:
+    with left:
+        panel.title(f"{vector.label} at the cursor, in order")
+        values_later = vector_panels.at_cursor(view, vector)
+        spread_later = histogram.at_cursor(view, vector)
+    with right:
+        vector_panels.over_training(view, vector)
+    values_later()
+    spread_later()
+
+
+def _matrix_panels(view: RunView, matrix: WeightMatrix, left: Any, right: Any) -> None:
     with left:
         with panel.head("weights"):
             panel.title(f"{matrix.label} at the cursor")
         matrix_later = matrix_at_once(view, matrix)
-        movie.offer(view, "weights", matrix.name, matrix.layer or 0)
+        movie.offer(view, "weights", matrix.label if matrix.part else matrix.tensor, matrix.layer or 0)
         spread_later = histogram.at_cursor(view, matrix)
     with right:
         spectrum_at_cursor.draw(view, matrix)
@@ -158,4 +174,6 @@ def matrix_row(view: RunView) -> None:
     # From here on the page stands, and only what follows the cursor to other steps is still missing.
     matrix_later()
     spread_later()
-    bands.panels(view, matrix, left if analysed else right, right)
+    # Rows and columns that are not one axis each have no diagonal.
+    if not matrix.folded:
+        bands.panels(view, matrix, left if analysed else right, right)

@@ -9,8 +9,8 @@ from strobe.charts.theme import SERIES
 from strobe.ui.panel import derived, panel
 from strobe.ui.panel.marks import step_marks
 from strobe.views import spectrum, spectrum_verdicts
+from strobe.views.matrices import WeightMatrix
 from strobe.views.run_view import RunView
-from strobe.views.weights import WeightMatrix
 
 EDGE: Final = Series("edge of random entries", SERIES[0], dash=True)
 

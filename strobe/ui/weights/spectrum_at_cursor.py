@@ -18,9 +18,9 @@ from strobe.ui.shell.cursor import settled
 from strobe.ui.shell.parts import follow_server
 from strobe.ui.weights.spectrum import EDGE
 from strobe.views import spectrum
+from strobe.views.matrices import WeightMatrix
 from strobe.views.run_view import RunView
 from strobe.views.spectrum import ComputedSpectrum, SpectrumFrames
-from strobe.views.weights import WeightMatrix
 from strobe.views.words import number
 
 CHEAP_SECONDS: Final = 0.1

@@ -82,8 +82,8 @@ def test_what_would_take_long_is_computed_when_it_is_asked_for(
 
 @pytest.mark.parametrize(("shape", "low", "high"), [((3072, 768), 0.01, 0.3), ((9216, 2304), 0.3, 5)])
 def test_the_stated_cost_is_of_the_right_size(shape: tuple[int, int], low: float, high: float) -> None:
+    from strobe.views.matrices import WeightMatrix
     from strobe.views.spectrum import seconds
-    from strobe.views.weights import WeightMatrix
 
     assert low < seconds(WeightMatrix("fcw", None, shape)) < high
 

@@ -14,9 +14,9 @@ from etl.run.snapshot import place
 from etl.run.writer import SnapshotWriter
 from etl.store.catalogue import Store
 from strobe.derive.filling.deriver import Deriver
-from strobe.views import activations, bands, histograms, spectrum, weights, weights_table
+from strobe.views import activations, bands, histograms, matrices, spectrum, weights, weights_table
+from strobe.views.matrices import WeightMatrix
 from strobe.views.run_view import CatalogueTables, RunView, snapshot_steps
-from strobe.views.weights import WeightMatrix
 from tests.support.make_run import make_run
 from tests.support.planted import planted, run_folder
 
@@ -62,11 +62,11 @@ def entry(name: str, dims: list[str], shape: list[int], **more: str) -> dict[str
 
 
 def test_the_matrices_of_a_run_layer_by_layer(by_hand: RunView) -> None:
-    found = {matrix.label: matrix for matrix in weights.matrices(by_hand)}
+    found = {matrix.label: matrix for matrix in matrices.matrices(by_hand)}
     assert list(found) == ["wte", "wpe", "qkvw.0", "attprojw.0", "fcw.0", "fcprojw.0", "unembed"]
     assert found["fcw.0"] == WeightMatrix("fcw", 0, (6, 8), ("out", "in"), "mlp_in")
     assert found["wte"].axis_words == ("tokens", "channels")
-    assert weights.default_matrix(list(found.values())) is found["fcw.0"]
+    assert matrices.default_matrix(list(found.values())) is found["fcw.0"]
 
 
 def test_the_matrix_shown_first_is_found_by_its_role() -> None:
@@ -76,19 +76,20 @@ def test_the_matrix_shown_first_is_found_by_its_role() -> None:
         entry("grads/up", ["layer", "out", "in"], [2, 8, 4]),
         entry("params/conv", ["out", "in", "kernel"], [2, 3, 3]),
     ]  # fmt: skip
-    among = weights.matrices_in(entries)
-    assert [matrix.label for matrix in among] == ["embed", "up.0", "up.1"]
-    assert weights.default_matrix(among) == among[1]
-    assert weights.default_matrix(among[:1]) == among[0]
-    assert weights.default_matrix([]) is None
-    assert weights.in_every_layer(among, among[1]) == among[1:]
-    assert weights.first_with_role(among, "qkv", "mlp_in") == among[1]
+    among = matrices.matrices_in(entries)
+    assert [matrix.label for matrix in among] == ["embed", "up.norm", "up.0", "up.1", "conv"]
+    assert matrices.default_matrix(among) == among[2]
+    assert matrices.default_matrix(among[:2]) == among[0]
+    assert matrices.default_matrix(among[1:2]) == among[1]
+    assert matrices.default_matrix([]) is None
+    assert matrices.in_every_layer(among, among[2]) == among[2:4]
+    assert matrices.first_with_role(among, "qkv", "mlp_in") == among[2]
 
 
 def test_a_matrix_is_read_as_it_was_recorded(by_hand: RunView) -> None:
     snapshots = by_hand.snapshots()
     assert snapshots is not None
-    np.testing.assert_array_equal(weights.read_matrix(snapshots.at(100), FCW), planted(100)["fcw"][0])
+    np.testing.assert_array_equal(matrices.read_matrix(snapshots.at(100), FCW), planted(100)["fcw"][0])
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_where_colours_end(values: np.ndarray, reach: float) -> None:
 def test_large_matrices_are_drawn_as_means_and_frames_hold_them_to_one_part_in_127(tmp_path: Path) -> None:
     whole = np.random.default_rng(0).normal(size=(400, 30)).astype(np.float32)
     view = recorded(tmp_path, {0: whole, 10: 2 * whole})
-    (matrix,) = weights.matrices(view)
+    (matrix,) = matrices.matrices(view)
     shown = frames_of(view, matrix)
     cells = np.stack([whole[k : k + 3].mean(axis=0, dtype=np.float64) for k in range(0, 400, 3)])
     assert (shown.steps, shown.bins, shown.values.shape) == ([0, 10], (3, 1), (2, 134, 30))
@@ -131,7 +132,7 @@ def test_one_huge_weight_blanks_no_picture_and_what_is_not_finite_is_no_number(
     whole = np.tile(np.linspace(-1e-3, 1e-3, 50, dtype=np.float32), (50, 1))
     whole[0, 0], whole[0, 1] = outlier, np.nan
     view = recorded(tmp_path, {0: whole})
-    shown = frames_of(view, weights.matrices(view)[0])
+    shown = frames_of(view, matrices.matrices(view)[0])
     assert shown.reach == pytest.approx(1e-3, rel=1e-3)
     assert (shown.values[0, 0, 0], shown.values[0, 0, 1]) == (255, 0)
     drawn = (shown.values[0, 1].astype(float) - 128) / 127 * shown.reach
@@ -143,8 +144,8 @@ def test_the_data_of_a_matrix_is_every_weight_as_recorded(tmp_path: Path, kind: 
     whole = np.random.default_rng(0).normal(size=(400, 30)).astype(kind)
     whole[3, 7] = np.inf
     view = recorded(tmp_path, {0: whole})
-    (matrix,) = weights.matrices(view)
-    table = weights_table.weights_table(weights.matrix_at(view, matrix, 0))
+    (matrix,) = matrices.matrices(view)
+    table = weights_table.weights_table(matrices.matrix_at(view, matrix, 0))
     assert table.column_names == ["row", "column", "weight"]
     back = np.zeros_like(whole, np.float64)
     back[table["row"].to_numpy(), table["column"].to_numpy()] = table["weight"].to_numpy()
@@ -176,7 +177,7 @@ def test_a_damaged_snapshot_costs_its_own_frame(tmp_path: Path) -> None:
     assert weights.on_one_scale(FCW, read, [0]).reason.startswith("Every weight of this matrix is 0 or not finite")
     assert dict(weights.pictures(view, WeightMatrix("no", None, (2, 2)), [0, 200])) == {0: None, 200: None}
     shutil.rmtree(run)
-    assert weights.matrices(view) == []
+    assert matrices.matrices(view) == []
     assert dict(weights.pictures(view, FCW, [0])) == {0: None}
 
 
@@ -203,7 +204,7 @@ def test_what_may_be_read_and_what_may_be_held_bound_the_steps(monkeypatch: pyte
 def test_histograms_count_whole_rows_and_say_how_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).normal(size=(2, 50, 20)).astype(np.float32)
     view = recorded(tmp_path, {0: values, 10: np.zeros_like(values)}, dims=["layer", "out", "in"])
-    layers = weights.matrices(view)
+    layers = matrices.matrices(view)
     shown = histograms.histograms(layers, dict(histograms.spreads(view, layers, [0, 10])), [0, 10])
     assert (shown.steps, shown.layers, shown.left_out, shown.reason) == ([0, 10], ["layer 0", "layer 1"], "", "")
     bins = np.isfinite(shown.density[0, 0])
@@ -221,7 +222,7 @@ def test_histograms_count_whole_rows_and_say_how_many(tmp_path: Path, monkeypatc
 
 def test_what_lies_on_the_diagonal_lies_inside_every_band(tmp_path: Path) -> None:
     view = recorded(tmp_path, {0: np.zeros((200, 200), np.float32), 10: np.eye(200, dtype=np.float32)})
-    (matrix,) = weights.matrices(view)
+    (matrix,) = matrices.matrices(view)
     read = dict(bands.profiles(view, matrix, view.steps))
     shown = bands.bands(read, view.steps)
     assert (shown.steps, shown.grouped) == ([10], 3)
@@ -241,13 +242,12 @@ def test_singular_values_that_are_stored_are_those_that_are_computed(tmp_path: P
     before = view_of(tmp_path / "store")
     assert not spectrum.analysed(before, FCW)
     assert spectrum.stored(before, FCW).reason.startswith("No singular values")
-    assert spectrum.stored_at(before, "fcw", 0, None) is None
-    assert spectrum.analysed_layers(before) == {}
+    assert spectrum.stored_at(before, FCW, None) is None
+    assert spectrum.analysed_matrices(before) == []
     Deriver(store, store.run("planted")).fill(["spectra"])
     view = view_of(tmp_path / "store")
     assert spectrum.analysed(view, FCW)
-    assert spectrum.analysed_layers(view)["fcw"] == [0]
-    assert spectrum.analysed_layers(view)["wte"] == [None]
+    assert {"fcw.0", "wte"} < {each.label for each in spectrum.analysed_matrices(view)}
     stored, computed = spectrum.stored(view, FCW), spectrum.computed(view, FCW, 200)
     assert (stored.steps, stored.total, stored.left_out) == ([0, 100, 200], 6, "All 6, largest first.")
     assert computed.values is not None
@@ -255,7 +255,7 @@ def test_singular_values_that_are_stored_are_those_that_are_computed(tmp_path: P
     # Six phases evenly round a circle: two directions of equal length.
     np.testing.assert_allclose(computed.values, [3**0.5, 3**0.5, 0, 0, 0, 0], atol=1e-6)
     assert computed.method == "an SVD in float64"
-    one = spectrum.stored_at(view, "fcw", 0, 150)
+    one = spectrum.stored_at(view, FCW, 150)
     assert one is not None
     assert one.step == 100
     np.testing.assert_allclose(one.values, computed.values, atol=1e-6)
@@ -265,7 +265,7 @@ def test_why_there_are_no_singular_values(tmp_path: Path) -> None:
     bad = np.ones((4, 4), np.float32)
     bad[0, 0] = np.nan
     view = recorded(tmp_path, {0: bad, 10: bad, 20: np.ones((4, 4), np.float32)})
-    (matrix,) = weights.matrices(view)
+    (matrix,) = matrices.matrices(view)
     (tmp_path / "one" / "step_000010.bin").write_bytes(b"damaged")
     made = {step: spectrum.computed(view, matrix, step) for step in view.steps}
     assert made[0].reason == "A weight is not finite at step 0, so there are no singular values."

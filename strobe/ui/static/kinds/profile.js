@@ -15,7 +15,7 @@ export const profile = {
       return lo > hi ? [p.header.log && axis ? 0.1 : 0, 1] : lo === hi ? [lo - Math.abs(lo) / 2 - (lo ? 0 : 1), hi + Math.abs(hi) / 2 + (hi ? 0 : 1)] : [lo, hi];
     });
     const [lo, hi] = p.ends[1];
-    p.ends[1] = p.header.log ? [lo / (hi / lo) ** 0.03, hi * (hi / lo) ** 0.06] : [Math.min(0, lo), hi + (hi - lo) * 0.05];
+    p.ends[1] = p.header.log ? [lo / (hi / lo) ** 0.03, hi * (hi / lo) ** 0.06] : p.header.zero ? [Math.min(0, lo), hi + (hi - lo) * 0.05] : [lo - (hi - lo) * 0.05, hi + (hi - lo) * 0.05];
     this.legend(p);
   },
   legend(p) {

@@ -6,7 +6,7 @@ from strobe.ui.embeddings import axes, flat, geometry, roundness, three_axes
 from strobe.ui.panel import movie, panel
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
-from strobe.views.embedding import embeddings
+from strobe.views.embedding import embeddings, why_none
 from strobe.views.embedding_axes import LAST
 
 page = frame("embeddings")
@@ -46,5 +46,5 @@ if recorded:
     scatter()
     classes()
 else:
-    panel.caption("This run has no embedding to show: record snapshots with params/wte.")
+    panel.caption(why_none(page.view))
 page.footer()

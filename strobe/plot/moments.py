@@ -46,7 +46,7 @@ def embedding(request: Request) -> moment.Points:
     snapshot, view = request.snapshot(), request.view()
     shown = token_embedding(view)
     if shown is None:
-        raise StrobeError("its snapshots have no params/wte")
+        raise StrobeError("its snapshots have no token embedding: no params tensor has that role, as wte has it")
     try:
         points = on_axes_of(shown, view.steps[-1], snapshot.step)
     except ValueError as error:

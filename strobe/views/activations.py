@@ -14,6 +14,7 @@ from etl.run.snapshot import Snapshot
 from strobe.analysis.fitting import check_axes
 from strobe.analysis.neurons import unit_states
 from strobe.views.budget import evenly
+from strobe.views.missing import why_missing
 from strobe.views.reading import at_steps
 from strobe.views.run_view import Answer, RunView, literal
 
@@ -91,7 +92,7 @@ class Activations:
 
 NOTHING: Final = Activations(
     Answer("", _SCHEMA.empty_table()), [], 0, 0,
-    "This run recorded no activations: the sections “activations” and “residual” of its snapshots hold them.",
+    "This run has no snapshots, so there are no activations to show.",
 )  # fmt: skip
 """Of a run without any."""
 
@@ -117,7 +118,7 @@ def activations(view: RunView, recorded: Answer) -> Activations:
     table = pa.concat_tables([recorded.table, stream.table.cast(_SCHEMA)])
     names = set(table["name"].to_pylist())
     if not names:
-        return replace(NOTHING, reason=unfit(view) or NOTHING.reason)
+        return replace(NOTHING, reason=unfit(view) or why_missing(view, "activations", "activations", "residual"))
     quantities, there = [name for name in QUANTITIES if name in names], len(view.steps)
     answer = Answer(f"{recorded.sql}\n{stream.sql}", table)
     return Activations(answer, quantities, min(there, MOST_STEPS), there, unfit=unfit(view))

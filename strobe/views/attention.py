@@ -15,6 +15,7 @@ from etl.run.folder import Run
 from etl.run.snapshot import Snapshot
 from strobe.analysis.fitting import ATTENTION, TOKENS, AttentionAxes, why_no_tokens
 from strobe.views import budget
+from strobe.views.missing import why_missing
 from strobe.views.run_view import RunView
 from strobe.views.tokens import position_names, token_name
 
@@ -62,10 +63,8 @@ def shape(view: RunView) -> Shape | None:
 def why_none(view: RunView) -> str:
     """Why a run has no `shape`, as a sentence."""
     own = _entry(view)
-    if own is None and not view.steps:
-        return "This run has no snapshots, and so no attention."
     if own is None:
-        return "This run recorded no attention: the section “attention” holds it."
+        return why_missing(view, "attention", "attention", needs="it is drawn of attention/att")
     return f"Attention is not drawn: {_unfit(own)}."
 
 

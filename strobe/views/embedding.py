@@ -16,6 +16,7 @@ from etl.run.roles import Role, role_of
 from etl.run.snapshot import Snapshot
 from strobe.analysis.placing import is_transposed
 from strobe.views.budget import MOST_BYTES, MOST_ROWS, even_rows, evenly
+from strobe.views.missing import why_missing
 from strobe.views.reading import at_steps
 from strobe.views.run_view import RunView
 from strobe.views.tokens import colour_places, token_name
@@ -80,6 +81,8 @@ class Embedding:
     run: Run = field(repr=False)
     turned: bool = False
     """Whether it was recorded with its channels first."""
+    boxed: bool = False
+    """Whether an axis of length 1 stands before its two."""
 
     @property
     def title(self) -> str:
@@ -101,7 +104,9 @@ class Embedding:
     def of(self, snapshot: Snapshot) -> Array:
         """(rows, width): the shown rows of a snapshot, floats as they were recorded. Raises SnapshotError."""
         name, rows = f"params/{self.name}", list(self.rows.numbers)
-        return np.asarray(snapshot.values(name).T[rows]) if self.turned else snapshot.values(name, rows)
+        if self.turned:
+            return np.asarray(snapshot.values(name, 0 if self.boxed else None).T[rows])
+        return snapshot.values(name, 0, rows) if self.boxed else snapshot.values(name, rows)
 
     def affordable(self, steps: Sequence[int], bytes_a_row: int, most: int | None = None) -> list[int]:
         """The steps that are read, where a frame holds so many bytes for each row: all, or evenly spaced ones, never
@@ -126,12 +131,40 @@ def embeddings(view: RunView, sample: Sample = "even") -> list[Embedding]:
     if run is None:
         return []
     tensors = run.manifest.raw["snapshot"]["tensors"]
+    roles = {number: role for number, tensor in enumerate(tensors) if (role := _role(tensor)) is not None}
+    # Axes are a guess: they count where nothing says what it is.
+    roles = roles or {number: role for number, tensor in enumerate(tensors) if (role := _by_axes(tensor)) is not None}
     return [
-        _embedding(view, run, tensor, sample)
-        for role in WORDS
-        for tensor in tensors
-        if role_of(tensor) == role and len(tensor["shape"]) == 2
+        _embedding(view, run, tensors[number], sample, role)
+        for word in WORDS
+        for number, role in roles.items()
+        if role == word
     ]
+
+
+def _role(tensor: Mapping[str, Any]) -> Role | None:
+    """The role of a tensor of the manifest where it is one of an embedding, and has the axes of one."""
+    role = role_of(tensor)
+    return role if role in WORDS and _is_matrix(tensor) else None
+
+
+def _by_axes(tensor: Mapping[str, Any]) -> Role | None:
+    """The same told by the names of its axes: tokens or positions by channels."""
+    if tensor["section"] != "params" or role_of(tensor) not in (None, "other") or not _is_matrix(tensor):
+        return None
+    rows: dict[str, Role] = {"token": "token_embedding", "position": "position_embedding"}
+    axes = [str(axis) for axis in tensor["dims"][-2:]]
+    return next((rows[axis] for axis in axes if axis in rows and "channel" in axes), None)
+
+
+def _is_matrix(tensor: Mapping[str, Any]) -> bool:
+    shape = tensor["shape"]
+    return len(shape) == 2 or (len(shape) == 3 and shape[0] == 1)
+
+
+def why_none(view: RunView, what: str = "embedding") -> str:
+    """Why a run has no such embedding, as a sentence."""
+    return why_missing(view, what, "params", needs="one has the role token_embedding, or the axes token and channel")
 
 
 def token_embedding(view: RunView, sample: Sample = "first") -> Embedding | None:
@@ -144,27 +177,28 @@ def embedding(view: RunView, name: str, sample: Sample = "even") -> Embedding:
     two axes."""
     run = view.snapshots()
     tensors = run.manifest.raw["snapshot"]["tensors"] if run is not None else []
-    tensor = next((each for each in tensors if each["name"] == f"params/{name}" and len(each["shape"]) == 2), None)
+    tensor = next((each for each in tensors if each["name"] == f"params/{name}" and _is_matrix(each)), None)
     if run is None or tensor is None:
         raise StrobeError(f"its snapshots have no embedding params/{name}")
-    return _embedding(view, run, tensor, sample)
+    return _embedding(view, run, tensor, sample, role_of(tensor))
 
 
-def _embedding(view: RunView, run: Run, tensor: Mapping[str, Any], sample: Sample) -> Embedding:
-    role, turned = role_of(tensor), _is_turned(tensor)
-    total, width = tensor["shape"][::-1] if turned else tensor["shape"]
+def _embedding(view: RunView, run: Run, tensor: Mapping[str, Any], sample: Sample, role: Role | None) -> Embedding:
+    shape = tensor["shape"][-2:]
+    turned = _is_turned(role, tensor)
+    total, width = shape[::-1] if turned else shape
     numbers = even_rows(total) if sample == "even" else list(range(min(total, MOST_ROWS)))
     task, tokens = run.manifest.task, role in _OF_TOKENS
     labels = [token_name(task, row) if tokens else str(row) for row in numbers]
     rows = Rows(numbers, total, labels, view.modulus() if tokens else None, sample)
-    return Embedding(str(tensor["name"]).partition("/")[2], role, rows, width, run, turned)
+    return Embedding(str(tensor["name"]).partition("/")[2], role, rows, width, run, turned, len(tensor["shape"]) > 2)
 
 
-def _is_turned(tensor: Mapping[str, Any]) -> bool:
+def _is_turned(role: Role | None, tensor: Mapping[str, Any]) -> bool:
     """Whether its axes say that channels stand first; what they do not say is shown as it was recorded."""
-    place = _PLACES.get(role_of(tensor))
+    place = _PLACES.get(role)
     try:
-        return place is not None and is_transposed(place, tensor["dims"], tensor["shape"])
+        return place is not None and is_transposed(place, tensor["dims"][-2:], tensor["shape"][-2:])
     except ValueError:
         return False
 

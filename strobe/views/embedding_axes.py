@@ -16,7 +16,7 @@ from strobe.analysis.fourier import basis
 from strobe.analysis.geometry import frequency_round
 from strobe.analysis.projection import circularity, pca_movie, principal_axes, project
 from strobe.views.budget import evenly
-from strobe.views.embedding import Embedding, EmbeddingFrames, Rows, token_embedding
+from strobe.views.embedding import Embedding, EmbeddingFrames, Rows, token_embedding, why_none
 from strobe.views.narrow import narrow_all
 from strobe.views.reading import at_steps
 from strobe.views.run_view import Answer, RunView
@@ -108,13 +108,9 @@ def on_axes_of(shown: Embedding, last: int, step: int) -> Array:
 
 def token_points(view: RunView) -> EmbeddingPoints:
     """The first tokens on the two principal axes of the last snapshot that has some, at every snapshot."""
-    if not view.steps:
-        return nothing("This run has no snapshots, so no embedding to show.")
-    if view.snapshots() is None:
-        return nothing("The snapshots of this run are not on this machine; its tables are.")
     shown = token_embedding(view)
     if shown is None:
-        return nothing("This run recorded no token embedding: a params tensor of the role token_embedding, as wte has it.")
+        return nothing(why_none(view, "token embedding"))
     axes: Array | None = None
     seen: dict[int, Array] = {}
     for step, values in at_steps(view, shown.affordable(view.steps, 4)[::-1], shown.of):

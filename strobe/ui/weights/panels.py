@@ -18,6 +18,7 @@ from strobe.ui.weights import bands, histogram, kept, spectrum, spectrum_at_curs
 from strobe.ui.weights import vector as vector_panels
 from strobe.views.binning import bin_words
 from strobe.views.matrices import WeightMatrix, default_matrix, matrix_at
+from strobe.views.missing import why_missing
 from strobe.views.ordering import natural
 from strobe.views.run_view import RunView
 from strobe.views.weights import MatrixFrames, picture, wanted
@@ -33,7 +34,7 @@ def pick(view: RunView) -> WeightMatrix | None:
     every = kept.matrices(view) if view.steps else []
     first = default_matrix(every)
     if first is None:
-        panel.caption(_why_none(view))
+        panel.caption(why_missing(view, "weight matrix", "params"))
         return None
     by_label = {matrix.label: matrix for matrix in every}
     labels = sorted(by_label, key=natural)
@@ -43,16 +44,6 @@ def pick(view: RunView) -> WeightMatrix | None:
             width=360,
         )
     ]  # fmt: skip
-
-
-def _why_none(view: RunView) -> str:
-    snapshots = view.snapshots()
-    if view.steps and (snapshots is None or not snapshots.current()):
-        return (
-            "The snapshots of this run are not where they were, so there is no weight matrix to show. Put its folder "
-            f"back, or ingest it from where it is now; `strobe show {view.run}` names the folder."
-        )
-    return "This run has no weight matrices to show: record snapshots with the section “params”."
 
 
 def matrix_at_once(view: RunView, matrix: WeightMatrix, *, key: str = "weights", tallest: int = 420) -> Later:

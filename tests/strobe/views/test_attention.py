@@ -209,7 +209,7 @@ def test_a_run_that_recorded_no_attention_says_so(tmp_path: Path) -> None:
     manifest = tmp_path / "runs" / "two" / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"attention/att"', '"attention/own"'))
     assert attention.shape(view) is None
-    assert "recorded no attention" in attention.frames(view, view.steps, False).reason
+    assert "no attention to show" in attention.frames(view, view.steps, False).reason
 
 
 @pytest.fixture

@@ -37,13 +37,13 @@ def view_of(folder: Path | None, steps: Sequence[int] = STEPS) -> RunView:
 
 def written(
     folder: Path, params: Mapping[str, Any], roles: Mapping[str, str] = {}, steps: Sequence[int] = STEPS,
-    task: Mapping[str, Any] = {},
+    task: Mapping[str, Any] = {}, dims: Sequence[str] = ("token", "channel", "more"),
 ) -> RunView:  # fmt: skip
     """A run with these params: an array for all steps, or a function of the step."""
     arrays = {step: {f"params/{k}": np.asarray(v(step) if callable(v) else v, np.float32) for k, v in params.items()}
               for step in steps}  # fmt: skip
     tensors, size = place([
-        {"name": name, "section": "params", "dims": ["token", "channel", "more"][: array.ndim], "dtype": "float32",
+        {"name": name, "section": "params", "dims": list(dims[: array.ndim]), "dtype": "float32",
          "shape": list(array.shape)} | ({"role": roles[name[7:]]} if name[7:] in roles else {})
         for name, array in arrays[steps[0]].items()
     ])  # fmt: skip
@@ -156,15 +156,28 @@ def test_embeddings_are_found_by_what_they_are(tmp_path: Path) -> None:
         embedding(view, "wte")
 
 
+def test_where_no_role_is_said_the_axes_tell(tmp_path: Path) -> None:
+    axes = ("batch", "token", "channel")
+    view = written(tmp_path / "a", {"anything": noise(1, 4, 3), "fcw": noise(4, 3)}, dims=axes)
+    assert [each.title for each in embeddings(view)] == ["Tokens (anything)"]
+    shown = token_embedding(view)
+    assert shown is not None
+    np.testing.assert_allclose(shown.at(0), noise(1, 4, 3)[0], rtol=1e-6)
+    assert token_points(view).steps == list(STEPS)
+
+
 def test_what_is_empty_says_why(tmp_path: Path) -> None:
     none = view_of(tmp_path, ())
     assert (embeddings(none), token_points(none).reason) == (
-        [], "This run has no snapshots, so no embedding to show."
+        [], "This run has no snapshots, so there is no token embedding to show."
     )  # fmt: skip
     gone = view_of(None)
-    assert token_points(gone).reason == "The snapshots of this run are not on this machine; its tables are."
+    assert token_points(gone).reason.startswith("The snapshots of this run are not where they were")
     other = written(tmp_path / "a", {"fcw": noise(4, 3)})
-    assert token_points(other).reason == "This run recorded no token embedding (params/wte)."
+    assert token_points(other).reason == (
+        "This run has no token embedding to show: not the one tensor of the section “params” is one (one has the "
+        "role token_embedding, or the axes token and channel)."
+    )
     narrow = written(tmp_path / "b", {"wte": noise(4, 1)})
     assert token_points(narrow).reason.startswith("No embedding of this run can be projected")
     assert along(frames(narrow, embedding(narrow, "wte"), STEPS), "last").reason.startswith(

@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from strobe.ui.weights.spectrum_at_cursor import _lines
+from strobe.views.matrices import WeightMatrix
 from strobe.views.run_view import Answer, RunView
 from strobe.views.spectrum import SpectrumFrames, stored
 
-MATRIX: Any = SimpleNamespace(name="fcw", layer=0, shape=(2, 5))
+MATRIX = WeightMatrix("fcw", 0, (2, 5))
 
 
 def test_stored_values_come_with_the_edge_of_each_step() -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from strobe.views.matrices import WeightMatrix
 from strobe.views.run_view import Answer, RunView
 from strobe.views.spectrum_verdicts import edge, tail
 
-MATRIX: Any = SimpleNamespace(name="fcw", layer=0, shape=(512, 128))
+MATRIX = WeightMatrix("fcw", 0, (512, 128))
 EDGE = {
     "beyond_edge": 3,
     "random_edge": 2.0,

@@ -280,7 +280,7 @@ def test_why_there_are_no_singular_values(tmp_path: Path) -> None:
 
 def test_activations_of_the_tables_and_of_none(tmp_path: Path, by_hand: RunView) -> None:
     none = activations.activations(by_hand, activations.in_snapshots(by_hand))
-    assert none == activations.NOTHING
+    assert (none.quantities, none.answer.table.num_rows) == ([], 0)
     assert none.reason.startswith("This run recorded no activations")
     ingest([make_run(tmp_path / "two", steps=(0, 100, 200))], tmp_path / "store")
     view = view_of(tmp_path / "store", "two")

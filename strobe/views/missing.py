@@ -33,9 +33,10 @@ def why_missing(view: RunView, what: str, *sections: str, needs: str = "") -> st
         meant = f" ({needs})" if needs else ""
         return f"This run has no {what} to show: {some} of the section {named} is one{meant}."
     if measured := _measured(view, sections):
+        many = f"{measured:,} tensor{'' if measured == 1 else 's'}"
         return (
-            f"This run keeps statistics of {measured:,} tensor{'s' if measured > 1 else ''} of the section {named} and not their values, so "
-            f"there is no {what} to show. Curves and Health show the statistics."
+            f"This run keeps statistics of {many} of the section {named} and not their values, so there is no {what} "
+            "to show. Curves and Health show the statistics."
         )
     return (
         f"This run recorded no {what}: it would stand in the section {named}, and its snapshots hold {_held(there)}."

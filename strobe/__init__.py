@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-__all__ = ["Recorder", "__version__", "open"]
+__all__ = ["Recorder", "__version__", "open", "watch"]
 
 
 def open(path: str | Path | None = None) -> Store:
@@ -41,4 +41,8 @@ def __getattr__(name: str) -> Any:
         from strobe.record import Recorder
 
         return Recorder
+    if name == "watch":
+        from strobe.record.watching.watch import watch
+
+        return watch
     raise AttributeError(f"module 'strobe' has no attribute {name!r}")

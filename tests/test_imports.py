@@ -46,7 +46,7 @@ ARROWS = (
     ("strobe/views", SHOWN),
     ("strobe/plot", (*SHOWN, "strobe.charts", "strobe.plot")),
     ("strobe/ui", (*SHOWN, "strobe.charts", "strobe.ui", "strobe.settings", "strobe.saved_queries", "strobe.rows")),
-    ("strobe/record", (*SUMS, "strobe.record", "strobe.version")),
+    ("strobe/record", (*SUMS, "strobe.record", "strobe.settings", "strobe.version")),
     ("strobe/train", (*SUMS, "strobe.train")),
     ("pages", (*SHOWN, "strobe.charts", "strobe.plot", "strobe.ui", "strobe.settings")),
     ("strobe/rows.py", ()),

@@ -70,7 +70,7 @@ def _tables(only: str | None) -> list[str]:
 
 
 def _steps(text: str | None) -> list[int] | None:
-    from strobe.train.schedule import parse_schedule
+    from etl.run.schedule import parse_schedule
 
     return None if text is None else parse_schedule(text)
 

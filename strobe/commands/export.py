@@ -106,8 +106,8 @@ def safetensors(
 
 
 def _movie(run: str, request: MovieRequest, steps: str | None, store: Path | None) -> Movie:
+    from etl.run.schedule import parse_schedule
     from strobe.plot.movies import Movie
-    from strobe.train.schedule import parse_schedule
     from strobe.views.run_view import CatalogueTables, RunView
 
     opened = opening.store_at(store)

@@ -32,6 +32,10 @@ class NothingError(RecorderError):
     """There is no tensor, where one may come to be."""
 
 
+class NotDueError(RecorderError):
+    """There is no tensor and should be none: a manifest says why, and nothing is counted as lost."""
+
+
 def host_array(tensor: Callable[[], Any] | Any) -> Array:
     """A C-contiguous copy of `tensor` in host memory; shape () becomes (1,), a complex one gets the axis PAIR.
 

@@ -27,6 +27,12 @@ class Layouts:
         self._known: dict[_Layout, Manifest] = {}
         self._unsteady: dict[str, str] = {}
 
+    def add(self, specs: Sequence[TensorSpec]) -> None:
+        """Take in tensors that were not there when the run began: they stand behind all others."""
+        # What a layout is told by is every spec in turn.
+        self._known = {}
+        self.specs |= {spec.full_name: spec for spec in specs if spec.full_name not in self.specs}
+
     def manifest(self, first: Manifest, arrays: dict[str, Array], absent: Mapping[str, str]) -> Manifest:
         """The manifest of a snapshot of these arrays, where `absent` are the tensors that have none, and why; `first`
         is manifest.json. Arrays that no layout can hold any more are taken out. Raises RecorderError for what no
@@ -63,6 +69,10 @@ class Layouts:
             else entry
             for entry in self._first["snapshot"]["tensors"]
         ]
+        there = {entry["name"] for entry in entries}
+        for name, spec in specs.items():
+            if name not in there:
+                entries.append(_entry(spec.entry(), spec, arrays.get(name), absent))
         placed, size = place(entries)
         made = {**self._first, "snapshot": {**self._first["snapshot"], "bytes": size, "tensors": placed}}
         if made == self._first:

@@ -25,17 +25,30 @@ class SteppedOptimizer(Protocol):
     def register_step_post_hook(self, hook: Callable[..., None]) -> Handle: ...
 
 
-class UpdateClock:
+class Clock:
+    """How many updates have been applied, and what a snapshot taken now is; whoever has it sets both."""
+
+    def __init__(self, updates: int, taken: Taken | None = None) -> None:
+        self.updates = updates
+        """Applied since the initialisation."""
+        self.taken = taken
+        """What a snapshot taken now is; None before the first backward pass and the first update."""
+
+    def start(self) -> None:
+        """Begin to hear what happens."""
+
+    def stop(self) -> None:
+        """Hear nothing more."""
+
+
+class UpdateClock(Clock):
     """Counts the updates of one optimizer from `updates` on, and hears each backward pass of its parameters.
 
     From `start` to `stop`, by torch's own hooks. Raises RecorderError for something that is no optimizer of torch.
     """
 
     def __init__(self, optimizer: SteppedOptimizer, updates: int) -> None:
-        self.updates = updates
-        """Applied since the initialisation."""
-        self.taken: Taken | None = None
-        """What a snapshot taken now is; None before the first backward pass and the first update."""
+        super().__init__(updates)
         if not hasattr(optimizer, "register_step_post_hook"):
             raise RecorderError(
                 f"{type(optimizer).__name__} has no register_step_post_hook, so its updates cannot be counted; "
@@ -59,7 +72,11 @@ class UpdateClock:
             handle.remove()
         self._handles.clear()
 
-    def _updated(self, *_: object) -> None:
+    def _updated(self, optimizer: Any, *_: object) -> None:
+        # A fused optimizer under a gradient scaler makes no update where a gradient overflowed.
+        overflowed = getattr(optimizer, "found_inf", None)
+        if overflowed is not None and float(overflowed) > 0:
+            return
         self.updates += 1
         self.taken = "after_update"
 
@@ -71,7 +88,7 @@ class SnapshotOrder:
     """When snapshots are taken, as the first one shows; whatever is not so afterwards is warned of once."""
 
     def __init__(
-        self, clock: UpdateClock, settle: Callable[[Taken | None, int], bool], warn_once: Callable[[str, str], None]
+        self, clock: Clock, settle: Callable[[Taken | None, int], bool], warn_once: Callable[[str, str], None]
     ) -> None:
         """`settle` puts what the first snapshot shows into the manifest: when it was taken, and how many updates more
         than its step it holds. False where the manifest says otherwise and stays. `warn_once` takes a kind and words.

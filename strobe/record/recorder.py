@@ -28,12 +28,12 @@ from strobe.record.empty import is_empty
 from strobe.record.ending import Ending, SigtermExit, ending_of, warn_of_losses
 from strobe.record.errors import RecorderError
 from strobe.record.folder import RunFolder
-from strobe.record.host import Array
+from strobe.record.host import Array, NotDueError
 from strobe.record.layouts import Layouts
 from strobe.record.limits import Limits, WhenFull
 from strobe.record.manifest import Description
-from strobe.record.order import SnapshotOrder, SteppedOptimizer, UpdateClock
-from strobe.record.source import PlainTensor, TensorSource, as_source
+from strobe.record.order import Clock, SnapshotOrder, SteppedOptimizer, UpdateClock
+from strobe.record.source import PlainTensor, TensorSource, appeared, as_source
 from strobe.record.status import Status, Trouble
 from strobe.record.tensors import (
     SCALARS,
@@ -71,7 +71,7 @@ class Recorder:
 
     `optimizer` is what updates the parameters, one of torch: its updates and the backward passes before them are then
     counted, the manifest says truthfully when snapshots are `taken`, and a step that is not the number of updates is
-    warned of once. What `taken` says otherwise is up to the specs.
+    warned of once. It may be a Clock that counts them already. What `taken` says otherwise is up to the specs.
 
     `queue` snapshots at most wait in memory; when they do, `when_full` "skip" leaves the next one out and counts it,
     "wait" holds up the training. `keep_last` and `max_disk` (bytes) thin the folder, oldest first, both ends kept.
@@ -89,7 +89,7 @@ class Recorder:
         task: Mapping[str, Any] | None = None,
         training: Mapping[str, Any] | None = None,
         scalars: Sequence[str] = SCALARS,
-        optimizer: SteppedOptimizer | None = None,
+        optimizer: SteppedOptimizer | Clock | None = None,
         resume: bool = False,
         step: int = 0,
         queue: int = 2,
@@ -128,9 +128,9 @@ class Recorder:
         )
         self._layouts = Layouts(self._description.specs)
 
-    def _begin(self, optimizer: SteppedOptimizer | None, *, resume: bool, step: int, take_over: bool) -> None:
+    def _begin(self, optimizer: SteppedOptimizer | Clock | None, *, resume: bool, step: int, take_over: bool) -> None:
         step = whole_step(step)
-        clock = UpdateClock(optimizer, step) if optimizer is not None else None
+        clock = optimizer if isinstance(optimizer, Clock | None) else UpdateClock(optimizer, step)
         self.status = Status()
         self._trouble = Trouble(self.status)
         self._pid, self._step, self._finished = os.getpid(), step, False
@@ -201,6 +201,8 @@ class Recorder:
 
     def _capture(self, step: int, scalars: Mapping[str, Any], began: float) -> Job:
         self._source.prepare()
+        if more := appeared(self._source):
+            self._layouts.add(more)
         arrays, absent = self._tensors()
         names = self._description.scalars
         if unknown := {name: value for name, value in scalars.items() if name not in names}:
@@ -226,7 +228,8 @@ class Recorder:
         if failed and not arrays:
             raise next(iter(failed.values()))
         for name, why in failed.items():
-            self._trouble.absent(name, why)
+            if not isinstance(why, NotDueError):
+                self._trouble.absent(name, why)
         return arrays, {name: reason(why) for name, why in failed.items()}
 
     def log(self, step: Any = None, /, *more: Any, **metrics: Any) -> None:
@@ -262,6 +265,10 @@ class Recorder:
             except Exception as error:
                 self._trouble.lost(f"metric {_shown(name)}", error)
         return numbers
+
+    def trouble(self, what: str, error: BaseException) -> None:
+        """Count something else that failed, of whoever records through this recorder; said once a kind."""
+        self._trouble.failed(what, error, what)
 
     def flush(self) -> bool:
         """Wait until everything so far is on disk, or was given up: call it before saving a state to resume from,

@@ -67,9 +67,21 @@ class CombinedSources(TensorSource):
             raise RecorderError("the sources tell of different models; give the Recorder a model")
         return entries[0] if entries else None
 
+    def appeared(self) -> Sequence[TensorSpec]:
+        return [spec for source in self._sources for spec in appeared(source)]
+
     def prepare(self) -> None:
         for source in self._sources:
             source.prepare()
+
+
+def appeared(source: TensorSource) -> Sequence[TensorSpec]:
+    """The tensors that joined since `specs`, or since the last call: asked after each `prepare`.
+
+    A source whose tensors can become more has a method `appeared` that tells; no other needs it.
+    """
+    tell = getattr(source, "appeared", None)
+    return cast(Sequence[TensorSpec], tell()) if callable(tell) else ()
 
 
 def as_source(tensors: TensorSource | Iterable[TensorSource | TensorSpec | PlainTensor]) -> TensorSource:

@@ -206,7 +206,7 @@ def test_the_loop_of_the_readme_records_step_0_before_any_update(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (example,) = [code for code in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-                  if "Recorder(" in code]  # fmt: skip
+                  if "strobe.watch(" in code]  # fmt: skip
     monkeypatch.chdir(tmp_path)
     model = torch.nn.Module()
     model.wte = torch.nn.Embedding(3, 2)
@@ -215,7 +215,7 @@ def test_the_loop_of_the_readme_records_step_0_before_any_update(
     code = example.replace("range(1001)", "range(201)")
     exec(code, {"model": model, "optimizer": optimizer, "loss_of": lambda m, _: m.wte.weight.square().sum()})
     run = Run(tmp_path / "runs" / "mine")
-    assert run.steps() == [0, 100, 200]
+    assert run.steps() == [0, 100, 200, 201]
     assert taken(run) == {"before_update"}
-    np.testing.assert_array_equal(run.at(0)["params/wte"], first)
+    np.testing.assert_array_equal(run.at(0)["params/wte.weight"], first)
     assert "updates_ahead" not in run.manifest.training

@@ -19,13 +19,14 @@ from typer.testing import CliRunner
 
 from etl.errors import StrobeError
 from etl.run.folder import Run
+from etl.run.schedule import ScheduleError, parse_schedule
 from etl.run.verify import verify_run
 from strobe.cli import app
 from strobe.commands.train import recorder_of
 from strobe.train.config import MODADD, TEXT, ConfigError, Training
 from strobe.train.loop import Trainer
 from strobe.train.model import GPT, ModelConfig, Taps
-from strobe.train.schedule import ScheduleError, parse_schedule, snapshot_steps
+from strobe.train.schedule import snapshot_steps
 from strobe.train.tasks import ModularAdditionTask, TextTask
 from tests.support import killed_training
 

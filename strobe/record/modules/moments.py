@@ -1,0 +1,42 @@
+"""The norms of Adam's moments, reduced where they lie."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, Final
+
+MOMENTS: Final = {"m_l2": "exp_avg", "v_l2": "exp_avg_sq"}
+"""The name that a norm is recorded under -> what torch's optimizers call the moment."""
+
+
+def norms(parameters: Mapping[str, Any], optimizer: Any) -> dict[str, float]:
+    """L2 of both moments of each parameter that has them, by "m_l2.NAME" and "v_l2.NAME": one transfer a device.
+
+    In float64: the square of a tiny second moment underflows in float32. Before the first update both are 0.
+    """
+    import torch
+
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    found: dict[str, float] = {}
+    waiting: dict[Any, list[tuple[str, Any]]] = defaultdict(list)
+    adam = not optimizer.state or any("exp_avg" in state for state in optimizer.state.values())
+    for name, parameter in parameters.items():
+        state = optimizer.state.get(parameter, {})
+        for short, key in MOMENTS.items():
+            if key in state:
+                moment = state[key].detach()
+                norm = torch.linalg.vector_norm(moment.reshape(-1), dtype=torch.float64)
+                norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
+                waiting[norm.device].append((f"{short}.{name}", norm))
+            elif not state and id(parameter) in held and adam and key in _moments_of(optimizer):
+                found[f"{short}.{name}"] = 0.0
+    for pairs in waiting.values():
+        numbers = torch.stack([norm for _, norm in pairs]).tolist()
+        found |= {name: number for (name, _), number in zip(pairs, numbers, strict=True)}
+    return found
+
+
+def _moments_of(optimizer: Any) -> tuple[str, ...]:
+    """The moments that an optimizer keeps, as far as its hyperparameters tell before its first update."""
+    return tuple(MOMENTS.values()) if "betas" in optimizer.defaults else ()

@@ -1,0 +1,78 @@
+"""Where a tensor stands in its model: its name without wrappers, its layer, and the name that its layers share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from strobe.record.names import unwrapped
+
+_NUMBER = re.compile(r"(?:^|(?<=\.))[0-9]+(?=\.)")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A tensor of a model. `original` is its name there, `name` the one without what wraps the model, `layer` and
+    `group` its layer and the name that it shares with the same tensor of other layers, None where it is in none."""
+
+    name: str
+    original: str
+    layer: int | None = None
+    group: str | None = None
+
+
+def unwrap(model: Any) -> Any:
+    """The module that compiling and data parallel training wrap."""
+    import torch
+
+    parallel = (torch.nn.parallel.DistributedDataParallel, torch.nn.DataParallel)
+    while True:
+        if "_orig_mod" in getattr(model, "_modules", {}):
+            model = model._orig_mod
+        elif isinstance(model, parallel):
+            model = model.module
+        else:
+            return model
+
+
+def places(model: Any, originals: Iterable[str]) -> list[Place]:
+    """Where each of these tensors of `model` stands; no two have the same name."""
+    found: dict[str, Place] = {}
+    for original in originals:
+        name = unwrapped(original)
+        while name in found:
+            name += "_"
+        layer, group = layer_of(model, original, name)
+        found[name] = Place(name, original, layer, group)
+    return list(found.values())
+
+
+def layer_of(model: Any, original: str, name: str) -> tuple[int | None, str | None]:
+    """(layer, group) by the outermost number in a name, where what it counts are layers of one kind.
+
+    The entries of a ModuleList are. Those of another container, such as a Sequential, are where two of them at least
+    are blocks of the same type: a convolution and the next one are not.
+    """
+    match, inside = _NUMBER.search(name), _NUMBER.search(original)
+    if match is None or inside is None:
+        return None, None
+    if not _counts_layers(model, original[: inside.start()].rstrip("."), inside[0]):
+        return None, None
+    group = (name[: match.start()] + name[match.end() + 1 :]).strip(".")
+    return int(match[0]), group
+
+
+def _counts_layers(model: Any, container: str, number: str) -> bool:
+    import torch
+
+    try:
+        owner = model.get_submodule(container)
+        own = owner.get_submodule(number)
+    except AttributeError:
+        return False
+    if isinstance(owner, torch.nn.ModuleList):
+        return True
+    is_block = next(own.children(), None) is not None
+    return is_block and sum(type(child) is type(own) for child in owner.children()) > 1

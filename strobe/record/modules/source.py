@@ -1,0 +1,194 @@
+"""The tensors of any torch module: parameters, gradients, Adam's norms, buffers, by their names at a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from etl.run.snapshot import DTYPES
+from strobe.record.errors import RecorderError
+from strobe.record.host import NotDueError
+from strobe.record.modules.about import model_entry, tied_names
+from strobe.record.modules.axes import axes
+from strobe.record.modules.moments import MOMENTS, norms
+from strobe.record.modules.places import Place, places
+from strobe.record.modules.roles import Roles
+from strobe.record.names import unwrapped
+from strobe.record.source import TensorSource
+from strobe.record.tensors import TensorSpec
+
+Chosen = Callable[[str], bool]
+"""Whether a tensor of this name is recorded."""
+
+MODULE_SECTIONS = ("params", "grads", "optimizer", "buffers")
+
+
+def _all(_: str) -> bool:
+    return True
+
+
+class ModuleSource(TensorSource):
+    """`sections` (of MODULE_SECTIONS) of a module. Names are looked up again at every snapshot, so that what replaces
+    a Parameter is recorded from then on, and one that appears joins.
+
+    `model` may be compiled, or wrapped for data parallel training: names are without that. Tied weights are recorded
+    once. `optimizer` has the moments of section "optimizer"; `taken` is when snapshots are taken, None where that is
+    not known. `unscaled` makes a gradient what the optimizer will use.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        optimizer: Any = None,
+        *,
+        sections: Sequence[str] = ("params", "grads"),
+        chosen: Chosen = _all,
+        taken: str | None = "before_update",
+        unscaled: Callable[[Any], Any] = lambda gradient: gradient,
+    ) -> None:
+        self._model, self._optimizer, self._sections, self._chosen = model, optimizer, tuple(sections), chosen
+        self._taken, self._unscaled = taken, unscaled
+        self._now: dict[str, Any] = {}
+        self._moments: dict[str, float] = {}
+        self._known: set[str] = set()
+        self.no_gradients: str | None = None
+        """Why no gradient belongs to the next snapshot, where that is so."""
+        self._look_up()
+
+    def specs(self) -> Sequence[TensorSpec]:
+        return self._specs(self._now)
+
+    def appeared(self) -> Sequence[TensorSpec]:
+        return self._specs([name for name in self._now if name not in self._known])
+
+    def model_entry(self) -> Mapping[str, Any] | None:
+        entry = model_entry(self._model)
+        return entry | {"tied": tied} if (tied := tied_names(self._model)) else entry
+
+    def bytes(self) -> int:
+        """About how many bytes a snapshot takes in memory."""
+        sizes: list[int] = [
+            p.numel() * p.element_size() for p in self._now.values() if shape_and_dtype(p)[0] is not None
+        ]
+        return sum(sizes) * len({"params", "grads"} & set(self._sections))
+
+    def prepare(self) -> None:
+        self._look_up()
+        if "optimizer" in self._sections and self._optimizer is not None:
+            self._moments = norms(self._now, self._optimizer)
+
+    def _look_up(self) -> None:
+        """What the model has under each name now."""
+        self._now = dict(self._model.named_parameters())
+        if "buffers" in self._sections:
+            self._buffers = dict(self._model.named_buffers())
+
+    def _specs(self, originals: Sequence[str] | Mapping[str, Any]) -> list[TensorSpec]:
+        roles = self._roles()
+        found = [place for place in places(self._model, originals) if self._chosen(place.name)]
+        self._known.update(originals)
+        specs: list[TensorSpec] = []
+        if "params" in self._sections:
+            specs += [self._spec("params", place, roles, self._parameter(place.original)) for place in found]
+        if "grads" in self._sections:
+            specs += [self._spec("grads", place, roles, self._gradient(place.original)) for place in found]
+        if "optimizer" in self._sections:
+            specs += [self._moment(short, place) for short in MOMENTS for place in found]
+        return specs + self._buffer_specs() if originals is self._now else specs
+
+    def _roles(self) -> Roles:
+        self._modules = {unwrapped(f"{name}.").rstrip("."): module for name, module in self._model.named_modules()}
+        return Roles(self._modules)
+
+    def _spec(self, section: str, place: Place, roles: Roles, read: Callable[[], Any]) -> TensorSpec:
+        tensor = self._now[place.original]
+        path, _, leaf = place.name.rpartition(".")
+        module, role = self._modules.get(path), roles.of(place.name, place.layer)
+        shape, dtype = shape_and_dtype(tensor)
+        return TensorSpec(
+            place.name, section, axes(module, rank_of(module, leaf, tensor), role), read, shape, dtype,
+            layer=place.layer, group=place.group, taken=self._taken, role=role if section == "params" else None,
+            original=place.original if place.original != place.name else None,
+        )  # fmt: skip
+
+    def _parameter(self, name: str) -> Callable[[], Any]:
+        def read() -> Any:
+            if name not in self._now:
+                raise RecorderError("the model has no such parameter any more")
+            return self._now[name]
+
+        return read
+
+    def _gradient(self, name: str) -> Callable[[], Any]:
+        def read() -> Any:
+            if self.no_gradients is not None:
+                raise NotDueError(self.no_gradients)
+            parameter = self._now.get(name)
+            if parameter is None:
+                raise RecorderError("the model has no such parameter any more")
+            if parameter.grad is None:
+                if not parameter.requires_grad:
+                    raise NotDueError("requires_grad is False, so it has no gradient")
+                return None
+            return self._unscaled(parameter.grad)
+
+        return read
+
+    def _moment(self, short: str, place: Place) -> TensorSpec:
+        def read() -> Any:
+            import numpy as np
+
+            value = self._moments.get(f"{short}.{place.original}")
+            if value is None:
+                raise NotDueError(f"the optimizer has no {MOMENTS[short]} of it")
+            return np.array([value], np.float32)
+
+        group = f"{short}.{place.group}" if place.group is not None else None
+        return TensorSpec(
+            f"{short}.{place.name}", "optimizer", ("one",), read, (1,), "float32", place.layer, group, self._taken
+        )
+
+    def _buffer_specs(self) -> list[TensorSpec]:
+        if "buffers" not in self._sections:
+            return []
+        specs = []
+        for place in places(self._model, self._buffers):
+            if self._chosen(place.name):
+                buffer = self._buffers[place.original]
+                dims = axes(None, buffer.dim(), "other")
+                shape, dtype = shape_and_dtype(buffer)
+                read = self._buffer(place.original)
+                specs.append(
+                    TensorSpec(place.name, "buffers", dims, read, shape, dtype, place.layer, place.group, self._taken)
+                )
+        return specs
+
+    def _buffer(self, name: str) -> Callable[[], Any]:
+        def read() -> Any:
+            if name not in self._buffers:
+                raise RecorderError("the model has no such buffer any more")
+            return self._buffers[name]
+
+        return read
+
+
+def rank_of(module: Any, leaf: str, tensor: Any) -> int:
+    """How many axes a parameter has, or will have once its module has seen an input."""
+    import torch
+
+    if not torch.nn.parameter.is_lazy(tensor):
+        return int(tensor.dim())
+    return 1 if leaf.startswith("bias") else 2 + len(getattr(module, "kernel_size", ()))
+
+
+def shape_and_dtype(tensor: Any) -> tuple[tuple[int, ...] | None, str | None]:
+    """Those that a tensor will be recorded with; (None, None) where only looking at its data tells."""
+    import torch
+
+    name = str(tensor.dtype).removeprefix("torch.")
+    if torch.nn.parameter.is_lazy(tensor) or tensor.layout != torch.strided or name not in DTYPES:
+        return None, None
+    shape = tuple(tensor.shape) or (1,)
+    # A tensor without elements, or without data, is missing until it has some.
+    plain = tensor.numel() > 0 and tensor.device.type != "meta" and len(shape) <= 8
+    return (shape, name) if plain else (None, None)

@@ -1,0 +1,1 @@
+"""`strobe.watch`: a run of any torch module from one line."""

@@ -1,0 +1,130 @@
+"""`strobe.watch`: the one line that records a training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from etl.errors import StrobeError
+from strobe.record.errors import RecorderError
+from strobe.record.manifest import plain
+from strobe.record.modules.source import MODULE_SECTIONS, ModuleSource
+from strobe.record.order import Clock, UpdateClock
+from strobe.record.recorder import Recorder
+from strobe.record.watching.begin import Resume, folder_for, resumed, updates_before
+from strobe.record.watching.choice import Every, Names, chosen, due_at
+from strobe.record.watching.gradients import Unscaling
+from strobe.record.watching.watcher import Watcher
+
+_LEAST_WAITING, _MOST_WAITING, _WAITING_BYTES = 2, 64, 1 << 28
+"""Snapshots that wait for the disk: so many as fit into 256 MiB, within these ends."""
+
+
+def watch(
+    model: Any,
+    optimizer: Any = None,
+    folder: str | os.PathLike[str] | None = None,
+    *,
+    every: Every = 100,
+    log: Iterable[str] = ("params", "grads"),
+    include: Names = None,
+    exclude: Names = None,
+    scaler: Any = None,
+    config: Any = None,
+    resume: Resume = "never",
+) -> Watcher:
+    """Record the training of any torch module from here on; see docs/record.md.
+
+    With an `optimizer` of torch, snapshots are taken where its step begins: parameters before the update, and the
+    gradients that it will use, accumulated, unscaled and clipped. Without one, call `step()` once after each update;
+    snapshots then hold the parameters after it, and say so.
+
+    `folder` is the run's, by default one under `$STROBE_RUNS` or `./runs`. `every` is a number of updates between
+    snapshots, a schedule ("0-1000/100,5000"), or a function of the step. `log` takes "params", "grads", "optimizer"
+    and "buffers". `include` and `exclude` choose tensors by name: a glob, a list of them, or a function. `scaler` is
+    the gradient scaler, if there is one. `config` goes into the manifest: a mapping, a Namespace, a dataclass, or
+    anything else as text. `resume` "allow" continues a run that is in the folder, "must" wants one there; the updates
+    before are those that the optimizer's loaded state counts, else as many as the run came to.
+
+    Raises RecorderError when it cannot begin, and its Watcher raises nothing.
+    """
+    try:
+        inner = _plain_optimizer(optimizer)
+        place = folder_for(folder, model)
+        again = resumed(place, resume)
+        clock = _clock(inner, updates_before(place, inner) if again else 0)
+        unscaling = Unscaling(inner, scaler)
+        source = ModuleSource(
+            _module(model), inner, sections=_sections(log), chosen=chosen(include, exclude), unscaled=unscaling,
+            taken="before_update" if inner is not None else "after_update",
+        )  # fmt: skip
+        if not source.specs():
+            raise RecorderError("no tensor is left to record; see include, exclude and log")
+        recorder = _recorder(place, source, clock, _training(config, inner), again)
+        return Watcher(recorder, source, clock, due_at(every), unscaling, inner)
+    except StrobeError:
+        raise
+    except Exception as error:
+        raise RecorderError(f"watch cannot begin: {type(error).__name__}: {error}") from error
+
+
+def _recorder(place: Path, source: ModuleSource, clock: Clock, training: Mapping[str, Any], again: bool) -> Recorder:
+    queue = min(_MOST_WAITING, max(_LEAST_WAITING, _WAITING_BYTES // max(1, source.bytes())))
+    return Recorder(place, source, training=training, optimizer=clock, resume=again, step=clock.updates, queue=queue)
+
+
+def _module(model: Any) -> Any:
+    import torch
+
+    if not isinstance(model, torch.nn.Module):
+        raise RecorderError(f"model is a {type(model).__name__}; give a torch.nn.Module")
+    return model
+
+
+def _plain_optimizer(optimizer: Any) -> Any:
+    """The optimizer of torch that others wrap. Raises RecorderError for something that is none."""
+    import torch
+
+    plain_one = optimizer
+    while isinstance(getattr(plain_one, "optimizer", None), torch.optim.Optimizer):
+        plain_one = plain_one.optimizer
+    if plain_one is not None and not hasattr(plain_one, "register_step_pre_hook"):
+        raise RecorderError(
+            f"optimizer is a {type(optimizer).__name__}; give an optimizer of torch, or none and call step()"
+        )
+    return plain_one
+
+
+def _clock(optimizer: Any, updates: int) -> Clock:
+    return UpdateClock(optimizer, updates) if optimizer is not None else Clock(updates, "after_update")
+
+
+def _sections(log: Iterable[str]) -> tuple[str, ...]:
+    named = (log,) if isinstance(log, str) else tuple(log)
+    unknown = [name for name in named if name not in MODULE_SECTIONS]
+    if unknown or not named:
+        raise RecorderError(f"log has {unknown or 'nothing'}; give some of {', '.join(MODULE_SECTIONS)}")
+    return named
+
+
+def _training(config: Any, optimizer: Any) -> dict[str, Any]:
+    """The manifest's `training`: what the optimizer says of itself, and the person's own words over it."""
+    told: dict[str, Any] = {}
+    if optimizer is not None:
+        told = {"optimizer": type(optimizer).__name__, **_hyperparameters(optimizer)}
+    if config is None:
+        return told
+    try:
+        return told | plain(config, "config")
+    except RecorderError:
+        return told | {"config": str(config)}
+
+
+def _hyperparameters(optimizer: Any) -> dict[str, Any]:
+    """Numbers and flags that all of its groups share."""
+    groups: list[Mapping[str, Any]] = optimizer.param_groups
+    first = {key: value for key, value in groups[0].items() if key != "params" and value is not None}
+    same: Callable[[str], bool] = lambda key: all(group.get(key) == first[key] for group in groups)  # noqa: E731
+    return {("learning_rate" if key == "lr" else key): value for key, value in first.items() if same(key)}

@@ -1,0 +1,177 @@
+"""A watched run: what happens at an optimizer's steps, and the calls that a training loop makes."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from strobe.record.ending import Ending, ending_of
+from strobe.record.modules.source import ModuleSource
+from strobe.record.order import Clock, Handle
+from strobe.record.recorder import Recorder, Status
+from strobe.record.watching.gradients import Unscaling
+
+log = logging.getLogger("strobe.record")
+
+_NO_UPDATE_YET = "no backward pass came before it"
+_AFTER_THE_LAST = "no backward pass came after the last update"
+
+
+class Watcher:
+    """What `strobe.watch` returns. Its calls never raise into the training."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        source: ModuleSource,
+        clock: Clock,
+        due: Callable[[int], bool],
+        unscaling: Unscaling,
+        optimizer: Any,
+    ) -> None:
+        self._recorder, self._source, self._clock, self._due = recorder, source, clock, due
+        self._unscaling, self._optimizer = unscaling, optimizer
+        self._hook: Handle | None = None
+        self._last: int | None = None
+        if optimizer is not None:
+            self._hook = optimizer.register_step_pre_hook(self._before_update)
+        elif self._is_due():
+            self._take(_NO_UPDATE_YET if clock.updates == 0 else None)
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self._recorder.folder
+
+    @property
+    def status(self) -> Status:
+        """What became of the snapshots and metrics so far."""
+        return self._recorder.status
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """manifest.json: ours, or that of the resumed run."""
+        return self._recorder.manifest
+
+    @property
+    def updates(self) -> int:
+        """How many updates have been applied."""
+        return self._clock.updates
+
+    def log(self, metrics: Any = None, /, step: Any = None, **more: Any) -> None:
+        """Append metrics by name, from a mapping, keywords, or both.
+
+        Without `step` they belong to the last backward pass: to as many updates as came before it. In a loop without
+        an optimizer they belong to as many `step()` calls as there were.
+        """
+        given = {} if metrics is None else metrics
+        if isinstance(given, int) and not isinstance(given, bool) and step is None:
+            given, step = {}, given
+        self._recorder.log(self._step_of_log() if step is None else step, given, **more)
+
+    def _step_of_log(self) -> int:
+        behind = self._optimizer is not None and self._clock.taken == "after_update"
+        return max(0, self._clock.updates - behind)
+
+    def step(self) -> None:
+        """Say that an update was made, once a loop: for those that gave no optimizer; else the optimizer says it."""
+        if self._optimizer is not None:
+            return
+        self._clock.updates += 1
+        if self._is_due():
+            self._take()
+
+    def snapshot(self) -> bool:
+        """Record a snapshot now, due or not; between a backward pass and its update its gradients belong to it."""
+        with_gradients = self._optimizer is None or self._clock.taken == "before_update"
+        return self._take(None if with_gradients else _AFTER_THE_LAST)
+
+    def finish(self, end: Ending = "finished", reason: str | None = None) -> None:
+        """Record the parameters after the last update, write what is queued, and end the run."""
+        if self._hook is not None:
+            self._hook.remove()
+            self._hook = None
+        unseen = self._last is not None and self._last < self._clock.updates
+        if end == "finished" and self._optimizer is not None and unseen:
+            self._recorder.flush()
+            self._take(_AFTER_THE_LAST)
+        self._recorder.finish(end, reason)
+
+    def _is_due(self) -> bool:
+        try:
+            return self._due(self._clock.updates)
+        except Exception as error:
+            self._recorder.trouble("every", error)
+            return False
+
+    def _take(self, no_gradients: str | None = None) -> bool:
+        """A snapshot as things stand now; `no_gradients` is why it has none."""
+        self._source.no_gradients, heard = no_gradients, self._clock.taken
+        if self._optimizer is not None:
+            # Parameters stand before the next update whenever they are looked at; it is gradients that may not.
+            self._clock.taken = "before_update"
+        try:
+            taken = self._recorder.snapshot(self._clock.updates, scalars=self._scalars())
+        finally:
+            self._clock.taken = heard
+        if taken:
+            self._last = self._clock.updates
+        return taken
+
+    def _scalars(self) -> dict[str, float]:
+        groups = [] if self._optimizer is None else self._optimizer.param_groups
+        rates = {float(group["lr"]) for group in groups if "lr" in group}
+        return {"learning_rate": rates.pop()} if len(rates) == 1 else {}
+
+    def _before_update(self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The optimizer's step is about to begin: its gradients are the ones that it will use, unless a closure is
+        still to compute them."""
+        # The first argument is the optimizer itself.
+        closure = args[1] if len(args) > 1 else kwargs.get("closure")
+        if not callable(closure):
+            self._at_gradients()
+            return None
+        return (args[:1], {**kwargs, "closure": self._heard(closure)})
+
+    def _heard(self, closure: Callable[[], Any]) -> Callable[[], Any]:
+        """A closure after whose first evaluation the snapshot is taken."""
+        first = True
+
+        def evaluate() -> Any:
+            nonlocal first
+            loss = closure()
+            if first:
+                first = False
+                self._at_gradients()
+            return loss
+
+        return evaluate
+
+    def _at_gradients(self) -> None:
+        # Not every backward pass is heard: sharded parameters have their gradients put there.
+        self._clock.taken = "before_update"
+        if self._is_due():
+            with self._in_step():
+                self._take()
+
+    @contextlib.contextmanager
+    def _in_step(self) -> Iterator[None]:
+        self._unscaling.in_step = True
+        try:
+            yield
+        finally:
+            self._unscaling.in_step = False
+
+    def __enter__(self) -> Self:
+        self._recorder.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish(*ending_of(kind, error))
+        self._recorder.__exit__(kind, error, trace)

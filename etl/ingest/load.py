@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from etl.errors import StrobeError
 from etl.ingest.find import find
+from etl.ingest.names import Names, chosen, in_order, renamed
 from etl.ingest.scalars import extreme_keys, keys, rebuilt, without
 from etl.ingest.source import SCALAR_ROWS, Loss, Recording, Snapshots
 from etl.ingest.summaries import attempts_table, metrics_table, runs_table, with_units
@@ -150,15 +151,37 @@ class Ingest:
     def _scalars(self, of_snapshots: pa.Table) -> None:
         log = self.recording.scalars(self.state)
         self.report.metrics, self.report.torn, lost = log.rows.num_rows, log.torn, log.lost
-        goes_back = not log.whole and self._goes_back(log.rows)
-        if log.whole or goes_back or not self._append(log.rows, of_snapshots):
+        named = self._named(log.rows, {} if log.whole else self.state.get("names", {}))
+        goes_back = not log.whole and (self._goes_back(log.rows) or self._stands_otherwise(named))
+        if log.whole or goes_back or not self._append(renamed(log.rows, named), of_snapshots):
             # A row that is stored already is replaced, and only the whole log tells by what.
             log = log if log.whole else self.recording.scalars({})
-            self.changes.replace("scalars", rebuilt(log.rows, self.changes.rows("scalars"), of_snapshots))
+            named = self._named(log.rows, {})
+            stored = self.changes.rows("scalars")
+            stored = stored.filter(pc.invert(pc.is_in(stored["name"], value_set=self._moved(named))))
+            self.changes.replace("scalars", rebuilt(renamed(log.rows, named), stored, of_snapshots))
         self.report.lost += log.lost if goes_back else lost
-        self.state |= log.resume_from
+        self.state |= {**log.resume_from, "names": named}
         if log.rows.num_rows:
             self.state["last_key"] = max(self.state["last_key"], extreme_keys(log.rows)[1])
+
+    def _named(self, rows: pa.Table, known: Names) -> dict[str, str]:
+        return chosen(in_order(rows), known, self.recording.metric_names())
+
+    def _stands_otherwise(self, named: Names) -> bool:
+        """Whether the store has rows under another name than they are to have: of a store that is older than the
+        table of names, or under a name that another metric turned out to be called."""
+        known = self.state.get("names")
+        if known is None:
+            moved = {name for name, target in named.items() if name != target}
+            return bool(moved) and bool(moved & set(pc.unique(self.changes.rows("scalars")["name"]).to_pylist()))
+        return any(named.get(name) != target for name, target in known.items())
+
+    def _moved(self, named: Names) -> pa.Array:
+        """The names under which the store has rows that the whole log gives under another."""
+        known = self.state.get("names", {})
+        gone = {target for name, target in known.items() if named.get(name) != target}
+        return pa.array(sorted(gone | {name for name, target in named.items() if name != target}), pa.string())
 
     def _goes_back(self, rows: pa.Table) -> bool:
         """True when a new line may replace one that is stored already."""
@@ -187,7 +210,8 @@ class Ingest:
         attempts, about = self.recording.attempts(), self.recording.about()
         self.changes.replace("attempts", attempts_table(attempts))
         if "scalars" in self.changes.tables or "attempts" in self.changes.tables:
-            self.changes.replace("metrics", metrics_table(self.changes.rows("scalars"), attempts))
+            names = self.state.get("names", {})
+            self.changes.replace("metrics", metrics_table(self.changes.rows("scalars"), attempts, names))
         else:
             # Told by another rule than today's, where a store is older than that.
             self.changes.replace("metrics", with_units(self.changes.rows("metrics")))

@@ -144,6 +144,10 @@ class Recording(ABC):
     def about(self) -> About:
         return About(self.path.stem)
 
+    def metric_names(self) -> Mapping[str, str]:
+        """Of metrics that this run calls otherwise than usual: own name -> the name to store it under."""
+        return {}
+
 
 class Source(Protocol):
     """One kind of input."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from etl.ingest.names import Names
 from etl.ingest.source import About
 from etl.run.journal import Attempt
 from etl.store.accuracy import NAMES, accuracy_scale
@@ -50,8 +51,8 @@ _CATALOGUE = """
 """
 
 
-def metrics_table(scalars: pa.Table, attempts: Sequence[Attempt]) -> pa.Table:
-    """The catalogue of a run's metrics over its current rows."""
+def metrics_table(scalars: pa.Table, attempts: Sequence[Attempt], names: Names) -> pa.Table:
+    """The catalogue of a run's metrics over its current rows; `names` are the log's own -> those that are stored."""
     import duckdb
 
     cuts = pa.table(
@@ -63,6 +64,9 @@ def metrics_table(scalars: pa.Table, attempts: Sequence[Attempt]) -> pa.Table:
         connection.register(CUTS, cuts)
         sql = _CATALOGUE.format(current=current_rows("scalars", part_schema("scalars").names))
         table: pa.Table = connection.sql(sql).to_arrow_table()
+    own = {stored: name for name, stored in names.items()}
+    sources = pa.array([own.get(name, name) for name in table["name"].to_pylist()], pa.string())
+    table = table.set_column(table.schema.get_field_index("source_name"), "source_name", sources)
     return with_units(table).cast(part_schema("metrics"))
 
 

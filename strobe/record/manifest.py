@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Description:
     training: Mapping[str, Any]
     specs: Sequence[TensorSpec]
     scalars: Sequence[str]
+    metric_names: Mapping[str, str] = field(default_factory=dict)
 
     def manifest(self, folder: Path) -> dict[str, Any]:
         """The whole manifest of a run in `folder`. Raises RecorderError for what no reader would open."""
@@ -51,6 +52,8 @@ class Description:
             "training": plain(self.training, "training"),
             "snapshot": {"bytes": size, "tensors": placed},
         }
+        if self.metric_names:
+            manifest["metric_names"] = {str(own): str(name) for own, name in self.metric_names.items()}
         validate(manifest, folder / MANIFEST)
         return manifest
 

@@ -61,7 +61,8 @@ class Recorder:
     `tensors` is a TensorSource, or sources, TensorSpecs and (name, section, dims, tensor) tuples in the order their
     tensors will have in the file; `scalars` name the numbers that stand in every snapshot beside them. `model` (where
     it is not given: what a source says of it), `task` and `training` go into the manifest as they are, without their
-    None values.
+    None values; so do `metric_names`, which say under which names metrics of this run are stored ({"my/loss":
+    "train_loss"}), beside those that every ingest knows.
 
     `resume` continues the run in the folder, as its next attempt, from `step` on: the tensors must be the same, and
     what differs in `training` is written down. Without it an existing run is refused, unless it recorded nothing:
@@ -88,6 +89,7 @@ class Recorder:
         model: Mapping[str, Any] | None = None,
         task: Mapping[str, Any] | None = None,
         training: Mapping[str, Any] | None = None,
+        metric_names: Mapping[str, str] | None = None,
         scalars: Sequence[str] = SCALARS,
         optimizer: SteppedOptimizer | Clock | None = None,
         resume: bool = False,
@@ -103,7 +105,9 @@ class Recorder:
             # A program that goes to another folder later must not take its record along.
             self.folder = Path(folder).absolute()
             self._limits = Limits(queue, when_full, keep_last, max_disk, fsync)
-            about = {"name": name, "model": model, "task": task, "training": training}
+            about = {
+                "name": name, "model": model, "task": task, "training": training, "metric_names": metric_names,
+            }  # fmt: skip
             self._describe(tensors, scalars, about)
             self._begin(optimizer, resume=resume, step=step, take_over=take_over)
         except StrobeError:
@@ -125,6 +129,7 @@ class Recorder:
             about["training"] or {},
             self._source.specs(),
             tuple(scalars),
+            about["metric_names"] or {},
         )
         self._layouts = Layouts(self._description.specs)
 

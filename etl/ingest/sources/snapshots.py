@@ -143,6 +143,10 @@ class RunFolder(Recording):
     def attempts(self) -> Sequence[Attempt]:
         return self._run.attempts
 
+    def metric_names(self) -> Mapping[str, str]:
+        given = self._run.manifest.raw.get("metric_names", {})
+        return {own: name for own, name in given.items() if isinstance(name, str)} if isinstance(given, dict) else {}
+
     def about(self) -> About:
         manifest = self._run.manifest
         model, training, kind = manifest.raw["model"], manifest.training, manifest.task.get("kind")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from pathlib import Path
@@ -24,8 +25,12 @@ def folder_for(folder: str | os.PathLike[str] | None, model: Any) -> Path:
     if folder is not None:
         return Path(folder)
     name = f"{type(unwrap(model)).__name__}-{time.strftime('%Y%m%d-%H%M%S')}"
-    first = runs_path() / run_id(name)
-    numbered = (first.with_name(f"{first.name}-{number}") for number in range(2, 1_000))
+    return free_folder(runs_path() / run_id(name))
+
+
+def free_folder(first: Path) -> Path:
+    """`first`, or the same name with -2, -3, ... where something lies there."""
+    numbered = (first.with_name(f"{first.name}-{number}") for number in itertools.count(2))
     return first if not first.exists() else next(path for path in numbered if not path.exists())
 
 

@@ -32,8 +32,10 @@ def watch(
     include: Names = None,
     exclude: Names = None,
     scaler: Any = None,
+    metrics: Mapping[str, str] | None = None,
     config: Any = None,
     resume: Resume = "never",
+    updates: int | None = None,
 ) -> Watcher:
     """Record the training of any torch module from here on; see docs/record.md.
 
@@ -45,8 +47,9 @@ def watch(
     snapshots, a schedule ("0-1000/100,5000"), or a function of the step. `log` takes "params", "grads", "optimizer"
     and "buffers". `include` and `exclude` choose tensors by name: a glob, a list of them, or a function. `scaler` is
     the gradient scaler, if there is one. `config` goes into the manifest: a mapping, a Namespace, a dataclass, or
-    anything else as text. `resume` "allow" continues a run that is in the folder, "must" wants one there; the updates
-    before are those that the optimizer's loaded state counts, else as many as the run came to.
+    anything else as text. `metrics` says under which names metrics of this run are stored, {"my/loss": "train_loss"},
+    beside the usual ones. `resume` "allow" continues a run that is in the folder, "must" wants one there; `updates` is
+    how many came before, by default as many as the optimizer's loaded state counts, else as the run came to.
 
     Raises RecorderError when it cannot begin, and its Watcher raises nothing.
     """
@@ -54,7 +57,8 @@ def watch(
         inner = _plain_optimizer(optimizer)
         place = folder_for(folder, model)
         again = resumed(place, resume)
-        clock = _clock(inner, updates_before(place, inner) if again else 0)
+        before = updates_before(place, inner) if again and updates is None else updates or 0
+        clock = _clock(inner, before)
         unscaling = Unscaling(inner, scaler)
         source = ModuleSource(
             _module(model), inner, sections=_sections(log), chosen=chosen(include, exclude), unscaled=unscaling,
@@ -62,7 +66,9 @@ def watch(
         )  # fmt: skip
         if not source.specs():
             raise RecorderError("no tensor is left to record; see include, exclude and log")
-        recorder = _recorder(place, source, clock, _training(config, inner), again)
+        recorder = _recorder(
+            place, source, clock, {"training": _training(config, inner), "metric_names": metrics}, again
+        )
         return Watcher(recorder, source, clock, due_at(every), unscaling, inner)
     except StrobeError:
         raise
@@ -70,9 +76,9 @@ def watch(
         raise RecorderError(f"watch cannot begin: {type(error).__name__}: {error}") from error
 
 
-def _recorder(place: Path, source: ModuleSource, clock: Clock, training: Mapping[str, Any], again: bool) -> Recorder:
+def _recorder(place: Path, source: ModuleSource, clock: Clock, about: Mapping[str, Any], again: bool) -> Recorder:
     queue = min(_MOST_WAITING, max(_LEAST_WAITING, _WAITING_BYTES // max(1, source.bytes())))
-    return Recorder(place, source, training=training, optimizer=clock, resume=again, step=clock.updates, queue=queue)
+    return Recorder(place, source, **about, optimizer=clock, resume=again, step=clock.updates, queue=queue)
 
 
 def _module(model: Any) -> Any:

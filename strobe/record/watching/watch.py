@@ -47,9 +47,9 @@ def watch(
     snapshots, a schedule ("0-1000/100,5000"), or a function of the step. `log` takes "params", "grads", "optimizer"
     and "buffers". `include` and `exclude` choose tensors by name: a glob, a list of them, or a function. `scaler` is
     the gradient scaler, if there is one. `config` goes into the manifest: a mapping, a Namespace, a dataclass, or
-    anything else as text. `metrics` says under which names metrics of this run are stored, {"my/loss": "train_loss"},
-    beside the usual ones. `resume` "allow" continues a run that is in the folder, "must" wants one there; `updates` is
-    how many came before, by default as many as the optimizer's loaded state counts, else as the run came to.
+    anything else as text. `metrics` says under which names this run's metrics are stored, {"my/loss": "train_loss"},
+    beside the usual ones. `resume` "allow" continues a run that is in the folder, "must" wants one there; `updates`
+    is how many came before, by default as many as the optimizer's loaded state counts, else as the run came to.
 
     Raises RecorderError when it cannot begin, and its Watcher raises nothing.
     """

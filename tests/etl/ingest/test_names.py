@@ -1,4 +1,4 @@
-"""Metrics under the names that other tools give them: what they are stored as, and what becomes of two that are one."""
+"""Metrics under the names of other tools: what they are stored as, and what becomes of two that are one."""
 
 from __future__ import annotations
 

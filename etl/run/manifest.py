@@ -13,13 +13,14 @@ import unicodedata
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, PrivateAttr, ValidationError
 
 from etl.errors import StrobeError
 from etl.local_files import NotAFileError, open_regular
 from etl.run import strict_json
+from etl.run.parsed import ParsedLately
 from etl.run.roles import Role
 from etl.run.snapshot import ALIGNMENT, DTYPES, HEADER_BYTES, MANIFEST, aligned, fnv1a64, itemsize
 
@@ -267,4 +268,7 @@ def read(folder: str | os.PathLike[str], name: str = MANIFEST) -> Manifest:
             data = file.read(strict_json.MAX_BYTES + 1)
     except NotAFileError as error:
         raise ManifestError(str(error)) from None
-    return parse(data, path)
+    return _LATELY.get(data, lambda data: parse(data, path))
+
+
+_LATELY: Final = ParsedLately[Manifest]()

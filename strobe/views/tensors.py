@@ -78,6 +78,18 @@ class TensorSeries:
     starts: list[int]
     sql: str
 
+    def of(self, rows: Sequence[str]) -> TensorSeries:
+        """The same of some rows alone, in the order given."""
+        if list(rows) == self.rows:
+            return self
+        places = {name: i for i, name in enumerate(self.rows)}
+        at = [places[name] for name in rows]
+        lengths = [self.starts[i + 1] - self.starts[i] for i in at]
+        parts = [self.every.slice(self.starts[i], length) for i, length in zip(at, lengths, strict=True)]
+        every = pa.concat_tables([self.every.slice(0, 0), *parts])
+        starts = [0, *np.cumsum(lengths, dtype=int).tolist()]
+        return TensorSeries(list(rows), self.steps, self.values[at], self.recorded[at], every, starts, self.sql)
+
     def history(self, rows: Sequence[str]) -> pa.Table:
         """row, step, value of some rows at every step, NULL where one has no value."""
         return pa.concat_tables([_NO_ROWS, *(self._row(self.rows.index(name)) for name in rows)])

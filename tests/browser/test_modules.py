@@ -53,7 +53,17 @@ def run(browser: Any) -> Any:
         ("m.words(NaN)", "not a number"),
         ("m.words(-Infinity)", "−infinity"),
         ("m.duration(5400)", "90 min"),
+        (
+            "m.brief(['model.h.0.q.weight', 'model.h.0.k.weight', 'model.h.10.v.weight', 'ln.weight'])",
+            ["0.q", "0.k", "10.v", "ln"],
+        ),
+        ("m.brief(['a.weight', 'b.weight', 'weight'])", ["a.weight", "b.weight", "weight"]),
+        ("m.brief(['wte'])", ["wte"]),
         ("m.atOrBefore([0, 100, 400], 399)", 1),
+        (
+            "(() => { const c = document.createElement('canvas'); m.prepare(c, 100, 72080); return c.height; })()",
+            16384,
+        ),
         ("m.atOrBefore([100, 400], 5)", 0),
         ("m.atOrBefore([0, 100], 1e9)", 1),
         ("m.moved('ArrowRight', true, 3, 8)", 7),

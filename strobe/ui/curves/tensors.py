@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from strobe.charts.curves import curves, numbered, tensor_heatmap
-from strobe.ui.panel import choice, panel
+from strobe.ui.panel import choice, filtered, panel
 from strobe.ui.panel.kinds import CurvesPanel, GridPanel, line_of
 from strobe.ui.shell import address
 from strobe.ui.shell.cache import cached_by_run
@@ -47,7 +47,11 @@ def draw(page: Page) -> None:
         panel.caption(f"{quantity.label}: needs two snapshots; this run has {len(page.view.steps)}.")
         return
     picked = _picked(matrix)
-    _heatmap(page, chosen, matrix, picked)
+    found, rows = filtered.shown(matrix.rows)
+    if rows:
+        _heatmap(page, chosen, matrix.of(found), rows, picked)
+    else:
+        panel.caption(f"None of the {len(matrix.rows):,} tensors has this in its name.")
     _lines(page, chosen, matrix, picked)
 
 
@@ -75,27 +79,31 @@ def _first_rows(matrix: TensorSeries) -> list[str]:
     return (wanted or matrix.rows)[:3]
 
 
-def _heatmap(page: Page, name: str, matrix: TensorSeries, picked: list[str]) -> None:
-    quantity = QUANTITIES[name]
+def _heatmap(page: Page, name: str, matrix: TensorSeries, rows: list[str], picked: list[str]) -> None:
+    """The `rows` that are drawn of a matrix, in the colours of all of it."""
+    quantity, at = QUANTITIES[name], [matrix.rows.index(row) for row in rows]
     colours, low, high = shades(matrix.values)
     least, most = ends(low, high)
     header = GridPanel(
         subject=f"{name} {page.run}", run=page.run, steps=page.view.steps,
-        alt=f"{quantity.explains}: {len(matrix.rows)} tensors by {len(matrix.steps)} snapshots",
-        rows=matrix.rows, columns=matrix.steps, row_height=20 if len(matrix.rows) <= 24 else 12,
-        picked=[matrix.rows.index(row) for row in picked], quantity=f"{quantity.label.lower()}, {quantity.unit}",
+        alt=f"{quantity.explains}: {len(rows)} tensors by {len(matrix.steps)} snapshots",
+        rows=rows, columns=matrix.steps, row_height=20 if len(rows) <= 24 else 12,
+        picked=[rows.index(row) for row in picked if row in rows],
+        quantity=f"{quantity.label.lower()}, {quantity.unit}",
         low=least if np.isfinite(low) else "no value above 0", high=most if np.isfinite(high) else "",
     )  # fmt: skip
-    arrays = {"values": colours, "exact": narrow_all(matrix.values), "recorded": matrix.recorded}
+    arrays = {"values": colours[at], "exact": narrow_all(matrix.values[at]), "recorded": matrix.recorded[at]}
     panel.show("tensors_heatmap", header, arrays, on_picked_change=lambda: None)
     many = pc.count_distinct(matrix.every["step"]).as_py()
     what = quantity.explains[0].upper() + quantity.explains[1:]
     text = f"{what}. Colour on a log scale; empty: zero, not finite, or not recorded. Click a row for its line."
+    if len(rows) < len(matrix.rows):
+        text += f" {len(rows):,} of {len(matrix.rows):,} tensors, in the colours of all; the files have all."
     if len(matrix.steps) < many:
         text += f" Drawn at {len(matrix.steps):,} of {many:,} snapshots; the files have all."
     panel.tools(
         "tensors_heatmap", text, [matrix.sql], matrix.table,
-        lambda: tensor_heatmap(matrix.drawn(), matrix.rows, quantity=f"{quantity.label}, {quantity.unit}"),
+        lambda: tensor_heatmap(matrix.drawn(rows), rows, quantity=f"{quantity.label}, {quantity.unit}"),
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from strobe.charts.curves import Series
 from strobe.charts.theme import SERIES
-from strobe.ui.panel import derived, panel
+from strobe.ui.panel import derived, filtered, panel
 from strobe.ui.panel.marks import step_marks
 from strobe.ui.shell import cursor
 from strobe.ui.shell.cache import cached_by_run
@@ -99,6 +99,10 @@ def movement(view: RunView) -> None:
     panel.title("How far each tensor moves")
     if series is None or not series.steps:
         panel.caption(f"{quantity.label}: needs two snapshots; this run has {len(view.steps)}.")
+        return
+    series = series.of(filtered.named(series.rows))
+    if not series.rows:
+        panel.caption("No tensor has this in its name.")
         return
     rows = health.furthest(series)
     shown = series.drawn(rows)

@@ -46,3 +46,17 @@ def _named(words: Words | None) -> dict[str, Any]:
     if words is None:
         return {}
     return {"format_func": words if callable(words) else words.__getitem__}
+
+
+def text(name: str, label: str, *, placeholder: str, width: int = 240) -> str:
+    """What was typed into a box: from a link, else as it was left. `name` is the parameter of the address and the key
+    of the widget."""
+    asked = address.arrived(name)
+    if asked is not None:
+        st.session_state[name] = asked[0][: address.MOST_CHARACTERS]
+    typed = st.text_input(
+        label, key=name, placeholder=placeholder, persist_state="session", label_visibility="collapsed", width=width,
+        max_chars=address.MOST_CHARACTERS,
+    )  # fmt: skip
+    address.write(name, typed or None)
+    return typed or ""

@@ -1,9 +1,12 @@
 import { duration, durations, logTicks, moment, moments, power, scale, ticks, toldApart, words } from "./scales.js";
 // The canvas primitives: heatmap grid, scatter, line with marks, bars. Each takes (canvas context, box, data, colours).
 
+const MOST_PIXELS = 16384;
+
 /** Sizes a canvas for the screen's pixel density and clears it. */
 export function prepare(canvas, width, height) {
-  const ratio = window.devicePixelRatio || 1;
+  // Browsers draw nothing on a canvas with a longer side, whatever the density of the screen.
+  const ratio = Math.min(window.devicePixelRatio || 1, MOST_PIXELS / Math.max(width, height, 1));
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
@@ -34,6 +37,15 @@ export function fitted(g, text, room) {
     else bad = middle;
   }
   return shortened(name, good);
+}
+
+/** Dotted names without the words that most of them have ("model", "weight"), numbers kept; as they are where what is
+ * left would not tell them apart. */
+export function brief(names) {
+  const parts = names.map((name) => name.split(".")), often = new Map();
+  for (const own of parts) for (const part of new Set(own)) often.set(part, (often.get(part) || 0) + 1);
+  const kept = parts.map((own) => own.filter((part) => /^[0-9]/.test(part) || often.get(part) <= names.length / 2).join("."));
+  return new Set(kept).size === names.length && kept.every(Boolean) ? kept : names;
 }
 
 function tickWords(values, axis) {

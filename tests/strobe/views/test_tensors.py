@@ -16,6 +16,17 @@ def series(*tensors: tuple[str, int | None]) -> TensorSeries:
     return tensor_series(Answer("", pa.table(columns | {"step": [0] * count, "value": [1.0] * count})))
 
 
+def test_some_rows_alone_keep_what_they_have() -> None:
+    rows = [("b", 0, 1.0), ("b", 5, 2.0), ("a", 5, 3.0), ("c", 0, 4.0)]
+    columns = dict(zip(("tensor", "step", "value"), map(list, zip(*rows, strict=True)), strict=True))
+    every = tensor_series(Answer("", pa.table({**columns, "layer": pa.array([None] * 4, pa.int16())})))
+    some = every.of(["c", "b"])
+    assert some.table().to_pylist() == [*every.table(["c"]).to_pylist(), *every.table(["b"]).to_pylist()]
+    assert some.values[1].tolist() == [1.0, 2.0]
+    assert every.of(every.rows) is every
+    assert every.of([]).table().num_rows == 0
+
+
 def test_layers_stand_in_their_order_whether_in_the_name_or_beside_it() -> None:
     named = [(f"layers.{k}.mlp.weight", None) for k in (10, 2, 0, 1)]
     told = [("h.attn.weight", k) for k in (11, 3, 0)]

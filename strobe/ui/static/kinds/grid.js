@@ -1,5 +1,5 @@
 import { clock } from "../clock.js";
-import { colourBar, coloursOf, fitted, heatmap, rule, shortened } from "../draw.js";
+import { brief, colourBar, coloursOf, fitted, heatmap, rule, shortened } from "../draw.js";
 import { value } from "../readings.js";
 import { atOrBefore, ramp, words } from "../scales.js";
 // Rows by snapshots as a heatmap; a click on a row picks it.
@@ -12,6 +12,7 @@ function widest(g, labels, font) {
 export const grid = {
   begin(p) {
     p.bytes = p.arrays.values;
+    p.brief = brief(p.header.rows);
     this.legend(p);
   },
   legend(p) {
@@ -22,14 +23,15 @@ export const grid = {
   height: (p) => 12 + p.header.rows.length * p.header.row_height + 28,
   draw(p, g, width) {
     const { header, look } = p, { rows, columns } = header;
-    const gutter = Math.min(Math.max(150, 0.3 * width), Math.ceil(widest(g, rows, look.font)) + 14);
+    const most = Math.max(150, 0.3 * width), names = widest(g, rows, look.font) + 14 > most ? p.brief : rows;
+    const gutter = Math.min(most, Math.ceil(widest(g, names, look.font)) + 14);
     p.plot = { left: gutter, right: width - 14, top: 12, bottom: 12 + rows.length * header.row_height };
     heatmap(g, p.plot, p.bytes, rows.length, columns.length, p.table, 0);
     g.font = look.font;
     g.textBaseline = "middle";
     g.textAlign = "right";
     const high = header.row_height, named = Math.ceil(12 / high);
-    rows.forEach((name, i) => {
+    names.forEach((name, i) => {
       const at = p.plot.top + (i + 0.5) * high, on = header.picked.includes(i);
       g.fillStyle = on ? look.text : look.muted;
       if (on || i % named === 0) g.fillText(fitted(g, name, gutter - 8), gutter - 8, at);

@@ -33,5 +33,5 @@ def find(path: str | os.PathLike[str]) -> list[Recording]:
 def _nothing(place: Path) -> str:
     if not place.is_dir():
         what = "is no folder" if place.exists() else "does not exist"
-        return f"{place}: {what}; give the folder of a run, which holds {MANIFEST}"
-    return f"{place}: holds no {MANIFEST}, and neither does any folder in it: there is no run here"
+        return f"{place}: {what}; give the folder of a run, which holds {MANIFEST} or checkpoints"
+    return f"{place}: holds no {MANIFEST} and no checkpoints, and neither does any folder in it: there is no run here"

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from etl.checkpoints.run import open_run
 from etl.ingest.checked import PART, CheckedReading, Reading
 from etl.ingest.source import TENSOR_ROWS
 from etl.run.folder import Run
@@ -57,6 +58,8 @@ class Flattened:
     error: str | None = None
     damaged: bool = False
     """Whether the header is sound and the payload is not what it says."""
+    checked: bool = True
+    """Whether there is a CRC that the payload was compared with."""
     note: str | None = None
     """Why there are no changes since the snapshot before, which could not be read."""
 
@@ -207,7 +210,7 @@ def flatten(folder: Path, manifest_hash: int, work: Sequence[FlattenTask]) -> li
 
     Every byte is read once and checked against the payload's CRC, also of a snapshot before one of `work`.
     """
-    run = Run(folder)
+    run = open_run(folder)
     if run.manifest.hash != manifest_hash:
         raise SnapshotError(f"{folder}: manifest.json changed while it was read")
     results: list[Flattened] = []
@@ -234,7 +237,7 @@ def _flatten_one(run: Run, path: Path, before: _Before | None) -> tuple[Flattene
     try:
         snapshot = run.as_recorded(path)
         about = (snapshot.step, snapshot.attempt, snapshot.time, snapshot.size, snapshot.payload_crc)
-        found = Flattened(path, *about)
+        found = Flattened(path, *about, checked=snapshot.has_crc)
         one = _Pass(snapshot, before)
         one.read()
         return replace(found, tensors=one.table, scalars=one.scalars), _Before(snapshot, one.norms)

@@ -92,7 +92,7 @@ class Run:
         """
         return self._open(path, Snapshot, whole=True)
 
-    def mapped(self, path: str | os.PathLike[str]) -> MappedSnapshot:
+    def mapped(self, path: str | os.PathLike[str]) -> Snapshot:
         """`open`, memory-mapped."""
         return self._open(path, MappedSnapshot, whole=True)
 

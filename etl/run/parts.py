@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from etl.run.manifest import Manifest, ManifestError, SnapshotInfo, read
@@ -47,9 +47,14 @@ def merged(parts: Sequence[Manifest]) -> Manifest:
 def unlike(part: Manifest, whole: Manifest) -> dict[str, str]:
     """The tensors that have another shape or other axes in a part than in the run as a whole, and which."""
     due = {entry["name"]: entry for entry in whole.raw["snapshot"]["tensors"]}
+    return unlike_entries(part.raw["snapshot"]["tensors"], due)
+
+
+def unlike_entries(entries: Iterable[Entry], due: Mapping[str, Entry]) -> dict[str, str]:
+    """Those of the entries that are otherwise than `due` by their name, and how."""
     return {
         entry["name"]: f"is {entry['shape']} here, and {due[entry['name']]['shape']} in the last part of the run"
-        for entry in part.raw["snapshot"]["tensors"]
+        for entry in entries
         if "missing" not in entry and _axes(entry) != _axes(due[entry["name"]])
     }
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -216,6 +216,9 @@ class Snapshot:
     mapped and no file is kept open: a file that is shortened or replaced after its opening gives a SnapshotError.
     """
 
+    has_crc: ClassVar[bool] = True
+    """Whether there is a CRC to check the payload against."""
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -229,10 +232,9 @@ class Snapshot:
         `missing` in them are not there. `unlike` are tensors that nobody expects as they are here, and why: they are
         there, and reading them raises SnapshotError."""
         self.path = Path(path)
-        every = specs if specs is not None else {t["name"]: t for t in manifest["snapshot"]["tensors"]}
-        self._missing = {name: spec["missing"] for name, spec in every.items() if "missing" in spec}
-        self._specs = {name: spec for name, spec in every.items() if name not in self._missing}
-        self._unlike = unlike
+        self._take_tensors(
+            specs if specs is not None else {t["name"]: t for t in manifest["snapshot"]["tensors"]}, unlike
+        )
         try:
             descriptor = open_regular(path)
         except NotAFileError as error:
@@ -246,6 +248,11 @@ class Snapshot:
             os.close(descriptor)
         self.step, self.attempt, self.time = header.step, header.attempt, header.time
         self.payload_crc = header.payload_crc
+
+    def _take_tensors(self, every: Mapping[str, Mapping[str, Any]], unlike: Mapping[str, str]) -> None:
+        self._missing = {name: spec["missing"] for name, spec in every.items() if "missing" in spec}
+        self._specs = {name: spec for name, spec in every.items() if name not in self._missing}
+        self._unlike = unlike
 
     def _opened(self, descriptor: int) -> None:
         """What a reader of another kind does while the file is open."""

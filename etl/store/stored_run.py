@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from etl.checkpoints.run import open_run
 from etl.errors import StoreError
 from etl.run.folder import Run
-from etl.run.mapped import MappedSnapshot
+from etl.run.snapshot import Snapshot
 from etl.store.files import Files
 from etl.store.pointer import Pointer
 
@@ -28,13 +29,13 @@ class StoredRun:
     def _open(self) -> Run:
         if self.folder is None:
             raise StoreError(f"run {self.id!r} has no snapshots on this machine; its tables are here")
-        return Run(self.folder)
+        return open_run(self.folder)
 
     def steps(self) -> list[int]:
         """The steps with a snapshot on this machine, ascending; none when the snapshots are elsewhere."""
         return self._open().steps() if self.folder is not None else []
 
-    def at(self, step: int, *, nearest: bool = False) -> MappedSnapshot:
+    def at(self, step: int, *, nearest: bool = False) -> Snapshot:
         """The snapshot at `step`, or with `nearest` the nearest earlier one. Raises StoreError or SnapshotError."""
         run = self._open()
         return run.mapped(run.path_at(step, nearest=nearest))

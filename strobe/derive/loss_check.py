@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from etl.run.folder import Run
+from etl.checkpoints.run import open_run
 from etl.store.accuracy import NAMES, accuracy_scale
 from etl.store.catalogue import Catalogue
 from strobe.analysis.loss_check import EXACT, METRICS, REDUCED, Tolerance, agrees
@@ -72,7 +72,7 @@ def rows(catalogue: Catalogue, run: str) -> list[Row]:
     folder = catalogue.run(run).folder
     if folder is None:
         return []
-    terms = _Terms.of(Subject(RecordedRun(Run(folder))))
+    terms = _Terms.of(Subject(RecordedRun(open_run(folder))))
     logged = _Logged(
         {(row["name"], row["step"]): row["value"] for row in catalogue.query(_LOGGED, [run]).to_pylist()},
         {row["name"]: (row["min"], row["max"]) for row in catalogue.query(_ENDS, [run, list(NAMES)]).to_pylist()},

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
+from etl.checkpoints.run import open_run
 from etl.errors import StrobeError
-from etl.run.folder import Run
 from etl.store.catalogue import Catalogue
 from strobe.analysis.change_points import LEVEL, MOST_SAMPLES, Change, Searched, change_points
 from strobe.analysis.multiple_tests import benjamini_yekutieli
@@ -89,7 +89,7 @@ def _why_not(catalogue: Catalogue, run: str, analysis: Analysis) -> str:
     if folder is None:
         return "the snapshots are not on this machine"
     try:
-        analysis.check(Subject(RecordedRun(Run(folder))))
+        analysis.check(Subject(RecordedRun(open_run(folder))))
     except (NotApplicableError, StrobeError) as error:
         return str(error)
     return "not computed when the changes were looked for"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from etl.checkpoints.run import open_run
 from etl.errors import StrobeError
-from etl.run.folder import Run
 from strobe.charts.axes import label_number
 from strobe.charts.movie_frames import Words
 from strobe.plot.movie_subjects import SUBJECTS, Snapshots, Subject
@@ -51,7 +51,7 @@ class Movie:
         if stored.folder is None:
             raise StrobeError(f"run {stored.id!r} has no snapshots on this machine; its tables are here")
         self.run_id, self.request = stored.id, request
-        run = Run(stored.folder)
+        run = open_run(stored.folder)
         paths = run.current()
         self.steps = _chosen(paths, steps)
         self._snapshots = Snapshots(view, run, paths, self.steps)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from etl.checkpoints.run import open_run
 from etl.errors import StrobeError
 from etl.run.folder import Run
 
@@ -130,7 +131,7 @@ class RunView:
         each time, since a folder can go while a server runs."""
         try:
             folder = self.tables.run(self.run).folder
-            return Run(folder) if folder is not None else None
+            return open_run(folder) if folder is not None else None
         except (StrobeError, OSError):
             return None
 

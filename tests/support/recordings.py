@@ -5,15 +5,18 @@ tests/etl/ingest/test_source_contract.py runs over all of them: a source without
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import pytest
 
 from etl.ingest import sources
+from tests.support.checkpoints import gpt2_arrays, llmc_bytes
 from tests.support.make_run import make_run
 from tests.support.places import ROOT
 
@@ -110,5 +113,44 @@ class LossCsv:
         return [folder / name for name in ("loss.csv", "empty.csv", "folder.csv", "link.csv")]
 
 
-EXAMPLES: dict[str, Example] = {"snapshots": RunFolders(), "loss_csv": LossCsv()}
+class Checkpoints:
+    values = 4 * 2
+
+    def stage(self, folder: Path, number: int) -> Path:
+        run = folder / "gamma"
+        run.mkdir(exist_ok=True)
+        for step in range(number):
+            path = run / f"model_{step:05d}.bin"
+            if not path.exists():
+                arrays = gpt2_arrays(layers=1, width=4, positions=3, padded=8, seed=step)
+                path.write_bytes(llmc_bytes(arrays, heads=1, positions=3, vocabulary=7))
+                os.utime(path, (1.76e9 + step, 1.76e9 + step))
+        lines = self._lines()
+        torn = lines[-1][:7] if number < STAGES else b""
+        (run / "metrics.jsonl").write_bytes(b"".join(lines[:number]) + torn)
+        return run
+
+    def _lines(self) -> list[bytes]:
+        return [b'{"step":%d,"time":1.0,"loss":%d,"lr":0.1}\n' % (step, 9 - step) for step in range(STAGES)]
+
+    def damaged(self, folder: Path) -> tuple[Path, dict[str, int]]:
+        run = self.stage(folder, STAGES)
+        (run / "model_00001.bin").write_bytes((run / "model_00001.bin").read_bytes()[:-4])
+        lines = self._lines()
+        lines[1], lines[2] = b"{half a line\n", b'{"step":-1,"time":1.0,"loss":2.0}\n'
+        (run / "metrics.jsonl").write_bytes(b"".join(lines))
+        return run, {"model_00001.bin": 1, "metrics.jsonl": 2}
+
+    def impostors(self, folder: Path) -> list[Path]:
+        text, empty, false = (folder / name for name in ("text", "nothing", "false"))
+        for path in (text, empty, false):
+            path.mkdir()
+        (text / "step1.pt").write_text("loss 3.2")
+        (false / "model_00001.bin").write_bytes(
+            llmc_bytes({"wte": np.zeros((9, 2))}, heads=0, positions=0, vocabulary=0)
+        )
+        return [text, empty, false]
+
+
+EXAMPLES: dict[str, Example] = {"snapshots": RunFolders(), "loss_csv": LossCsv(), "checkpoints": Checkpoints()}
 """By the name of the source's module."""

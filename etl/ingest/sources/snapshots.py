@@ -39,8 +39,8 @@ from etl.run.snapshot import MANIFEST, SnapshotError
 SoundFiles = Mapping[Key, tuple[Path, int]]
 """(attempt, step) -> path and payload CRC of each snapshot file whose header is sound."""
 Row = Mapping[str, Any]
-MATCHES, DAMAGED = "matches", "damaged"
-"""What `snapshots.payload` says of the bytes that were read, beside the CRC of the header."""
+MATCHES, DAMAGED, READ = "matches", "damaged", "read"
+"""What `snapshots.payload` says of the bytes that were read, beside the CRC of the header; READ: there is none."""
 
 
 class RunFolders:
@@ -76,6 +76,10 @@ class RunFolder(Recording):
         # Until its first snapshot a recorder may still learn when snapshots are taken, and write that down.
         return state.get("manifest") == f"{self._run.manifest.hash:016x}" or state.get("identity") == self._identity
 
+    def _marks(self) -> dict[str, Any]:
+        """What a state is known by later."""
+        return {"manifest": f"{self._run.manifest.hash:016x}", "identity": self._identity}
+
     @cached_property
     def _identity(self) -> str:
         """Of the manifest, less what a recorder may put right before its first snapshot."""
@@ -94,12 +98,7 @@ class RunFolder(Recording):
             start, bad = 0, 0
         reader = metrics_reader(path, start)
         rows, lines = scalar_table(reader), reader.lines
-        state = {
-            "manifest": f"{self._run.manifest.hash:016x}",
-            "identity": self._identity,
-            "metrics_end": lines.end,
-            "bad_lines": bad + lines.dropped,
-        }
+        state = self._marks() | {"metrics_end": lines.end, "bad_lines": bad + lines.dropped}
         lost = [Loss(METRICS, each.reason, byte=each.byte) for each in lines.bad]
         if lines.dropped > len(lines.bad):
             lost.append(Loss(METRICS, f"{lines.dropped - len(lines.bad):,} more bad lines"))
@@ -203,7 +202,7 @@ def _listing(stored: Mapping[Key, Row], files: SoundFiles, flattened: Sequence[F
                 "bytes": item.bytes,
                 "crc32": item.crc32,
                 "time": item.time,
-                "payload": DAMAGED if item.damaged else MATCHES,
+                "payload": DAMAGED if item.damaged else MATCHES if item.checked else READ,
                 # Tables travel, and with them no path of this machine.
                 "note": str(item.error).replace(str(item.path), item.path.name) if item.damaged else item.note,
             }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from etl.checkpoints.run import open_run
 from etl.errors import StrobeError
-from etl.run.folder import Run
 from etl.run.snapshot import SnapshotError
 from etl.store.catalogue import Store
 from etl.store.pointer import commit, read_pointer, remove_unnamed, write_part
@@ -53,7 +53,7 @@ class Deriver:
                 f"run {stored.id!r} has no snapshots on this machine: its derived tables stay as they are"
             )
         self.store, self.stored, self.files = store, stored, stored.files
-        self.subject = Subject(RecordedRun(Run(stored.folder)))
+        self.subject = Subject(RecordedRun(open_run(stored.folder)))
         self.progress = progress or (lambda *_: None)
         self.report = Report(stored.id)
 

@@ -10,8 +10,8 @@ import contextlib
 import hashlib
 from collections.abc import Iterable
 
+from etl.checkpoints.run import open_run
 from etl.errors import StrobeError
-from etl.run.folder import Run
 from etl.run.snapshot import SnapshotError
 from etl.store.files import Files
 from etl.store.pointer import Pointer
@@ -75,7 +75,7 @@ def stale(stored: StoredRun, table: str) -> list[int]:
     """
     if stored.folder is None:
         return []
-    analysis, subject = ANALYSES[table], Subject(RecordedRun(Run(stored.folder)))
+    analysis, subject = ANALYSES[table], Subject(RecordedRun(open_run(stored.folder)))
     analysis.check(subject)
     # What a running training wrote since the last ingest is no page's business yet.
     steps = stored_steps(stored.files, stored.pointer, "snapshots") & set(subject.recorded.steps)
@@ -91,7 +91,7 @@ def why_never(stored: StoredRun, table: str) -> str:
     if stored.folder is None:
         return ""
     try:
-        ANALYSES[table].check(Subject(RecordedRun(Run(stored.folder))))
+        ANALYSES[table].check(Subject(RecordedRun(open_run(stored.folder))))
     except StrobeError as error:
         return str(error)
     return ""

@@ -46,9 +46,9 @@ def main(kind: str, run: str, subject: str, tensor: str, layer: str, out: str) -
 
 
 def _steps(folder: Path | None) -> list[int]:
-    from etl.run.folder import Run
+    from etl.checkpoints.run import open_run
 
-    return [] if folder is None else list(Run(folder).current())
+    return [] if folder is None else list(open_run(folder).current())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Checkpoints that other programs wrote, read where they lie as the snapshots of a run."""

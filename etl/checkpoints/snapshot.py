@@ -1,0 +1,112 @@
+"""One checkpoint as a snapshot: the same questions, answered from files that other programs wrote."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from etl.checkpoints.architectures.known import layout_of
+from etl.checkpoints.architectures.planning import Layout, Model
+from etl.checkpoints.description import config_beside
+from etl.checkpoints.formats.contents import CheckpointError, Contents
+from etl.checkpoints.formats.opening import contents, files_of
+from etl.checkpoints.reading import Imagined, stretches
+from etl.run.pieces import Fill
+from etl.run.snapshot import Snapshot, place
+
+Entries = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint with its place in an imagined snapshot file: what of it is where."""
+
+    contents: Contents
+    layout: Layout
+    entries: Entries
+    """The tensors as a manifest has them, with the offsets that they would have."""
+    size: int
+    file: Imagined
+
+
+def checkpoint(path: Path) -> Checkpoint:
+    """A checkpoint, its headers read. Raises CheckpointError."""
+    read = contents(path)
+    return _placed(_Same(read), str(path))
+
+
+class _Same:
+    """Contents by identity: the same as long as the files are."""
+
+    def __init__(self, read: Contents) -> None:
+        self.read = read
+
+    def __hash__(self) -> int:
+        return id(self.read)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.read is self.read
+
+
+@lru_cache(maxsize=64)
+def _placed(same: _Same, path: str) -> Checkpoint:
+    read = same.read
+    layout = layout_of(Model.of(read, config_beside(Path(path))))
+    entries, size = place([plan.entry for plan in layout.plans])
+    return Checkpoint(read, layout, entries, size, Imagined(read.files, stretches(entries, layout.plans)))
+
+
+def fingerprint(path: Path) -> int:
+    """32 bits of the sizes and the times of a checkpoint's files: others where a file was written again."""
+    found = 0
+    for file in files_of(path):
+        try:
+            status = os.lstat(file)
+        except OSError as error:
+            raise CheckpointError(f"{file}: cannot be read ({error.strerror})") from None
+        found = zlib.crc32(f"{file.name}:{status.st_size}:{status.st_mtime_ns};".encode(), found)
+    return found
+
+
+def written_at(path: Path) -> float:
+    """Unix time at which the last of a checkpoint's files was written."""
+    return max(os.lstat(file).st_mtime for file in files_of(path))
+
+
+class CheckpointSnapshot(Snapshot):
+    """One checkpoint of a run, as `Snapshot` has one: by its tensors' names in the run.
+
+    `payload_crc` is the `fingerprint`: a checkpoint has no CRC, so there is nothing to check its bytes against.
+    """
+
+    has_crc = False
+
+    def __init__(self, path: Path, step: int, unlike: Mapping[str, str]) -> None:
+        """`unlike` is as `Snapshot` has it. Raises CheckpointError."""
+        self.path, self.step, self.attempt = path, step, 0
+        self._checkpoint = checkpoint(path)
+        self._take_tensors({entry["name"]: entry for entry in self._checkpoint.entries}, unlike)
+        self.time, self.payload_crc = written_at(path), fingerprint(path)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the imagined file."""
+        return self._checkpoint.size
+
+    @contextmanager
+    def reading(self) -> Iterator[Fill]:
+        """`fill(buffer, offset)` as if the checkpoint were one snapshot file. Raises SnapshotError."""
+        with self._checkpoint.file.opened() as fill:
+            yield fill
+
+    def verify(self) -> None:
+        """Nothing: no writer of checkpoints leaves a CRC of one. Headers and sizes were checked at the opening."""
+
+    def require_crc(self, crc: int) -> None:
+        """Any bytes are what they are."""

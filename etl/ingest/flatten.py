@@ -129,11 +129,39 @@ def _moment_rows(spec: Mapping[str, Any], values: Array, sizes: Mapping[str, lis
     if adam is None:
         return []
     stacked, shape, rows = _layers(spec), sizes.get(tensor), []
+    shared = str(spec.get("group", rest))[5:]
     count = None if shape is None else math.prod(shape[1:] if stacked else shape)
     for layer, value in enumerate(np.asarray(values, np.float64).reshape(-1)):
         at = layer if stacked else spec.get("layer")
         norm = None if math.isnan(value) else float(value)
-        rows.append({"section": adam, "tensor": tensor, "layer": at, "n": count, "l2": norm})
+        rows.append({"section": adam, "tensor": shared, "layer": at, "n": count, "l2": norm})
+    return rows
+
+
+_STATISTICS = (
+    "n", "l2", "mean", "std", "min", "max", "abs_max", "zeros", "nonfinite", "update_l2", "update_ratio",
+)  # fmt: skip
+
+
+def _statistics_rows(spec: Mapping[str, Any], values: Array, gap: int | None) -> list[Row]:
+    """Rows of a tensor that was recorded as its statistics, of the section that its name begins with; none of what
+    is no such vector. What one update changed is the change since the snapshot before where the `gap` is one step."""
+    section, slash, tensor = str(spec["name"]).partition("/")[2].partition("%2F")
+    if not slash or not tensor or values.shape[-1] != len(_STATISTICS):
+        return []
+    rows = []
+    for index, vector in enumerate(np.asarray(values, np.float64).reshape(-1, len(_STATISTICS)).tolist()):
+        said = {name: real(value) for name, value in zip(_STATISTICS, vector, strict=True)}
+        size, odd = said.pop("n"), said.pop("nonfinite")
+        if size is None or odd is None:
+            continue
+        zeros, update = said.pop("zeros"), said.pop("update_l2")
+        rows.append({
+            **said, "n": int(size), "nonfinite": int(odd), "section": section, "tensor": spec.get("group", tensor),
+            "layer": index if _layers(spec) else spec.get("layer"),
+            "zero_fraction": zeros / (size - odd) if zeros is not None and size > odd else None,
+            "delta_l2": update if gap == 1 else None,
+        })  # fmt: skip
     return rows
 
 
@@ -168,6 +196,9 @@ class _Pass:
         if section in SECTIONS:
             compared = section == "params" and self._was_alike(spec)
             self._measure(reading, earlier if compared else None, spec)
+        elif section == "stats":
+            gap = None if self._before is None else self.snapshot.step - self._before.snapshot.step
+            self._rows += _statistics_rows(spec, reading.whole(spec["name"]), gap)
         elif section == "optimizer":
             self._rows += _moment_rows(spec, reading.whole(spec["name"]), self._sizes)
         elif section == "scalars" and spec["shape"] == [1]:

@@ -154,7 +154,7 @@ class RunFolder(Recording):
             manifest.run.name,
             task=str(kind) if kind is not None else None,
             created_at=unix_time(manifest.run.created_at),
-            n_params=parameter_count(manifest),
+            n_params=parameter_count(manifest) or whole(model.get("n_params")),
             tokens_per_step=whole(training.get("tokens_per_step")),
             device=str(training["device"]) if "device" in training else None,
             peak_flops=flops if flops is not None and math.isfinite(flops) else None,

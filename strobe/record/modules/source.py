@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from etl.run.snapshot import DTYPES
@@ -10,6 +10,7 @@ from strobe.record.errors import RecorderError
 from strobe.record.host import NotDueError
 from strobe.record.modules.about import model_entry, tied_names
 from strobe.record.modules.axes import axes
+from strobe.record.modules.kept import KeptStatistics
 from strobe.record.modules.moments import MOMENTS, norms
 from strobe.record.modules.places import Place, places
 from strobe.record.modules.roles import Roles
@@ -33,7 +34,8 @@ class ModuleSource(TensorSource):
 
     `model` may be compiled, or wrapped for data parallel training: names are without that. Tied weights are recorded
     once. `optimizer` has the moments of section "optimizer"; `taken` is when snapshots are taken, None where that is
-    not known. `unscaled` makes a gradient what the optimizer will use.
+    not known. `unscaled` makes a gradient what the optimizer will use. Of the sections `statistics_of` statistics
+    alone are recorded.
     """
 
     def __init__(
@@ -45,9 +47,11 @@ class ModuleSource(TensorSource):
         chosen: Chosen = _all,
         taken: str | None = "before_update",
         unscaled: Callable[[Any], Any] = lambda gradient: gradient,
+        statistics_of: Collection[str] = (),
     ) -> None:
         self._model, self._optimizer, self._sections, self._chosen = model, optimizer, tuple(sections), chosen
-        self._taken, self._unscaled = taken, unscaled
+        self._taken, self._unscaled, self._statistics_of = taken, unscaled, statistics_of
+        self._kept = KeptStatistics()
         self._now: dict[str, Any] = {}
         self._moments: dict[str, float] = {}
         self._known: set[str] = set()
@@ -70,12 +74,26 @@ class ModuleSource(TensorSource):
         sizes: list[int] = [
             p.numel() * p.element_size() for p in self._now.values() if shape_and_dtype(p)[0] is not None
         ]
-        return sum(sizes) * len({"params", "grads"} & set(self._sections))
+        return sum(sizes) * len({"params", "grads"} & set(self._sections) - set(self._statistics_of))
 
     def prepare(self) -> None:
         self._look_up()
         if "optimizer" in self._sections and self._optimizer is not None:
             self._moments = norms(self._now, self._optimizer)
+        self._kept.measure()
+
+    @property
+    def statistics_of_updates(self) -> bool:
+        """Whether the size of an update is among what is recorded."""
+        return "params" in self._sections and "params" in self._statistics_of
+
+    def before_update(self) -> None:
+        """Called before the one update whose size the next snapshot tells, where that is recorded."""
+        self._kept.hold(dict(self._model.named_parameters()))
+
+    def after_update(self) -> None:
+        """Called after it."""
+        self._kept.compare(dict(self._model.named_parameters()))
 
     def _look_up(self) -> None:
         """What the model has under each name now."""
@@ -94,7 +112,15 @@ class ModuleSource(TensorSource):
             specs += [self._spec("grads", place, roles, self._gradient(place.original)) for place in found]
         if "optimizer" in self._sections:
             specs += [self._moment(short, place) for short in MOMENTS for place in found]
-        return specs + self._buffer_specs() if originals is self._now else specs
+        if originals is self._now:
+            specs += self._buffer_specs()
+        return [self._as_kept(spec) for spec in specs]
+
+    def _as_kept(self, spec: TensorSpec) -> TensorSpec:
+        if spec.section not in self._statistics_of:
+            return spec
+        parameter = (spec.original or spec.name) if spec.section == "params" else None
+        return self._kept.spec(spec, parameter)
 
     def _roles(self) -> Roles:
         self._modules = {unwrapped(f"{name}.").rstrip("."): module for name, module in self._model.named_modules()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from etl.run.schedule import ScheduleError, parse_schedule
@@ -46,3 +46,12 @@ def _any_of(names: Names, what: str, otherwise: bool) -> Callable[[str], bool]:
     if not all(isinstance(pattern, str) for pattern in patterns):
         raise RecorderError(f"{what} is {names!r:.60}; give a glob, a list of them, or a function of the name")
     return lambda name: any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def statistics_of(keep: str | Mapping[str, str], sections: Collection[str]) -> frozenset[str]:
+    """The sections of which statistics alone are kept. Raises RecorderError for other words than full and stats."""
+    each = dict.fromkeys(sections, keep) if isinstance(keep, str) else dict(keep)
+    for section, how in each.items():
+        if section not in sections or how not in ("full", "stats"):
+            raise RecorderError(f'keep has {section!r:.40}: {how!r:.40}; give "full" or "stats" for a section of log')
+    return frozenset(section for section, how in each.items() if how == "stats")

@@ -14,7 +14,7 @@ from strobe.record.modules.source import MODULE_SECTIONS, ModuleSource
 from strobe.record.order import Clock, UpdateClock
 from strobe.record.recorder import Recorder
 from strobe.record.watching.begin import Resume, folder_for, resumed, updates_before
-from strobe.record.watching.choice import Every, Names, chosen, due_at
+from strobe.record.watching.choice import Every, Names, chosen, due_at, statistics_of
 from strobe.record.watching.gradients import Unscaling
 from strobe.record.watching.watcher import Watcher
 
@@ -29,6 +29,7 @@ def watch(
     *,
     every: Every = 100,
     log: Iterable[str] = ("params", "grads"),
+    keep: str | Mapping[str, str] = "full",
     include: Names = None,
     exclude: Names = None,
     scaler: Any = None,
@@ -45,11 +46,13 @@ def watch(
 
     `folder` is the run's, by default one under `$STROBE_RUNS` or `./runs`. `every` is a number of updates between
     snapshots, a schedule ("0-1000/100,5000"), or a function of the step. `log` takes "params", "grads", "optimizer"
-    and "buffers". `include` and `exclude` choose tensors by name: a glob, a list of them, or a function. `scaler` is
-    the gradient scaler, if there is one. `config` goes into the manifest: a mapping, a Namespace, a dataclass, or
-    anything else as text. `metrics` says under which names this run's metrics are stored, {"my/loss": "train_loss"},
-    beside the usual ones. `resume` "allow" continues a run that is in the folder, "must" wants one there; `updates`
-    is how many came before, by default as many as the optimizer's loaded state counts, else as the run came to.
+    and "buffers"; `keep` "stats" records statistics instead of all of these tensors, or with {"grads": "stats"} of
+    some, reduced where they lie. `include` and `exclude` choose tensors by name: a glob, a list of them, or a
+    function. `scaler` is the gradient scaler, if there is one. `metrics` says under which names this run's metrics
+    are stored, {"my/loss": "train_loss"}, beside the usual ones. `config` goes into the manifest: a mapping, a
+    Namespace, a dataclass, or anything else as text. `resume` "allow" continues a run that is in the folder, "must"
+    wants one there; `updates` is how many came before, by default as many as the optimizer's loaded state counts,
+    else as the run came to.
 
     Raises RecorderError when it cannot begin, and its Watcher raises nothing.
     """
@@ -62,6 +65,7 @@ def watch(
         unscaling = Unscaling(inner, scaler)
         source = ModuleSource(
             _module(model), inner, sections=_sections(log), chosen=chosen(include, exclude), unscaled=unscaling,
+            statistics_of=statistics_of(keep, MODULE_SECTIONS),
             taken="before_update" if inner is not None else "after_update",
         )  # fmt: skip
         if not source.specs():

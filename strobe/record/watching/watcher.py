@@ -35,10 +35,14 @@ class Watcher:
     ) -> None:
         self._recorder, self._source, self._clock, self._due = recorder, source, clock, due
         self._unscaling, self._optimizer = unscaling, optimizer
-        self._hook: Handle | None = None
+        self._hooks: list[Handle] = []
+        self._holds = False
         self._last: int | None = None
         if optimizer is not None:
-            self._hook = optimizer.register_step_pre_hook(self._before_update)
+            self._hooks = [
+                optimizer.register_step_pre_hook(self._before_update),
+                optimizer.register_step_post_hook(self._after_update),
+            ]
         elif self._is_due():
             self._take(_NO_UPDATE_YET if clock.updates == 0 else None)
 
@@ -92,18 +96,18 @@ class Watcher:
 
     def finish(self, end: Ending = "finished", reason: str | None = None) -> None:
         """Record the parameters after the last update, write what is queued, and end the run."""
-        if self._hook is not None:
-            self._hook.remove()
-            self._hook = None
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks = []
         unseen = self._last is not None and self._last < self._clock.updates
         if end == "finished" and self._optimizer is not None and unseen:
             self._recorder.flush()
             self._take(_AFTER_THE_LAST)
         self._recorder.finish(end, reason)
 
-    def _is_due(self) -> bool:
+    def _is_due(self, ahead: int = 0) -> bool:
         try:
-            return self._due(self._clock.updates)
+            return self._due(self._clock.updates + ahead)
         except Exception as error:
             self._recorder.trouble("every", error)
             return False
@@ -157,6 +161,21 @@ class Watcher:
         if self._is_due():
             with self._in_step():
                 self._take()
+        if self._source.statistics_of_updates and self._is_due(1):
+            self._holds = self._guarded("updates", self._source.before_update)
+
+    def _after_update(self, *_: Any) -> None:
+        if self._holds:
+            self._holds = False
+            self._guarded("updates", self._source.after_update)
+
+    def _guarded(self, what: str, work: Callable[[], None]) -> bool:
+        try:
+            work()
+        except Exception as error:
+            self._recorder.trouble(what, error)
+            return False
+        return True
 
     @contextlib.contextmanager
     def _in_step(self) -> Iterator[None]:

@@ -139,7 +139,12 @@ class Sandbox:
         self._spare, self._catalogue, self._hidden = spare, catalogue, hidden or {}
         self._read_parts()
         if spare:
-            pool().warm()
+            self.warm()
+
+    @staticmethod
+    def warm() -> None:
+        """Have a child ready for whichever statement comes next, of any store."""
+        pool().warm()
 
     def _read_parts(self) -> None:
         """Everything of a job but the statement, as the catalogue has it now."""

@@ -7,14 +7,14 @@ import contextlib
 import re
 import threading
 import weakref
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import duckdb
 import pyarrow as pa
 
-from etl.store.current import CUTS
+from etl.store.current import CUTS, has_attempts
 from etl.store.damage import Checks
 from etl.store.database import Database
 from etl.store.files import UNREADABLE, Files
@@ -22,7 +22,7 @@ from etl.store.intact import READ_AT_ONCE, ChangedError, Intact, Params
 from etl.store.narrow import widened
 from etl.store.pointer import PartFile, Pointer
 from etl.store.schema import TABLES, are_plain, columns_key, may_lack_columns
-from etl.store.views import CUT_ATTEMPTS, Part, current_view, every_row
+from etl.store.views import Part, current_view, cut_attempts, every_row
 
 _FEW = 8
 """Of so many runs the small tables are read from their files at each question."""
@@ -90,11 +90,12 @@ class Relations:
 
     def query(self, sql: str, params: Params = None) -> pa.Table:
         """Run trusted SQL; what turns out to be damaged is left out. Raises ChangedError when a file is gone."""
-        tables = self._named_in(sql)
+        named = self._named_in(sql)
+        tables = list(dict.fromkeys(named.values()))
         if self.intact.before(sql, params, tables):
             self._forget()
         try:
-            return self._answer(sql, params, tables)
+            return self._answer(sql, params, named)
         except _OF_THE_STATEMENT:
             raise
         except (duckdb.Error, FileNotFoundError) as error:
@@ -104,7 +105,7 @@ class Relations:
                         f"the store changed while it was read; read it again ({_first_line(error)})"
                     ) from None
                 raise
-        return self._answer(sql, params, tables)
+        return self._answer(sql, params, named)
 
     def verify(self, tables: Iterable[str]) -> bool:
         """Compare the parts of some tables with their CRCs; True where more had to be left out."""
@@ -113,8 +114,8 @@ class Relations:
             self._forget()
         return found
 
-    def _answer(self, sql: str, params: Params, tables: Sequence[str]) -> pa.Table:
-        self._make(tables)
+    def _answer(self, sql: str, params: Params, named: Mapping[str, str]) -> pa.Table:
+        self._make(named)
         with self._database.cursor(self._schema) as cursor:
             result: pa.Table = cursor.sql(sql, params=params).to_arrow_table()
             return result
@@ -136,42 +137,56 @@ class Relations:
         weakref.finalize(self, self._database.leave, schema)
         return schema
 
-    def _named_in(self, sql: str) -> list[str]:
-        """The tables that a statement may ask: all whose names are words of it, or simply all."""
-        words = {word.lower().removesuffix("_all") for word in _WORD.findall(sql)}
-        named = [table for table in self.schemas if table.lower() in words]
-        return named if named and not _LISTS.search(sql) else list(self.schemas)
+    def _named_in(self, sql: str) -> dict[str, str]:
+        """View -> its table, of the views that a statement may ask: those whose names are words of it, or all."""
+        words = {word.lower() for word in _WORD.findall(sql)}
+        every = {name: table for table in self.schemas for name in (f"{table}_all", table)}
+        named = {name: table for name, table in every.items() if name.lower() in words}
+        return named if named and not _LISTS.search(sql) else every
 
-    def _make(self, tables: Sequence[str]) -> None:
-        if all(table in self._made for table in tables):
+    def _make(self, named: Mapping[str, str]) -> None:
+        if self._made.issuperset(named):
             return
         with self._making:
-            if not self._made:
-                with self._database.in_any_order():
-                    self._make_small()
-            for table in tables:
-                if table not in self._made:
-                    self._make_one(table)
-                    self._made.add(table)
+            if CUTS not in self._made and any(has_attempts(self.schemas[table].names) for table in named.values()):
+                self._make_cuts()
+            for name, table in named.items():
+                self._make_one(name, table)
 
-    def _make_small(self) -> None:
-        # A table takes 0.1 MB, which adds up where a run has a version each second.
-        kind = "VIEW" if len(self._entries) <= _FEW else "TABLE"
-        for table in READ_AT_ONCE:
-            rows = every_row(self.schemas[table], self.parts(table))
-            self._define(f"CREATE OR REPLACE {kind} {table}_all AS {rows}")
-        self._define(f"CREATE OR REPLACE {kind} {CUTS} AS {CUT_ATTEMPTS}")
+    def _make_cuts(self) -> None:
+        """Which attempts were cut: what tells which rows of the tables count that have attempts."""
+        cut = cut_attempts(self._every_row("attempts"))
         with self._database.cursor(self._schema) as cursor:
-            self._cut = {run for (run,) in cursor.execute(f"SELECT DISTINCT run FROM {CUTS}").fetchall()}
-        for table in READ_AT_ONCE:
-            view = current_view(table, self.schemas[table], self.parts(table), self._cut)
-            self._define(f"CREATE OR REPLACE VIEW {table} AS {view}")
-            self._made.add(table)
+            self._cut = {run for (run,) in cursor.execute(f"SELECT DISTINCT run FROM ({cut})").fetchall()}
+        if self._cut:
+            self._define(f"CREATE OR REPLACE {self._kind} {CUTS} AS {cut}")
+        self._made.add(CUTS)
 
-    def _make_one(self, table: str) -> None:
-        schema, parts = self.schemas[table], self.parts(table)
-        self._define(f"CREATE OR REPLACE VIEW {table}_all AS {every_row(schema, parts)}")
-        self._define(f"CREATE OR REPLACE VIEW {table} AS {current_view(table, schema, parts, self._cut)}")
+    def _make_one(self, name: str, table: str) -> None:
+        if name in self._made:
+            return
+        if name == table:
+            rows = current_view(self._every_row(table), self.schemas[table], self.parts(table), self._cut)
+            self._define(f"CREATE OR REPLACE VIEW {name} AS {rows}")
+        else:
+            kind = self._kind if table in READ_AT_ONCE else "VIEW"
+            with self._database.in_any_order() if kind == "TABLE" else contextlib.nullcontext():
+                self._define(
+                    f"CREATE OR REPLACE {kind} {name} AS {every_row(self.schemas[table], self.parts(table))}"
+                )
+        self._made.add(name)
+
+    def _every_row(self, table: str) -> str:
+        """SQL of a relation of all rows of a table: in place of a view, which would have to be planned by itself."""
+        if table in READ_AT_ONCE and self._kind == "TABLE":
+            self._make_one(f"{table}_all", table)
+            return f"{table}_all"
+        return f"({every_row(self.schemas[table], self.parts(table))})"
+
+    @property
+    def _kind(self) -> str:
+        # A table takes 0.1 MB, which adds up where a run has a version each second.
+        return "VIEW" if len(self._entries) <= _FEW else "TABLE"
 
     def _define(self, sql: str) -> None:
         self._database.define(sql, self._schema)

@@ -19,9 +19,6 @@ _GLOB = re.compile(r"([\[*?])")
 _HIVE = "hive_partitioning = true, hive_types = {'run': VARCHAR}"
 _RUN_OF_FILE = "regexp_extract(filename, '/run=([^/]+)/[^/]+$', 1) AS run"
 
-CUT_ATTEMPTS = "SELECT run, attempt, cut_step FROM attempts_all WHERE cut_step IS NOT NULL"
-"""SQL of the relation `CUTS`."""
-
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -79,12 +76,18 @@ def _read(column: pa.Field, absent: bool, named_above: bool) -> str:
     return f'"{column.name}"::{kind} AS "{column.name}"' if kind.startswith("DOUBLE") else f'"{column.name}"'
 
 
-def current_view(table: str, schema: pa.Schema, parts: Sequence[Part], cut: Collection[str]) -> str:
-    """SQL of the current rows of `parts`, where `{table}_all` has all of them. Only runs of `cut` join `cuts`."""
+def cut_attempts(rows: str) -> str:
+    """SQL of the relation `CUTS`, of a relation `rows` of all attempts."""
+    return f"SELECT run, attempt, cut_step FROM {rows} WHERE cut_step IS NOT NULL"
+
+
+def current_view(rows: str, schema: pa.Schema, parts: Sequence[Part], cut: Collection[str]) -> str:
+    """SQL of the current rows of `parts`, where the relation `rows` has all of them. Only runs of `cut` join
+    `cuts`."""
     names = schema.names
     resumed = [part for part in parts if part.run in cut] if has_attempts(names) else []
     if not resumed:
-        return current_rows(f"{table}_all", names, cut=False)
+        return current_rows(rows, names, cut=False)
     joined = current_rows(f"({every_row(schema, resumed)})", names)
     others = [part for part in parts if part.run not in cut]
     if not others:

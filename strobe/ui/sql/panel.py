@@ -11,7 +11,7 @@ from typing import Final
 import streamlit as st
 
 from etl.errors import StrobeError
-from etl.sql.sandbox import MAX_SQL_CHARACTERS
+from etl.sql.sandbox import MAX_SQL_CHARACTERS, Sandbox
 from strobe import saved_queries, settings
 from strobe.ui.shell import address, writing
 from strobe.ui.shell.page import Page
@@ -59,7 +59,7 @@ def sql_panel(page: Page) -> None:
             notice.info("This query came with the link: read it, then press Run.", icon=":material/link:")
         outcome = st.session_state.get(_OUTCOME)
         if outcome is None:
-            sql_run.sandbox(page.reader)  # so that a child is ready before Run is pressed
+            Sandbox.warm()  # so that a child is ready before Run is pressed
         else:
             result.show(outcome)
 

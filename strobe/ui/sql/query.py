@@ -50,7 +50,7 @@ def hidden_columns() -> dict[str, tuple[str, ...]]:
 
 def sandbox(reader: Reader) -> Sandbox:
     """The sandbox of the store version that this rerun reads, with a child kept ready. One is kept, of the version
-    that was asked for last."""
+    that was asked last."""
     key = ("sandbox", reader.store, writing.on())
 
     def make() -> tuple[str, Sandbox]:

@@ -78,6 +78,17 @@ def pressed(app: AppTest, sql: str | None = None) -> AppTest:
     return app
 
 
+@pytest.mark.usefixtures("store")
+def test_tables_are_gathered_for_a_statement_and_not_for_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    read_parts = Sandbox._read_parts
+    monkeypatch.setattr(Sandbox, "_read_parts", lambda self: (made.append(self), read_parts(self))[1])
+    app = opened()
+    assert not made
+    pressed(app, "SELECT 1")
+    assert len(made) == 1
+
+
 def words(app: AppTest) -> str:
     parts = [*app.error, *app.info, *app.warning, *app.caption, *app.markdown, *app.code]
     return "\n".join(str(part.value) for part in parts).replace("\\", "")

@@ -44,7 +44,7 @@ def made_store(folder: Path, points: int) -> Path:
     prepare_store(Files(store))
     scalars = scalar_rows(0, ["train_loss"], points)
     tables = {"runs": run_row("long", 0, points), "attempts": attempt_rows(None)}
-    store_run(str(store), "long", {**tables, "scalars": scalars, "metrics": metrics_table(scalars, [])})
+    store_run(str(store), "long", {**tables, "scalars": scalars, "metrics": metrics_table(scalars, [], {})})
     return store
 
 

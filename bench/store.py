@@ -160,7 +160,7 @@ def small_run(store: str, steps: int, number: int) -> Written:
     scalars = scalar_rows(number, sorted(names), steps)
     return store_run(store, run, {
         "runs": run_row(run, number, steps), "attempts": attempt_rows(None), "scalars": scalars,
-        "metrics": metrics_table(scalars, []),
+        "metrics": metrics_table(scalars, [], {}),
     })  # fmt: skip
 
 

@@ -80,7 +80,7 @@ def long_run(store: Path, run: str, steps: int, names: Sequence[str] = ("train_l
     scalars = pa.concat_tables([empty, *tables], promote_options="permissive").select(empty.column_names)
     attempts = [Attempt(0, 0, 1.76e9, {})]
     changes.append("scalars", scalars.cast(empty.schema))
-    changes.replace("metrics", metrics_table(scalars.cast(empty.schema), attempts))
+    changes.replace("metrics", metrics_table(scalars.cast(empty.schema), attempts, {}))
     about = {"name": run, "status": "finished", "steps": steps - 1, "created_at": 1.76e9, "source": "snapshots"}
     changes.replace("runs", pa.Table.from_pylist([about], part_schema("runs")))
     changes.commit({})

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-__all__ = ["Recorder", "__version__", "open", "watch"]
+__all__ = ["Recorder", "__version__", "finish", "init", "log", "open", "watch"]
 
 
 def open(path: str | Path | None = None) -> Store:
@@ -45,4 +45,8 @@ def __getattr__(name: str) -> Any:
         from strobe.record.watching.watch import watch
 
         return watch
+    if name in ("init", "log", "finish"):
+        from strobe.record.watching import scalars
+
+        return getattr(scalars, name)
     raise AttributeError(f"module 'strobe' has no attribute {name!r}")

@@ -9,13 +9,13 @@ from typing import Any
 
 from etl.errors import StrobeError
 from strobe.record.errors import RecorderError
-from strobe.record.manifest import plain
 from strobe.record.modules.source import MODULE_SECTIONS, ModuleSource
 from strobe.record.order import Clock, UpdateClock
 from strobe.record.recorder import Recorder
 from strobe.record.watching.begin import Resume, folder_for, resumed, updates_before
 from strobe.record.watching.choice import Every, Names, chosen, due_at, statistics_of
 from strobe.record.watching.gradients import Unscaling
+from strobe.record.watching.scalars import training
 from strobe.record.watching.watcher import Watcher
 
 _LEAST_WAITING, _MOST_WAITING, _WAITING_BYTES = 2, 64, 1 << 28
@@ -124,12 +124,7 @@ def _training(config: Any, optimizer: Any) -> dict[str, Any]:
     told: dict[str, Any] = {}
     if optimizer is not None:
         told = {"optimizer": type(optimizer).__name__, **_hyperparameters(optimizer)}
-    if config is None:
-        return told
-    try:
-        return told | plain(config, "config")
-    except RecorderError:
-        return told | {"config": str(config)}
+    return told | training(config)
 
 
 def _hyperparameters(optimizer: Any) -> dict[str, Any]:

@@ -35,6 +35,12 @@ def read_regular(path: str | os.PathLike[str]) -> bytes:
         return file.read()
 
 
+def read_start(path: str | os.PathLike[str], most: int = 1024) -> bytes:
+    """The first bytes of a regular file. Raises NotAFileError."""
+    with os.fdopen(open_regular(path), "rb") as file:
+        return file.read(most)
+
+
 def open_there(path: str | os.PathLike[str]) -> int:
     """`open_regular`, with FileNotFoundError for a path at which there is nothing at all."""
     try:

@@ -2,36 +2,141 @@
 
 from __future__ import annotations
 
+import glob
 import importlib
 import os
 import pkgutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from etl.errors import StrobeError
 from etl.ingest import sources as package
-from etl.ingest.source import Recording, Source
-from etl.run.snapshot import MANIFEST
+from etl.ingest.mapping import Given
+from etl.ingest.source import Recording, Source, TableSource
+from etl.local_files import NotAFileError, read_start
+
+MOST_ENTRIES = 200_000
+"""Files and folders of a path that are looked at."""
+_NEVER = frozenset({"__pycache__", "node_modules", "site-packages", "dist-packages"})
+_KINDS = (
+    "a Strobe run, checkpoints, llm.c, nanoGPT, Hugging Face, LLaMA-Factory, Lightning, Keras, W&B, CSV, JSON lines"
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The recordings of a path in the order of their paths, and the files beside them that no source knows."""
+
+    recordings: Sequence[Recording]
+    passed_over: Sequence[Path] = ()
+
+    @property
+    def kinds_passed_over(self) -> str:
+        """In words: how many files of each ending."""
+        counts = Counter(path.suffix or path.name for path in self.passed_over)
+        return ", ".join(f"{count:,} {ending}" for ending, count in counts.most_common(8))
 
 
 def sources() -> dict[str, Source]:
     """Every source there is, by the name of its module in `etl/ingest/sources/`."""
-    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
-    return {name: importlib.import_module(f"{package.__name__}.{name}").SOURCE for name in names}
+    return {name: importlib.import_module(f"{package.__name__}.{name}").SOURCE for name in _names(*package.__path__)}
+
+
+@cache
+def _names(*folders: str) -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules(folders))
 
 
 def find(path: str | os.PathLike[str]) -> list[Recording]:
     """The recordings that `path` means, in the order of their paths. Raises StrobeError for none."""
-    place = Path(path)
-    every = [recording for source in sources().values() for recording in source.find(place)]
-    whole = {recording.path for recording in every}
-    mine = [recording for recording in every if not whole & set(recording.path.parents)]
+    return list(survey(path).recordings)
+
+
+def survey(path: str | os.PathLike[str], given: Given | None = None) -> Found:
+    """The recordings that `path` means: a file, a folder and what lies in it at any depth, or a pattern with "*".
+
+    With `given` every table in text is read as that says. Links are not followed inside a folder, and hidden folders
+    are not looked into. Raises StrobeError for none.
+    """
+    places = _places(path)
+    known = {(type(each), each.path, each.run_key): each for place in places for each in _recordings(place, given)}
+    by_path: dict[Path, list[Recording]] = {}
+    for recording in known.values():
+        by_path.setdefault(recording.path, []).append(recording)
+    mine = [recording for recording in known.values() if not _is_held(recording.path, by_path)]
     if not mine:
-        raise StrobeError(_nothing(place))
-    return sorted(mine, key=lambda recording: recording.path)
+        raise StrobeError(_nothing(Path(path), places))
+    files = [place for place in places if not place.is_dir()]
+    passed_over = [file for file in files if file not in by_path and not _is_held(file, by_path)]
+    return Found(sorted(mine, key=lambda recording: (recording.path, recording.run_key)), passed_over)
 
 
-def _nothing(place: Path) -> str:
+def _is_held(path: Path, by_path: Mapping[Path, Sequence[Recording]]) -> bool:
+    """Whether a path is part of a recording that is a folder above it."""
+    return any(recording.holds(path) for parent in path.parents for recording in by_path.get(parent, ()))
+
+
+def _places(path: str | os.PathLike[str]) -> list[Path]:
+    """`path` and everything in it; what a pattern matches, and everything in that."""
+    place = Path(path)
+    starts = [place]
+    if glob.has_magic(os.fspath(path)) and not os.path.lexists(place):
+        starts = [Path(match) for match in sorted(glob.glob(os.fspath(path), recursive=True))]  # noqa: PTH207
+    places: dict[Path, None] = {}
+    for start in starts:
+        for inside in _inside(start):
+            places[inside] = None
+            if len(places) > MOST_ENTRIES:
+                raise StrobeError(f"{path}: holds more than {MOST_ENTRIES:,} files and folders; give a folder in it")
+    return list(places)
+
+
+def _inside(place: Path) -> Iterator[Path]:
+    yield place
     if not place.is_dir():
-        what = "is no folder" if place.exists() else "does not exist"
-        return f"{place}: {what}; give the folder of a run, which holds {MANIFEST} or checkpoints"
-    return f"{place}: holds no {MANIFEST} and no checkpoints, and neither does any folder in it: there is no run here"
+        return
+    for folder, folders, files in os.walk(place):
+        folders[:] = sorted(each for each in folders if not each.startswith(".") and each not in _NEVER)
+        yield from (Path(folder, each) for each in (*folders, *sorted(files)))
+
+
+def _recordings(place: Path, given: Given | None) -> Sequence[Recording]:
+    """What the sources see in one place; those that take any table are asked where no other knows it."""
+    tables = _tables()
+    if given is not None and (told := [each for table in tables for each in table.told(place, given)]):
+        return told
+    for asked in ([source for source in sources().values() if source not in tables], tables):
+        if found := [recording for source in asked for recording in source.find(place)]:
+            return found
+    return []
+
+
+def _tables() -> list[TableSource]:
+    return [source for source in sources().values() if isinstance(source, TableSource)]
+
+
+def _nothing(place: Path, places: Sequence[Path]) -> str:
+    if not places or (len(places) == 1 and not os.path.lexists(place)):
+        return f"{place}: does not exist"
+    files = [each for each in places if not each.is_dir()]
+    if place.is_dir():
+        held = f"of its {len(files):,} files none is" if files else "it is empty, and so not"
+        return f"{place}: {held} the log or the snapshots of a training that is known: {_KINDS}"
+    return f"{place}: is not the log of a training that is known: {_KINDS}; {looks_like(place)}"
+
+
+def looks_like(place: Path) -> str:
+    """What a file is that no source knows, and what could be done about it, in words."""
+    for table in _tables():
+        if names := table.fields(place):
+            return f"it looks like a table of {', '.join(names[:8])}: say which one is the step by --step NAME"
+    try:
+        start = read_start(place)
+    except NotAFileError as error:
+        return str(error)
+    if b"\0" in start:
+        return f"it is no text and begins with {start[:8].hex(' ')}"
+    return f"it begins with {start[:60].decode(errors='replace')!r}" if start else "it is empty"

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.errors import StrobeError
-from etl.ingest.find import find
+from etl.ingest.find import Found, survey
+from etl.ingest.mapping import Given
 from etl.ingest.names import Names, chosen, in_order, renamed
 from etl.ingest.scalars import extreme_keys, keys, rebuilt, without
 from etl.ingest.source import SCALAR_ROWS, Loss, Recording, Snapshots
@@ -240,13 +241,20 @@ def ingest(
     *,
     jobs: int = 2,
     progress: Progress | None = None,
+    given: Given | None = None,
+    surveyed: Callable[[Found], None] | None = None,
 ) -> list[IngestReport]:
     """Bring the tables of every recording under `paths` up to date; one report each, in order.
 
+    `given` says what the columns of tables are that no source knows; `surveyed` is told what each path holds.
     Twice is once; a kill at any moment leaves the state before; of two at once, the second finds nothing to do.
     Raises StrobeError when there is nothing to read, or the store is none.
     """
-    recordings = [recording for path in paths for recording in find(path)]
+    found = [survey(path, given) for path in paths]
+    for each in found:
+        if surveyed is not None:
+            surveyed(each)
+    recordings = [recording for each in found for recording in each.recordings]
     files = Files.of(store)
     prepare_store(files)
     with ThreadPoolExecutor(max_workers=jobs) as executor:

@@ -16,10 +16,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import pyarrow as pa
 
+from etl.ingest.mapping import Given
 from etl.run.journal import Attempt
 from etl.run.names import run_id
 from etl.store.schema import part_schema
@@ -120,6 +121,18 @@ class Recording(ABC):
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    run_key = ""
+    """Tells the runs of one file apart, where it holds several."""
+
+    @property
+    def said(self) -> str:
+        """In words, which columns were taken for what, where that was guessed or told."""
+        return ""
+
+    def holds(self, file: Path) -> bool:
+        """Whether what lies in the folder that it is belongs to it: by default all of it. Asked of nothing else."""
+        return self.path in file.parents
+
     @abstractmethod
     def resumes(self, state: State) -> bool:
         """Whether `state` came from reading this very recording, wherever it lay then and however it grew since."""
@@ -154,3 +167,14 @@ class Source(Protocol):
 
     def find(self, path: Path) -> Sequence[Recording]:
         """The recordings of this kind that `path` means: a file, or a folder and what lies in it."""
+
+
+@runtime_checkable
+class TableSource(Source, Protocol):
+    """A source that takes any table of its kind, and so is asked where no other knows a file."""
+
+    def fields(self, path: Path) -> Sequence[str]:
+        """The columns or keys of a table; none for a file that is no such table."""
+
+    def told(self, path: Path, given: Given) -> Sequence[Recording]:
+        """The table in a file, read as a person says; none where it lacks the fields that were given."""

@@ -16,6 +16,7 @@ from strobe.commands.runs import JsonOption, StoreOption
 
 if TYPE_CHECKING:
     from etl.ingest.load import IngestReport
+    from etl.ingest.mapping import Given
 
 _SHOWN = 20
 
@@ -23,7 +24,7 @@ _SHOWN = 20
 def ingest(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN...", help="Folders of runs, or a folder of them; with --rebuild ids too."),
+        typer.Argument(metavar="PATH...", help="Runs, logs, and folders that hold some; with --rebuild ids too."),
     ],
     store: StoreOption = None,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Snapshots to read at once.")] = 2,
@@ -32,22 +33,33 @@ def ingest(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Make all tables again: of a run in the store, or of its folder.")
     ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be read, and read nothing.")] = False,
+    step: Annotated[str | None, typer.Option(help="Of tables: the column or key that is the step.")] = None,
+    time_field: Annotated[str | None, typer.Option("--time", help="Of tables: the one that is the time.")] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Of tables: COLUMN=NAME calls a metric by another name; repeatable.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring the store's tables up to date with recorded runs. Safe to repeat, to kill, and to run twice at once."""
+    """Bring the store's tables up to date with runs and logs. Safe to repeat, to kill, and to run twice at once."""
     from etl.errors import StrobeError
+    from strobe.commands.logs import given_mapping, say_found
     from strobe.settings import store_path
 
     if rebuild and watch:
         raise StrobeError("give --rebuild or --watch, not both")
+    given = given_mapping(step, time_field, metric or [])
+    if dry_run:
+        say_found(paths, given, as_json)
+        return
     target = store if store is not None else store_path()
-    reports = _ingest_once(paths, target, jobs, rebuild)
+    reports = _ingest_once(paths, target, jobs, rebuild, given)
     _say(reports, as_json)
     bad = [fill_again(target, report.run) for report in reports if rebuild]
     try:
         while watch and any(report.status in ("running", "unknown") for report in reports):
             time.sleep(every)
-            reports = _ingest_once(paths, target, jobs, rebuild)
+            reports = _ingest_once(paths, target, jobs, rebuild, given)
             _say([report for report in reports if report.changed], as_json)
     except KeyboardInterrupt:
         typer.echo("stopped watching; what was read stays", err=True)
@@ -55,13 +67,16 @@ def ingest(
         raise typer.Exit(1)
 
 
-def _ingest_once(paths: list[Path], store: Path, jobs: int, rebuild: bool) -> list[IngestReport]:
+def _ingest_once(
+    paths: list[Path], store: Path, jobs: int, rebuild: bool, given: Given | None = None
+) -> list[IngestReport]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from etl.ingest.load import ingest as ingest_runs
     from etl.ingest.rebuild import rebuild as rebuild_run
     from etl.store.files import Files
+    from strobe.commands.logs import say_passed_over
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
@@ -74,7 +89,7 @@ def _ingest_once(paths: list[Path], store: Path, jobs: int, rebuild: bool) -> li
             bar.update(tasks[run], completed=done)  # type: ignore[arg-type]
 
         if not rebuild:
-            return ingest_runs(paths, store, jobs=jobs, progress=show)
+            return ingest_runs(paths, store, jobs=jobs, progress=show, given=given, surveyed=say_passed_over)
         each = [rebuild_run(str(path), Files(store), jobs=jobs, progress=show) for path in paths]
         return [report for reports in each for report in reports]
 

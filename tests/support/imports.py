@@ -79,12 +79,12 @@ def graph(texts: dict[str, str], *, lazy: bool) -> dict[str, set[str]]:
 
 
 def room(path: str) -> str:
-    """The folder of a module; a module beside the rooms is a room of its own. The readers of foreign logs count as
-    `etl.ingest`: they follow the protocol that lies there, and are found from there."""
+    """The folder of a module; a module beside the rooms is a room of its own. The readers of foreign logs, and
+    what they share, count as `etl.ingest`: they follow the protocol that lies there, and are found from there."""
     folder = Path(path).parent
     if len(folder.parts) < 2:
         return module_name(path)
-    return "etl.ingest" if folder.name == "sources" else ".".join(folder.parts)
+    return "etl.ingest" if folder.name in ("sources", "reading") else ".".join(folder.parts)
 
 
 def rooms(texts: dict[str, str], *, lazy: bool) -> dict[str, set[str]]:

@@ -17,10 +17,10 @@ import pytest
 
 from etl.ingest import sources
 from tests.support.checkpoints import gpt2_arrays, llmc_bytes
+from tests.support.foreign_logs import FOREIGN, STAGES
 from tests.support.make_run import make_run
 from tests.support.places import ROOT
 
-STAGES = 4
 TOY = ROOT / "tests" / "support" / "toy_source"
 
 
@@ -37,6 +37,8 @@ class Example(Protocol):
 
     values: int
     """Metric values that a whole one holds in its log."""
+    grows: bool
+    """Whether there is ever more than one stage of it."""
 
     def stage(self, folder: Path, number: int) -> Path:
         """The recording as it is after `number` of STAGES, in `folder`; its path. Grows what is there."""
@@ -49,6 +51,7 @@ class Example(Protocol):
 
 
 class RunFolders:
+    grows = True
     values = 31 * 2 + 4 * 2
 
     def stage(self, folder: Path, number: int) -> Path:
@@ -86,6 +89,7 @@ class RunFolders:
 
 
 class LossCsv:
+    grows = True
     values = 12
 
     def _lines(self) -> list[bytes]:
@@ -114,6 +118,7 @@ class LossCsv:
 
 
 class Checkpoints:
+    grows = True
     values = 4 * 2
 
     def stage(self, folder: Path, number: int) -> Path:
@@ -152,5 +157,10 @@ class Checkpoints:
         return [text, empty, false]
 
 
-EXAMPLES: dict[str, Example] = {"snapshots": RunFolders(), "loss_csv": LossCsv(), "checkpoints": Checkpoints()}
+EXAMPLES: dict[str, Example] = {
+    "snapshots": RunFolders(),
+    "loss_csv": LossCsv(),
+    "checkpoints": Checkpoints(),
+    **FOREIGN,
+}
 """By the name of the source's module."""

@@ -18,6 +18,7 @@ from etl.checkpoints.snapshot import fingerprint
 from etl.checkpoints.steps import Steps, steps_in
 from etl.ingest.source import Key, Loss, Recording, State
 from etl.ingest.sources.snapshots import RunFolder, SoundFiles, is_changed
+from etl.run.journal import METRICS
 from etl.run.snapshot import SnapshotError
 
 _MOST_KNOWN: Final = 8
@@ -55,6 +56,11 @@ class CheckpointFolder(RunFolder):
     @cached_property
     def _run(self) -> CheckpointRun:
         return CheckpointRun(self.path, self._found)
+
+    def holds(self, file: Path) -> bool:
+        """Its checkpoints, what lies in them, and its own log; a log that another program left there is another's."""
+        mine = set(self._found.paths.values())
+        return file in mine or file.name == METRICS or bool(mine & set(file.parents))
 
     def resumes(self, state: State) -> bool:
         """Whether one of the checkpoints is as it was then; with none in common (older ones are often removed),

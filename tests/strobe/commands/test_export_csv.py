@@ -46,18 +46,18 @@ def test_metrics_stand_side_by_side(here: Path) -> None:
 def test_every_metric_and_what_was_not_logged(here: Path) -> None:
     run = make_run(here / "runs" / "mine", steps=range(0, 301, 100))
     lines = [
-        {"step": 1, "time": 5.0, "loss": "NaN", "=cmd()": 1.5}, {"step": 2, "time": 6.0, "loss": 0.25},
+        {"step": 1, "time": 5.0, "score": "NaN", "=cmd()": 1.5}, {"step": 2, "time": 6.0, "score": 0.25},
         {"step": 3, "time": 7.0, "odd": "-Infinity"},
     ]  # fmt: skip
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     ingest([run], here / "store")
-    rows = {int(row["step"]): row for row in read(export("mine", "loss", "=cmd()", "odd", "--out", "-"))}
-    assert math.isnan(float(rows[1]["loss"]))
+    rows = {int(row["step"]): row for row in read(export("mine", "score", "=cmd()", "odd", "--out", "-"))}
+    assert math.isnan(float(rows[1]["score"]))
     assert rows[1]["'=cmd()"] == "1.5"
-    assert (rows[2]["loss"], rows[2]["odd"], rows[2]["time"]) == ("0.25", "", "6.0")
+    assert (rows[2]["score"], rows[2]["odd"], rows[2]["time"]) == ("0.25", "", "6.0")
     assert float(rows[3]["odd"]) == -math.inf
     every = read(export("mine", "--out", "-"))
-    assert {"loss", "odd", "'=cmd()"} < set(every[0])
+    assert {"score", "odd", "'=cmd()"} < set(every[0])
 
 
 @pytest.mark.parametrize("table", ["tensors", "spectra", "runs"])

@@ -1,0 +1,1 @@
+"""What sources of foreign logs share: text in blocks of whole lines, columns of rows, restarts, names."""

@@ -1,0 +1,34 @@
+"""What a log is called: by its file, or by its folder where every such file is called so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_ANY = re.compile(
+    r"(trainer_(state|log)|metrics|history|log|logs|main|stdout|stderr|output|out|train|training|train_log|console|results|run|nohup|"
+    r"wandb-(history|summary|events)|events\.out\.tfevents.*|version_\d+|checkpoint-\d+|tb|tensorboard|runs|summary|files)",
+    re.IGNORECASE,
+)
+_ENDS = (".gz", ".jsonl", ".json", ".csv", ".tsv", ".txt", ".log", ".out", ".parquet")
+
+
+def bare(path: Path) -> str:
+    """The file's name without the endings that tell its kind."""
+    name = path.name
+    while (end := Path(name).suffix.lower()) in _ENDS and len(name) > len(end):
+        name = name[: -len(end)]
+    return name
+
+
+def log_name(path: Path) -> str:
+    """`bare`, with the folder's name before it, or in its place, where the name alone tells nothing."""
+    name, folder = bare(path), path.absolute().parent
+    for _ in range(3):
+        if not _ANY.fullmatch(name) or not folder.name:
+            return name
+        if re.fullmatch(r"version_\d+|checkpoint-\d+", name):
+            parent = folder.parent if _ANY.fullmatch(folder.name) else folder
+            return f"{parent.name}-{name}"
+        name, folder = folder.name, folder.parent
+    return name

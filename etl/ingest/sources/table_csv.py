@@ -1,0 +1,51 @@
+"""Any other table in text whose columns say by their names what they are; asked when no other source knows a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from etl.ingest.mapping import FieldMapping, Given, guessed, remembered
+from etl.ingest.reading.csv_log import CsvLog, header, split, with_point
+from etl.ingest.reading.plain import text_head
+from etl.ingest.reading.values import number
+from etl.ingest.source import Recording
+
+
+class TableCsv(CsvLog):
+    source = "table_csv"
+
+    def __init__(self, path: Path, told: FieldMapping | None = None) -> None:
+        super().__init__(path)
+        self._told = told
+
+    @property
+    def said(self) -> str:
+        return self.mapping(header(self.path)[0]).said()
+
+    def mapping(self, names: Sequence[str]) -> FieldMapping:
+        found = remembered(self._told, self.memory) or guessed(names)
+        return found if found is not None and found.step in names else FieldMapping(names[0])
+
+
+class TableCsvs:
+    def find(self, path: Path) -> Sequence[Recording]:
+        names, delimiter = header(path)
+        mapping = guessed(names)
+        if mapping is None:
+            return []
+        second = text_head(path).split(b"\n", 2)[1:2]
+        fields = split(second[0], delimiter) if second else []
+        row = dict(zip(names, fields, strict=False))
+        has_values = any(number(with_point(text)) is not None and mapping.metric(name) for name, text in row.items())
+        return [TableCsv(path)] if has_values and number(row.get(mapping.step)) is not None else []
+
+    def fields(self, path: Path) -> Sequence[str]:
+        return header(path)[0]
+
+    def told(self, path: Path, given: Given) -> Sequence[Recording]:
+        mapping = given.over(header(path)[0])
+        return [TableCsv(path, mapping)] if mapping else []
+
+
+SOURCE = TableCsvs()

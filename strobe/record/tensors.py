@@ -35,7 +35,7 @@ SCALARS = (
 """The scalars every snapshot holds, one float64 each; NaN means unknown."""
 
 
-_OPTIONS = ("layer", "group", "taken", "scale", "role", "original")
+_OPTIONS = ("layer", "group", "taken", "scale", "role", "original", "causal")
 """What a spec may say and its manifest entry then has."""
 
 
@@ -47,7 +47,7 @@ class TensorSpec:
     zero-dimensional one is recorded as shape [1], a complex one with a last axis "part" of two. `shape` and `dtype`
     (a name of the snapshot format) may be given where a callable cannot be called yet when the recorder begins; else
     the tensor is missing until it can. `role` says what the tensor is, `original` how the model itself names it where
-    that differs. The rest is as in the manifest.
+    that differs, `causal` whether attention looks only back. The rest is as in the manifest.
     """
 
     name: str
@@ -62,6 +62,7 @@ class TensorSpec:
     scale: str | None = None
     role: str | None = None
     original: str | None = None
+    causal: bool | None = None
 
     @property
     def full_name(self) -> str:

@@ -9,15 +9,19 @@ from typing import Any
 
 from etl.errors import StrobeError
 from strobe.record.errors import RecorderError
+from strobe.record.modules.probe import PROBE_SECTIONS, Causal, ProbeSource
 from strobe.record.modules.source import MODULE_SECTIONS, ModuleSource
 from strobe.record.order import Clock, UpdateClock
 from strobe.record.recorder import Recorder
+from strobe.record.source import CombinedSources, TensorSource
 from strobe.record.watching.begin import Resume, folder_for, resumed, updates_before
 from strobe.record.watching.choice import Every, Names, chosen, due_at, statistics_of
 from strobe.record.watching.gradients import Unscaling
 from strobe.record.watching.scalars import training
 from strobe.record.watching.watcher import Watcher
 
+SECTIONS = (*MODULE_SECTIONS, *PROBE_SECTIONS)
+"""What `log` takes."""
 _LEAST_WAITING, _MOST_WAITING, _WAITING_BYTES = 2, 64, 1 << 28
 """Snapshots that wait for the disk: so many as fit into 256 MiB, within these ends."""
 
@@ -32,9 +36,11 @@ def watch(
     keep: str | Mapping[str, str] = "full",
     include: Names = None,
     exclude: Names = None,
+    probe: Any = None,
     scaler: Any = None,
     metrics: Mapping[str, str] | None = None,
     config: Any = None,
+    causal: Causal = None,
     resume: Resume = "never",
     updates: int | None = None,
 ) -> Watcher:
@@ -46,13 +52,16 @@ def watch(
 
     `folder` is the run's, by default one under `$STROBE_RUNS` or `./runs`. `every` is a number of updates between
     snapshots, a schedule ("0-1000/100,5000"), or a function of the step. `log` takes "params", "grads", "optimizer"
-    and "buffers"; `keep` "stats" records statistics instead of all of these tensors, or with {"grads": "stats"} of
-    some, reduced where they lie. `include` and `exclude` choose tensors by name: a glob, a list of them, or a
-    function. `scaler` is the gradient scaler, if there is one. `metrics` says under which names this run's metrics
-    are stored, {"my/loss": "train_loss"}, beside the usual ones. `config` goes into the manifest: a mapping, a
-    Namespace, a dataclass, or anything else as text. `resume` "allow" continues a run that is in the folder, "must"
-    wants one there; `updates` is how many came before, by default as many as the optimizer's loaded state counts,
-    else as the run came to.
+    and "buffers", and with a `probe` (what the model is given: a tensor, arguments, or a function of the model) also
+    "activations" and "attention", of which `causal` may say whether it looks only back. `keep` "stats" records
+    statistics instead of all of these tensors, or with {"grads": "stats"} of some, reduced where they lie. `include`
+    and `exclude` choose tensors by name: a glob, a list of them, or a function.
+
+    `scaler` is the gradient scaler, if there is one. `metrics` says under which names this run's metrics are stored,
+    {"my/loss": "train_loss"}, beside the usual ones. `config` goes into the manifest: a mapping, a Namespace, a
+    dataclass, or anything else as text. `resume` "allow" continues a run that is in the folder, "must" wants one
+    there; `updates` is how many came before, by default as many as the optimizer's loaded state counts, else as the
+    run came to.
 
     Raises RecorderError when it cannot begin, and its Watcher raises nothing.
     """
@@ -62,17 +71,17 @@ def watch(
         again = resumed(place, resume)
         before = updates_before(place, inner) if again and updates is None else updates or 0
         clock = _clock(inner, before)
-        unscaling = Unscaling(inner, scaler)
-        source = ModuleSource(
-            _module(model), inner, sections=_sections(log), chosen=chosen(include, exclude), unscaled=unscaling,
-            statistics_of=statistics_of(keep, MODULE_SECTIONS),
-            taken="before_update" if inner is not None else "after_update",
-        )  # fmt: skip
-        if not source.specs():
-            raise RecorderError("no tensor is left to record; see include, exclude and log")
-        recorder = _recorder(
-            place, source, clock, {"training": _training(config, inner), "metric_names": metrics}, again
-        )
+        unscaling, sections = Unscaling(inner, scaler), _sections(log, probe)
+        common: dict[str, Any] = {
+            "sections": sections, "chosen": chosen(include, exclude), "statistics_of": statistics_of(keep, SECTIONS),
+            "taken": "before_update" if inner is not None else "after_update",
+        }  # fmt: skip
+        source = ModuleSource(_module(model), inner, unscaled=unscaling, **common)
+        sources: list[TensorSource] = [source]
+        if set(sections) & set(PROBE_SECTIONS):
+            sources.append(ProbeSource(model, probe, causal=causal, **common))
+        about = {"training": _training(config, inner), "metric_names": metrics}
+        recorder = _recorder(place, CombinedSources(sources), clock, about, source.bytes(), again)
         return Watcher(recorder, source, clock, due_at(every), unscaling, inner)
     except StrobeError:
         raise
@@ -80,8 +89,12 @@ def watch(
         raise RecorderError(f"watch cannot begin: {type(error).__name__}: {error}") from error
 
 
-def _recorder(place: Path, source: ModuleSource, clock: Clock, about: Mapping[str, Any], again: bool) -> Recorder:
-    queue = min(_MOST_WAITING, max(_LEAST_WAITING, _WAITING_BYTES // max(1, source.bytes())))
+def _recorder(
+    place: Path, source: TensorSource, clock: Clock, about: Mapping[str, Any], size: int, again: bool
+) -> Recorder:
+    if not source.specs():
+        raise RecorderError("no tensor is left to record; see include, exclude and log")
+    queue = min(_MOST_WAITING, max(_LEAST_WAITING, _WAITING_BYTES // max(1, size)))
     return Recorder(place, source, **about, optimizer=clock, resume=again, step=clock.updates, queue=queue)
 
 
@@ -111,11 +124,13 @@ def _clock(optimizer: Any, updates: int) -> Clock:
     return UpdateClock(optimizer, updates) if optimizer is not None else Clock(updates, "after_update")
 
 
-def _sections(log: Iterable[str]) -> tuple[str, ...]:
+def _sections(log: Iterable[str], probe: Any) -> tuple[str, ...]:
     named = (log,) if isinstance(log, str) else tuple(log)
-    unknown = [name for name in named if name not in MODULE_SECTIONS]
+    unknown = [name for name in named if name not in SECTIONS]
     if unknown or not named:
-        raise RecorderError(f"log has {unknown or 'nothing'}; give some of {', '.join(MODULE_SECTIONS)}")
+        raise RecorderError(f"log has {unknown or 'nothing'}; give some of {', '.join(SECTIONS)}")
+    if probe is None and (wanted := [name for name in named if name in PROBE_SECTIONS]):
+        raise RecorderError(f"log has {wanted}, and that wants a probe: what the model is to be given")
     return named
 
 

@@ -32,9 +32,11 @@ def json_at(path: Path) -> dict[str, Any]:
 
 
 def config_beside(checkpoint: Path) -> dict[str, Any]:
-    """The settings of the model: config.json in a checkpoint's folder, or in the one above it."""
+    """The settings of the model: config.json in a checkpoint's folder or in the one above it, and `model` of
+    strobe.json there before them."""
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
-    return json_at(folder / CONFIG) or json_at(folder.parent / CONFIG)
+    said: dict[str, Any] = (described(folder) or described(folder.parent)).get("model", {})
+    return (json_at(folder / CONFIG) or json_at(folder.parent / CONFIG)) | said
 
 
 def described(folder: Path) -> dict[str, Any]:

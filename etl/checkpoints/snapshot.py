@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zlib
 from collections.abc import Iterator, Mapping
@@ -37,8 +38,7 @@ class Checkpoint:
 
 def checkpoint(path: Path) -> Checkpoint:
     """A checkpoint, its headers read. Raises CheckpointError."""
-    read = contents(path)
-    return _placed(_Same(read), str(path))
+    return _placed(_Same(contents(path)), json.dumps(config_beside(path), sort_keys=True))
 
 
 class _Same:
@@ -55,9 +55,9 @@ class _Same:
 
 
 @lru_cache(maxsize=64)
-def _placed(same: _Same, path: str) -> Checkpoint:
+def _placed(same: _Same, config: str) -> Checkpoint:
     read = same.read
-    layout = layout_of(Model.of(read, config_beside(Path(path))))
+    layout = layout_of(Model.of(read, json.loads(config)))
     entries, size = place([plan.entry for plan in layout.plans])
     return Checkpoint(read, layout, entries, size, Imagined(read.files, stretches(entries, layout.plans)))
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from etl.checkpoints.architectures import plain
+from etl.checkpoints.architectures import families, gpt2, llmc, plain, transformer_lens
 from etl.checkpoints.architectures.planning import Layout, Model
 
-_KNOWN: Final[tuple[Callable[[Model], Layout | None], ...]] = ()
+_KNOWN: Final[tuple[Callable[[Model], Layout | None], ...]] = (
+    llmc.layout,
+    gpt2.layout,
+    transformer_lens.layout,
+    families.layout,
+)
 """Each gives the layout of its architecture, or None for another."""
 
 

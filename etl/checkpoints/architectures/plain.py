@@ -115,7 +115,9 @@ def own_plans(model: Model, names: Sequence[str], role_of: RoleOf = role_by_word
 
 def layout(model: Model) -> Layout:
     """Any model: every tensor under its own name, and what the settings tell of it."""
-    return Layout(described(model, "unknown"), own_plans(model, list(model.tensors)))
+    told = model.config.get("model_type")
+    named = isinstance(told, str) and told.isprintable() and told not in ("", "gpt2")
+    return Layout(described(model, str(told)[:200] if named else "unknown"), own_plans(model, list(model.tensors)))
 
 
 def described(model: Model, family: str) -> dict[str, object]:
@@ -132,6 +134,4 @@ def described(model: Model, family: str) -> dict[str, object]:
         "block_size": model.number("max_position_embeddings", "n_positions", "block_size"),
         "head_size": model.number("head_dim"),
     }
-    name = model.config.get("model_type")
-    known = {"family": str(name)[:200] if family == "unknown" and isinstance(name, str) and name else family}
-    return known | {key: value for key, value in told.items() if value is not None}
+    return {"family": family} | {key: value for key, value in told.items() if value is not None}

@@ -1,0 +1,92 @@
+"""TransformerLens-shaped state dicts give the measures of the paper on grokking, as PyTorch gives them from the same
+weights (Nanda et al. 2023, "Progress measures for grokking via mechanistic interpretability")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from etl.ingest.load import ingest
+from etl.store.catalogue import Store
+from strobe.analysis.tasks import modular_addition
+from strobe.derive.filling.deriver import Deriver
+from tests.support.grokked import P, passed, state_dict, steps, write_folder
+
+SPECIALISED = 0.85
+
+
+def waves(k: int) -> list[torch.Tensor]:
+    """cos and sin of 2 pi k x / p, unit norm."""
+    x = torch.arange(P, dtype=torch.float64) * 2 * torch.pi * k / P
+    return [wave / wave.norm() for wave in (x.cos(), x.sin())]
+
+
+def key_frequencies(neurons: torch.Tensor) -> list[int]:
+    """The frequencies of the neurons whose energy over (a, b), the mean removed, one frequency has to 0.85: in the
+    products of 1, cos and sin of a with those of b."""
+    grids = neurons.reshape(P, P, -1)
+    grids = grids - grids.mean(dim=(0, 1))
+    total = grids.square().sum(dim=(0, 1))
+    one = torch.full((P,), P**-0.5, dtype=torch.float64)
+    shares = []
+    for k in range(1, P // 2 + 1):
+        basis = torch.stack([one, *waves(k)])
+        shares.append(torch.einsum("ia,jb,abn->ijn", basis, basis, grids).square().sum(dim=(0, 1)) / total)
+    best, which = torch.stack(shares).max(dim=0)
+    return sorted({int(k) + 1 for k in which[best >= SPECIALISED]})
+
+
+def on_keys(logits: torch.Tensor, keys: Sequence[int]) -> torch.Tensor:
+    """The logits' parts along cos and sin of 2 pi k (a + b) / p, as functions of (a, b)."""
+    a, b = torch.arange(P).repeat_interleave(P), torch.arange(P).repeat(P)
+    kept = torch.zeros_like(logits)
+    for k in keys:
+        for wave in waves(k):
+            direction = wave[(a + b) % P]
+            direction = direction / direction.norm()
+            kept += direction[:, None] * (direction @ logits)
+    return kept
+
+
+def measures(step: int, keys: Sequence[int], train: torch.Tensor) -> dict[str, float]:
+    logits = passed(state_dict(step))[1]
+    a, b = torch.arange(P).repeat_interleave(P), torch.arange(P).repeat(P)
+    labels, along = (a + b) % P, on_keys(logits, keys)
+    loss = torch.nn.functional.cross_entropy
+    return {
+        "restricted_loss": float(loss(along + logits.mean(dim=0), labels)),
+        "excluded_loss": float(loss((logits - along)[train], labels[train])),
+    }
+
+
+def check(tmp_path: Path, chosen: Sequence[int]) -> None:
+    folder, store = write_folder(tmp_path / "grokked", chosen), tmp_path / "store"
+    (report,) = ingest([folder], store)
+    assert (report.snapshots, report.lost) == (len(chosen), [])
+    done = Deriver(Store(store), Store(store).run("grokked")).fill(["progress"])
+    assert not done.skipped
+    train = torch.from_numpy(modular_addition(P, 0.3, 598).train_index)
+    keys = key_frequencies(passed(state_dict(chosen[-1]))[0])
+    rows = Store(store).sql(
+        "SELECT step, measure, split, frequency, value FROM progress WHERE run = 'grokked'"
+        " AND measure IN ('restricted_loss', 'excluded_loss') ORDER BY step"
+    )
+    found = {(r["step"], r["measure"], r["split"], r["frequency"]): r["value"] for r in rows.to_pylist()}
+    assert sorted({key[3] for key in found} - {None}) == keys
+    for step in chosen:
+        for measure, value in measures(step, keys, train).items():
+            split = {"restricted_loss": "all", "excluded_loss": "train"}[measure]
+            assert found[step, measure, split, None] == pytest.approx(value, rel=1e-5, abs=1e-5), (step, measure)
+
+
+def test_the_last_checkpoints_give_the_papers_measures(tmp_path: Path) -> None:
+    check(tmp_path, [steps()[0], steps()[-1]])
+
+
+@pytest.mark.slow
+def test_every_checkpoint_gives_the_papers_measures(tmp_path: Path) -> None:
+    assert len(steps()) >= 28
+    check(tmp_path, steps())

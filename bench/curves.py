@@ -19,7 +19,7 @@ from typing import Any
 from browser import APP, ROOT, chromium, median, opened, p95, served
 from store import attempt_rows, prepare_store, run_row, scalar_rows, store_run
 
-from etl.ingest.summaries import metrics_table
+from etl.ingest.metric_catalogue import metrics_table
 from etl.store.files import Files
 
 BARE = """

@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from etl.ingest.summaries import metrics_table
+from etl.ingest.metric_catalogue import metrics_table
 from etl.store.catalogue import Store
 from etl.store.files import Files
 from etl.store.pointer import PartFile, commit, prepare_store, read_pointer, write_part

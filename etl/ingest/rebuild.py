@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from etl.errors import StoreError, StrobeError
 from etl.ingest.find import find
 from etl.ingest.load import Ingest, IngestReport, Progress, owned
-from etl.ingest.scalars import keys, without
+from etl.ingest.scalars import without
 from etl.ingest.source import Key, Loss, Recording, Snapshots
 from etl.run.names import candidates
 from etl.store.damage import Checks
@@ -108,7 +108,7 @@ class _Rebuild(Ingest):
         super()._scalars(of_snapshots)
         if (stored := self._sound("scalars")) is not None:
             made = self.changes.rows("scalars")
-            kept = without(stored.filter(pc.greater_equal(stored["attempt"], 0)), set(keys(made)))
+            kept = without(stored.filter(pc.greater_equal(stored["attempt"], 0)), made)
             if kept.num_rows:
                 self.changes.replace("scalars", pa.concat_tables([made, kept]))
 

@@ -1,4 +1,4 @@
-"""The small tables of a run: attempts, the metric catalogue, and the run itself."""
+"""The small tables of a run: attempts, and the run itself."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from etl.ingest.names import Names
 from etl.ingest.source import About
 from etl.run.journal import Attempt
-from etl.store.accuracy import NAMES, accuracy_scale
-from etl.store.current import CUTS, current_rows
-from etl.store.schema import UNITS, part_schema
+from etl.store.schema import part_schema
 
 LIVE_S = 120.0
 """A run without an end line whose newest metric is younger than this is running."""
@@ -35,55 +32,6 @@ def attempts_table(attempts: Sequence[Attempt]) -> pa.Table:
         for a in attempts
     ]
     return pa.Table.from_pylist(rows, part_schema("attempts"))
-
-
-_CATALOGUE = """
-    SELECT name, name AS source_name, NULL::VARCHAR AS unit, count(*) AS n,
-           min(step) AS first_step, max(step) AS last_step, arg_max(value, step) AS last_value,
-           min(value) FILTER (isfinite(value)) AS min,
-           arg_min(step, (value, step)) FILTER (isfinite(value)) AS min_step,
-           max(value) FILTER (isfinite(value)) AS max,
-           arg_max(step, (value, -step)) FILTER (isfinite(value)) AS max_step,
-           count(*) FILTER (NOT isfinite(value)) AS nonfinite,
-           min(step) FILTER (NOT isfinite(value)) AS first_nonfinite_step
-    FROM ({current})
-    GROUP BY name ORDER BY name
-"""
-
-
-def metrics_table(scalars: pa.Table, attempts: Sequence[Attempt], names: Names) -> pa.Table:
-    """The catalogue of a run's metrics over its current rows; `names` are the log's own -> those that are stored."""
-    import duckdb
-
-    cuts = pa.table(
-        {"attempt": [a.attempt for a in attempts], "cut_step": [a.cut_step for a in attempts]},
-        schema=pa.schema([("attempt", pa.int32()), ("cut_step", pa.int64())]),
-    )
-    with duckdb.connect(config={"threads": 1}) as connection:
-        connection.register("scalars", scalars)
-        connection.register(CUTS, cuts)
-        sql = _CATALOGUE.format(current=current_rows("scalars", part_schema("scalars").names))
-        table: pa.Table = connection.sql(sql).to_arrow_table()
-    own = {stored: name for name, stored in names.items()}
-    sources = pa.array([own.get(name, name) for name in table["name"].to_pylist()], pa.string())
-    table = table.set_column(table.schema.get_field_index("source_name"), "source_name", sources)
-    return with_units(table).cast(part_schema("metrics"))
-
-
-def with_units(metrics: pa.Table) -> pa.Table:
-    """A catalogue of metrics with the units that their names and values tell."""
-    return metrics.set_column(metrics.schema.get_field_index("unit"), "unit", _units(metrics))
-
-
-def _units(metrics: pa.Table) -> pa.Array:
-    """Of every metric: by its name, of the accuracies by their values."""
-    ends = {
-        name: (low, top)
-        for name, low, top in zip(*(metrics[key].to_pylist() for key in ("name", "min", "max")), strict=True)
-        if name in NAMES and low is not None
-    }
-    known = UNITS | dict.fromkeys(ends, accuracy_scale(ends).unit)
-    return pa.array([known.get(name) for name in metrics["name"].to_pylist()], pa.string())
 
 
 def run_status(attempts: Sequence[Attempt], newest: float | None) -> str:

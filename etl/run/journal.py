@@ -11,7 +11,6 @@ import errno
 import json
 import math
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,15 +19,14 @@ from typing import Any
 from etl.local_files import open_regular
 from etl.replacing import write_all
 from etl.run import strict_json
-from etl.run.bounded_lines import MOST_LINE, BoundedLines
+from etl.run.bounded_lines import MOST_LINE, BoundedLines, RawLine
 from etl.run.strict_json import SURROGATE
 
 METRICS = "metrics.jsonl"
 ATTEMPTS = "attempts.jsonl"
 ENDINGS = ("finished", "interrupted", "failed")
-_WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-_MAY_BE_HUGE = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{200}")
-"""Where a number may be beyond float64, which JSON would read as infinity: nobody logged that."""
+WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_DIGITS = bytes.maketrans(b"123456789e", b"000000000E")
 MAX_STEP = 2**53
 """The last whole number up to which axes, which count in float64, and browsers tell every step from the next."""
 
@@ -42,7 +40,7 @@ def parsed_number(value: object) -> float | None:
             return float(value)
         except OverflowError:
             return None
-    return _WORDS.get(value) if isinstance(value, str) else None
+    return WORDS.get(value) if isinstance(value, str) else None
 
 
 def whole(value: object) -> int | None:
@@ -140,7 +138,7 @@ def _is_text(value: object) -> bool:
     return True
 
 
-def _too_much(data: bytes | None, size: int) -> str:
+def too_much(data: bytes | None, size: int) -> str:
     """Why a line is not parsed: more than little memory would be taken; empty where it is."""
     if data is None:
         return f"longer than {MOST_LINE:,} bytes: {size:,}"
@@ -149,12 +147,23 @@ def _too_much(data: bytes | None, size: int) -> str:
     return ""
 
 
+def _may_be_huge(text: bytes) -> bool:
+    """Whether a number may be beyond float64, which JSON would read as infinity: nobody logged that."""
+    shape = text.translate(_DIGITS, b"+")
+    return b"E000" in shape or b"0" * 200 in shape
+
+
+def stripped(raw: bytes) -> bytes:
+    """A line without what may stand about its JSON."""
+    return raw.strip(b"\0 \t\r\n")
+
+
 def _parse(raw: bytes) -> dict[str, Any] | str:
-    text = raw.strip(b"\0 \t\r\n")
+    text = stripped(raw)
     if not text:
         return "NUL bytes" if b"\0" in raw else ""
     try:
-        row = strict_json.in_range(text) if _MAY_BE_HUGE.search(text) else json.loads(text)
+        row = strict_json.in_range(text) if _may_be_huge(text) else json.loads(text)
     except strict_json.OutOfRangeError as error:
         return str(error)
     except RecursionError:
@@ -183,24 +192,31 @@ class LineReader:
         self._path, self._fault, self.lines = path, fault, Lines(end=start)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        lines = self.lines
+        for line in self.raw():
+            row = self.row(line)
+            if row is not None:
+                yield row
+
+    def raw(self) -> Iterator[RawLine]:
+        """The lines unread, for whoever reads some of them by `row`."""
         if not Path(self._path).exists():
             return
         with os.fdopen(open_regular(self._path), "rb", buffering=0) as file:
-            raw = BoundedLines(file, lines.end)
-            for number, byte, size, data in raw:
-                row: dict[str, Any] | str = _too_much(data, size) or _parse(data or b"")
-                if isinstance(row, dict):
-                    reason = self._fault(row)
-                    if reason is None:
-                        yield row
-                        continue
-                    row = reason
-                if row:
-                    lines.dropped += 1
-                    if len(lines.bad) < MOST_BAD:
-                        lines.bad.append(Bad(number, byte, row))
-        lines.end, lines.torn = raw.end, raw.torn
+            raw = BoundedLines(file, self.lines.end)
+            yield from raw
+        self.lines.end, self.lines.torn = raw.end, raw.torn
+
+    def row(self, line: RawLine) -> dict[str, Any] | None:
+        """The object of a line; None, and it is counted, where there is none."""
+        row = too_much(line.data, line.size) or _parse(line.data or b"")
+        reason = self._fault(row) if isinstance(row, dict) else row
+        if isinstance(row, dict) and reason is None:
+            return row
+        if reason:
+            self.lines.dropped += 1
+            if len(self.lines.bad) < MOST_BAD:
+                self.lines.bad.append(Bad(line.number, line.byte, reason))
+        return None
 
 
 def read_lines(path: str | os.PathLike[str], start: int = 0) -> Lines:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from etl.store.compact import MANY_PARTS, merged_part
+from etl.store.compact import few
 from etl.store.files import UNREADABLE, Files
 from etl.store.pointer import PartFile, Pointer, commit, kept_rows, read_pointer, read_rows, write_part
 from etl.store.schema import part_schema
@@ -34,10 +34,8 @@ class Changes:
     def append(self, table: str, rows: pa.Table) -> None:
         if rows.num_rows:
             parts = [*self.parts(table), self._write(table, rows)]
-            if len(parts) > MANY_PARTS:
-                parts = [merged_part(self._files, self._pointer.run, table, parts)]
-                self._written += parts
-            self.tables[table] = parts
+            self.tables[table], made = few(self._files, self._pointer.run, table, parts)
+            self._written += made
 
     def replace(self, table: str, rows: pa.Table) -> None:
         """Make these the table's only rows, unless they are that already."""

@@ -5,13 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 from etl.store.files import Files
 from etl.store.pointer import PartFile, Pointer, commit, read_pointer, read_rows, remove_unnamed, write_part
 from etl.store.schema import TABLES
 
 MANY_PARTS = 24
-"""More parts of one table than this are merged by the ingest that adds the next."""
+"""Of more parts of one table than this, some are merged by the ingest that adds the next."""
+
+
+def few(files: Files, run: str, table: str, parts: Sequence[PartFile]) -> tuple[list[PartFile], list[PartFile]]:
+    """The parts, and those of them that were made: where there are too many, the newest are merged.
+
+    A part stays as it is while it is larger than all after it together, so that a large table is not written again
+    for each few rows that it gains: a row is rewritten as often as its part doubles.
+    """
+    if len(parts) <= MANY_PARTS:
+        return list(parts), []
+    after = list(accumulate((part.rows for part in reversed(parts)), initial=0))[-2::-1]
+    first = next((k for k, part in enumerate(parts) if part.rows <= after[k]), len(parts) - 2)
+    made = merged_part(files, run, table, parts[first:])
+    return [*parts[:first], made], [made]
 
 
 def merged_part(files: Files, run: str, table: str, parts: Sequence[PartFile]) -> PartFile:

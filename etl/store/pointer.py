@@ -23,7 +23,8 @@ from etl.local_files import NotAFileError
 from etl.run import strict_json
 from etl.store.files import UNREADABLE, ConflictError, Files
 from etl.store.narrow import is_real, narrowed
-from etl.store.schema import NARROW, SORT, TABLES, columns_key, may_lack_columns, part_schema
+from etl.store.order import sorted_rows
+from etl.store.schema import NARROW, TABLES, columns_key, may_lack_columns, part_schema
 
 STORE_FORMAT: dict[str, Any] = {"format": "strobe-store", "version": 1}
 STORE_FILE = "store.json"
@@ -214,12 +215,6 @@ def _store_file(files: Files) -> tuple[dict[str, Any], str]:
     if fault and not any(files.exists(pointer_name(run)) for run in files.names("runs")):
         raise StoreError(f"{where}: {fault}; this is no Strobe store, or remove that file")
     return ({} if fault else raw), fault
-
-
-def sorted_rows(table: str, rows: pa.Table) -> pa.Table:
-    """The rows in the order that parts of this table have."""
-    keys = SORT.get(table)
-    return rows.sort_by([(key, "ascending") for key in keys]) if keys and rows.num_rows else rows
 
 
 def write_part(files: Files, run: str, table: str, rows: pa.Table) -> PartFile:

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from etl.ingest.summaries import metrics_table
+from etl.ingest.metric_catalogue import metrics_table
 from etl.run.journal import METRICS, Attempt, Journal
 from etl.store.changes import Changes
 from etl.store.files import Files

@@ -34,6 +34,7 @@ from etl.run.bounded_lines import MOST_LINE
 from etl.run.folder import Run
 from etl.run.journal import METRICS, Attempt, metrics_reader, parsed_number, whole
 from etl.run.manifest import Manifest
+from etl.run.plain_lines import blocks
 from etl.run.snapshot import MANIFEST, SnapshotError
 
 SoundFiles = Mapping[Key, tuple[Path, int]]
@@ -97,7 +98,7 @@ class RunFolder(Recording):
         if shrunk:
             start, bad = 0, 0
         reader = metrics_reader(path, start)
-        rows, lines = scalar_table(reader), reader.lines
+        rows, lines = scalar_table(blocks(reader)), reader.lines
         state = self._marks() | {"metrics_end": lines.end, "bad_lines": bad + lines.dropped}
         lost = [Loss(METRICS, each.reason, byte=each.byte) for each in lines.bad]
         if lines.dropped > len(lines.bad):

@@ -48,7 +48,8 @@ def open_there(path: str | os.PathLike[str]) -> int:
     except NotAFileError:
         if not os.path.lexists(path):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path)) from None
-        raise
+        # It may have come between the two looks.
+        return open_regular(path)
 
 
 def what_is_amiss(path: str | os.PathLike[str], size: int) -> str:

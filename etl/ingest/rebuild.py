@@ -111,6 +111,7 @@ class _Rebuild(Ingest):
             kept = without(stored.filter(pc.greater_equal(stored["attempt"], 0)), made)
             if kept.num_rows:
                 self.changes.replace("scalars", pa.concat_tables([made, kept]))
+                self.added = None
 
     def _sound(self, table: str) -> pa.Table | None:
         """The rows of a table as the store has them; None where any of them may be wrong."""

@@ -48,16 +48,18 @@ BARS = {"p95 of other pages, s": 2.0, "memory at most, MB": 800.0, "above idle a
 
 def proportional_mb(root: int) -> dict[str, float]:
     """Memory of a process and all below it, by what they do."""
-    total, waiting = dict.fromkeys(("server", *CHILDREN.values()), 0.0), [root]
+    total, waiting = dict.fromkeys(("server", *CHILDREN.values()), 0.0), [(root, "")]
     while waiting:
-        pid = waiting.pop()
+        pid, above = waiting.pop()
         with contextlib.suppress(OSError, ValueError):
             text = Path(f"/proc/{pid}/smaps_rollup").read_text()
             line = Path(f"/proc/{pid}/cmdline").read_text()
+            if line == above:  # it was just forked, and what it has is still its parent's
+                continue
             what = next((kind for name, kind in CHILDREN.items() if name in line), "server")
             total[what] += int(re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE)[1]) / 1e3  # type: ignore[index]
             for task in Path(f"/proc/{pid}/task").iterdir():
-                waiting += map(int, (task / "children").read_text().split())
+                waiting += [(int(child), line) for child in (task / "children").read_text().split()]
     return total
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from etl.errors import StrobeError
 from strobe.views.run_view import RunView, literal
+
+UNANALYSED: Final = "Not analysed yet."
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,23 @@ def outdated(view: RunView, tables: Sequence[str]) -> Outdated:
 
 def readiness(view: RunView, tables: Sequence[str], old: Outdated) -> Readiness:
     """Whether the run has up-to-date rows in all of these derived tables; `old` is what `outdated` says of them."""
-    filled = [has_rows(view, table) for table in tables]
+    lacking = why_lacking(view, tables)
     if old.never:
         return Readiness("never", old.sentence)
-    if not all(filled):
-        return Readiness("missing", old.sentence or "Not analysed yet.")
+    if lacking:
+        return Readiness("missing", old.sentence if old.sentence and lacking == UNANALYSED else lacking)
     return Readiness("partly" if old.sentence else "ready", old.sentence)
+
+
+def why_lacking(view: RunView, tables: Sequence[str]) -> str:
+    """Why the run has no row in some of these tables; empty where it has rows in all."""
+    empty = [table for table in tables if not has_rows(view, table)]
+    if not empty:
+        return ""
+    damaged = {damage.table for damage in view.tables.damage() if damage.run == view.run}
+    if lost := [table for table in empty if table in damaged]:
+        return f"Cannot be read, and can be computed again: {', '.join(lost)}."
+    return UNANALYSED
 
 
 def has_rows(view: RunView, table: str) -> bool:

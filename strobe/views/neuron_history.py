@@ -12,6 +12,7 @@ import numpy as np
 from strobe.analysis.fourier import SPECIALISED
 from strobe.analysis.neurons import BLOB, PLAID
 from strobe.views.budget import evenly
+from strobe.views.derived import UNANALYSED
 from strobe.views.run_view import Answer, RunView, literal
 from strobe.views.words import count, number
 
@@ -19,7 +20,6 @@ TABLES: Final = ("neuron_history", "coarseness")
 """The derived tables that this view reads; that of the neurons at each snapshot, `neurons`, is shown beside them."""
 MOST_LAYERS: Final = 6
 """Layers whose coarseness is drawn; of more, evenly spaced ones."""
-UNANALYSED: Final = "Not analysed yet."
 UNVARYING: Final = "No neuron varies over the inputs at any snapshot, so none has a coarseness."
 DEFINITION: Final = f"Coarseness: share of variance in frequencies 1 to 3; blob from {BLOB}, plaid below {PLAID}."
 _THEY: Final = ("it had specialised", "they had specialised")

@@ -19,7 +19,7 @@ from strobe.ui.panel.kinds import CurvesPanel, GridPanel, line_of, placed_marks
 from strobe.ui.shell import writing
 from strobe.ui.shell.cache import cached_by_run
 from strobe.ui.shell.words import ends, inert
-from strobe.views.derived import has_rows, outdated, readiness
+from strobe.views.derived import has_rows, outdated, readiness, why_lacking
 from strobe.views.narrow import narrow_all
 from strobe.views.readings import of_rows
 from strobe.views.run_view import Answer, RunView
@@ -48,12 +48,12 @@ def ready(view: RunView, tables: Sequence[str], also: Sequence[str] = ()) -> boo
 def part_ready(view: RunView, tables: Sequence[str], title: str, key: str) -> bool:
     """Whether a part of a page has rows in all of its derived tables; where not, says so under its title, beside the
     button `key` that fills them."""
-    if all(has_rows(view, table) for table in tables):
+    if not (why := why_lacking(view, tables)):
         return True
     with panel.head(key):
         panel.title(title)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.caption(_remedy(view, "Not analysed yet."), width="content")
+        st.caption(_remedy(view, why), width="content")
         _button(view, tables, key)
     return False
 

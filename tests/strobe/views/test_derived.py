@@ -66,6 +66,18 @@ def test_rows_stay_when_the_snapshots_are_gone(tmp_path: Path) -> None:
     assert ready(store, "heads") == Readiness("missing", "Not analysed yet.")
 
 
+def test_a_damaged_table_is_not_one_that_was_never_made(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    (part,) = (store / "tables" / "fourier").glob("*/*.parquet")
+    part.write_bytes(bytes(part.stat().st_size))
+    sentence = "Cannot be read, and can be computed again: fourier."
+    assert ready(store, "fourier") == Readiness("missing", sentence)
+    assert ready(store, "heads", "fourier") == Readiness("missing", sentence), "the one that was there is named"
+    opened = Store(store)
+    Deriver(opened, opened.run("planted")).fill(["fourier"])
+    assert ready(store, "fourier") == Readiness("ready")
+
+
 def test_never_where_the_task_has_none(tmp_path: Path) -> None:
     ingest([run_folder(tmp_path / "run", (0,), {})], tmp_path / "store")
     found = ready(tmp_path / "store", "fourier")

@@ -41,6 +41,10 @@ def _beside(model: Any) -> Iterator[None]:
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
+        for module, _ in modes:
+            # Parameters that a pass without a backward one left gathered would be stale after the update.
+            if hasattr(module, "reshard") and hasattr(module, "unshard"):
+                module.reshard()
         for module, training in modes:
             module.training = training
         random.setstate(states[0])

@@ -45,10 +45,17 @@ class ProbeSource(TensorSource):
         self._alone_is_measured = "attention" in statistics_of
         self._measured: dict[str, Vector | Exception] = {}
         self._attention: dict[str, Any] = {}
+        self._specs: list[TensorSpec] = []
         self._failed: Exception = _UNREACHED
 
     def specs(self) -> Sequence[TensorSpec]:
-        self._look()
+        if not self._specs:
+            # A pass of a sharded model needs all processes: one for each time that they are asked.
+            self._look()
+            self._specs = self._found()
+        return self._specs
+
+    def _found(self) -> list[TensorSpec]:
         specs = [self._statistics(name) for name in self._measured]
         stacked = self._stacked()
         if stacked:

@@ -9,14 +9,18 @@ from typing import Any
 
 from etl.errors import StrobeError
 from strobe.record.errors import RecorderError
+from strobe.record.limits import WhenFull
 from strobe.record.modules.probe import PROBE_SECTIONS, Causal, ProbeSource
 from strobe.record.modules.source import MODULE_SECTIONS, ModuleSource
+from strobe.record.monitor.mirror import MonitorMirror, ScalarWriter
 from strobe.record.order import Clock, UpdateClock
 from strobe.record.recorder import Recorder
 from strobe.record.source import CombinedSources, TensorSource
 from strobe.record.watching.begin import Resume, folder_for, resumed, updates_before
 from strobe.record.watching.choice import Every, Names, chosen, due_at, statistics_of
 from strobe.record.watching.gradients import Unscaling
+from strobe.record.watching.monitoring import Monitoring, monitor_of
+from strobe.record.watching.ranks import SilentRecorder, is_sharded, rank
 from strobe.record.watching.scalars import training
 from strobe.record.watching.watcher import Watcher
 
@@ -43,6 +47,9 @@ def watch(
     causal: Causal = None,
     resume: Resume = "never",
     updates: int | None = None,
+    rank0_only: bool = True,
+    monitor: Any = False,
+    writer: ScalarWriter | None = None,
 ) -> Watcher:
     """Record the training of any torch module from here on; see docs/record.md.
 
@@ -63,11 +70,17 @@ def watch(
     there; `updates` is how many came before, by default as many as the optimizer's loaded state counts, else as the
     run came to.
 
+    `rank0_only`: of a distributed training the first process records, and all of them make the same calls; False
+    gives each a run of its own. `monitor` True, or a WeightMonitor, looks at each update that a snapshot stands
+    before, and logs its series under `monitor/`; `writer`, a SummaryWriter of TensorBoard, gets them too.
+
     Raises RecorderError when it cannot begin, and its Watcher raises nothing.
     """
     try:
         inner = _plain_optimizer(optimizer)
         place = folder_for(folder, model)
+        if rank() and not rank0_only:
+            place = place.with_name(f"{place.name}-rank{rank()}")
         again = resumed(place, resume)
         before = updates_before(place, inner) if again and updates is None else updates or 0
         clock = _clock(inner, before)
@@ -81,8 +94,15 @@ def watch(
         if set(sections) & set(PROBE_SECTIONS):
             sources.append(ProbeSource(model, probe, causal=causal, **common))
         about = {"training": _training(config, inner), "metric_names": metrics}
-        recorder = _recorder(place, CombinedSources(sources), clock, about, source.bytes(), again)
-        return Watcher(recorder, source, clock, due_at(every), unscaling, inner)
+        both, due = CombinedSources(sources), due_at(every)
+        recorder: Recorder | SilentRecorder
+        if rank() and rank0_only:
+            recorder = SilentRecorder(place, both, clock, sharded=is_sharded(model))
+        else:
+            recorder = _recorder(place, both, clock, about, source.bytes(), again, is_sharded(model))
+        watcher = monitor_of(monitor)
+        seen = Monitoring(watcher, model, inner, _series(recorder, writer)) if watcher is not None else None
+        return Watcher(recorder, source, clock, due, unscaling, inner, seen)
     except StrobeError:
         raise
     except Exception as error:
@@ -90,12 +110,36 @@ def watch(
 
 
 def _recorder(
-    place: Path, source: TensorSource, clock: Clock, about: Mapping[str, Any], size: int, again: bool
+    place: Path,
+    source: TensorSource,
+    clock: Clock,
+    about: Mapping[str, Any],
+    size: int,
+    again: bool,
+    sharded: bool,
 ) -> Recorder:
     if not source.specs():
         raise RecorderError("no tensor is left to record; see include, exclude and log")
     queue = min(_MOST_WAITING, max(_LEAST_WAITING, _WAITING_BYTES // max(1, size)))
-    return Recorder(place, source, **about, optimizer=clock, resume=again, step=clock.updates, queue=queue)
+    # A snapshot that is left out here would leave the other processes waiting for this one.
+    when_full: WhenFull = "wait" if sharded else "skip"
+    return Recorder(
+        place, source, **about, optimizer=clock, resume=again, step=clock.updates, queue=queue, when_full=when_full
+    )
+
+
+def _series(
+    recorder: Recorder | SilentRecorder, writer: ScalarWriter | None
+) -> Callable[[dict[str, float], int], None]:
+    """Where the monitor's series go."""
+    mirror = MonitorMirror(writer) if writer is not None else None
+
+    def log(series: dict[str, float], step: int) -> None:
+        recorder.log(step, series)
+        if mirror is not None:
+            mirror.add(series, step)
+
+    return log
 
 
 def _module(model: Any) -> Any:

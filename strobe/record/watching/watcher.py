@@ -14,6 +14,8 @@ from strobe.record.modules.source import ModuleSource
 from strobe.record.order import Clock, Handle
 from strobe.record.recorder import Recorder, Status
 from strobe.record.watching.gradients import Unscaling
+from strobe.record.watching.monitoring import Monitoring
+from strobe.record.watching.ranks import SilentRecorder
 
 log = logging.getLogger("strobe.record")
 
@@ -26,15 +28,16 @@ class Watcher:
 
     def __init__(
         self,
-        recorder: Recorder,
+        recorder: Recorder | SilentRecorder,
         source: ModuleSource,
         clock: Clock,
         due: Callable[[int], bool],
         unscaling: Unscaling,
         optimizer: Any,
+        monitoring: Monitoring | None = None,
     ) -> None:
         self._recorder, self._source, self._clock, self._due = recorder, source, clock, due
-        self._unscaling, self._optimizer = unscaling, optimizer
+        self._unscaling, self._optimizer, self._monitoring = unscaling, optimizer, monitoring
         self._hooks: list[Handle] = []
         self._holds = False
         self._last: int | None = None
@@ -161,6 +164,9 @@ class Watcher:
         if self._is_due():
             with self._in_step():
                 self._take()
+            if self._monitoring is not None:
+                monitoring, step = self._monitoring, self._clock.updates
+                self._guarded("the weight monitor", lambda: monitoring.before(step))
         if self._source.statistics_of_updates and self._is_due(1):
             self._holds = self._guarded("updates", self._source.before_update)
 
@@ -168,6 +174,8 @@ class Watcher:
         if self._holds:
             self._holds = False
             self._guarded("updates", self._source.after_update)
+        if self._monitoring is not None:
+            self._guarded("the weight monitor", self._monitoring.after)
 
     def _guarded(self, what: str, work: Callable[[], None]) -> bool:
         try:

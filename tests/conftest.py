@@ -105,6 +105,19 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_finish() -> None:
+    _look_for_components_once()
+    _read_commands_once()
+
+
+def _read_commands_once() -> None:
+    """Has Typer's runner read the signatures of all commands once, and not at each call: that takes longer than most
+    commands do."""
+    if "typer.testing" in sys.modules:
+        testing: Any = sys.modules["typer.testing"]
+        testing._get_command = functools.cache(testing._get_command)
+
+
+def _look_for_components_once() -> None:
     """Has Streamlit's test harness look for components among the installed packages once, and not for each page: to
     read the metadata of them all takes as long as the page."""
     if "streamlit.testing.v1.app_test" in sys.modules:

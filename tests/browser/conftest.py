@@ -25,7 +25,7 @@ FLAGS = (
 costs in a process of its own."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("browser")
     grokking(root)
@@ -36,15 +36,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "store"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(store: Path) -> Iterator[str]:
     # Queries of the SQL page end soon.
     with served(store, STROBE_QUERY_TIMEOUT_S="1.5") as address:
         yield address
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
+    """One for all of these tests; it ends with them, and with it the event loop that Playwright keeps running."""
     if not Path(CHROMIUM).exists():
         if os.environ.get("CI"):
             pytest.fail("CI is set and there is no Chromium: install Debian's package `chromium`")
@@ -57,9 +58,9 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def context(browser: Any) -> Iterator[Any]:
-    """What pages share is the cache: a module loads and compiles the app's scripts once. Each page is a session of
+    """What pages share is the cache: the app's scripts are loaded and compiled once. Each page is a session of
     its own. An empty page of the server's site stays open, so that their common process lives as long."""
     context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
     site = "http://127.0.0.1/"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -11,14 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from etl.errors import StrobeError
 from etl.ingest.find import Found, survey
 from etl.ingest.mapping import Given
-from etl.ingest.metric_catalogue import metrics_table, with_units
-from etl.ingest.names import Names, chosen, in_order, renamed
-from etl.ingest.scalars import among, newest_key, reaches_back, rebuilt, without
+from etl.ingest.scalars_of_run import ScalarsOfRun
 from etl.ingest.source import SCALAR_ROWS, Loss, Recording, Snapshots
 from etl.ingest.summaries import attempts_table, runs_table
 from etl.run.journal import Attempt
@@ -26,7 +22,6 @@ from etl.run.names import candidates
 from etl.store.changes import Changes
 from etl.store.damage import Damage, pointer_damage
 from etl.store.files import UNREADABLE, Files
-from etl.store.order import sorted_rows
 from etl.store.pointer import DamagedError, Pointer, prepare_store, read_pointer, remove_unnamed
 from etl.store.remedy import remedy_for
 from etl.store.schema import is_ingested
@@ -104,8 +99,7 @@ class Ingest:
         place = {"source": recording.source, "recording": files.place_of(recording.path)}
         self.state: dict[str, Any] = {"last_key": [-1, -1], **pointer.state, **place}
         self.report = IngestReport(pointer.run, recording.path)
-        self.added: pa.Table | None = None
-        """The rows that `scalars` has more than before; None where they are not all that changed."""
+        self.scalars = ScalarsOfRun(recording, self.changes, self.state)
 
     def work(self) -> IngestReport:
         try:
@@ -155,84 +149,15 @@ class Ingest:
         self.changes.replace("snapshots", snapshots.listing)
 
     def _scalars(self, of_snapshots: pa.Table) -> None:
-        log = self.recording.scalars(self.state)
-        self.report.metrics, self.report.torn, lost = log.rows.num_rows, log.torn, log.lost
-        named = self._named(log.rows, {} if log.whole else self.state.get("names", {}))
-        anew = log.whole or self._stands_otherwise(named)
-        if anew or not self._append(renamed(log.rows, named), of_snapshots):
-            # A row that is stored already is replaced, and only the whole log tells by what.
-            log = log if log.whole else self.recording.scalars({})
-            named = self._named(log.rows, {})
-            stored = self.changes.rows("scalars")
-            stored = stored.filter(pc.invert(pc.is_in(stored["name"], value_set=self._moved(named))))
-            self.changes.replace("scalars", rebuilt(renamed(log.rows, named), stored, of_snapshots))
-        self.report.lost += lost
-        self.state |= {**log.resume_from, "names": named}
-        if log.rows.num_rows:
-            self.state["last_key"] = max(self.state["last_key"], newest_key(log.rows))
-        if self.added is None or self.added.num_rows:
-            self.state |= self._newest_time()
-
-    def _named(self, rows: pa.Table, known: Names) -> dict[str, str]:
-        return chosen(in_order(rows), known, self.recording.metric_names())
-
-    def _stands_otherwise(self, named: Names) -> bool:
-        """Whether the store has rows under another name than they are to have: of a store that is older than the
-        table of names, or under a name that another metric turned out to be called."""
-        known = self.state.get("names")
-        if known is None:
-            moved = {name for name, target in named.items() if name != target}
-            return bool(moved) and bool(moved & set(pc.unique(self.changes.rows("scalars")["name"]).to_pylist()))
-        return any(named.get(name) != target for name, target in known.items())
-
-    def _moved(self, named: Names) -> pa.Array:
-        """The names under which the store has rows that the whole log gives under another."""
-        known = self.state.get("names", {})
-        gone = {target for name, target in known.items() if named.get(name) != target}
-        return pa.array(sorted(gone | {name for name, target in named.items() if name != target}), pa.string())
-
-    def _append(self, rows: pa.Table, of_snapshots: pa.Table) -> bool:
-        """Add rows that are all new; False, and nothing is done, when one of them replaces a stored one."""
-        near = self._near(rows, of_snapshots)
-        if among(near, stored := self._stored_at(near, of_snapshots)).any():
-            return False
-        self.added = sorted_rows("scalars", pa.concat_tables([rows, without(of_snapshots, near, stored)]))
-        self.changes.append("scalars", self.added)
-        return True
-
-    def _newest_time(self) -> dict[str, float]:
-        """When the newest metric was written, as a part of the state; nothing where no time is known."""
-        added, known = self.added, self.state.get("newest_time")
-        if added is None or (known is None and len(self.changes.parts("scalars")) > 1):
-            added, known = self.changes.rows("scalars"), None
-        times = [time for time in (known, pc.max(added["time"]).as_py()) if time is not None and math.isfinite(time)]
-        return {"newest_time": max(times)} if times else {}
-
-    def _near(self, rows: pa.Table, of_snapshots: pa.Table) -> pa.Table:
-        """Those of the log's new rows that may meet a row of the store or of a snapshot."""
-        if not rows.num_rows:
-            return rows
-        # A log has many more steps than a run has snapshots, and past its last row only at those may two rows meet.
-        steps = pa.chunked_array([*self.changes.rows("snapshots")["step"].chunks, *of_snapshots["step"].chunks])
-        near = reaches_back(rows, self.state["last_key"])
-        if len(steps):
-            at_them = pc.and_(pc.is_in(rows["step"], value_set=steps), pc.greater_equal(rows["attempt"], 0))
-            near = at_them if near is None else pc.or_(near, at_them)
-        return rows.slice(0, 0) if near is None else rows.filter(near)
-
-    def _stored_at(self, *tables: pa.Table) -> pa.Table:
-        """The stored rows at the steps that the tables have."""
-        steps = pa.chunked_array([chunk for table in tables for chunk in table["step"].chunks], pa.int64())
-        if not len(steps) or not self.changes.parts("scalars"):
-            return SCALAR_ROWS.empty_table()
-        stored = self.changes.rows("scalars")
-        return stored.filter(pc.is_in(stored["step"], value_set=pc.unique(steps)))
+        log = self.scalars.bring(of_snapshots)
+        self.report.metrics, self.report.torn = log.rows.num_rows, log.torn
+        self.report.lost += log.lost
 
     def _summaries(self) -> None:
         attempts, about = self.recording.attempts(), self.recording.about()
         cuts = self._cuts()
         self.changes.replace("attempts", attempts_table(attempts))
-        self.changes.replace("metrics", self._metrics(attempts, same_cuts=self._cuts()[: len(cuts)] == cuts))
+        self.changes.replace("metrics", self.scalars.catalogue(attempts, same_cuts=self._cuts()[: len(cuts)] == cuts))
         metrics, snapshots = self.changes.rows("metrics"), self.changes.rows("snapshots")
         newest = self._newest(attempts)
         row = runs_table(about, self.recording.source, attempts, metrics, snapshots, newest=newest)
@@ -244,14 +169,6 @@ class Ingest:
         self.report.status = row["status"][0].as_py()
         self.changes.replace("runs", row)
 
-    def _metrics(self, attempts: Sequence[Attempt], *, same_cuts: bool) -> pa.Table:
-        """The catalogue as it now is: from what was added alone, where the rows before it are as they were."""
-        before, added, names = self.changes.rows("metrics"), self.added, self.state.get("names", {})
-        if added is None or not same_cuts:
-            return metrics_table(self.changes.rows("scalars"), attempts, names)
-        # Units may be told by another rule than today's, where a store is older than that.
-        return metrics_table(added, attempts, names, before) if added.num_rows else with_units(before)
-
     def _cuts(self) -> list[tuple[int, int | None]]:
         attempts = self.changes.rows("attempts")
         return list(zip(attempts["attempt"].to_pylist(), attempts["cut_step"].to_pylist(), strict=True))
@@ -260,10 +177,7 @@ class Ingest:
         """When the newest metric was written; asked only while nothing says that the run has ended."""
         if attempts and attempts[-1].end is not None:
             return None
-        if "newest_time" not in self.state and self.changes.parts("scalars"):
-            return self._newest_time().get("newest_time")
-        newest: float | None = self.state.get("newest_time")
-        return newest
+        return self.scalars.newest_time()
 
 
 def ingest(

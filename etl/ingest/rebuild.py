@@ -110,8 +110,7 @@ class _Rebuild(Ingest):
             made = self.changes.rows("scalars")
             kept = without(stored.filter(pc.greater_equal(stored["attempt"], 0)), made)
             if kept.num_rows:
-                self.changes.replace("scalars", pa.concat_tables([made, kept]))
-                self.added = None
+                self.scalars.replace(pa.concat_tables([made, kept]))
 
     def _sound(self, table: str) -> pa.Table | None:
         """The rows of a table as the store has them; None where any of them may be wrong."""

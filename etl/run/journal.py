@@ -58,6 +58,9 @@ def _plain(value: object) -> object:
     return value
 
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
 class Journal:
     """Appends whole lines to one log; opening it ends a line that a killed writer left torn.
 
@@ -80,7 +83,10 @@ class Journal:
 
         Raises OSError when the disk refuses, or the log was removed: that would take every line and keep none.
         """
-        line = json.dumps(_plain(record), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        try:
+            line = _ENCODE(record)
+        except (ValueError, TypeError):
+            line = _ENCODE(_plain(record))
         about = os.fstat(self._descriptor)
         if about.st_nlink == 0:
             raise FileNotFoundError(errno.ENOENT, "the log was removed")

@@ -163,7 +163,8 @@ def metric_name(name: object) -> str:
             f"no metric can be called so: {', '.join(_TAKEN)} are each line's own, and names are text"
         )
     try:
-        name.encode()
+        if not name.isascii():
+            name.encode()
     except UnicodeEncodeError:
         raise RecorderError("its name holds half of a surrogate pair") from None
     return name
@@ -171,6 +172,8 @@ def metric_name(name: object) -> str:
 
 def metric_value(value: Any) -> float | int | str:
     """A metric's value, as a line has it. Raises RecorderError for what is no number."""
+    if type(value) is float:
+        return value
     if isinstance(value, int | float | str) and parsed_number(value) is not None:
         return value
     try:

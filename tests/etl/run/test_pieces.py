@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from etl.run.folder import Run
-from etl.run.pieces import ShortenedError
+from etl.run.pieces import ShortenedError, read_rows
 from etl.run.snapshot import Snapshot, SnapshotError
 from tests.support.make_run import make_run
 
@@ -68,6 +70,29 @@ def test_places_that_a_tensor_has_not(snapshot: Snapshot) -> None:
     for at, second in ((3, None), ([-1], None), (None, [4])):
         with pytest.raises(SnapshotError, match="more was asked for"):
             snapshot.read(NAME, at, second)
+
+
+@given(st.lists(st.integers(0, 400), max_size=60), st.booleans(), st.sampled_from([1, 7, 600, 5000]))
+def test_rows_at_any_places(places: list[int], ascending: bool, each: int) -> None:
+    data = np.random.default_rng(0).integers(0, 256, (401, each), np.uint8)
+    flat = data.reshape(-1)
+
+    def fill(buffer: np.ndarray, offset: int) -> None:
+        buffer[:] = flat[offset - 64 : offset - 64 + buffer.size]
+
+    places = sorted(places) if ascending else places
+    rows = np.zeros((len(places), each), np.uint8)
+    read_rows(fill, rows, 64, places)
+    np.testing.assert_array_equal(rows, data[places])
+
+
+def test_rows_with_little_between_them_are_read_at_once() -> None:
+    asked: list[tuple[int, int]] = []
+    read_rows(
+        lambda buffer, offset: asked.append((offset, buffer.size)), np.zeros((8, 100), np.uint8), 0,
+        [0, 1, 2, 10, 20, 500, 501, 499],
+    )  # fmt: skip
+    assert asked == [(0, 2100), (50_000, 200), (49_900, 100)]
 
 
 _MAPPED = """

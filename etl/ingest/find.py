@@ -66,7 +66,12 @@ def survey(path: str | os.PathLike[str], given: Given | None = None) -> Found:
     by_path: dict[Path, list[Recording]] = {}
     for recording in known.values():
         by_path.setdefault(recording.path, []).append(recording)
-    mine = [recording for recording in known.values() if not _is_held(recording.path, by_path)]
+    mine = [
+        recording
+        for recording in known.values()
+        if not _is_held(recording.path, by_path)
+        and not any(other.takes_in(recording) for other in by_path[recording.path])
+    ]
     if not mine:
         raise StrobeError(_nothing(Path(path), places))
     files = [place for place in places if not place.is_dir()]

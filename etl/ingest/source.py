@@ -133,6 +133,10 @@ class Recording(ABC):
         """Whether what lies in the folder that it is belongs to it: by default all of it. Asked of nothing else."""
         return self.path in file.parents
 
+    def takes_in(self, other: Recording) -> bool:  # noqa: ARG002
+        """Whether another recording of the same path is a part of this one."""
+        return False
+
     @abstractmethod
     def resumes(self, state: State) -> bool:
         """Whether `state` came from reading this very recording, wherever it lay then and however it grew since."""

@@ -82,7 +82,8 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
             typer.echo(f"{key:16} {visible(json.dumps(facts['run'][key], ensure_ascii=False))}")
     steps = facts["snapshot_steps"]
     where = f" from step {steps[0]:,} to {steps[-1]:,}" if steps else ""
-    typer.echo(f"{'snapshots':16} {len(steps):,} on this machine{where}")
+    made = f". {facts['origin']}" if facts["origin"] else ""
+    typer.echo(f"{'snapshots':16} {len(steps):,} on this machine{where}{made}")
     if facts["loss_check"]["sentence"]:
         typer.echo(f"{'loss check':16} {visible(facts['loss_check']['sentence'].removeprefix('Loss check: '))}")
     typer.echo(f"{'health':16} {visible(facts['health']['sentence'].removeprefix('Health: '))}")
@@ -118,7 +119,7 @@ def _metric_cells(row: dict[str, Any]) -> list[str]:
 def _facts(store: Store, run: StoredRun) -> dict[str, Any]:
     from strobe.views.health import health
     from strobe.views.loss_check import finding
-    from strobe.views.recording import losses
+    from strobe.views.recording import losses, origin
     from strobe.views.run_view import CatalogueTables, RunView
 
     row = dict(run.row)
@@ -139,6 +140,7 @@ def _facts(store: Store, run: StoredRun) -> dict[str, Any]:
         "transitions": transitions.to_pylist(),
         "snapshot_steps": run.steps(),
         "losses": losses(RunView(CatalogueTables(catalogue), run.id)),
+        "origin": origin(RunView(CatalogueTables(catalogue), run.id)),
         "loss_check": {
             "sentence": checked.sentence() or _refusal(run),
             "compared": checked.compared,

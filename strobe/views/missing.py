@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from etl.checkpoints.run import CheckpointRun
 from strobe.views.run_view import RunView, literal
 from strobe.views.words import visible
 
@@ -37,6 +38,11 @@ def why_missing(view: RunView, what: str, *sections: str, needs: str = "") -> st
         return (
             f"This run keeps statistics of {many} of the section {named} and not their values, so there is no {what} "
             "to show. Curves and Health show the statistics."
+        )
+    if isinstance(snapshots, CheckpointRun):
+        return (
+            f"This run is made of checkpoints, which hold a model's parameters and nothing of a step, so there is no "
+            f"{what} to show."
         )
     return (
         f"This run recorded no {what}: it would stand in the section {named}, and its snapshots hold {_held(there)}."

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from etl.checkpoints.run import CheckpointRun
 from strobe.views.run_view import RunView, literal
 
 MOST_REASONS: Final = 3
@@ -20,6 +21,20 @@ def losses(view: RunView) -> str:
     except ValueError:
         return ""
     return sentence(lost) if isinstance(lost, dict) else ""
+
+
+def origin(view: RunView) -> str:
+    """Where the snapshots of a run come from that were not recorded by a training, and what they therefore lack, as a
+    sentence; empty for all others."""
+    snapshots = view.snapshots()
+    if not isinstance(snapshots, CheckpointRun):
+        return ""
+    training = snapshots.manifest.training
+    steps = "Their steps are epochs." if training.get("step_unit") == "epoch" else ""
+    if training.get("step_known") is False:
+        steps = "It does not say its step, which stands as 0."
+    said = "Its snapshots are checkpoints, taken after an update: no gradients, attention or activations are in them."
+    return f"{said} {steps}".strip()
 
 
 def sentence(lost: Mapping[str, Any]) -> str:

@@ -5,22 +5,29 @@ What a run's own folder gives is asked of the checkpoints in the same way, so th
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from etl.checkpoints.formats.opening import ENDINGS
 from etl.checkpoints.run import CheckpointRun
 from etl.checkpoints.snapshot import fingerprint
 from etl.checkpoints.steps import Steps, steps_in
-from etl.ingest.source import Key, Loss, Recording, State
+from etl.errors import StrobeError
+from etl.ingest.source import Key, Loss, Recording, Scalars, State
+from etl.ingest.sources import build_nanogpt, lightning_csv, llamafactory, llmc_log, trainer_state
 from etl.ingest.sources.snapshots import RunFolder, SoundFiles, is_changed
 from etl.run.journal import METRICS
 from etl.run.snapshot import SnapshotError
 
+_LOGS: Final = (trainer_state, llamafactory, lightning_csv, llmc_log, build_nanogpt)
+"""Logs whose steps are the updates that checkpoints are named by, the surest first."""
 _MOST_KNOWN: Final = 8
 """Of the first checkpoints, and of the last ones, how many a state remembers."""
 _SAMPLED: Final = 256
@@ -32,13 +39,9 @@ class CheckpointFolders:
     read is for the reading to tell."""
 
     def find(self, path: Path) -> Sequence[Recording]:
-        """`path` itself, or the folders directly inside it."""
-        if not path.is_dir():
-            return []
-        if (found := steps_in(path)).paths:
-            return [CheckpointFolder(path, found)]
-        inside = sorted(child for child in path.iterdir() if child.is_dir() and not child.is_symlink())
-        return [CheckpointFolder(child, found) for child in inside if (found := steps_in(child)).paths]
+        """`path` itself, if it is one."""
+        found = steps_in(path)
+        return [CheckpointFolder(path, found)] if found.paths else []
 
 
 SOURCE = CheckpointFolders()
@@ -60,7 +63,36 @@ class CheckpointFolder(RunFolder):
     def holds(self, file: Path) -> bool:
         """Its checkpoints, what lies in them, and its own log; a log that another program left there is another's."""
         mine = set(self._found.paths.values())
-        return file in mine or file.name == METRICS or bool(mine & set(file.parents))
+        log = self._log
+        if file.name == METRICS or (log is not None and file == log.path):
+            return True
+        return file in mine or bool(mine & set(file.parents))
+
+    def takes_in(self, other: Recording) -> bool:
+        return self._log is not None and (other.source, other.path) == (self._log.source, self._log.path)
+
+    @cached_property
+    def _log(self) -> Recording | None:
+        """The log that another program left in the folder, which then is the run's: where its steps are those of the
+        checkpoints, and it tells of one start of the training."""
+        if self._found.unit != "step" or os.path.lexists(self.path / METRICS):
+            return None
+        files = sorted(file for file in self.path.iterdir() if file.is_file() and not file.name.endswith(ENDINGS))
+        found = (log for each in _LOGS for place in (self.path, *files) for log in each.SOURCE.find(place))
+        return next((log for log in found if _of_one_start(log)), None)
+
+    def metric_names(self) -> Mapping[str, str]:
+        return {**(self._log.metric_names() if self._log is not None else {}), **super().metric_names()}
+
+    def scalars(self, since: State) -> Scalars:
+        if (log := self._log) is None:
+            return super().scalars(since)
+        before = since.get("log", {})
+        recorded = {"recording": since.get("recording", "")}
+        known = before.get("source") == log.source and log.resumes({**recorded, **before})
+        read = log.scalars(before if known else {})
+        state = self._marks() | {"log": {**read.resume_from, "source": log.source}}
+        return replace(read, resume_from=state, whole=read.whole or not known)
 
     def resumes(self, state: State) -> bool:
         """Whether one of the checkpoints is as it was then; with none in common (older ones are often removed),
@@ -97,6 +129,13 @@ class CheckpointFolder(RunFolder):
             except SnapshotError as error:
                 lost.append(Loss(path.name, str(error)))
         return sound, lost
+
+
+def _of_one_start(log: Recording) -> bool:
+    try:
+        return log.scalars({}).rows.num_rows > 0 and len(log.attempts()) == 1
+    except StrobeError:
+        return False
 
 
 def _sample(run: CheckpointRun, path: Path) -> int | None:

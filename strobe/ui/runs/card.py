@@ -12,7 +12,7 @@ from strobe.ui.shell import registry
 from strobe.ui.shell.page import Page
 from strobe.ui.shell.words import dot_style, escaped, inert, markup
 from strobe.views.loss_check import loss_check
-from strobe.views.recording import losses
+from strobe.views.recording import losses, origin
 from strobe.views.words import count, parameters, thinned
 
 
@@ -32,6 +32,8 @@ def draw(page: Page) -> None:
         st.warning(inert(checked.sentence(), panel.MOST_WORDS))
     elif checked.compared and checked.untold:
         panel.caption(checked.sentence())
+    if said := origin(page.view):
+        panel.caption(said)
     if lost := losses(page.view):
         st.warning(inert(f"{str(row.get('status') or 'unknown').capitalize()}; {lost}.", panel.MOST_WORDS))
     what = thinned(row.get("reduced"))

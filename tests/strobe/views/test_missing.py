@@ -13,6 +13,7 @@ from etl.store.catalogue import Store
 from strobe.record import Recorder
 from strobe.views.missing import why_missing
 from strobe.views.run_view import CatalogueTables, RunView, snapshot_steps
+from tests.support.checkpoints import safetensors
 
 
 @pytest.fixture
@@ -51,4 +52,15 @@ def test_snapshots_that_are_gone_are_no_absence_either(view: RunView, tmp_path: 
     shutil.rmtree(tmp_path / "run")
     assert why_missing(view, "weight matrix", "params").startswith(
         "The snapshots of this run are not where they were, so there is no weight matrix to show."
+    )
+
+
+def test_what_checkpoints_never_hold_is_said_as_that(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "step1.safetensors").write_bytes(safetensors({"w": np.ones((2, 2), np.float32)}))
+    ingest([tmp_path / "run"], tmp_path / "store")
+    tables = CatalogueTables(Store(tmp_path / "store").current())
+    assert why_missing(RunView(tables, "run", (1,)), "attention", "attention") == (
+        "This run is made of checkpoints, which hold a model's parameters and nothing of a step, so there is no "
+        "attention to show."
     )

@@ -1,6 +1,7 @@
 """Health: whether every tensor learns, and where it does not."""
 
 from strobe.ui.health import panels
+from strobe.ui.health import spreads as over_training
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
 
@@ -14,12 +15,12 @@ def alerts() -> None:
 
 @part("spreads")
 def spreads() -> None:
-    panels.spreads(page.view)
+    over_training.spreads(page.view)
 
 
 @part("movement")
 def movement() -> None:
-    panels.movement(page.view)
+    over_training.movements(page.view)
 
 
 alerts()

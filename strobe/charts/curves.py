@@ -68,8 +68,18 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Level:
+    """A stretch of the y axis with its name, shaded where it is in sight: a threshold, or a usual band."""
+
+    low: float
+    high: float
+    label: str
+    colour: str
+
+
+@dataclass(frozen=True)
 class Curves(Figure):
-    """Lines with their points, both (n,), marks, and shaded spans."""
+    """Lines with their points, both (n,), marks, and shaded spans and levels."""
 
     lines: Sequence[tuple[Series, Array, Array]]
     x_title: str
@@ -78,6 +88,7 @@ class Curves(Figure):
     marks: Sequence[Mark] = ()
     clock: bool = False
     spans: Sequence[Span] = ()
+    levels: Sequence[Level] = ()
 
     @property
     def alt(self) -> str:
@@ -100,6 +111,8 @@ class Curves(Figure):
         box = Box(left, top, width - 14, top + self.plot_height)
         for span in self.spans:
             _span(on, box, span, x)
+        for level in self.levels:
+            _level(on, box, level, y)
         axes(on, box, x, y)
         # What is faint lies below what it is the raw line of.
         for series, xs, ys in sorted(self.lines, key=lambda line: not line[0].of):
@@ -134,10 +147,25 @@ def _span(on: Drawing, box: Box, span: Span, x: Axis) -> None:
     )
     if end <= start:
         return
-    tint = "#" + "".join(f"{round(255 - 0.12 * (255 - part)):02x}" for part in rgb(span.colour))
-    on.rect(start, box.top, end - start, box.bottom - box.top, tint)
+    on.rect(start, box.top, end - start, box.bottom - box.top, _tint(span.colour))
     if cut(span.label, end - start - 8) == span.label:
         on.text((start + end) / 2, box.top + 9, span.label, anchor="middle")
+
+
+def _level(on: Drawing, box: Box, level: Level, y: Axis) -> None:
+    bottom, top = (
+        float(np.clip(y.place(np.clip(at, y.low, y.high), box.bottom, box.top), box.top, box.bottom))
+        for at in (level.low, level.high)
+    )
+    if bottom <= top:
+        return
+    on.rect(box.left, top, box.right - box.left, bottom - top, _tint(level.colour))
+    if bottom - top >= 14:
+        on.text(box.right - 6, top + 9, level.label, anchor="end", size=10)
+
+
+def _tint(colour: str) -> str:
+    return "#" + "".join(f"{round(255 - 0.12 * (255 - part)):02x}" for part in rgb(colour))
 
 
 def _mark(on: Drawing, box: Box, mark: Mark, x: Axis, y: Axis, rules: Sequence[Mark]) -> None:
@@ -160,7 +188,7 @@ def _mark(on: Drawing, box: Box, mark: Mark, x: Axis, y: Axis, rules: Sequence[M
 
 def curves(
     table: pa.Table, series: Sequence[Series], *, x_title: str, y_title: str, log: bool, marks: Sequence[Mark] = (),
-    clock: bool = False, spans: Sequence[Span] = (),
+    clock: bool = False, spans: Sequence[Span] = (), levels: Sequence[Level] = (),
 ) -> Curves:  # fmt: skip
     """Lines over `table` (columns series: string, x: float64, y: float64), one per entry of `series`.
 
@@ -175,7 +203,7 @@ def curves(
         gap = rows["y"].is_null().to_numpy(zero_copy_only=False)
         good = np.isfinite(x) & (gap | np.isfinite(y) & ((y > 0) if log else True))
         lines.append((one, x[good], y[good]))
-    return Curves(lines, x_title, y_title, log, marks, clock, spans=spans)
+    return Curves(lines, x_title, y_title, log, marks, clock, spans=spans, levels=levels)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from strobe.derive.health_tensors import TROUBLES
 
 LEFT_OUT: Final = "without a finite value"
 _STATISTICS: Final = ("median", "p95", "min", "max", "tensors")
-_MEASURED: Final = {
+MEASURED: Final = {
     "gradient_l2": ("grads", "l2"),
     "weight_l2": ("params", "l2"),
     "update_ratio": ("params", "update_ratio"),
@@ -22,7 +22,7 @@ _MEASURED: Final = {
 """Quantity -> the section and the column of `tensors` that it is taken of."""
 
 # The p95 of n values is the ceil(0.95 n)-th smallest, which is what quantile_disc takes.
-_SPREAD = """
+SPREAD: Final = """
 SELECT step, median(value) AS median, quantile_disc(value, 0.95) AS p95, min(value) AS min, max(value) AS max,
   count(value) AS tensors, count(*) - count(value) AS without, max(gap) AS gap
 FROM (
@@ -32,6 +32,8 @@ FROM (
 )
 GROUP BY step ORDER BY step
 """
+"""The spread of a column over the tensors of a section of the run $1, snapshot by snapshot; `without` of them have no
+finite value, `gap` is the longest number of steps since a snapshot before, NULL at the first."""
 _TROUBLED = f"SELECT step, kind, count(*) AS n FROM ({TROUBLES}) GROUP BY step, kind ORDER BY step, kind"
 
 
@@ -41,8 +43,8 @@ def rows(catalogue: Catalogue, run: str) -> list[Row]:
 
 
 def _spread_rows(catalogue: Catalogue, run: str) -> Iterator[Row]:
-    for quantity, (section, column) in _MEASURED.items():
-        for row in catalogue.query(_SPREAD.format(section=section, column=column), [run]).to_pylist():
+    for quantity, (section, column) in MEASURED.items():
+        for row in catalogue.query(SPREAD.format(section=section, column=column), [run]).to_pylist():
             note = _note(quantity, row)
             for statistic in _STATISTICS:
                 yield {

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 
-from strobe.analysis.health import EXPLODING, HEALTHY_RATIO, STILL, STILL_CHECKS, TROUBLE, VANISHING, Kind
-from strobe.derive.health import LEFT_OUT
+from strobe.analysis.health import EXPLODING, STILL, STILL_CHECKS, TROUBLE, VANISHING, Kind
 from strobe.derive.health_tensors import TROUBLES
-from strobe.views.run_view import Answer, RunView, Tables, literal
-from strobe.views.tensors import TensorSeries
+from strobe.views.run_view import Answer, Tables, literal
 from strobe.views.words import count, visible
 
 RULE: Final = (
@@ -20,16 +17,10 @@ RULE: Final = (
     f"(exploding), or at most {VANISHING:g} and not 0 (vanishing); a tensor that moved by at most {STILL:g} of its "
     f"norm before {STILL_CHECKS} snapshots one after another (frozen). What happens between snapshots is not seen."
 )
-MOST_ROWS: Final = 120
-"""Tensors in the heatmap of movements: half of them those that move least, half those that move most."""
 MOST_ALERTS: Final = 1_000
 """Alerts that are listed, the earliest first; all are counted."""
 MOST_SEEN: Final = 44
 """Characters of a tensor's name in the table of alerts: a longer one is cut in the middle, not at its end."""
-BAND: Final = (
-    f"The band of {HEALTHY_RATIO[0]:g} to {HEALTHY_RATIO[1]:g} is a rule of thumb for the update ratio of one step."
-)
-STATISTICS: Final = {"max": "largest", "p95": "95th percentile", "median": "median", "min": "smallest"}
 
 
 @dataclass(frozen=True)
@@ -157,33 +148,3 @@ def health(tables: Tables, run: str) -> Health:
         alerts, found, troubles, looked["tensors"], troubled, looked["snapshots"], bool(looked["gradients"]),
         bool(looked["moves"]), answer,
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Spread:
-    """One quantity over the tensors of each snapshot: rows (series, step, value, note). At `partly` snapshots some
-    tensors have no finite value, and are left out."""
-
-    answer: Answer
-    partly: int
-
-
-def spread(view: RunView, quantity: str) -> Spread:
-    """`quantity` of table `health`: gradient_l2, weight_l2 or update_ratio."""
-    statistics = ", ".join(map(literal, STATISTICS))
-    answer = view.tables.ask(f"""SELECT statistic AS series, step, value, note FROM health
-WHERE run = {literal(view.run)} AND quantity = {literal(quantity)} AND statistic IN ({statistics})
-ORDER BY step, statistic""")
-    partly = {row["step"] for row in answer.table.to_pylist() if LEFT_OUT in (row["note"] or "")}
-    return Spread(answer, len(partly))
-
-
-def furthest(series: TensorSeries) -> list[str]:
-    """All rows in their order, or of many those that move least and those that move most, by their medians."""
-    if len(series.rows) <= MOST_ROWS:
-        return series.rows
-    with np.errstate(all="ignore"):
-        middle = np.array([np.nanmedian(row) if np.isfinite(row).any() else np.inf for row in series.values])
-    order = np.argsort(middle, kind="stable")
-    kept = sorted([*order[: MOST_ROWS // 2].tolist(), *order[-MOST_ROWS // 2 :].tolist()])
-    return [series.rows[k] for k in kept]

@@ -49,12 +49,30 @@ QUANTITIES: Final = {
         "the update ratio of one optimizer step only where snapshots are one step apart, else at most about "
         "their mean",
     ),
+    "adam-step": Quantity(
+        "Adam step", "adam_v", "", "per weight",
+        "learning rate × rms(m) / √rms(v), rms over the weights of a tensor: the size of Adam's next step where all "
+        "weights are alike, without its bias correction (which matters in the first steps) and without weight decay",
+    ),
 }  # fmt: skip
+
+# Of v its L2 norm is recorded, so that √rms(v) stands for the root of every element: by Jensen's inequality at least
+# their mean.
+_ADAM_STEP: Final = """SELECT m.tensor, m.layer, m.step,
+  if(v.l2 > 0, rate.value * (m.l2::DOUBLE / sqrt(m.n)) / sqrt(v.l2::DOUBLE / sqrt(v.n)), NULL) AS value
+FROM (SELECT * FROM tensors WHERE run = {run} AND section = 'adam_m') m
+JOIN (SELECT * FROM tensors WHERE run = {run} AND section = 'adam_v') v
+  ON v.tensor = m.tensor AND v.layer IS NOT DISTINCT FROM m.layer AND v.step = m.step
+ASOF LEFT JOIN (SELECT step, value FROM scalars WHERE run = {run} AND name = 'learning_rate') rate
+  ON m.step >= rate.step
+ORDER BY m.tensor, m.layer, m.step"""
 
 
 def statistic_sql(run: str, quantity: str) -> str:
     """One statistic of every tensor at every snapshot: tensor, layer, step, value."""
     what = QUANTITIES[quantity]
+    if quantity == "adam-step":
+        return _ADAM_STEP.format(run=literal(run))
     return f"""SELECT tensor, layer, step, ({what.value})::DOUBLE AS value
 FROM tensors WHERE run = {literal(run)} AND section = {literal(what.section)}
 ORDER BY tensor, layer, step"""

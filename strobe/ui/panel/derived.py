@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from etl.errors import StrobeError
-from strobe.charts.curves import Mark, Series, Span, curves, tensor_heatmap
+from strobe.charts.curves import Level, Mark, Series, Span, curves, tensor_heatmap
 from strobe.settings import open_store
 from strobe.ui.panel import panel
 from strobe.ui.panel.kinds import CurvesPanel, GridPanel, line_of, placed_marks
@@ -91,7 +91,7 @@ def _analyse(view: RunView, tables: Sequence[str]) -> None:
 def lines(
     view: RunView, key: str, answer: Answer, looks: dict[str, Series], *, y_title: str, log: bool = False,
     height: int = 220, marks: Sequence[Mark] = (), about: str = "", share: bool = False, spans: Sequence[Span] = (),
-    queries: Sequence[str] = (),
+    queries: Sequence[str] = (), levels: Sequence[Level] = (),
 ) -> None:  # fmt: skip
     """Lines over steps from rows (series, step, value), for the series in `looks`; what is NULL leaves a gap.
     `queries` are those of the numbers in `about`, shown with the answer's own."""
@@ -112,7 +112,7 @@ def lines(
     header = CurvesPanel(
         subject=f"{key} {view.run}", run=view.run, steps=list(view.steps),
         alt=f"{y_title} against step: {', '.join(s.label for s in series)}",
-        cursor_x=[float(step) for step in view.steps], marks=placed_marks(marks), spans=spans,
+        cursor_x=[float(step) for step in view.steps], marks=placed_marks(marks), spans=spans, levels=levels,
         series=[line_of(replace(s, run=view.run)) for s in series], log=log, share=share, height=height,
         read_at=read_off.at,
     )  # fmt: skip
@@ -121,17 +121,27 @@ def lines(
     def figure() -> Any:
         labels = pa.array([looks[n].label if n in looks else "" for n in names[good].tolist()], pa.string())
         points = pa.table({"series": labels, "x": steps[good], "y": pa.array(values[good], from_pandas=True)})
-        return curves(points, series, x_title="step", y_title=y_title, log=log, marks=marks, spans=spans)
+        return curves(
+            points, series, x_title="step", y_title=y_title, log=log, marks=marks, spans=spans, levels=levels
+        )
 
     panel.tools(key, about, [answer.sql, *queries], lambda: answer.table, figure)
 
 
+@dataclass(frozen=True)
+class Banded:
+    """Colours on both sides of a band: `shades` of values, 128 inside, and the words for the ends and the middle."""
+
+    shades: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
+    ends: tuple[str, str, str]
+
+
 def grid(
     view: RunView, key: str, answer: Answer, rows: Sequence[str], *,
-    quantity: str, row_height: int = 8, about: str = "", signed: bool = False,
+    quantity: str, row_height: int = 8, about: str = "", signed: bool = False, banded: Banded | None = None,
 ) -> None:  # fmt: skip
     """Rows by steps as a heatmap, from rows (row, step, value); every column is a snapshot. On a log scale, or where
-    values may be `signed` on a linear one centred on 0."""
+    values may be `signed` on a linear one centred on 0, or in the colours of a band."""
     table = answer.table
     steps = np.unique(table["step"].to_numpy())
     place = {name: i for i, name in enumerate(rows)}
@@ -144,11 +154,15 @@ def grid(
     recorded[at[known], column[known]] = table["value"].is_valid().to_numpy(zero_copy_only=False)[known]
     colours, low, high = (_signed if signed else shades)(exact)
     least, most = ends(low, high)
+    least, most = (least if np.isfinite(low) else "no value above 0", most if np.isfinite(high) else "")
+    middle = ""
+    if banded is not None:
+        colours, (least, middle, most) = banded.shades(exact), banded.ends
     header = GridPanel(
         subject=f"{key} {view.run}", run=view.run, steps=list(view.steps),
         alt=f"{quantity}: {len(rows)} rows by {len(steps)} snapshots", rows=list(rows), columns=steps.tolist(),
-        row_height=row_height, map="diverging" if signed else "sequential", quantity=quantity,
-        low=least if np.isfinite(low) else "no value above 0", high=most if np.isfinite(high) else "",
+        row_height=row_height, map="diverging" if signed or banded else "sequential", quantity=quantity,
+        low=least, middle=middle, high=most,
     )  # fmt: skip
     arrays = {"values": colours, "exact": narrow_all(exact), "recorded": recorded}
     panel.show(key, header, arrays, on_picked_change=lambda: None)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from strobe.charts.curves import Mark, Series, Span
+from strobe.charts.curves import Level, Mark, Series, Span
 from strobe.views.run_view import RunView
 
 Map = Literal["sequential", "diverging"]
@@ -135,6 +135,7 @@ class CurvesPanel(Panel):
     """Whether y is a share, from 0 to 1."""
     marks: Sequence[PlacedMark] = ()
     spans: Sequence[Span] = ()
+    levels: Sequence[Level] = ()
     unit: Literal["", "s", "clock"] = ""
     x_name: str = "step"
     plain: bool = True
@@ -156,6 +157,8 @@ class GridPanel(Panel):
     quantity: str
     low: str
     high: str
+    middle: str = ""
+    """Of a scale on both sides of a band: what the middle stands for."""
     map: Map = "sequential"
     picked: Sequence[int] = ()
     """Indices of rows."""

@@ -142,6 +142,17 @@ export function spans(g, box, list, x) {
   g.globalAlpha = 1;
 }
 
+/** Stretches of the y axis { low, high, label, colour }, shaded where they are in sight; the legend names them. */
+export function levels(g, box, list, y) {
+  const sy = scale(y.lo, y.hi, box.bottom, box.top, y.log), inside = (v) => sy(Math.max(y.lo, Math.min(y.hi, v)));
+  g.globalAlpha = SPAN_ALPHA;
+  for (const { low, high, colour } of list) {
+    g.fillStyle = colour;
+    g.fillRect(box.left, inside(high), box.right - box.left, inside(low) - inside(high));
+  }
+  g.globalAlpha = 1;
+}
+
 function drawMark(g, box, mark, sx, sy, look, taken) {
   const at = sx(mark.x), ring = mark.y !== undefined;
   if (at < box.left - 1 || at > box.right + 1) return;

@@ -18,7 +18,10 @@ from etl.store.catalogue import Store
 from strobe.cli import app
 from strobe.derive.filling.deriver import Deriver
 from strobe.record import Recorder
-from strobe.views.health import MOST_ROWS, Health, furthest, health, spread
+from strobe.views.filtering import MOST_ROWS
+from strobe.views.health import Health, health
+from strobe.views.health_spread import spread
+from strobe.views.movement import furthest
 from strobe.views.run_view import Answer, CatalogueTables, RunView
 from strobe.views.tensors import tensor_series
 from tests.support.app_store import log_only

@@ -1,5 +1,5 @@
 import { clock } from "../clock.js";
-import { line, rule, SPAN_ALPHA, spans } from "../draw.js";
+import { levels, line, rule, SPAN_ALPHA, spans } from "../draw.js";
 import { about, nearest, readingAt, said, value } from "../readings.js";
 import { atOrBefore, duration, moment, padded, words } from "../scales.js";
 // Lines over steps, tokens or time, with marks, spans, zoom by dragging, and the cursor as a rule.
@@ -100,7 +100,7 @@ export const curves = {
       };
       s.value = value;
       return item;
-    }), ...(p.header.spans || []).map(({ label, colour }) => {
+    }), ...[...(p.header.spans || []), ...(p.header.levels || [])].map(({ label, colour }) => {
       const item = document.createElement("span"), swatch = document.createElement("i");
       swatch.style.cssText = `display:inline-block;width:12px;height:10px;margin-right:5px;opacity:${3 * SPAN_ALPHA};background:${colour}`;
       item.append(swatch, label);
@@ -124,6 +124,7 @@ export const curves = {
     const rows = header.marks.reduce((most, m) => (m.y === undefined ? Math.max(most, m.row + 1) : most), 0);
     p.plot = { left: 54, right: width - 14, top: 14 + 14 * rows, bottom: header.height - 26 };
     if (header.spans) spans(g, p.plot, header.spans, { lo: xr[0], hi: xr[1], log: false });
+    if (header.levels) levels(g, p.plot, header.levels, { lo: y[0], hi: y[1], log: header.log });
     p.scales = line(g, p.plot, {
       x: { lo: xr[0], hi: xr[1], log: false, unit: header.unit }, y: { lo: y[0], hi: y[1], log: header.log },
       series: shown, marks: header.marks.filter((m) => !p.view.hidden.has(m.of)),

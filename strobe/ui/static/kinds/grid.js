@@ -18,7 +18,9 @@ export const grid = {
   legend(p) {
     const colours = coloursOf(p.look, p.header.map);
     p.table = ramp(colours);
-    p.legend.replaceChildren(p.header.low, colourBar(colours), p.header.high);
+    const half = Math.floor(colours.length / 2), middle = p.header.middle;
+    const bars = middle ? [colourBar(colours.slice(0, half + 1)), middle, colourBar(colours.slice(-half - 1))] : [colourBar(colours)];
+    p.legend.replaceChildren(p.header.low, ...bars, p.header.high);
   },
   height: (p) => 12 + p.header.rows.length * p.header.row_height + 28,
   draw(p, g, width) {

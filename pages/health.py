@@ -1,6 +1,6 @@
 """Health: whether every tensor learns, and where it does not."""
 
-from strobe.ui.health import panels
+from strobe.ui.health import moment, panels
 from strobe.ui.health import spreads as over_training
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
@@ -11,6 +11,11 @@ page = frame("health")
 @part("alerts")
 def alerts() -> None:
     panels.alerts(page.view)
+
+
+@part("worst")
+def worst() -> None:
+    moment.worst(page.view)
 
 
 @part("spreads")
@@ -25,5 +30,6 @@ def movement() -> None:
 
 alerts()
 spreads()
+worst()
 movement()
 page.footer()

@@ -55,12 +55,14 @@ def ingest(
     target = store if store is not None else store_path()
     reports = _ingest_once(paths, target, jobs, rebuild, given)
     _say(reports, as_json)
+    _warn(target, reports)
     bad = [fill_again(target, report.run) for report in reports if rebuild]
     try:
         while watch and any(report.status in ("running", "unknown") for report in reports):
             time.sleep(every)
             reports = _ingest_once(paths, target, jobs, rebuild, given)
             _say([report for report in reports if report.changed], as_json)
+            _warn(target, reports)
     except KeyboardInterrupt:
         typer.echo("stopped watching; what was read stays", err=True)
     if any(report.lost for report in reports) or any(bad):
@@ -108,6 +110,22 @@ def _say(reports: list[IngestReport], as_json: bool) -> None:
             typer.echo(f"  and {len(report.lost) - _SHOWN:,} more", err=True)
         if report.torn:
             typer.echo(f"  {report.torn:,} bytes of a last line without its end wait for the rest of it", err=True)
+
+
+def _warn(store: Path, reports: list[IngestReport]) -> None:
+    """Says on stderr which tensors of the runs that grew are in trouble: a line a run, where there is any."""
+    from etl.store.catalogue import Store
+    from strobe.views.health import health
+    from strobe.views.run_view import CatalogueTables
+
+    grown = [report.run for report in reports if report.changed and report.status != "damaged"]
+    if not grown:
+        return
+    tables = CatalogueTables(Store(store).current())
+    for run in grown:
+        state = health(tables, run)
+        if state.troubled or state.first_nonfinite.sentence():
+            typer.echo(f"  {run}: {state.sentence()} `strobe show {run}`", err=True)
 
 
 def _plain(report: IngestReport) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pyarrow as pa
 
 from strobe.analysis.health import EXPLODING, STILL, STILL_CHECKS, TROUBLE, VANISHING, Kind
 from strobe.derive.health_tensors import TROUBLES
+from strobe.views.health_moment import FirstNonfinite, first_nonfinite
 from strobe.views.run_view import Answer, Tables, literal
 from strobe.views.words import count, visible
 
@@ -63,6 +64,7 @@ class Health:
     gradients: bool
     moves: bool
     answer: Answer
+    first_nonfinite: FirstNonfinite = field(default_factory=FirstNonfinite)
 
     def sentence(self) -> str:
         """The state of the run in words, with what could not be looked at."""
@@ -71,10 +73,12 @@ class Health:
         of = f"{count(self.tensors)} tensor{'' if self.tensors == 1 else 's'} at {count(self.snapshots)} snapshot"
         of += "" if self.snapshots == 1 else "s"
         if not self.troubled:
-            return f"No trouble in {of}: {'; '.join(self._looked_at())}." + self._not_looked_at()
+            words = f"No trouble in {of}: {'; '.join(self._looked_at())}."
+            return " ".join(filter(None, (words, self.first_nonfinite.sentence()))) + self._not_looked_at()
         worst = "; ".join(alert.words() for alert in self._worst())
         more = f"; and {count(self.troubles - 3)} more" if self.troubles > 3 else ""
-        return f"{count(self.troubled)} of {of} in trouble: {worst}{more}." + self._not_looked_at()
+        words = f"{count(self.troubled)} of {of} in trouble: {worst}{more}."
+        return " ".join(filter(None, (words, self.first_nonfinite.sentence()))) + self._not_looked_at()
 
     def _worst(self) -> list[Alert]:
         troubles = [alert for alert in self.alerts if alert.kind in TROUBLE]
@@ -146,5 +150,5 @@ def health(tables: Tables, run: str) -> Health:
     (looked,) = tables.ask(_looked_at_sql(run)).table.to_pylist()
     return Health(
         alerts, found, troubles, looked["tensors"], troubled, looked["snapshots"], bool(looked["gradients"]),
-        bool(looked["moves"]), answer,
+        bool(looked["moves"]), answer, first_nonfinite(tables, run),
     )  # fmt: skip

@@ -11,6 +11,7 @@ from strobe.views.filtering import MOST_ROWS
 from strobe.views.ordering import natural
 from strobe.views.run_view import Answer, RunView, literal
 from strobe.views.tensors import TensorSeries
+from strobe.views.words import number
 
 Array = np.ndarray[Any, Any]
 
@@ -20,22 +21,26 @@ BAND: Final = (
 )
 DECADES: Final = 3
 """So many decades below and above the band its colours end."""
+INSIDE: Final = 40
+"""Shades on either side of the middle that are the band's, of 127."""
 ENDS: Final = (
-    f"{HEALTHY_RATIO[0] / 10**DECADES:.0e} or less", f"{HEALTHY_RATIO[0]:g} to {HEALTHY_RATIO[1]:g}",
-    f"{HEALTHY_RATIO[1] * 10**DECADES:g} or more",
+    f"{number(HEALTHY_RATIO[0] / 10**DECADES, 1)} or less", f"{HEALTHY_RATIO[0]:g} to {HEALTHY_RATIO[1]:g}",
+    f"{number(HEALTHY_RATIO[1] * 10**DECADES, 2)} or more",
 )  # fmt: skip
 """What the ends and the middle of the colours stand for."""
 
 
 def band_shades(ratios: Array) -> Array:
-    """uint8 of the same shape: 128 in the usual band, 1 and 255 three decades below and above it or farther, on a log
-    scale; 1 for a tensor that does not move at all. 0 where there is no number."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        place = np.log10(ratios)
+    """uint8 of the same shape, on a log scale: 128 - 40 to 128 + 40 from end to end of the usual band, 1 and 255
+    three decades below and above it or farther; 1 for a tensor that does not move at all. 0 where there is no
+    number."""
     low, high = np.log10(HEALTHY_RATIO)
-    below, above = (np.clip(part / DECADES, 0, 1) for part in (low - place, place - high))
-    shade = np.round(128 + 127 * (np.nan_to_num(above) - np.nan_to_num(below)))
-    return np.where(np.isfinite(ratios), shade, 0).astype(np.uint8)
+    known = np.isfinite(ratios)
+    with np.errstate(divide="ignore"):
+        place = np.log10(np.where(known, ratios, 1.0))
+    ends = [low - DECADES, low, high, high + DECADES]
+    shade = np.interp(place, ends, [1, 128 - INSIDE, 128 + INSIDE, 255])
+    return np.where(known, np.round(shade), 0).astype(np.uint8)
 
 
 def furthest(series: TensorSeries) -> list[str]:

@@ -17,11 +17,12 @@ from etl.ingest.load import ingest
 from etl.store.catalogue import Store
 from strobe.cli import app
 from strobe.derive.filling.deriver import Deriver
-from strobe.record import Recorder
+from strobe.record import Recorder, TensorSpec
 from strobe.views.filtering import MOST_ROWS
 from strobe.views.health import Health, health
-from strobe.views.health_spread import spread
-from strobe.views.movement import furthest
+from strobe.views.health_moment import first_nonfinite, worst_at
+from strobe.views.health_spread import levels, spread
+from strobe.views.movement import band_shades, by_layer, furthest, has_layers, layer_rows
 from strobe.views.run_view import Answer, CatalogueTables, RunView
 from strobe.views.tensors import tensor_series
 from tests.support.app_store import log_only
@@ -77,7 +78,8 @@ def test_every_trouble_is_named_since_when(path: Path) -> None:
     }
     assert state.sentence() == (
         "3 of 4 tensors at 5 snapshots in trouble: lost: weights not finite at step 300 to 400 (2 snapshots); wild: "
-        "exploding gradient at step 200 to 300 (2 snapshots); still: frozen at step 300 to 400 (2 snapshots)."
+        "exploding gradient at step 200 to 300 (2 snapshots); still: frozen at step 300 to 400 (2 snapshots). Not "
+        "finite first in params/lost at step 300."
     )
 
 
@@ -130,6 +132,74 @@ def test_a_spread_is_over_what_is_finite(path: Path) -> None:
     assert at_100["median"] == pytest.approx(0.01 / 100, rel=1e-3)
 
 
+def test_the_bands_colours_tell_below_inside_and_above() -> None:
+    ratios = np.array([1e-4, 1e-3, 1e-2, 1e-7, 0.0, 10.0, 1e9, np.nan, np.inf, 10**-5.5])
+    assert band_shades(ratios).tolist() == [88, 128, 168, 1, 1, 255, 255, 0, 0, 44]
+
+
+def test_thresholds_and_the_usual_band_are_drawn_where_they_are() -> None:
+    assert [(low, high) for low, high, _ in levels("update_ratio")] == [(1e-4, 1e-2)]
+    assert [(low, high > 1e300) for low, high, _ in levels("gradient_l2")] == [(100.0, True), (0.0, False)]
+
+
+def test_the_movement_of_a_layer_is_the_median_of_its_tensors(tmp_path: Path) -> None:
+    factors = {(0, "a"): 1.1, (0, "b"): 1.2, (0, "c"): 1.5, (10, "a"): 1.1, (2, "a"): 1.2}
+    arrays = {key: np.ones(4, np.float32) for key in factors}
+    tensors = [
+        TensorSpec(f"h.{k}.{name}", "params", ("u",), arrays[k, name], layer=k, group=f"h.{name}")
+        for k, name in arrays
+    ]
+    with Recorder(tmp_path / "deep", [*tensors, ("wte", "params", ("u",), np.ones(2, np.float32))]) as recorder:
+        recorder.snapshot(0)
+        recorder.flush()
+        for key, factor in factors.items():
+            arrays[key] *= factor
+        recorder.snapshot(2)
+    ingest([tmp_path / "deep"], tmp_path / "store")
+    view = RunView(CatalogueTables(Store(tmp_path / "store").current()), "deep", (0, 2))
+    assert has_layers(view)
+    answer = by_layer(view)
+    assert layer_rows(answer) == ["layer 0", "layer 2", "layer 10", "wte"]
+    found = {row["row"]: row["value"] for row in answer.table.to_pylist() if row["step"] == 2}
+    assert found == pytest.approx({"layer 0": 0.1, "layer 2": 0.1, "layer 10": 0.05, "wte": 0.0}, rel=1e-5)
+
+
+def test_the_first_number_that_is_not_finite_is_named(tmp_path: Path) -> None:
+    weights, gradient = np.ones(4, np.float32), np.ones(4, np.float32)
+    tensors = [("w", "params", ("u",), weights), ("w", "grads", ("u",), gradient)]
+    with Recorder(tmp_path / "one", tensors, queue=3) as recorder:
+        recorder.snapshot(0)
+        recorder.flush()
+        recorder.log(4, train_loss=math.nan)
+        weights[0] = gradient[0] = math.inf
+        recorder.snapshot(5)
+    ingest([tmp_path / "one"], tmp_path / "store")
+    found = first_nonfinite(CatalogueTables(Store(tmp_path / "store").current()), "one")
+    assert found.sentence() == (
+        "Not finite first in grads/w and 1 more at step 5; in the metric train_loss at step 4."
+    )
+
+
+def test_both_ends_at_a_step_are_named(path: Path) -> None:
+    view = RunView(CatalogueTables(Store(path).current()), "ill", STEPS)
+    rows = [(row["quantity"], row["end"], row["tensor"]) for row in worst_at(view, 200).table.to_pylist()]
+    assert rows[0] == ("gradient", "largest", "wild")
+    assert ("movement", "smallest", "good") in rows or ("movement", "largest", "good") in rows
+    assert "still" not in {tensor for _, _, tensor in rows}, "what does not move at all is among the alerts"
+    assert len(set(rows)) == len(rows)
+    one = RunView(view.tables, "sound", STEPS)
+    assert worst_at(one, 200).table.num_rows == 0, "one tensor has no ends"
+
+
+def test_an_ingest_says_which_tensors_are_in_trouble(tmp_path: Path) -> None:
+    record(tmp_path / "ill")
+    said = CliRunner().invoke(app, ["ingest", str(tmp_path / "ill"), "--store", str(tmp_path / "store")])
+    assert said.exit_code == 0
+    assert "ill: 3 of 4 tensors at 5 snapshots in trouble: lost: weights not finite" in said.stderr
+    again = CliRunner().invoke(app, ["ingest", str(tmp_path / "ill"), "--store", str(tmp_path / "store")])
+    assert "trouble" not in again.output
+
+
 def test_of_many_tensors_those_that_move_least_and_most_are_drawn() -> None:
     rows = [
         {"tensor": f"w{i:03}", "layer": None, "step": step, "value": 10.0 ** (-i / 20)}
@@ -160,7 +230,7 @@ def test_the_page_says_it(path: Path, run: str, monkeypatch: pytest.MonkeyPatch)
     assert not at.exception
     text = " ".join(element.proto.body for element in at.get("html"))
     assert of(path, run).sentence()[:40] in text
-    assert len(at.dataframe) == (1 if run == "ill" else 0)
+    assert ("alerts" in [table.key for table in at.dataframe]) == (run == "ill")
 
 
 def test_a_chosen_alert_takes_the_cursor_there_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
+from pathlib import Path
 
-from strobe.views.run_view import Answer
-from strobe.views.tensors import TensorSeries, tensor_series
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from etl.ingest.load import ingest
+from etl.store.catalogue import Store
+from strobe.record import Recorder
+from strobe.views.run_view import Answer, CatalogueTables
+from strobe.views.tensors import TensorSeries, statistic_sql, tensor_series
 
 
 def series(*tensors: tuple[str, int | None]) -> TensorSeries:
@@ -25,6 +32,24 @@ def test_some_rows_alone_keep_what_they_have() -> None:
     assert some.values[1].tolist() == [1.0, 2.0]
     assert every.of(every.rows) is every
     assert every.of([]).table().num_rows == 0
+
+
+def test_adams_step_is_that_of_alike_weights(tmp_path: Path) -> None:
+    weights, m, v = np.ones(16, np.float32), np.zeros(1, np.float32), np.zeros(1, np.float32)
+    tensors = [
+        ("w", "params", ("u",), weights), ("m_l2.w", "optimizer", ("one",), m), ("v_l2.w", "optimizer", ("one",), v),
+    ]  # fmt: skip
+    with Recorder(tmp_path / "run", tensors, queue=2) as recorder:
+        recorder.snapshot(0)
+        recorder.log(0, learning_rate=0.5)
+        recorder.flush()
+        # All 16 elements of m are 0.03, and of v 0.0004: each moves by 0.5 * 0.03 / 0.02.
+        m[:], v[:] = 0.03 * 4, 0.0004 * 4
+        recorder.snapshot(7)
+    ingest([tmp_path / "run"], tmp_path / "store")
+    tables = CatalogueTables(Store(tmp_path / "store").current())
+    rows = tables.ask(statistic_sql("run", "adam-step")).table.to_pylist()
+    assert [(row["step"], row["value"]) for row in rows] == [(0, None), (7, pytest.approx(0.75, rel=1e-6))]
 
 
 def test_layers_stand_in_their_order_whether_in_the_name_or_beside_it() -> None:

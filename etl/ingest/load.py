@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from etl.errors import StrobeError
 from etl.ingest.find import Found, survey
+from etl.ingest.imports import imports_table
 from etl.ingest.mapping import Given
 from etl.ingest.scalars_of_run import ScalarsOfRun
 from etl.ingest.source import SCALAR_ROWS, Loss, Recording, Snapshots
@@ -115,6 +116,7 @@ class Ingest:
             self._store(snapshots)
         self._scalars(SCALAR_ROWS.empty_table() if snapshots is None else snapshots.scalars)
         self._summaries()
+        self._say_what_was_read([] if snapshots is None else snapshots.lost)
         self.report.changed = self._commit()
         return self.report
 
@@ -152,6 +154,12 @@ class Ingest:
         log = self.scalars.bring(of_snapshots)
         self.report.metrics, self.report.torn = log.rows.num_rows, log.torn
         self.report.lost += log.lost
+
+    def _say_what_was_read(self, of_snapshots: Sequence[Loss]) -> None:
+        if self.changes.tables or of_snapshots or self.report.lost:
+            place, source = self.state["recording"], self.recording.source
+            stored = self.changes.rows("imports")
+            self.changes.replace("imports", imports_table(stored, self.state["tally"], source, place, of_snapshots))
 
     def _summaries(self) -> None:
         attempts, about = self.recording.attempts(), self.recording.about()

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from etl.ingest.imports import tally
 from etl.ingest.metric_catalogue import metrics_table, with_units
 from etl.ingest.names import Names, chosen, in_order, renamed
 from etl.ingest.scalars import among, newest_key, reaches_back, rebuilt, without
@@ -41,7 +42,8 @@ class ScalarsOfRun:
             stored = self.changes.rows("scalars")
             stored = stored.filter(pc.invert(pc.is_in(stored["name"], value_set=self._moved(named))))
             self.replace(rebuilt(renamed(log.rows, named), stored, of_snapshots))
-        self.state |= {**log.resume_from, "names": named}
+        counts = tally(self.state, log, whole=log.whole or log is not new)
+        self.state |= {**log.resume_from, "names": named, "tally": counts}
         if log.rows.num_rows:
             self.state["last_key"] = max(self.state["last_key"], newest_key(log.rows))
         if self.added is None or self.added.num_rows:

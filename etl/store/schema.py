@@ -81,6 +81,9 @@ SNAPSHOTS = _schema(
     ("attempt", _INT), ("step", _BIG), ("file", _TEXT), ("bytes", _BIG), ("crc32", _BIG), ("time", _DOUBLE),
     *_texts("payload", "note"),
 )  # fmt: skip
+IMPORTS = _schema(
+    ("path", _TEXT), ("read_at", _DOUBLE), ("format", _TEXT), *_bigs("rows", "skipped"), ("reasons", _TEXT)
+)
 
 _DECLARED = {
     "runs": RUNS,
@@ -89,6 +92,7 @@ _DECLARED = {
     "scalars": SCALARS,
     "tensors": TENSORS,
     "snapshots": SNAPSHOTS,
+    "imports": IMPORTS,
 }
 TABLES: dict[str, pa.Schema] = {table: widened(schema) for table, schema in _DECLARED.items()}
 """What an ingest fills, and after that what was registered: the columns as they are read."""

@@ -1,4 +1,4 @@
-"""What a recorder could not record of a run, in words."""
+"""What a recorder could not record of a run, and what an ingest could not read of it, in words."""
 
 from __future__ import annotations
 
@@ -13,8 +13,25 @@ MOST_REASONS: Final = 3
 
 
 def losses(view: RunView) -> str:
-    """What the last attempt of a run lacks and why: "0 of 40 snapshots: grads/expert.3 had no gradient"; empty where
-    nothing is missing, or nobody told."""
+    """What the last attempt of a run lacks and why: "0 of 40 snapshots: grads/expert.3 had no gradient", and what was
+    left out as it was read: "1 left out: run.log line 168: not a whole line"; empty where nothing is missing, or
+    nobody told."""
+    return "; ".join(part for part in (_not_recorded(view), _left_out(view)) if part)
+
+
+def _left_out(view: RunView) -> str:
+    rows = view.rows(f"SELECT skipped, reasons FROM imports WHERE run = {literal(view.run)}")
+    if not rows or not rows[0]["skipped"]:
+        return ""
+    try:
+        where, why = json.loads(rows[0]["reasons"])[0]
+    except (ValueError, TypeError, IndexError):
+        return f"{rows[0]['skipped']:,} left out"
+    first = ", first" if rows[0]["skipped"] > 1 else ""
+    return f"{rows[0]['skipped']:,} left out{first}: {where}: {why}"
+
+
+def _not_recorded(view: RunView) -> str:
     rows = view.rows(f"SELECT lost FROM attempts WHERE run = {literal(view.run)} ORDER BY attempt DESC LIMIT 1")
     try:
         lost = json.loads(rows[0]["lost"]) if rows and rows[0]["lost"] else None

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from etl.errors import StrobeError
 from etl.ingest.find import find, survey
@@ -22,6 +23,7 @@ from etl.ingest.mapping import Given
 from etl.ingest.names import chosen, in_order, renamed
 from etl.ingest.source import Recording, Scalars, State
 from etl.store.catalogue import Store
+from strobe.cli import app
 from tests.support.foreign_logs import FOREIGN, STAGES, llmc_stdout, trainer_row
 
 Write = Callable[[str, bytes | str], Path]
@@ -242,7 +244,9 @@ def written(data: bytes) -> set[float]:
     a fraction for a percentage, bytes for gigabytes."""
     found = set()
     for match in _NUMBERS.finditer(data):
-        texts = (match[0][start:] for start in range(len(match[0])))
+        texts = [match[0][start:] for start in range(len(match[0]))]
+        # A comma may also stand between two numbers.
+        texts += match[0].split(b",")
         found |= {text.replace(b",", mark) for text in texts if _NUMBERS.fullmatch(text) for mark in (b"", b".")}
     plain = {float(text) for text in found if text.count(b".") < 2}
     return plain | {number / 100 for number in plain} | {number * 1e9 for number in plain}
@@ -275,3 +279,17 @@ def test_no_damage_crashes_a_reader_or_makes_a_value_up(name: str, tmp_path: Pat
         recording.about(), recording.attempts()
         finite = {value for value in rows["value"].to_pylist() if abs(value) < float("inf")}
         assert finite <= there, finite - there
+
+
+def test_what_was_left_out_is_in_the_store_and_in_words(write: Write, tmp_path: Path) -> None:
+    path = write("a.log", "s:0 trl:9.0 lr:0.1 norm:2.0\ns:1 tr\n")
+    store = tmp_path / "store"
+    for line in ("s:2 trl:8.0 lr:0.1 norm:2.0\n", "s:3 trl\n", ""):
+        ingest([path], store)
+        with path.open("a") as file:
+            file.write(line)
+    (row,) = Store(store).sql("SELECT * FROM imports").to_pylist()
+    assert (row["format"], row["rows"], row["skipped"]) == ("llmc_log", 6, 2)
+    assert [where for where, _ in json.loads(row["reasons"])] == ["a.log line 2", "a.log line 4"]
+    said = CliRunner().invoke(app, ["show", "a", "--store", str(store)]).output
+    assert "2 left out, first: a.log line 2: not a whole line of its kind: 's:1 tr'" in said

@@ -71,13 +71,17 @@ def everything(files: Files, folder: str = "") -> dict[str, bytes]:
     return {name: data for name, data in inside.items() if not name.endswith(".lock")}
 
 
+_OF_THIS_STORE = {"runs": ["snapshots_path"], "imports": ["path", "read_at"]}
+
+
 def rows(files: Files) -> dict[str, list[dict[str, str]]]:
-    """Every table's rows, sorted, but for where the recording lies: what two stores of it must agree on."""
+    """Every table's rows, sorted, but for where the recording lies and when it was read: what two stores of it must
+    agree on."""
     every: dict[str, list[dict[str, str]]] = {}
     for run in files.names("runs"):
         pointer = read_pointer(files, run)
         for table in pointer.tables:
-            stored = read_rows(files, pointer, table).drop_columns(["snapshots_path"] if table == "runs" else [])
+            stored = read_rows(files, pointer, table).drop_columns(_OF_THIS_STORE.get(table, []))
             own = [{"run": run} | {name: repr(value) for name, value in row.items()} for row in stored.to_pylist()]
             every[table] = sorted([*every.get(table, []), *own], key=repr)
     return every

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 import strobe
 from strobe.record import RecorderError
+from strobe.record.monitor import WeightMonitor
+from strobe.record.watching.watch import SECTIONS
 from tests.support.watched import faults, recorded, spec, steps, trained
 
 
@@ -93,6 +95,35 @@ def test_gradients_are_unscaled_also_where_a_fused_optimizer_does_it(tmp_path: P
     np.testing.assert_allclose(recorded(tmp_path / "run", 0, "grads/weight"), due.numpy(), rtol=1e-6)
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 2e-2), (torch.float32, 1e-5)])
+def test_mixed_precision_and_accumulation_give_the_gradient_of_a_full_batch(
+    tmp_path: Path, dtype: torch.dtype, tolerance: float
+) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 64), nn.Tanh(), nn.Linear(64, 1))
+    whole, optimizer = batch(0, 16), sgd(model)
+    model(whole).square().mean().backward()
+    due = [parameter.grad.clone() for parameter in model.parameters()]
+    model.zero_grad()
+    scaler = torch.amp.GradScaler("cpu", init_scale=4096.0)
+    with strobe.watch(
+        model, optimizer, tmp_path / "run", every=1, scaler=scaler, monitor=(monitor := WeightMonitor())
+    ):
+        for part in whole.split(4):
+            with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+                loss = model(part).float().square().mean() / 4
+            scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+    names = [name for name, _ in model.named_parameters()]
+    found = [torch.tensor(recorded(tmp_path / "run", 0, f"grads/{name}")) for name in names]
+    norm = torch.stack([gradient.norm() for gradient in due]).norm()
+    assert torch.stack([g.norm() for g in found]).norm() == pytest.approx(float(norm), rel=tolerance)
+    assert monitor.aggregate_gradient_stats()["gradient_norm"] == pytest.approx(float(norm), rel=tolerance)
+    for mine, theirs in zip(found, due, strict=True):
+        assert float((mine - theirs).norm() / theirs.norm()) < 2 * tolerance
+
+
 def test_a_snapshot_by_hand_unscales_what_the_scaler_has_not_yet(tmp_path: Path) -> None:
     model = nn.Linear(4, 1)
     optimizer, scaler = sgd(model), torch.amp.GradScaler("cpu", init_scale=1024.0)
@@ -141,13 +172,15 @@ def test_without_an_optimizer_step_says_when_and_snapshots_are_after_the_update(
     assert [line["step"] for line in lines] == [0, 1, 2, 3]
 
 
-def test_a_training_is_the_same_bit_for_bit_with_and_without(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("keep", ["full", "stats"])
+def test_a_training_is_the_same_bit_for_bit_with_and_without(tmp_path: Path, keep: str, compiled: bool) -> None:
     def run(folder: Path | None) -> list[float]:
-        model = small()
+        model: Any = torch.compile(small(), backend="aot_eager") if compiled else small()
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
         if folder is None:
             return trained(model, optimizer, loss_of(model), 20)
-        with strobe.watch(model, optimizer, folder, every=1, log=("params", "grads", "optimizer", "buffers")):
+        with strobe.watch(model, optimizer, folder, every=2, log=SECTIONS, keep=keep, monitor=True, probe=batch(99)):
             return trained(model, optimizer, loss_of(model), 20)
 
     assert run(tmp_path / "run") == run(None)

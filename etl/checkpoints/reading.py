@@ -62,18 +62,14 @@ class Imagined:
         """`fill(buffer, offset)`, as long as the block lasts. A file is opened when something of it is asked for.
         Raises CheckpointError where one is no longer what it was."""
         with ExitStack() as stack:
-            opened: dict[int, Fill] = {}
+            fills: dict[int, Fill] = {}
 
             def fill_file(number: int) -> Fill:
-                if number not in opened:
-                    file = self._files[number]
-                    opened[number] = partial(file.fill, stack.enter_context(file.opened()))
-                return opened[number]
+                if number not in fills:
+                    fills[number] = stack.enter_context(opened(self._files[number]))
+                return fills[number]
 
-            try:
-                yield partial(self._fill, fill_file, {})
-            except (NotAFileError, ShortenedError) as error:
-                raise CheckpointError(str(error)) from None
+            yield partial(self._fill, fill_file, {})
 
     def _fill(self, fill_file: FillFile, made: dict[int, Array], buffer: npt.NDArray[np.uint8], offset: int) -> None:
         end, at = offset + buffer.size, offset
@@ -102,6 +98,16 @@ class Imagined:
             made.clear()
             made[index] = _made(piece, dtype, fill_file(stored.file), size)
         part[:] = made[index][inside : inside + part.size]
+
+
+@contextmanager
+def opened(file: FileReader) -> Iterator[Fill]:
+    """`fill(buffer, offset)` from one file of a checkpoint. Raises CheckpointError where it is not what it was."""
+    try:
+        with file.opened() as descriptor:
+            yield partial(file.fill, descriptor)
+    except (NotAFileError, ShortenedError) as error:
+        raise CheckpointError(str(error)) from None
 
 
 def _made(piece: Piece, dtype: str, fill: Fill, size: int) -> npt.NDArray[np.uint8]:

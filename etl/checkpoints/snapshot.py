@@ -10,18 +10,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 from etl.checkpoints.architectures.known import layout_of
 from etl.checkpoints.architectures.planning import Layout, Model
 from etl.checkpoints.description import config_beside
-from etl.checkpoints.formats.contents import CheckpointError, Contents
+from etl.checkpoints.formats.contents import Checked, CheckpointError, Contents
 from etl.checkpoints.formats.opening import contents, files_of
-from etl.checkpoints.reading import Imagined, stretches
-from etl.run.pieces import Fill
-from etl.run.snapshot import Snapshot, place
+from etl.checkpoints.reading import Imagined, opened, stretches
+from etl.run.crc32 import crc32
+from etl.run.pieces import Fill, room
+from etl.run.snapshot import PayloadError, Snapshot, place
 
 Entries = list[dict[str, Any]]
+_CHUNK: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -79,10 +84,19 @@ def written_at(path: Path) -> float:
     return max(os.lstat(file).st_mtime for file in files_of(path))
 
 
+def _crc(fill: Fill, check: Checked, buffer: npt.NDArray[np.uint8]) -> int:
+    crc = 0
+    for start in range(0, check.size, _CHUNK):
+        piece = buffer[: min(_CHUNK, check.size - start)]
+        fill(piece, check.offset + start)
+        crc = crc32(piece, crc)
+    return crc
+
+
 class CheckpointSnapshot(Snapshot):
     """One checkpoint of a run, as `Snapshot` has one: by its tensors' names in the run.
 
-    `payload_crc` is the `fingerprint`: a checkpoint has no CRC, so there is nothing to check its bytes against.
+    `payload_crc` is the `fingerprint`: a checkpoint has no CRC of the whole.
     """
 
     has_crc = False
@@ -106,7 +120,17 @@ class CheckpointSnapshot(Snapshot):
             yield fill
 
     def verify(self) -> None:
-        """Nothing: no writer of checkpoints leaves a CRC of one. Headers and sizes were checked at the opening."""
+        """Read what the files have a CRC of: raises PayloadError where it is another. Headers and sizes were checked
+        at the opening, and most formats have no more than those."""
+        read, buffer = self._checkpoint.contents, room(_CHUNK)
+        for number, each in enumerate(read.files):
+            with opened(each) as fill:
+                for check in read.checks:
+                    if check.file == number and _crc(fill, check, buffer) != check.crc:
+                        end = check.offset + check.size
+                        raise PayloadError(
+                            f"{each.path}: bytes {check.offset:,} to {end:,} have another CRC than it says"
+                        )
 
     def require_crc(self, crc: int) -> None:
         """Any bytes are what they are."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from etl.checkpoints.formats.opening import is_checkpoint
 from etl.errors import StrobeError
 from etl.ingest import sources as package
 from etl.ingest.mapping import Given
@@ -138,6 +139,10 @@ def looks_like(place: Path) -> str:
     for table in _tables():
         if names := table.fields(place):
             return f"it looks like a table of {', '.join(names[:8])}: say which one is the step by --step NAME"
+    if is_checkpoint(place):
+        return (
+            "it is a checkpoint: give the folder that holds it, where its name has a step in it, or is model or ckpt"
+        )
     try:
         start = read_start(place)
     except NotAFileError as error:

@@ -56,11 +56,13 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array of findings.")] = False,
 ) -> None:
     """Check every snapshot of a run against its CRC; exit 1 when one is bad, and name it."""
-    from etl.run.snapshot import list_files
+    from etl.checkpoints.run import CheckpointRun, open_run
+    from etl.checkpoints.verify import verify_checkpoints
     from etl.run.verify import verify_run
 
-    folder = _folder(run, store)
-    findings = _with_progress(verify_run(folder), len(list_files(folder)), as_json)
+    recorded = open_run(_folder(run, store))
+    of_it = verify_checkpoints(recorded) if isinstance(recorded, CheckpointRun) else verify_run(recorded.folder)
+    findings = _with_progress(of_it, len(recorded.files()), as_json)
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(finding) for finding in findings]))
     else:

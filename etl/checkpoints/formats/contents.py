@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -74,6 +74,15 @@ class Stored:
         return self.packed is None and self.strides in (None, c_strides(self.shape))
 
 
+class Checked(NamedTuple):
+    """A stretch of a file whose CRC-32 (the polynomial of zlib) the file tells."""
+
+    file: int
+    offset: int
+    size: int
+    crc: int
+
+
 @dataclass(frozen=True)
 class Contents:
     """A checkpoint: its files, its tensors by name, and what it says besides."""
@@ -84,6 +93,8 @@ class Contents:
     facts: Facts = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Tensors that stand in the file and cannot be read, and why."""
+    checks: Sequence[Checked] = ()
+    """What can be compared: the members of zip files. The other formats have no CRC."""
 
 
 def c_strides(shape: Sequence[int]) -> tuple[int, ...]:

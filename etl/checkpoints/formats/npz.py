@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from etl.checkpoints.formats.contents import CheckpointError, Contents, Stored, c_strides
+from etl.checkpoints.formats.contents import Checked, CheckpointError, Contents, Stored, c_strides
 from etl.checkpoints.formats.zipped import Members, first_inflated, members
 
 ENDING: Final = ".npy"
@@ -20,15 +20,17 @@ _KINDS: Final = "fiubc"
 def read_file(path: Path) -> Contents:
     """Raises CheckpointError. Arrays of objects, texts and times are left out, with that reason."""
     tensors, left_out = {}, {}
+    checks: list[Checked] = []
     with members(path) as archive:
         for name in archive.every:
             if not name.endswith(ENDING):
                 continue
             try:
                 tensors[name.removesuffix(ENDING)] = _array(archive, name)
+                checks += archive.every[name].checks
             except _LeftOutError as error:
                 left_out[name.removesuffix(ENDING)] = str(error)
-    return Contents("npz", [archive.file.reader], tensors, {}, left_out)
+    return Contents("npz", [archive.file.reader], tensors, {}, left_out, checks)
 
 
 class _LeftOutError(Exception):

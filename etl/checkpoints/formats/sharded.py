@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from etl.checkpoints.formats.contents import CheckpointError, Contents, OpenFile, Stored
+from etl.checkpoints.formats.contents import Checked, CheckpointError, Contents, OpenFile, Stored
 from etl.run import strict_json
 from etl.run.pieces import FileReader
 
@@ -44,12 +44,14 @@ def joined(shards: list[Contents], where: str) -> Contents:
     tensors: dict[str, Stored] = {}
     facts: dict[str, Any] = {}
     left_out: dict[str, str] = {}
+    checks: list[Checked] = []
     for shard in shards:
         for name, stored in shard.tensors.items():
             if name in tensors:
                 raise CheckpointError(f"{where}: tensor {name!r:.80} stands in two files")
             tensors[name] = replace(stored, file=stored.file + len(files))
+        checks += [check._replace(file=check.file + len(files)) for check in shard.checks]
         files += shard.files
         facts |= dict(shard.facts)
         left_out |= dict(shard.left_out)
-    return Contents(shards[0].kind, files, tensors, facts, left_out)
+    return Contents(shards[0].kind, files, tensors, facts, left_out, checks)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,7 +50,9 @@ def read_file(path: Path) -> Contents:
         order = f"{folder}/byteorder"
         if order in archive.every and archive.read(order, 16).strip() != b"little":
             raise CheckpointError(f"{path}: was written on a big-endian machine")
-        return _contents(archive.file, value, lambda key, _: _in_zip(archive, f"{folder}/data/{key}"))
+        read = _contents(archive.file, value, lambda key, _: _in_zip(archive, f"{folder}/data/{key}"))
+        stored = [each for name, each in archive.every.items() if name.startswith(f"{folder}/data/")]
+        return replace(read, checks=[check for each in stored for check in each.checks])
 
 
 def _folder(archive: Members) -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from etl.checkpoints.formats.contents import CheckpointError, OpenFile
+from etl.checkpoints.formats.contents import Checked, CheckpointError, OpenFile
 
 ZIP: Final = b"PK\x03\x04"
 _LOCAL: Final = 30
@@ -28,6 +28,13 @@ class Member(NamedTuple):
     size: int
     """Bytes once inflated."""
     deflated: bool
+    crc: int
+    """Of the bytes once inflated; 0 where the writer left it out."""
+
+    @property
+    def checks(self) -> list[Checked]:
+        """What of it can be compared where it lies."""
+        return [] if self.deflated or not self.crc else [Checked(0, self.offset, self.stored, self.crc)]
 
 
 class Members:
@@ -71,7 +78,7 @@ def _placed(file: OpenFile, infos: list[zipfile.ZipInfo]) -> Iterator[tuple[str,
         deflated = info.compress_type == zipfile.ZIP_DEFLATED
         if not deflated and info.compress_size != info.file_size:
             raise CheckpointError(f"{where} has two sizes")
-        yield info.filename, Member(offset, info.compress_size, info.file_size, deflated)
+        yield info.filename, Member(offset, info.compress_size, info.file_size, deflated, info.CRC)
 
 
 @contextmanager

@@ -124,7 +124,7 @@ class CheckpointFolder(RunFolder):
             try:
                 crc = fingerprint(path)
                 if (0, step) not in rows or is_changed(rows[0, step], crc):
-                    self._run.open(path)
+                    self._run.open(path).verify()
                 sound[0, step] = (path, crc)
             except SnapshotError as error:
                 lost.append(Loss(path.name, str(error)))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from etl.checkpoints.formats.contents import CheckpointError
 from etl.checkpoints.run import CheckpointRun, open_run
@@ -17,6 +18,7 @@ from etl.ingest.load import ingest
 from etl.run.folder import Run
 from etl.run.snapshot import SnapshotError
 from etl.store.catalogue import Store
+from strobe.cli import app
 from tests.support.checkpoints import safetensors
 from tests.support.make_run import make_run
 
@@ -148,6 +150,22 @@ def test_statistics_changes_and_metrics_reach_the_store(tmp_path: Path) -> None:
     assert [row["file"] for row in listed] == ["checkpoint-0", "checkpoint-2", "checkpoint-6"]
     assert {row["payload"] for row in listed} == {"read"}, "there is no CRC to compare bytes with"
     assert store.run("run").at(2)["params/w"].tolist() == [[5.0, 4.0]]
+
+
+def test_a_flipped_bit_of_a_zip_is_found(folder: Path, tmp_path: Path) -> None:
+    path = folder / "step5.pt"
+    data = bytearray(path.read_bytes())
+    place = data.index(odd()["turned"].T.contiguous().numpy().tobytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(SnapshotError, match=r"step5\.pt: bytes .* have another CRC"):
+        open_run(folder).at(5).verify()
+    open_run(folder).at(20).verify()
+    (report,) = ingest([folder], tmp_path / "store")
+    assert [loss.file for loss in report.lost] == ["step5.pt"]
+    done = CliRunner().invoke(app, ["verify", str(folder)])
+    assert done.exit_code == 1
+    assert "2 snapshots verified" in done.stdout
 
 
 def test_a_checkpoint_that_was_written_again_is_read_again(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@ weights (Nanda et al. 2023, "Progress measures for grokking via mechanistic inte
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +15,7 @@ from etl.ingest.load import ingest
 from etl.store.catalogue import Store
 from strobe.analysis.tasks import modular_addition
 from strobe.derive.filling.deriver import Deriver
+from tests.support.checkpoints import safetensors
 from tests.support.grokked import P, passed, state_dict, steps, write_folder
 
 SPECIALISED = 0.85
@@ -84,6 +87,26 @@ def check(tmp_path: Path, chosen: Sequence[int]) -> None:
 
 def test_the_last_checkpoints_give_the_papers_measures(tmp_path: Path) -> None:
     check(tmp_path, [steps()[0], steps()[-1]])
+
+
+def test_heads_of_interleaved_queries_keys_and_values_are_told_apart(tmp_path: Path) -> None:
+    """GPT-NeoX: rows of a head's q, k and v stand together."""
+    heads, size, width = 2, 3, 6
+    rows = np.random.default_rng(0).normal(size=(heads, 3, size, width)).astype(np.float32)
+    name = "gpt_neox.layers.0.attention.query_key_value.weight"
+    (tmp_path / "neox" / "step1").mkdir(parents=True)
+    (tmp_path / "neox" / "step1" / "model.safetensors").write_bytes(safetensors({name: rows.reshape(-1, width)}))
+    config = {"model_type": "gpt_neox", "num_attention_heads": heads, "hidden_size": width}
+    (tmp_path / "neox" / "config.json").write_text(json.dumps(config))
+    ingest([tmp_path / "neox"], tmp_path / "store")
+    Deriver(Store(tmp_path / "store"), Store(tmp_path / "store").run("neox")).fill(["spectra"])
+    sql = "SELECT tensor, layer, singular_values FROM spectra WHERE part = $1 AND head = $2 AND run = 'neox'"
+    for number, part in enumerate("qkv"):
+        for head in range(heads):
+            (row,) = Store(tmp_path / "store").sql(sql, [part, head]).to_pylist()
+            assert (row["tensor"], row["layer"]) == ("gpt_neox.layers.attention.query_key_value.weight", 0)
+            due = np.linalg.svd(rows[head, number], compute_uv=False)
+            np.testing.assert_allclose(row["singular_values"], due, rtol=1e-5)
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import argparse
 import collections
 import contextlib
 import io
+import json
 import os
 import pickle
 import random
@@ -289,6 +290,18 @@ def test_changed_bytes_are_refused_or_read(of_today: bool, tmp_path: Path) -> No
         path.write_bytes(data)
         with contextlib.suppress(CheckpointError):
             values_of(read_file(path))
+
+
+def test_shards_with_an_index(tmp_path: Path) -> None:
+    where = {}
+    for number, name in enumerate("ab", 1):
+        shard = f"pytorch_model-0000{number}-of-00002.bin"
+        torch.save({name: torch.full((2,), float(number))}, tmp_path / shard)
+        where[name] = shard
+    (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": where}))
+    found = values(tmp_path)
+    assert {name: value.tolist() for name, value in found.items()} == {"a": [1, 1], "b": [2, 2]}
+    assert {check.file for check in contents(tmp_path).checks} == {0, 1}
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:

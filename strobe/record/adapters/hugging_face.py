@@ -10,7 +10,7 @@ from transformers import TrainerCallback
 
 from etl.run.names import run_id
 from strobe.record.watching.begin import free_folder
-from strobe.record.watching.watch import watch
+from strobe.record.watching.watch import hooked, watch
 from strobe.record.watching.watcher import Watcher
 
 _OF_THE_WHOLE = "train_runtime"
@@ -30,7 +30,7 @@ class StrobeCallback(TrainerCallback):
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, **options: Any) -> None:
-        self._folder, self._options = folder, options
+        self._folder, self._options, self._counts_itself = folder, options, False
         self.run: Watcher | None = None
         """The run while it is recorded."""
 
@@ -39,9 +39,14 @@ class StrobeCallback(TrainerCallback):
         resumes = state.global_step > 0
         folder = self._folder if self._folder is not None else _inside(Path(args.output_dir), resumes)
         options = {"config": args.to_dict(), "resume": "allow" if resumes else "never"} | self._options
-        self.run = watch(
-            kwargs["model"], kwargs.get("optimizer"), folder, updates=state.global_step, **options
-        )  # fmt: skip
+        optimizer = hooked(kwargs.get("optimizer"))
+        self._counts_itself = optimizer is None
+        self.run = watch(kwargs["model"], optimizer, folder, updates=state.global_step, **options)
+
+    def on_optimizer_step(self, *_: Any, **_more: Any) -> None:
+        """Count an update of an optimizer that is not torch's, such as DeepSpeed's: snapshots come after it then."""
+        if self.run is not None and self._counts_itself:
+            self.run.step()
 
     def on_log(self, _args: Any, state: Any, _: Any, logs: Any = None, **_more: Any) -> None:
         """Take in what the Trainer logs."""

@@ -150,14 +150,20 @@ def _module(model: Any) -> Any:
     return model
 
 
-def _plain_optimizer(optimizer: Any) -> Any:
-    """The optimizer of torch that others wrap. Raises RecorderError for something that is none."""
+def hooked(optimizer: Any) -> Any:
+    """The optimizer of torch that others wrap; None for something that has none."""
     import torch
 
-    plain_one = optimizer
-    while isinstance(getattr(plain_one, "optimizer", None), torch.optim.Optimizer):
-        plain_one = plain_one.optimizer
-    if plain_one is not None and not hasattr(plain_one, "register_step_pre_hook"):
+    inner = optimizer
+    while isinstance(getattr(inner, "optimizer", None), torch.optim.Optimizer):
+        inner = inner.optimizer
+    return inner if hasattr(inner, "register_step_pre_hook") else None
+
+
+def _plain_optimizer(optimizer: Any) -> Any:
+    """`hooked`. Raises RecorderError for something that has none."""
+    plain_one = hooked(optimizer)
+    if plain_one is None and optimizer is not None:
         raise RecorderError(
             f"optimizer is a {type(optimizer).__name__}; give an optimizer of torch, or none and call step()"
         )

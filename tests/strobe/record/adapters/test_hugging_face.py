@@ -65,6 +65,18 @@ def test_a_trainer_shows_its_loss_and_the_gradients_that_it_used(tmp_path: Path)
     assert '"gradient_accumulation_steps": 2' in row["config"]
 
 
+def test_an_optimizer_of_another_kind_is_counted_by_the_trainer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from strobe.record.adapters import hugging_face
+
+    monkeypatch.setattr(hugging_face, "hooked", lambda optimizer: None)
+    trainer(tmp_path / "out", [hugging_face.StrobeCallback(tmp_path / "run", every=2)]).train()
+    assert steps(tmp_path / "run") == [0, 2, 4]
+    assert spec(tmp_path / "run", 2, "params/lm_head.weight")["taken"] == "after_update"
+    assert recorded(tmp_path / "run", 2, "grads/lm_head.weight").any()
+
+
 def test_a_training_is_the_same_with_the_callback_and_a_second_one_has_a_folder_of_its_own(tmp_path: Path) -> None:
     from strobe.record.adapters.hugging_face import StrobeCallback
 

@@ -1,4 +1,5 @@
-"""The table `spectra`: singular values, ranks, the tail and the edge of random entries of every weight matrix."""
+"""The table `spectra`: singular values, ranks, the tail and the edge of random entries of every weight matrix, of
+kernels as matrices, and of each expert."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 from strobe.analysis import spectrum
 from strobe.analysis.entry_null import entry_edge
 from strobe.analysis.heavy_tail import heavy_tail
+from strobe.analysis.unfolding import Unfolding, unfoldings
 from strobe.derive.analysis import BIGINT, BOOLEAN, DOUBLE, REAL, SMALLINT, TEXT, Row, SnapshotAnalysis
 from strobe.derive.recorded_run import Array, NotApplicableError, RecordedRun, layers
 from strobe.derive.subject import Subject
@@ -24,24 +26,30 @@ def needs(subject: Subject) -> None:
 
 
 def rows(subject: Subject, step: int) -> list[Row]:
-    """Every weight matrix, layer by layer; queries, keys and values also as three parts, whole and head by head."""
+    """Every weight matrix, layer by layer and expert by expert; queries, keys and values also as three parts, whole
+    and head by head."""
     snapshot, made = subject.recorded.as_recorded(step), []
     there = [name for name in subject.recorded.names("params") if f"params/{name}" in snapshot]
     for name in there:
-        for layer, matrix in layers(snapshot, f"params/{name}"):
-            if matrix.ndim != 2:
-                continue
-            tensor = snapshot.spec(f"params/{name}").get("group", name)
-            base = {"step": step, "tensor": tensor, "layer": layer}
-            made += [base | named | _spectrum(part) for named, part in _parts(subject.recorded, name, matrix)]
+        spec, role = snapshot.spec(f"params/{name}"), subject.recorded.roles[name]
+        own = spec["dims"][1:] if spec["dims"][0] == "layer" else spec["dims"]
+        for layer, values in layers(snapshot, f"params/{name}"):
+            base = {"step": step, "tensor": spec.get("group", name), "layer": layer}
+            for one in unfoldings(own, values.shape, role) if values.ndim else ():
+                if not one.vector:
+                    parts = _parts(subject.recorded, name, one, one.of(values))
+                    made += [base | named | _spectrum(part) for named, part in parts]
     if not made:
         raise NotApplicableError(_NO_MATRICES)
     return made
 
 
-def _parts(recorded: RecordedRun, name: str, matrix: Array) -> Iterator[tuple[Row, Array]]:
+def _parts(recorded: RecordedRun, name: str, one: Unfolding, matrix: Array) -> Iterator[tuple[Row, Array]]:
+    if one.part is not None:
+        yield {"part": one.part[0], "head": one.part[1]}, matrix
+        return
     yield {"part": "whole", "head": None}, matrix
-    if recorded.roles[name] != "qkv":
+    if recorded.roles[name] != "qkv" or one.folded:
         return
     for part, heads in recorded.heads(f"params/{name}", matrix).items():
         yield {"part": part, "head": None}, np.concatenate(heads)
@@ -76,7 +84,7 @@ def _note(s: Array, *notes: str) -> str | None:
 
 ANALYSIS = SnapshotAnalysis(
     table="spectra",
-    definition=3,
+    definition=4,
     order=10,
     value="singular_values",
     columns=(

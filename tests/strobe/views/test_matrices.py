@@ -120,6 +120,19 @@ def test_the_spectra_of_a_group_are_found_where_the_tables_have_them(view: RunVi
     np.testing.assert_allclose(stored.values[0], np.linalg.svd(LAYERS[2])[1], rtol=1e-5)
 
 
+def test_kernels_and_experts_have_spectra_of_their_own(view: RunView) -> None:
+    store = Store(Path(view.tables.key[0]))
+    Deriver(store, store.run("odd")).fill(["spectra"])
+    after = RunView(CatalogueTables(store.current(), str(store.path)), "odd", (0, 10))
+    planted = {"conv": KERNEL.reshape(6, 12), "up.1 expert 1": EXPERTS[1], "down.2 expert 0": STACKED[2, 0]}
+    for label, expected in planted.items():
+        stored = spectrum.stored(after, asked(matrices(after), label))
+        np.testing.assert_allclose(stored.values[1], np.linalg.svd(expected)[1], rtol=1e-5)
+    names = {each.label for each in spectrum.analysed_matrices(after)}
+    assert {"conv", "up.1 expert 0", "down.0 expert 1", "layers.q.10"} <= names
+    assert "scale" not in names, "a vector has no spectrum"
+
+
 def test_a_vector_is_the_curve_of_its_values_in_order(view: RunView) -> None:
     vector = asked(matrices(view), "scale")
     shown = sorted_values.frames(dict(sorted_values.read(view, vector, view.steps)), view.steps)

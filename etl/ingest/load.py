@@ -19,7 +19,7 @@ from etl.ingest.scalars_of_run import ScalarsOfRun
 from etl.ingest.source import SCALAR_ROWS, Loss, Recording, Snapshots
 from etl.ingest.summaries import attempts_table, runs_table
 from etl.run.journal import Attempt
-from etl.run.names import candidates
+from etl.run.names import candidates, run_id
 from etl.store.changes import Changes
 from etl.store.damage import Damage, pointer_damage
 from etl.store.files import UNREADABLE, Files
@@ -211,13 +211,22 @@ def ingest(
     files = Files.of(store)
     prepare_store(files)
     with ThreadPoolExecutor(max_workers=jobs) as executor:
-        return [_or_its_damage(recording, files, executor, progress) for recording in recordings]
+        reports = []
+        for recording in recordings:
+            try:
+                reports.append(ingest_recording(recording, files, executor=executor, progress=progress))
+            except StrobeError as error:
+                # What one recording lacks never costs another; where there is no other, it is the answer.
+                if len(recordings) == 1 and not isinstance(error, DamagedError):
+                    raise
+                reports.append(_unread(recording, error))
+        return reports
 
 
-def _or_its_damage(recording: Recording, files: Files, executor: Executor, progress: Progress | None) -> IngestReport:
-    """One recording's ingest; a run that is damaged in the store costs itself."""
-    try:
-        return ingest_recording(recording, files, executor=executor, progress=progress)
-    except DamagedError as error:
-        lost = [Loss("what the store has of it", str(error))]
-        return IngestReport(recording.run_id, recording.path, status="damaged", lost=lost)
+def _unread(recording: Recording, error: StrobeError) -> IngestReport:
+    """The report of a recording that cannot be read, or whose run is damaged in the store."""
+    if isinstance(error, DamagedError):
+        lost = Loss("what the store has of it", str(error))
+        return IngestReport(recording.run_id, recording.path, status="damaged", lost=[lost])
+    lost = Loss(recording.path.name, str(error))
+    return IngestReport(run_id(recording.path.name), recording.path, status="unread", lost=[lost])

@@ -102,7 +102,7 @@ def _say(reports: list[IngestReport], as_json: bool) -> None:
         return
     for report in reports:
         news = f"{report.snapshots:,} snapshots, {report.metrics:,} metric values"
-        same = "not brought up to date" if report.status == "damaged" else "nothing new"
+        same = {"damaged": "not brought up to date", "unread": "cannot be read"}.get(report.status, "nothing new")
         typer.echo(f"{report.run}: {news} added, {report.status}" if report.changed else f"{report.run}: {same}")
         for loss in report.lost[:_SHOWN]:
             typer.echo(f"  left out {visible(loss.where)}: {visible(loss.reason)}", err=True)
@@ -124,8 +124,9 @@ def _warn(store: Path, reports: list[IngestReport]) -> None:
     tables = CatalogueTables(Store(store).current())
     for run in grown:
         state = health(tables, run)
-        if state.troubled or state.first_nonfinite.sentence():
-            typer.echo(f"  {run}: {state.sentence()} `strobe show {run}`", err=True)
+        # A log has no tensors: of it that alone is news.
+        if said := state.sentence() if state.troubled else state.first_nonfinite.sentence():
+            typer.echo(f"  {run}: {said} `strobe show {run}`", err=True)
 
 
 def _plain(report: IngestReport) -> dict[str, Any]:

@@ -281,6 +281,15 @@ def test_no_damage_crashes_a_reader_or_makes_a_value_up(name: str, tmp_path: Pat
         assert finite <= there, finite - there
 
 
+def test_what_cannot_be_read_costs_no_other(write: Write, tmp_path: Path) -> None:
+    write("logs/a/manifest.json", "{}")
+    write("logs/b.log", "s:0 trl:9.0 lr:0.1 norm:2.0\n")
+    first, second = ingest([tmp_path / "logs"], tmp_path / "store")
+    assert (first.status, first.lost[0].file, second.metrics) == ("unread", "a", 3)
+    with pytest.raises(StrobeError, match=r"manifest\.json"):
+        ingest([tmp_path / "logs" / "a"], tmp_path / "store")
+
+
 def test_what_was_left_out_is_in_the_store_and_in_words(write: Write, tmp_path: Path) -> None:
     path = write("a.log", "s:0 trl:9.0 lr:0.1 norm:2.0\ns:1 tr\n")
     store = tmp_path / "store"

@@ -63,10 +63,17 @@ def survey(path: str | os.PathLike[str], given: Given | None = None) -> Found:
     are not looked into. Raises StrobeError for none.
     """
     places = _places(path)
-    known = {(type(each), each.path, each.run_key): each for place in places for each in _recordings(place, given)}
+    known: dict[tuple[type, Path, str], Recording] = {}
     by_path: dict[Path, list[Recording]] = {}
-    for recording in known.values():
-        by_path.setdefault(recording.path, []).append(recording)
+    held: set[Path] = set()
+    for place in places:
+        # A folder comes before what lies in it, which may be thousands of files that nobody needs to look into.
+        if _is_held(place, by_path):
+            held.add(place)
+            continue
+        for each in _recordings(place, given):
+            if known.setdefault((type(each), each.path, each.run_key), each) is each:
+                by_path.setdefault(each.path, []).append(each)
     mine = [
         recording
         for recording in known.values()
@@ -75,8 +82,8 @@ def survey(path: str | os.PathLike[str], given: Given | None = None) -> Found:
     ]
     if not mine:
         raise StrobeError(_nothing(Path(path), places))
-    files = [place for place in places if not place.is_dir()]
-    passed_over = [file for file in files if file not in by_path and not _is_held(file, by_path)]
+    free = [place for place in places if place not in held and place not in by_path]
+    passed_over = [place for place in free if not place.is_dir() and not _is_held(place, by_path)]
     return Found(sorted(mine, key=lambda recording: (recording.path, recording.run_key)), passed_over)
 
 

@@ -153,7 +153,7 @@ def too_much(data: bytes | None, size: int) -> str:
     return ""
 
 
-def _may_be_huge(text: bytes) -> bool:
+def may_be_huge(text: bytes) -> bool:
     """Whether a number may be beyond float64, which JSON would read as infinity: nobody logged that."""
     shape = text.translate(_DIGITS, b"+")
     return b"E000" in shape or b"0" * 200 in shape
@@ -169,7 +169,7 @@ def _parse(raw: bytes) -> dict[str, Any] | str:
     if not text:
         return "NUL bytes" if b"\0" in raw else ""
     try:
-        row = strict_json.in_range(text) if _may_be_huge(text) else json.loads(text)
+        row = strict_json.in_range(text) if may_be_huge(text) else json.loads(text)
     except strict_json.OutOfRangeError as error:
         return str(error)
     except RecursionError:

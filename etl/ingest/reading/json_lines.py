@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,9 +15,7 @@ from etl.ingest.reading.columns import ScalarColumns
 from etl.ingest.reading.log_file import LogFile
 from etl.ingest.reading.plain import text_head
 from etl.ingest.reading.values import moment, number, whole_step
-
-_BEYOND = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{300}")
-"""Where a number may be beyond float64, which JSON parsers read as infinity: nobody logged that."""
+from etl.run.journal import may_be_huge
 
 
 class JsonLines(LogFile):
@@ -63,7 +60,7 @@ def parsed_object(line: bytes) -> dict[str, Any]:
         raise ValueError(f"no JSON: {str(error)[:80]}") from None
     if not isinstance(value, dict):
         raise ValueError(f"a JSON {type(value).__name__}, not an object")
-    if _BEYOND.search(line):
+    if may_be_huge(line):
         value = {key: item for key, item in value.items() if item not in (float("inf"), float("-inf"))}
     return value
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,8 +30,8 @@ _MODEL_KEYS: Final = ("model", "state_dict", "model_state_dict", "model_state", 
 """Where training programs put a state dict, in the order in which they are looked at before all other keys."""
 _NO_MODEL: Final = ("optimizer", "optim", "optimizer_state_dict", "optimizer_states", "scheduler", "ema", "rng")
 
-Place = Callable[[str, int], tuple[int, int]]
-"""(key, bytes that it should have) of a storage -> first byte and size of it."""
+Place = Callable[[str], tuple[int, int]]
+"""Key of a storage -> its first byte and its size. Raises NoTensorError."""
 
 
 def is_legacy(start: bytes) -> bool:
@@ -43,14 +44,14 @@ def read_file(path: Path) -> Contents:
         legacy = is_legacy(file.beginning(len(_LEGACY_START)))
         if legacy:
             value, places = _legacy(file)
-            return _contents(file, value, lambda key, _: places[key])
+            return _contents(file, value, partial(_in_order, places))
     with members(path) as archive:
         folder = _folder(archive)
         value = _unpickled(archive.read(folder + PICKLE, MOST_BYTES), f"{path}: {folder}{PICKLE}")
         order = f"{folder}/byteorder"
         if order in archive.every and archive.read(order, 16).strip() != b"little":
             raise CheckpointError(f"{path}: was written on a big-endian machine")
-        read = _contents(archive.file, value, lambda key, _: _in_zip(archive, f"{folder}/data/{key}"))
+        read = _contents(archive.file, value, lambda key: _in_zip(archive, f"{folder}/data/{key}"))
         stored = [each for name, each in archive.every.items() if name.startswith(f"{folder}/data/")]
         return replace(read, checks=[check for each in stored for check in each.checks])
 
@@ -76,6 +77,12 @@ def _in_zip(archive: Members, name: str) -> tuple[int, int]:
     if member.deflated:
         raise NoTensorError("has a storage that is deflated, which PyTorch does not do")
     return member.offset, member.size
+
+
+def _in_order(places: Mapping[str, tuple[int, int]], key: str) -> tuple[int, int]:
+    if key not in places:
+        raise NoTensorError("has a storage that is not there")
+    return places[key]
 
 
 def _legacy(file: OpenFile) -> tuple[Any, Mapping[str, tuple[int, int]]]:
@@ -138,11 +145,9 @@ def _contents(file: OpenFile, value: object, place: Place) -> Contents:
     for name, each in _flat(found):
         try:
             view = view_of(each)
-            tensors[name] = stored(view, *place(view.storage.key, 0))
+            tensors[name] = stored(view, *place(view.storage.key))
         except NoTensorError as error:
             left_out[name] = str(error)
-        except KeyError:
-            left_out[name] = "has a storage that is not there"
     if not tensors and left_out:
         name, why = next(iter(left_out.items()))
         raise CheckpointError(f"{file.path}: none of its {len(left_out):,} tensors can be read; {name!r:.60} {why}")

@@ -63,10 +63,9 @@ class CheckpointFolder(RunFolder):
     def holds(self, file: Path) -> bool:
         """Its checkpoints, what lies in them, and its own log; a log that another program left there is another's."""
         mine = set(self._found.paths.values())
-        log = self._log
-        if file.name == METRICS or (log is not None and file == log.path):
+        if file in mine or mine & set(file.parents) or file.name == METRICS:
             return True
-        return file in mine or bool(mine & set(file.parents))
+        return self._log is not None and file == self._log.path
 
     def takes_in(self, other: Recording) -> bool:
         return self._log is not None and (other.source, other.path) == (self._log.source, self._log.path)

@@ -269,6 +269,15 @@ def remarks_on(label: str, row: dict[str, Any], log: bool, drawn: int, unplaced:
     return remarks
 
 
+def together(remarks: Sequence[str]) -> list[str]:
+    """Remarks of `remarks_on`, each once: those that say the same of several series begin with all their labels."""
+    labels: dict[str, list[str]] = {}
+    for remark in dict.fromkeys(remarks):
+        label, colon, said = remark.partition(": ")
+        labels.setdefault(colon + said, []).append(label)
+    return [" and ".join(names) + said for said, names in labels.items() if said] + labels.get("", [])
+
+
 def place_steps(tables: Tables, run: str, axis: str, steps: Sequence[int]) -> Floats:
     """Where steps stand on the x axis (float64): themselves, or what the logged rows say, linear between them."""
     wanted = np.asarray(steps, dtype=np.float64)

@@ -30,6 +30,7 @@ from strobe.views.curves import (
     place_steps,
     read,
     smooth,
+    together,
 )
 from strobe.views.readings import Cursor, Placed
 from strobe.views.words import count, visible
@@ -94,7 +95,7 @@ def fetch(page: Page, wanted: Sequence[Curve], view: CurveOptions, *, log: bool,
         part = Range(view.axis, origin, log, window, view.every_point)
         points = read(tables, curve, part, view.smoother, series.label, recorded, _smooth)
         _add(drawn, series, points, Placed(curve, origin))
-    drawn.remarks = list(dict.fromkeys(drawn.remarks))
+    drawn.remarks = together(drawn.remarks)
     return drawn
 
 

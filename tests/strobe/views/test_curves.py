@@ -226,3 +226,8 @@ def test_alignment_on_another_axis(tables: CatalogueTables) -> None:
     assert Alignment("step", 100).origin(tables, "spiky", "tokens") is None, "no tokens were logged"
     moved = fetched(tables, "spiky", Range("epoch", origin=1.0, every_point=True))
     assert dict(zip(moved.raw.step, moved.raw.x, strict=True))[100] == pytest.approx(0.0)
+
+
+def test_what_is_said_of_two_series_is_said_once() -> None:
+    said = ["test: none of its 5 rows.", "train: none of its 5 rows.", "test: other.", "test: other.", "plain"]
+    assert curves.together(said) == ["test and train: none of its 5 rows.", "test: other.", "plain"]

@@ -16,6 +16,7 @@ from etl.run.snapshot import Snapshot
 from strobe.analysis.fitting import ATTENTION, TOKENS, AttentionAxes, why_no_tokens
 from strobe.views import budget
 from strobe.views.missing import why_missing
+from strobe.views.ordering import natural
 from strobe.views.run_view import RunView
 from strobe.views.tokens import position_names, token_name
 
@@ -54,29 +55,44 @@ class Shape(NamedTuple):
         return max(1, min(self.probes, MOST_READ // 2 // max(1, 4 * self.weights)))
 
 
-def shape(view: RunView) -> Shape | None:
-    """None where the run has no snapshots on this machine, or none with attention that can be drawn (`why_none`)."""
-    own = _entry(view)
-    return Shape(*own["shape"]) if own is not None and not _unfit(own) else None
+def tensors(view: RunView) -> list[str]:
+    """The tensors of attention that can be drawn, by their full names: that of all layers first, then those of single
+    modules, such as between an encoder and a decoder."""
+    names = [entry["name"] for entry in _entries(view) if not _unfit(entry)]
+    return sorted(names, key=lambda name: (name != TENSOR, natural(name)))
+
+
+def shape(view: RunView, tensor: str | None = None) -> Shape | None:
+    """Of a tensor, the first of `tensors` where none is named. None where the run has no snapshots on this machine,
+    or none with attention that can be drawn (`why_none`)."""
+    name = tensor or next(iter(tensors(view)), None)
+    own = next((entry for entry in _entries(view) if entry["name"] == name), None)
+    return Shape(*_axes(own)) if own is not None and not _unfit(own) else None
 
 
 def why_none(view: RunView) -> str:
     """Why a run has no `shape`, as a sentence."""
-    own = _entry(view)
-    if own is None:
-        return why_missing(view, "attention", "attention", needs="it is drawn of attention/att")
-    return f"Attention is not drawn: {_unfit(own)}."
+    unfit = next((_unfit(entry) for entry in _entries(view) if "missing" not in entry), None)
+    if unfit is None:
+        return why_missing(view, "attention", "attention")
+    return f"Attention is not drawn: {unfit}."
 
 
-def _entry(view: RunView) -> Mapping[str, Any] | None:
-    entries = view.tensor_entries() if view.steps else []
-    return next((entry for entry in entries if entry["name"] == TENSOR), None)
+def _entries(view: RunView) -> list[Mapping[str, Any]]:
+    return [entry for entry in (view.tensor_entries() if view.steps else []) if entry["section"] == "attention"]
+
+
+def _axes(entry: Mapping[str, Any]) -> AttentionAxes:
+    """Of all layers, or of one module as one layer. Raises ValueError where the tensor's axes are others."""
+    if tuple(entry["dims"]) == AttentionAxes._fields[1:]:
+        return AttentionAxes(1, *entry["shape"])
+    return AttentionAxes.of(entry)
 
 
 def _unfit(entry: Mapping[str, Any]) -> str:
     """Why the attention of a manifest's entry cannot be drawn; empty where it can."""
     try:
-        AttentionAxes.of(entry)
+        _axes(entry)
     except ValueError as error:
         return str(error)
     return ""
@@ -131,45 +147,56 @@ def weights_at(view: RunView, step: int, probe: str = MEAN) -> Weights:
     snapshots = view.snapshots()
     if snapshots is None or not view.steps:
         raise StrobeError("its snapshots are not on this machine")
-    return read(snapshots, snapshots.at(view.at_or_before(step)), probe)
+    name = next(iter(tensors(view)), TENSOR)
+    return read(snapshots, snapshots.at(view.at_or_before(step)), probe, tensor=name)
 
 
-def read(run: Run, snapshot: Snapshot, probe: str = MEAN, most: int | None = None) -> Weights:
+def read(run: Run, snapshot: Snapshot, probe: str = MEAN, most: int | None = None, tensor: str = TENSOR) -> Weights:
     """The weights of one snapshot of `run`: of a probe sequence by its number, or the mean of the first `most` (None:
     of all). Raises StrobeError where it has none."""
-    if TENSOR not in snapshot:
-        raise StrobeError(f"its snapshots have no {TENSOR}")
-    if unfit := _unfit(snapshot.spec(TENSOR)):
+    if tensor not in snapshot:
+        raise StrobeError(f"its snapshots have no {tensor}")
+    if unfit := _unfit(snapshot.spec(tensor)):
         raise StrobeError(unfit)
-    recorded, keys = snapshot.spec(TENSOR)["shape"][1], snapshot.spec(TENSOR)["shape"][-1]
+    recorded, keys = _axes(snapshot.spec(tensor)).probe, snapshot.spec(tensor)["shape"][-1]
     used = min(recorded, most or recorded) if probe == MEAN else 1
-    if probe == MEAN:
-        values = np.asarray(snapshot.values(TENSOR, second=range(used)), np.float32).mean(axis=1)
-    else:
-        values = np.asarray(snapshot.values(TENSOR, second=[int(probe)])[:, 0], np.float32)
-    own = _labels(run, snapshot, probe, values.shape[-2])
+    probes = range(used) if probe == MEAN else [int(probe)]
+    values = (
+        _values(snapshot, tensor, probes).mean(axis=1) if probe == MEAN else _values(snapshot, tensor, probes)[:, 0]
+    )
+    own = _labels(run, snapshot, probe, values.shape[-2], tensor)
     # Keys of another number are other positions, of which nothing is known.
     labels = own if keys == values.shape[-2] else [str(position) for position in range(keys)]
-    return Weights(values, _masked(snapshot, values), labels, used, recorded, own)
+    return Weights(values, _masked(snapshot.spec(tensor), values), labels, used, recorded, own)
 
 
-def _masked(snapshot: Snapshot, values: Array) -> Array:
+def _values(snapshot: Snapshot, tensor: str, probes: Sequence[int]) -> Array:
+    """float32 (layer, probe, head, query, key) of some probe sequences; a single module is one layer."""
+    if len(snapshot.spec(tensor)["shape"]) == len(AttentionAxes._fields):
+        return np.asarray(snapshot.values(tensor, second=probes), np.float32)
+    return np.asarray(snapshot.values(tensor, probes), np.float32)[None]
+
+
+def _masked(entry: Mapping[str, Any], values: Array) -> Array:
     """bool (query, key): the later keys where the manifest says that attention is causal, or, where it says nothing,
     where they all have weight 0. None where keys are other positions than queries."""
     queries, keys = values.shape[-2:]
     later = masked_keys(queries, keys)
     if queries != keys:
         return np.zeros_like(later)
-    causal = snapshot.spec(TENSOR).get("causal")
+    causal = entry.get("causal")
     if causal is None:
         causal = not np.any(values[..., later])
     return later if causal else np.zeros_like(later)
 
 
-def _labels(run: Run, snapshot: Snapshot, probe: str, queries: int) -> list[str]:
+def _labels(run: Run, snapshot: Snapshot, probe: str, queries: int, tensor: str) -> list[str]:
+    if tensor != TENSOR:
+        # Of a single module it is not known which sequence its queries are.
+        return [str(position) for position in range(queries)]
     task = run.manifest.task
     tokens = snapshot.spec(TOKENS) if TOKENS in snapshot else None
-    if probe != MEAN and not why_no_tokens(tokens, AttentionAxes.of(snapshot.spec(TENSOR))):
+    if probe != MEAN and not why_no_tokens(tokens, _axes(snapshot.spec(tensor))):
         return [token_name(task, int(token)) for token in snapshot.read(TOKENS, int(probe))]
     return position_names(task, queries)
 
@@ -225,16 +252,18 @@ class AttentionFrames:
     probe: str = MEAN
     part: tuple[slice, slice] = (slice(None), slice(None))
     """Which layers and heads these are."""
+    tensor: str = TENSOR
 
     def recorded(self, view: RunView, index: int) -> Array:
         """float32 (layer, head, query, key): the weights of one frame as they were recorded. Raises StrobeError where
         they can no longer be read."""
         if self.weights is not None:
             return np.asarray(self.weights[index])
-        snapshots, own = view.snapshots(), shape(view)
+        snapshots, own = view.snapshots(), shape(view, self.tensor)
         if snapshots is None or own is None:
             raise StrobeError("its snapshots are not on this machine")
-        return read(snapshots, snapshots.at(self.steps[index]), self.probe, own.probes_read).values[self.part]
+        snapshot = snapshots.at(self.steps[index])
+        return read(snapshots, snapshot, self.probe, own.probes_read, self.tensor).values[self.part]
 
     @property
     def rooted(self) -> bool:
@@ -259,9 +288,12 @@ def _bytes_each(recorded: Shape) -> int:
     return max(own, 4 * own * recorded.probes_read * budget.MOST_BYTES // MOST_READ)
 
 
-def frames(view: RunView, steps: Sequence[int], windowed: bool, probe: str = MEAN) -> AttentionFrames:
+def frames(
+    view: RunView, steps: Sequence[int], windowed: bool, probe: str = MEAN, tensor: str | None = None
+) -> AttentionFrames:
     """The frames at `steps`; a snapshot that is damaged costs its own, which a panel can tell from the steps."""
-    snapshots, recorded = view.snapshots(), shape(view)
+    name = tensor or next(iter(tensors(view)), TENSOR)
+    snapshots, recorded = view.snapshots(), shape(view, name)
     if snapshots is None:
         return _none("The snapshots of this run are not on this machine.")
     if recorded is None:
@@ -270,7 +302,7 @@ def frames(view: RunView, steps: Sequence[int], windowed: bool, probe: str = MEA
     few = len(steps) * recorded.weights <= MOST_EXACT
     for step in steps:
         try:
-            weights = read(snapshots, snapshots.open(paths[step]), probe, recorded.probes_read)
+            weights = read(snapshots, snapshots.open(paths[step]), probe, recorded.probes_read, name)
         except (StrobeError, OSError, KeyError):
             continue
         first = first or weights
@@ -283,7 +315,7 @@ def frames(view: RunView, steps: Sequence[int], windowed: bool, probe: str = MEA
     span, remark = (steps[0], steps[-1]), first.remark if probe == MEAN else ""
     return AttentionFrames(
         kept, np.stack(shades), first.labels, first.queries, np.stack(exact) if few else None, windowed, span,
-        remark=remark, masked=first.masked, probe=probe,
+        remark=remark, masked=first.masked, probe=probe, tensor=name,
     )  # fmt: skip
 
 

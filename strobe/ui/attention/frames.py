@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
+
+import streamlit as st
 
 from strobe.ui.panel.kinds import Presence, presence
 from strobe.ui.shell import cursor
@@ -13,11 +16,27 @@ from strobe.views.attention import AttentionFrames, Shape
 from strobe.views.run_view import RunView
 from strobe.views.words import visible
 
+CHOICE: Final = "attention"
+"""The parameter that names the tensor of attention that is looked at."""
 
-@cached_by_run
+tensors = cached_by_run(attention.tensors)
+
+
+def chosen(view: RunView) -> str | None:
+    """The tensor of attention that is looked at: the chosen one where this run has it, else its first; None where it
+    has none."""
+    every: list[str] = tensors(view)
+    asked = st.session_state.get(CHOICE)
+    return asked if asked in every else next(iter(every), None)
+
+
 def recorded(view: RunView) -> Shape | None:
-    """The shape of the attention that the run records, None where there is none."""
-    return attention.shape(view)
+    """The shape of the attention that is looked at, None where there is none."""
+    shape: Shape | None = _shape(view, chosen(view))
+    return shape
+
+
+_shape = cached_by_run(attention.shape)
 
 
 def layers(view: RunView) -> int:
@@ -29,19 +48,19 @@ def layers(view: RunView) -> int:
 def at_cursor(view: RunView, probe: str = attention.MEAN) -> AttentionFrames:
     """The frames at each snapshot, or at those round the cursor."""
     window = attention.window(view, cursor.settled(view), recorded(view))
-    frames: AttentionFrames = _frames(view, tuple(window.steps), not window.whole, probe)
+    frames: AttentionFrames = _frames(view, tuple(window.steps), not window.whole, probe, chosen(view))
     return frames
 
 
 def at_steps(view: RunView, probe: str, steps: Sequence[int]) -> AttentionFrames:
     """The frames at the given steps."""
-    frames: AttentionFrames = _frames(view, tuple(steps), False, probe)
+    frames: AttentionFrames = _frames(view, tuple(steps), False, probe, chosen(view))
     return frames
 
 
 @slowly_cached_by_run("Reading attention …")
-def _frames(view: RunView, steps: tuple[int, ...], windowed: bool, probe: str) -> AttentionFrames:
-    made = attention.frames(view, steps, windowed, probe)
+def _frames(view: RunView, steps: tuple[int, ...], windowed: bool, probe: str, tensor: str | None) -> AttentionFrames:
+    made = attention.frames(view, steps, windowed, probe, tensor)
     return replace(made, labels=list(map(visible, made.labels)), queries=list(map(visible, made.queries)))
 
 

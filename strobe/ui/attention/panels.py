@@ -14,12 +14,16 @@ from strobe.ui.shell.parts import follow_server
 from strobe.views import attention
 from strobe.views.attention import MEAN, AttentionFrames
 from strobe.views.run_view import RunView
+from strobe.views.words import visible
 
 MANY_LAYERS: Final = 5
 
 
 def all_heads(view: RunView) -> None:
     """Attention of one probe sequence, or their mean: layers by heads."""
+    every = frames.tensors(view) if view.steps else []
+    if len(every) > 1:
+        choice.select(frames.CHOICE, "Attention of", every, words=_tensor_words, labelled=True, width=360)
     choices = attention.probe_choices(frames.recorded(view))
     with panel.head("attention"):
         panel.title("Attention at the cursor")
@@ -37,10 +41,14 @@ def all_heads(view: RunView) -> None:
     if length != keys:
         ahead = f"{length:,} queries on {keys:,} keys, which are other positions."
     _follow(
-        view, "attention", shown, subject=f"{view.run} {probe}", tallest=720,
+        view, "attention", shown, subject=f"{view.run} {probe} {shown.tensor}", tallest=720,
         text=f"Rows attend to columns; every row sums to 1. {ahead}",
         alt=f"Attention weights, {layers} layers by {heads} heads, {length} positions, at the step of the cursor",
     )  # fmt: skip
+
+
+def _tensor_words(name: str) -> str:
+    return "all layers alike" if name == attention.TENSOR else visible(name.partition("/")[2], 46)
 
 
 def _probe_words(name: str) -> str:
@@ -94,7 +102,7 @@ def one_head(view: RunView) -> None:
         return
     layer, head = map(int, chosen.split("."))
     _follow(
-        view, "attention_one", shown.heads(layer, head), subject=f"{view.run} {chosen}", widest=460,
+        view, "attention_one", shown.heads(layer, head), subject=f"{view.run} {chosen} {shown.tensor}", widest=460,
         label=f"layer {layer}, head {head}",
         text=f"Head {head} of layer {layer}; rows attend to columns, and every row sums to 1.",
         alt=f"Attention of head {head} of layer {layer} at the step of the cursor",
@@ -134,7 +142,7 @@ def _offer(view: RunView, key: str, shown: AttentionFrames, text: str) -> None:
         return np.where(shown.masked, np.nan, shown.recorded(view, at))
 
     downloads.offer(
-        view, key, shown.remark + text, shown.steps, "-- read from the snapshot under the cursor: attention/att",
+        view, key, shown.remark + text, shown.steps, f"-- read from the snapshot under the cursor: {shown.tensor}",
         lambda at: attention.weights_table(shown.recorded(view, at), shown.masked, shown.labels, shown.queries),
         lambda at: moment.Attention(seen(at), shown.labels, shown.queries, shown.rooted),
     )  # fmt: skip

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 
 from etl.errors import StrobeError
 from etl.ingest.load import ingest
+from strobe.record import Recorder
 from strobe.settings import open_store
 from strobe.views import attention, budget, head_scores
 from strobe.views.attention import MEAN, Shape
@@ -171,10 +170,9 @@ def test_later_keys_are_masked_where_they_are_said_or_seen_to_be(
     causal: bool | None, above: float, masked: bool
 ) -> None:
     spec = {} if causal is None else {"causal": causal}
-    snapshot: Any = SimpleNamespace(spec=lambda name: spec)
     values = np.tril(np.ones((1, 1, 3, 3)))
     values[..., 0, 2] = above
-    assert attention._masked(snapshot, values).any() == masked
+    assert attention._masked(spec, values).any() == masked
 
 
 def test_data_names_every_weight_that_is_not_masked() -> None:
@@ -207,7 +205,7 @@ def test_scores_are_computed_from_the_first_sequences_and_some_snapshots(
 def test_a_run_that_recorded_no_attention_says_so(tmp_path: Path) -> None:
     view = view_of(tmp_path)
     manifest = tmp_path / "runs" / "two" / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"attention/att"', '"attention/own"'))
+    manifest.write_text(manifest.read_text().replace("attention", "residual"))
     assert attention.shape(view) is None
     assert "no attention to show" in attention.frames(view, view.steps, False).reason
 
@@ -242,6 +240,28 @@ def test_queries_of_another_number_than_keys_are_masked_nowhere(
         "layer": 0, "head": 0, "query": 1, "key": 2, "query_token": "2", "key_token": "2",
         "weight": pytest.approx(float(att[0, 0, 0, 1, 2])),
     }  # fmt: skip
+
+
+def test_attention_of_single_modules_is_drawn_as_one_layer(tmp_path: Path) -> None:
+    self_attention = np.random.default_rng(0).dirichlet(np.ones(4), size=(2, 3, 4)).astype(np.float32)
+    cross = np.random.default_rng(1).dirichlet(np.ones(5), size=(2, 3, 4)).astype(np.float32)
+    axes = ("probe", "head", "query", "key")
+    tensors = [(f"decoder.{k}.{kind}", "attention", axes, own) for k in (10, 2) for kind, own in
+               (("cross", cross), ("self", np.tril(self_attention)))]  # fmt: skip
+    with Recorder(tmp_path / "run", tensors, scalars=()) as recorder:
+        recorder.snapshot(0)
+    ingest([tmp_path / "run"], tmp_path / "store")
+    tables = CatalogueTables(open_store(tmp_path / "store").current())
+    view = RunView(tables, "run", (0,))
+    names = attention.tensors(view)
+    assert names == [f"attention/decoder.{k}.{kind}" for k in (2, 10) for kind in ("cross", "self")]
+    assert attention.shape(view) == Shape(1, 2, 3, 4, 5)
+    made = attention.frames(view, [0], False, tensor=names[2])
+    np.testing.assert_allclose(made.recorded(view, 0), cross.mean(axis=0)[None], rtol=1e-6)
+    assert (made.queries, made.labels, made.masked.any()) == (list("0123"), list("01234"), np.False_)
+    back = attention.frames(view, [0], False, "1", names[3])
+    np.testing.assert_array_equal(back.recorded(view, 0), np.tril(self_attention)[1:2])
+    assert back.masked.tolist() == attention.masked_keys(4, 4).tolist(), "what every head leaves out is masked"
 
 
 def test_such_attention_has_no_scores_and_that_is_said(crossed: tuple[RunView, np.ndarray]) -> None:

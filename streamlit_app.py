@@ -5,9 +5,9 @@ if __name__ == "__main__":
 
     route()
 else:
-    from strobe.ui.server.memory import few_arenas
+    from strobe.ui.server.memory import keep_together
 
-    few_arenas()  # first: what is imported below starts threads
+    keep_together()  # first: what is imported below starts threads
 
     from streamlit.starlette import App
 

@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.support.effort import tries
 from tests.support.places import ROOT
 
 # How long an example takes says how busy the machine is.
-settings.register_profile("patient", deadline=None)
+settings.register_profile("patient", deadline=None, max_examples=tries(40, 100))
 settings.load_profile("patient")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 
 from tests.support.places import ROOT
@@ -11,9 +12,13 @@ TESTS = ROOT / "tests"
 EDITS = ("append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort")
 
 
+parsed = functools.cache(ast.parse)
+"""All rules read the same files."""
+
+
 def imports_of_tests(source: str) -> Iterator[str]:
     """Every test module or conftest that a source text imports, inside functions too."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -27,7 +32,7 @@ def imports_of_tests(source: str) -> Iterator[str]:
 def edits_of_the_path(source: str) -> list[int]:
     """The lines where a source text changes sys.path, or has pytest change it."""
     lines = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Delete)):
             targets = node.targets if isinstance(node, (ast.Assign, ast.Delete)) else [node.target]
             changed = [target.value if isinstance(target, ast.Subscript) else target for target in targets]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Final
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from strobe.ui.shell.writing import PARAMETER, TOKEN
 from tests.support.places import ROOT
+
+NO_STORE: Final = ROOT / "no-store"
+"""A folder that is never there: the example alone is shown, and what a page has read of it serves the next test."""
 
 
 def opened(

@@ -81,7 +81,7 @@ class Deriver:
 
     def _count_nulls(self, analyses: Iterable[Analysis]) -> None:
         """What the rows that the store has now do not know, and why."""
-        catalogue = self.store.current()
+        catalogue = self.store.current().of(self.stored.id)
         for analysis in analyses:
             if not analysis.value or analysis.table in self.report.skipped:
                 continue
@@ -207,7 +207,10 @@ WHERE run = $1 GROUP BY ALL ORDER BY n DESC, note""",
             del self.report.computed[table]
             self.report.damaged(table, StrobeError(lost))
             return
-        stamps, rows = {table: {"all": table_stamp(analysis, pointer)}}, analysis.rows(self.store.current(), run)
+        stamps, rows = (
+            {table: {"all": table_stamp(analysis, pointer)}},
+            analysis.rows(self.store.current().of(run), run),
+        )
         with self.files.lock(f"runs/{run}/.lock"):
             pointer = read_pointer(self.files, run)
             parts = [write_part(self.files, run, table, analysis.part(rows))] if rows else []

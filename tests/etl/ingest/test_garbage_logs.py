@@ -85,13 +85,22 @@ def tables(store: Path) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def check(folder: Path, garbage: bytes | Callable[[], bytes]) -> None:
-    run = make_run(
-        folder / "alpha", steps=(0, 10), layers=1, heads=1, width=4, vocab=5, probe=(1, 2), metrics_every=5
-    )
-    other = make_run(folder / "other", steps=(0,), layers=1, heads=1, width=4, vocab=5, probe=(1, 2), metrics_every=5)
-    log, store, sound = run / "metrics.jsonl", folder / "store", folder / "sound"
-    ingest([run], sound)
+def small(folder: Path, name: str, steps: tuple[int, ...]) -> Path:
+    return make_run(folder / name, steps=steps, layers=1, heads=1, width=4, vocab=5, probe=(1, 2), metrics_every=5)
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+    """The tables of the run whose log nobody has touched."""
+    folder = tmp_path_factory.mktemp("sound")
+    ingest([small(folder, "alpha", (0, 10))], folder / "store")
+    return tables(folder / "store")
+
+
+def check(folder: Path, garbage: bytes | Callable[[], bytes], sound: dict[str, list[dict[str, Any]]]) -> None:
+    run, other = small(folder, "alpha", (0, 10)), small(folder, "other", (0,))
+    log, store = run / "metrics.jsonl", folder / "store"
+    sound = sound | {"runs": [sound["runs"][0] | {"snapshots_path": str(run)}]}
     whole = log.read_bytes()
     head = whole[: whole.index(b"\n") + 1]
     bad = garbage if isinstance(garbage, bytes) else garbage()
@@ -104,28 +113,28 @@ def check(folder: Path, garbage: bytes | Callable[[], bytes]) -> None:
     assert len(lost) == len([line for line in bad.split(b"\n") if line])
     verdict = next(finding for finding in verify_run(run) if finding.name == "metrics.jsonl")
     assert verdict.reason.startswith(f"{len(lost):,} bad lines, first: line 2, at byte {len(head):,}: ")
-    assert tables(store) == tables(sound), "the lines around it are all there"
+    assert tables(store) == sound, "the lines around it are all there"
     log.write_bytes(whole)
     assert not ingest([run], store)[0].lost
-    assert tables(store) == tables(sound)
+    assert tables(store) == sound
 
 
 @pytest.mark.parametrize("name", CHEAP)
-def test_a_log_with(name: str, tmp_path: Path) -> None:
-    check(tmp_path, GARBAGE[name])
+def test_a_log_with(name: str, tmp_path: Path, sound: dict[str, list[dict[str, Any]]]) -> None:
+    check(tmp_path, GARBAGE[name], sound)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in GARBAGE if name not in CHEAP])
-def test_a_log_with_more(name: str, tmp_path: Path) -> None:
-    check(tmp_path, GARBAGE[name])
+def test_a_log_with_more(name: str, tmp_path: Path, sound: dict[str, list[dict[str, Any]]]) -> None:
+    check(tmp_path, GARBAGE[name], sound)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", GARBAGE)
 def test_a_log_of_attempts_with(name: str, tmp_path: Path) -> None:
     """The starts and ends around it are read."""
-    run = make_run(tmp_path / "alpha", steps=(0,), layers=1, heads=1, width=4, vocab=5, probe=(1, 2), metrics_every=5)
+    run = small(tmp_path, "alpha", (0,))
     garbage, log = GARBAGE[name], run / "attempts.jsonl"
     ingest([run], tmp_path / "sound")
     lines = log.read_bytes().splitlines(keepends=True)

@@ -20,6 +20,8 @@ from etl.store.files import Files
 from etl.store.layout import encodings
 from etl.store.pointer import Pointer, commit, prepare_store, read_rows, write_part
 from etl.store.schema import NARROW, TABLES, register
+from tests.support.damaged_store import typed
+from tests.support.effort import IN_CI
 from tests.support.places import ROOT
 
 ATTEMPTS = {
@@ -155,4 +157,8 @@ def test_a_store_is_read_from_its_own_folder_whatever_that_is_called(tmp_path: P
         "plain", "resumed", "twice",
     ]  # fmt: skip
     catalogue = store.current()
-    assert Sandbox(catalogue).run("SELECT count(DISTINCT run) AS n FROM scalars").table["n"].to_pylist() == [2]
+    asked_by_visitors = "SELECT count(DISTINCT run) AS n FROM scalars"
+    assert typed(store, asked_by_visitors) == [(2,)]
+    # The same through a child, which a name as such is no matter of.
+    if IN_CI or folder == "exp[1]":
+        assert Sandbox(catalogue).run(asked_by_visitors).table["n"].to_pylist() == [2]

@@ -22,7 +22,8 @@ from strobe.derive.addition import AdditionModel
 from strobe.derive.recorded_run import RecordedRun
 from strobe.rows import csv_bytes
 from strobe.views.run_view import CatalogueTables, RunView, snapshot_steps
-from tests.support.inside import opened
+from tests.support.effort import tries
+from tests.support.inside import NO_STORE, opened
 from tests.support.places import ROOT
 
 STEP = 13200
@@ -51,7 +52,7 @@ def view() -> RunView:
 
 
 @pytest.fixture
-def files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Read:
+def files(monkeypatch: pytest.MonkeyPatch) -> Read:
     """The CSV of a panel of the embedded run, with the cursor at STEP."""
     made: dict[str, Any] = {}
     monkeypatch.setattr(
@@ -59,7 +60,7 @@ def files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Read:
     )
 
     def read(page: str, key: str, **query: Any) -> dict[str, np.ndarray]:
-        opened(page, monkeypatch, tmp_path / "none", step=str(STEP), **query)
+        opened(page, monkeypatch, NO_STORE, step=str(STEP), **query)
         return parsed(export.csv(made[key]()))
 
     return read
@@ -160,7 +161,7 @@ WHERE run = 'grok-p97' AND section = 'grads' AND l2 IS NOT NULL ORDER BY ALL""")
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=tries(60, 300))
 @given(bits=st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=20))
 def test_a_float32_as_text_is_read_as_the_same_float32(bits: list[int]) -> None:
     values = np.array(bits, np.uint32).view(np.float32)

@@ -21,28 +21,28 @@ from strobe.ui.panel import downloads
 from strobe.ui.shell.registry import specs
 from strobe.ui.weights.spectrum import picked
 from strobe.views.run_view import RunView
-from tests.support.inside import opened, text_of
+from tests.support.inside import NO_STORE, opened, text_of
 from tests.support.make_run import make_run
 from tests.support.planted import resume, run_folder
 
 
 @pytest.mark.parametrize("page", [name for name, spec in specs().items() if spec.group == "Inside the model"])
-def test_the_embedded_run_is_shown_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, page: str) -> None:
-    at = opened(page, monkeypatch, tmp_path / "none")
+def test_the_embedded_run_is_shown_at_once(monkeypatch: pytest.MonkeyPatch, page: str) -> None:
+    at = opened(page, monkeypatch, NO_STORE)
     assert "not analysed" not in text_of(at)
     assert not at.warning
     assert not at.error
 
 
-def test_the_grokking_story_in_numbers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    text = text_of(opened("fourier", monkeypatch, tmp_path / "none"))
+def test_the_grokking_story_in_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = text_of(opened("fourier", monkeypatch, NO_STORE))
     found = re.search(r"(\d+) of 512 neurons specialise .* on 3 key frequencies: 7, 12, 48\.", text)
     assert found
     assert int(found[1]) >= 300
 
 
-def test_heads_at_chosen_steps_travel_by_link(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    at = opened("attention", monkeypatch, tmp_path / "none", at=["0", "14000"], score="entropy")
+def test_heads_at_chosen_steps_travel_by_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = opened("attention", monkeypatch, NO_STORE, at=["0", "14000"], score="entropy")
     text = text_of(at)
     assert "Step 0" in text
     assert "Step 14,000" in text
@@ -110,8 +110,8 @@ def test_rows_that_are_out_of_date_are_shown_with_the_way_to_mend_them(
     assert "out of date" not in text_of(at)
 
 
-def test_commitment_and_coarseness_of_the_embedded_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    at = opened("fourier", monkeypatch, tmp_path / "none")
+def test_commitment_and_coarseness_of_the_embedded_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = opened("fourier", monkeypatch, NO_STORE)
     text = text_of(at)
     assert "491 of 512 neurons committed, the first at step 4,700, half of them by step 6,500; none switched" in text
     assert (
@@ -143,17 +143,15 @@ def test_a_run_analysed_before_there_was_a_table_lacks_that_part_alone(
     assert "6 of 6 neurons committed, all from step 100; none switched frequency" in text_of(at)
 
 
-def test_what_changed_stands_on_the_fourier_page_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    text = text_of(opened("fourier", monkeypatch, tmp_path / "none"))
+def test_what_changed_stands_on_the_fourier_page_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = text_of(opened("fourier", monkeypatch, NO_STORE))
     assert "What changed around the onset, step 6,3" in text
     assert "At 3 times it stands out." in text
     assert "of random ones up to 4.4% do" in text
 
 
-def test_what_changed_is_ranked_by_kind_and_around_other_moments(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    at = opened("fourier", monkeypatch, tmp_path / "none", changed="head", moment="cursor", step="4100")
+def test_what_changed_is_ranked_by_kind_and_around_other_moments(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = opened("fourier", monkeypatch, NO_STORE, changed="head", moment="cursor", step="4100")
     assert "What changed around the cursor, step 4,100" in text_of(at)
     shown = at.dataframe[0].value
     assert len(shown) == 12
@@ -184,8 +182,8 @@ def test_a_movie_is_made_as_a_file(
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
-def test_circularity_is_told_beside_what_chance_gives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    text = text_of(opened("embeddings", monkeypatch, tmp_path / "none", axes="7"))
+def test_circularity_is_told_beside_what_chance_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = text_of(opened("embeddings", monkeypatch, NO_STORE, axes="7"))
     found = re.search(
         r"At step 14,000: (0\.\d+); noise (0\.\d+) on average, and in 95% .* at most (0\.\d+): (.*)\.", text
     )
@@ -195,12 +193,10 @@ def test_circularity_is_told_beside_what_chance_gives(monkeypatch: pytest.Monkey
     assert found[4] == ("rounder than noise" if score > bound else "no rounder than noise may be")
 
 
-def test_the_phases_of_the_embedded_run_by_the_rules_of_the_page(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    text = text_of(opened("fourier", monkeypatch, tmp_path / "none"))
+def test_the_phases_of_the_embedded_run_by_the_rules_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = text_of(opened("fourier", monkeypatch, NO_STORE))
     assert "Memorization to step 1,900, circuit formation to step 4,700, cleanup to step 6,300." in text
-    text = text_of(opened("fourier", monkeypatch, tmp_path / "none", fall="0.2", done="0.001"))
+    text = text_of(opened("fourier", monkeypatch, NO_STORE, fall="0.2", done="0.001"))
     assert "circuit formation to step 5,800, cleanup to step 6,500." in text
 
 
@@ -247,8 +243,8 @@ def test_the_geometry_of_the_classes_is_computed_on_demand(monkeypatch: pytest.M
     assert not [toggle for toggle in other.toggle if toggle.key == "geometry_on"]
 
 
-def test_three_axes_take_the_colours_of_the_frequency(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    at = opened("embeddings", monkeypatch, tmp_path / "none", axes="7")
+def test_three_axes_take_the_colours_of_the_frequency(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = opened("embeddings", monkeypatch, NO_STORE, axes="7")
     at.toggle(key="solid_on").set_value(True).run()
     assert not at.exception
     figure = json.loads(at.get("plotly_chart")[0].proto.spec)
@@ -260,8 +256,8 @@ def test_three_axes_take_the_colours_of_the_frequency(monkeypatch: pytest.Monkey
     )
 
 
-def test_three_axes_name_tokens_on_hover_and_keep_the_camera(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    at = opened("embeddings", monkeypatch, tmp_path / "none", step="6300")
+def test_three_axes_name_tokens_on_hover_and_keep_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = opened("embeddings", monkeypatch, NO_STORE, step="6300")
     at.toggle(key="solid_on").set_value(True).run()
     before = json.loads(at.get("plotly_chart")[0].proto.spec)
     at.query_params["step"] = "14000"

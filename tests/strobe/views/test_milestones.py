@@ -32,10 +32,10 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="module")
 def analysed(before: Store, tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """The same two runs as `strobe analyze` leaves them."""
+    """The same two logs as `strobe analyze` leaves them; of few snapshots, which milestones are not made of."""
     root = tmp_path_factory.mktemp("analysed")
-    grokking(root)
-    ingest([make_run(root / "runs" / "second", steps=range(0, 601, 100), end="interrupted")], root / "store")
+    grokking(root, steps=(0, 1500))
+    ingest([make_run(root / "runs" / "second", steps=(0, 600), end="interrupted")], root / "store")
     store = Store(root / "store")
     for run in RUNS:
         Deriver(store, store.run(run)).fill(["transitions"])

@@ -251,7 +251,7 @@ def test_a_damaged_snapshot_is_never_up_to_date(store: Store, tmp_path: Path) ->
 
 @pytest.mark.parametrize("kills", [1, pytest.param(40, marks=pytest.mark.slow)])
 def test_killed_at_any_moment_it_goes_on_where_it_was(tmp_path: Path, kills: int) -> None:
-    steps = tuple(range(0, 2400 if kills > 1 else tries(1200, 2400), 100))
+    steps = tuple(range(0, 2400 if kills > 1 else tries(800, 2400), 100))
     ingest([run_folder(tmp_path / "planted", steps)], tmp_path / "store")
     command = [sys.executable, "-m", "strobe.cli", "analyze", "planted", "--store", str(tmp_path / "store")]
     code = "from strobe.cli import main; import sys; sys.argv = sys.argv[:1] + sys.argv[2:]; main()"

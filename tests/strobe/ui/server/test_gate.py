@@ -10,12 +10,13 @@ from urllib.error import HTTPError
 
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection
 
 from strobe.ui.server.gate import _kind, is_foreign
 from tests.support.places import ROOT
 from tests.support.served import answering, free_port
-from tests.support.visitors import session, session_id, visit, words
+from tests.support.visitors import put, rerun, session, session_id, visit, words
 
 FEW_FILES = 100
 
@@ -58,6 +59,21 @@ def test_what_no_page_needs_is_not_heard(server: str) -> None:
     assert "SELECT 4711" in words(told)
     assert not any(message.HasField("git_info_changed") for message in told)
     assert not any(message.HasField("backend_operation_response") for message in told)
+
+
+def test_nothing_can_be_uploaded(server: str) -> None:
+    with session(server) as visitor:
+        assert put(server, session_id(visitor), b"x" * 10_000) == 413
+
+
+def test_a_message_larger_than_a_page_needs_ends_its_session(server: str) -> None:
+    def say_and_hear_all(visitor: ClientConnection) -> None:
+        visitor.send(rerun("x" * 13_000_000).SerializeToString())
+        while True:
+            visitor.recv(timeout=30)
+
+    with session(server) as visitor, pytest.raises(ConnectionClosed):
+        say_and_hear_all(visitor)
 
 
 def test_what_pages_need_is_heard() -> None:

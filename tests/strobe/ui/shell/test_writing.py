@@ -18,7 +18,7 @@ from strobe.saved_queries import FILE, save, saved
 from strobe.ui.shell.writing import TOKEN
 from tests.support.places import ROOT
 from tests.support.served import answering, free_port
-from tests.support.visitors import press, session, until_finished, visit, words
+from tests.support.visitors import press, session, session_id, until_finished, visit, words
 
 
 @dataclass
@@ -78,6 +78,16 @@ def test_another_page_of_this_machine_cannot_speak_to_it(app: App) -> None:
             session(app.address, origin=origin)
     with session(app.address, origin=app.address) as visitor:
         assert visit(visitor, page="runs")
+
+
+def test_it_answers_this_machine_alone(app: App) -> None:
+    port = app.address.rpartition(":")[2]
+    for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example"):
+        with pytest.raises(InvalidStatus):
+            session(app.address, host)
+    for host in (f"127.0.0.1:{port}", f"localhost:{port}"):
+        with session(app.address, host) as visitor:
+            assert session_id(visitor)
 
 
 def test_no_other_page_shows_it_inside_itself(app: App) -> None:

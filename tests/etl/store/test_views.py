@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.sql.sandbox import Sandbox
+from etl.sql.sandbox import Limits, Sandbox
 from etl.store.catalogue import Store
 from etl.store.compact import compact
 from etl.store.files import Files
@@ -30,6 +30,9 @@ ATTEMPTS = {
     "twice": [(0, 0, 3), (1, 5, 3), (2, 3, None)],
 }
 """Run -> (attempt, first_step, cut_step)."""
+
+PATIENT = Limits(timeout_s=60.0)
+"""What a statement may take is no matter here, and its child gives way to all other work."""
 
 
 def schema(table: str) -> pa.Schema:
@@ -124,7 +127,7 @@ def test_a_part_from_before_a_column_was_added_has_null_there(tmp_path: Path) ->
         catalogue = Store(tmp_path / "store").current()
         rows = [{"step": 0, "value": 1.0, "p": None}] * 2 + [{"step": 1, "value": 2.0, "p": 0.5}]
         assert catalogue.query("SELECT step, value, p FROM grown ORDER BY step").to_pylist() == rows
-        sandboxed = Sandbox(catalogue).run("SELECT step, value, p FROM grown ORDER BY step").table
+        sandboxed = Sandbox(catalogue).run("SELECT step, value, p FROM grown ORDER BY step", PATIENT).table
         assert sandboxed.to_pylist() == rows
         assert sorted(read_rows(files, pointer, "grown").to_pylist(), key=lambda row: row["step"]) == rows
         compact(files, "plain")
@@ -161,4 +164,4 @@ def test_a_store_is_read_from_its_own_folder_whatever_that_is_called(tmp_path: P
     assert typed(store, asked_by_visitors) == [(2,)]
     # The same through a child, which a name as such is no matter of.
     if IN_CI or folder == "exp[1]":
-        assert Sandbox(catalogue).run(asked_by_visitors).table["n"].to_pylist() == [2]
+        assert Sandbox(catalogue).run(asked_by_visitors, PATIENT).table["n"].to_pylist() == [2]

@@ -161,7 +161,7 @@ def test_a_store_is_read_from_its_own_folder_whatever_that_is_called(tmp_path: P
     ]  # fmt: skip
     catalogue = store.current()
     asked_by_visitors = "SELECT count(DISTINCT run) AS n FROM scalars"
-    assert typed(store, asked_by_visitors) == [(2,)]
+    assert typed(asked, asked_by_visitors) == [(2,)]
     # The same through a child, which a name as such is no matter of.
     if IN_CI or folder == "exp[1]":
         assert Sandbox(catalogue).run(asked_by_visitors, PATIENT).table["n"].to_pylist() == [2]

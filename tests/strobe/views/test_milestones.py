@@ -32,10 +32,11 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="module")
 def analysed(before: Store, tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """The same two logs as `strobe analyze` leaves them; of few snapshots, which milestones are not made of."""
+    """The same two runs as `strobe analyze` leaves them, of few snapshots and with every eighth row of their logs."""
     root = tmp_path_factory.mktemp("analysed")
-    grokking(root, steps=(0, 1500))
-    ingest([make_run(root / "runs" / "second", steps=(0, 600), end="interrupted")], root / "store")
+    make_run(root / "runs" / "grok-a", steps=(0, 1500), layers=1, vocab=97, metrics_every=8)
+    make_run(root / "runs" / "second", steps=(0, 600), metrics_every=8, end="interrupted")
+    ingest([root / "runs"], root / "store")
     store = Store(root / "store")
     for run in RUNS:
         Deriver(store, store.run(run)).fill(["transitions"])

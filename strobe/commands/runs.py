@@ -87,6 +87,8 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
     if facts["loss_check"]["sentence"]:
         typer.echo(f"{'loss check':16} {visible(facts['loss_check']['sentence'].removeprefix('Loss check: '))}")
     typer.echo(f"{'health':16} {visible(facts['health']['sentence'].removeprefix('Health: '))}")
+    if facts["cost"]:
+        typer.echo(f"{'mfu':16} {visible(facts['cost'].removeprefix('MFU: '))}")
     for words in ("sentence", "rules"):
         if facts["milestones"][words]:
             typer.echo(f"\n{visible(facts['milestones'][words])}")
@@ -117,6 +119,7 @@ def _metric_cells(row: dict[str, Any]) -> list[str]:
 
 
 def _facts(store: Store, run: StoredRun) -> dict[str, Any]:
+    from strobe.views.cost import cost
     from strobe.views.health import health
     from strobe.views.loss_check import finding
     from strobe.views.recording import losses, origin
@@ -141,6 +144,7 @@ def _facts(store: Store, run: StoredRun) -> dict[str, Any]:
         "snapshot_steps": run.steps(),
         "losses": losses(RunView(CatalogueTables(catalogue), run.id)),
         "origin": origin(RunView(CatalogueTables(catalogue), run.id)),
+        "cost": cost(RunView(tables, run.id)).sentence(),
         "loss_check": {
             "sentence": checked.sentence() or _refusal(run),
             "compared": checked.compared,

@@ -49,7 +49,7 @@ def query_timeout_s() -> float:
 
 def memory_limit() -> str:
     """DuckDB's memory limit for one typed query: `$STROBE_MEMORY_LIMIT`, else the sandbox's own."""
-    from etl.sql.sandbox import Limits
+    from etl.sql.reply import Limits
 
     return os.environ.get("STROBE_MEMORY_LIMIT") or Limits.memory
 

@@ -43,7 +43,8 @@ def sql(
     cut is said on stderr. The statement runs in a process of its own, which can reach nothing but the tables.
     """
     from etl.errors import StrobeError
-    from etl.sql.sandbox import Limits, Sandbox
+    from etl.sql.reply import Limits
+    from etl.sql.sandbox import Sandbox
     from strobe import settings
 
     if as_csv + as_json + (parquet is not None) > 1:

@@ -11,7 +11,8 @@ from unittest.mock import patch
 
 from etl.sql import process, sandbox
 from etl.sql.process import Child
-from etl.sql.sandbox import Limits, Reply, Sandbox, Tables
+from etl.sql.reply import Limits, Reply
+from etl.sql.sandbox import Sandbox, Tables
 from etl.sql.turns import Asker
 
 SCRIPT = Path(__file__).with_name("kept_child.py")

@@ -11,7 +11,8 @@ import streamlit as st
 from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from etl.sql.sandbox import Limits, QueryError, Reply, Sandbox
+from etl.sql.reply import Limits, QueryError, Reply
+from etl.sql.sandbox import Sandbox
 from etl.sql.turns import Asker
 from strobe import settings
 from strobe.ui.shell import writing

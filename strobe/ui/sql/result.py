@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import streamlit as st
 
-from etl.sql.sandbox import QueryError, Reply
+from etl.sql.reply import QueryError, Reply
 from strobe.ui.shell.words import inert, markup
 from strobe.ui.sql.query import Outcome, limits
 

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pytest
 
 from etl.sql.pool import pool
-from etl.sql.sandbox import Limits, QueryError, Sandbox
+from etl.sql.reply import Limits, QueryError
+from etl.sql.sandbox import Sandbox
 from tests.support import sandbox_store
 from tests.support.effort import IN_CI, UNLESS_IN_CI
 from tests.support.kept import KeptSandbox, kept_sandbox
@@ -202,7 +203,8 @@ _NETWORK = """
 from pathlib import Path
 from tests.support import sandbox_store
 from tests.support.kept import kept_sandbox
-from etl.sql.sandbox import Limits, QueryError, Sandbox
+from etl.sql.reply import Limits, QueryError
+from etl.sql.sandbox import Sandbox
 catalogue = sandbox_store.Catalogue(Path({root!r}))
 def ask(sandbox, statements):
     for sql in statements:

@@ -17,7 +17,8 @@ import pytest
 
 from etl.sql.pool import Pool, places, pool
 from etl.sql.process import Child, address_space
-from etl.sql.sandbox import Limits, QueryError, Sandbox, _size
+from etl.sql.reply import Limits, QueryError
+from etl.sql.sandbox import Sandbox, _size
 from etl.sql.turns import Asker
 from strobe import settings
 from tests.support import sandbox_store
@@ -301,7 +302,8 @@ def test_a_spare_outlives_the_thread_that_asked_for_it(sandbox: Sandbox) -> None
 _PARENT = """
 import sys, threading, time
 from tests.support import sandbox_store
-from etl.sql.sandbox import Limits, Sandbox
+from etl.sql.reply import Limits
+from etl.sql.sandbox import Sandbox
 from etl.sql.pool import pool
 from pathlib import Path
 sandbox = Sandbox(sandbox_store.Catalogue(Path({root!r})))

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from etl.sql.pool import pool
-from etl.sql.sandbox import Limits, QueryError, Reply, Sandbox
+from etl.sql.reply import Limits, QueryError, Reply
+from etl.sql.sandbox import Sandbox
 from tests.support import sandbox_store
 from tests.support.effort import UNLESS_IN_CI
 from tests.support.kept import KeptSandbox, kept_sandbox

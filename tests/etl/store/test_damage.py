@@ -10,7 +10,8 @@ import pytest
 
 from etl.ingest.load import ingest
 from etl.ingest.rebuild import rebuild
-from etl.sql.sandbox import Limits, Sandbox
+from etl.sql.reply import Limits
+from etl.sql.sandbox import Sandbox
 from etl.store.catalogue import Store
 from etl.store.files import Files
 from tests.support.damaged_store import (

@@ -13,7 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from etl.sql.sandbox import QueryError
+from etl.sql.reply import QueryError
 from strobe import rows, settings
 from strobe.commands.sql import sql
 from tests.support import sandbox_store

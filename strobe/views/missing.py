@@ -40,10 +40,7 @@ def why_missing(view: RunView, what: str, *sections: str, needs: str = "") -> st
             "to show. Curves and Health show the statistics."
         )
     if isinstance(snapshots, CheckpointRun):
-        return (
-            f"This run is made of checkpoints, which hold a model's parameters and nothing of a step, so there is no "
-            f"{what} to show."
-        )
+        return f"This run is made of checkpoints, which hold a model's parameters and nothing of a step: no {what}."
     return (
         f"This run recorded no {what}: it would stand in the section {named}, and its snapshots hold {_held(there)}."
     )

@@ -30,7 +30,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_pages_say_what_checkpoints_lack(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"{ORIGIN} Their steps are epochs." in text_of(opened("runs", monkeypatch, store, run="mine"))
-    assert "so there is no attention to show" in text_of(opened("attention", monkeypatch, store, run="mine"))
+    assert "nothing of a step: no attention." in text_of(opened("attention", monkeypatch, store, run="mine"))
     weights = text_of(opened("weights", monkeypatch, store, run="mine"))
     assert "6 rows (outputs) by 4 columns (inputs)" in weights
 

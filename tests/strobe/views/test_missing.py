@@ -61,6 +61,5 @@ def test_what_checkpoints_never_hold_is_said_as_that(tmp_path: Path) -> None:
     ingest([tmp_path / "run"], tmp_path / "store")
     tables = CatalogueTables(Store(tmp_path / "store").current())
     assert why_missing(RunView(tables, "run", (1,)), "attention", "attention") == (
-        "This run is made of checkpoints, which hold a model's parameters and nothing of a step, so there is no "
-        "attention to show."
+        "This run is made of checkpoints, which hold a model's parameters and nothing of a step: no attention."
     )

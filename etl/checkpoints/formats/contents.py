@@ -71,7 +71,10 @@ class Stored:
     @property
     def in_order(self) -> bool:
         """Whether its bytes lie in the file as C order has them."""
-        return self.packed is None and self.strides in (None, c_strides(self.shape))
+        strides = c_strides(self.shape) if self.strides is None else self.strides
+        due = zip(self.shape, strides, c_strides(self.shape), strict=True)
+        # What the stride of an axis of one is makes no difference.
+        return self.packed is None and all(size == 1 or step == other for size, step, other in due)
 
 
 class Checked(NamedTuple):
@@ -122,8 +125,8 @@ class OpenFile:
         return self.reader.size
 
     def read(self, offset: int, count: int) -> bytes:
-        """Raises CheckpointError where the file ends before that."""
-        if count < 0 or offset + count > self.size:
+        """Raises CheckpointError where the file does not have these bytes."""
+        if min(offset, count) < 0 or offset + count > self.size:
             raise CheckpointError(f"{self.path}: is cut off: byte {offset + count:,} of {self.size:,} is due")
         buffer = room(count)
         try:

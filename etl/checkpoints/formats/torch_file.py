@@ -47,6 +47,8 @@ def read_file(path: Path) -> Contents:
             return _contents(file, value, partial(_in_order, places))
     with members(path) as archive:
         folder = _folder(archive)
+        if archive.every[folder + PICKLE].deflated:
+            raise CheckpointError(f"{path}: {folder}{PICKLE} is deflated, which PyTorch does not do")
         value = _unpickled(archive.read(folder + PICKLE, MOST_BYTES), f"{path}: {folder}{PICKLE}")
         order = f"{folder}/byteorder"
         if order in archive.every and archive.read(order, 16).strip() != b"little":

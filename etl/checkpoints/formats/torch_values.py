@@ -39,6 +39,8 @@ _PLAIN: Final[Mapping[str, frozenset[str]]] = {
     "numpy._core.multiarray": frozenset(("scalar", "_reconstruct")),
     "_codecs": frozenset(("encode",)),
     "argparse": frozenset(("Namespace",)),
+    "lightning_fabric.utilities.data": frozenset(("AttributeDict",)),
+    "lightning.fabric.utilities.data": frozenset(("AttributeDict",)),
     "types": frozenset(("SimpleNamespace",)),
     "pathlib": frozenset(("Path", "PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")),
     "builtins": frozenset(("set", "frozenset", "list", "dict", "tuple", "int", "float", "bool", "str", "bytes",
@@ -156,4 +158,6 @@ def stored(view: View, start: int, size: int) -> Stored:
         raise NoTensorError(f"has more values than its storage: {list(view.shape)}")
     if math.prod(view.shape) and (last + 1) * itemsize > size:
         raise NoTensorError(f"reaches to byte {(last + 1) * itemsize:,} of a storage of {size:,}")
-    return Stored(view.dtype, view.shape, 0, start + view.offset * itemsize, view.strides)
+    steps = tuple(step if n > 1 else 0 for n, step in zip(view.shape, view.strides, strict=True))
+    place = start + view.offset * itemsize
+    return Stored(view.dtype, view.shape, 0, place, steps if math.prod(view.shape) else None)

@@ -15,6 +15,9 @@ from typing import Any, Final, NamedTuple
 MOST_BYTES: Final = 64 << 20
 """Of one pickle: a hundred thousand tensors have 20 MB."""
 
+MOST_OPCODES: Final = 10_000_000
+"""Of one pickle: a hundred thousand tensors have six million."""
+
 Allowed = Callable[[str, str], bool]
 """Whether a pickle may name (module, name)."""
 
@@ -46,6 +49,12 @@ class Persistent(NamedTuple):
     id: Any
 
 
+_DAMAGE: Final = (
+    ValueError, IndexError, KeyError, TypeError, OverflowError, AttributeError, RecursionError, Warning,
+)  # fmt: skip
+"""What the parser, and a stack that is not as an opcode needs it, may raise."""
+
+
 def read(data: bytes, allowed: Allowed, start: int = 0) -> tuple[Any, int]:
     """What a pickle that begins at `start` builds, and where it ends.
 
@@ -55,13 +64,15 @@ def read(data: bytes, allowed: Allowed, start: int = 0) -> tuple[Any, int]:
     stream.seek(start)
     machine = _Machine(allowed)
     try:
-        for opcode, argument, _ in pickletools.genops(stream):
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
             if opcode.name == "STOP":
                 return machine.stack[-1], stream.tell()
+            if count == MOST_OPCODES:
+                raise PickleError(f"has more than {MOST_OPCODES:,} opcodes")
             machine.step(opcode.name, argument)
     except PickleError:
         raise
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError, AttributeError, RecursionError) as error:
+    except _DAMAGE as error:
         raise PickleError(f"is no sound pickle ({type(error).__name__}: {error!s:.80})") from None
     raise PickleError("is cut off")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import struct
 import zipfile
 import zlib
@@ -15,6 +17,8 @@ from etl.checkpoints.formats.contents import Checked, CheckpointError, OpenFile
 ZIP: Final = b"PK\x03\x04"
 _LOCAL: Final = 30
 """Bytes of a member's own header, before its name."""
+_MOST_LIST: Final = 16 << 20
+"""Bytes of a zip file's list of members: those of a hundred thousand tensors take ten million."""
 MOST_INFLATED: Final = 2 << 30
 """Bytes that a deflated member may inflate to: all of it is held in memory while it is read."""
 
@@ -81,13 +85,42 @@ def _placed(file: OpenFile, infos: list[zipfile.ZipInfo]) -> Iterator[tuple[str,
         yield info.filename, Member(offset, info.compress_size, info.file_size, deflated, info.CRC)
 
 
+class _Bounded(io.RawIOBase):
+    """An open file as `zipfile` reads one; what it wants at once has a bound, since a list of members may say any
+    size."""
+
+    def __init__(self, file: OpenFile) -> None:
+        self._file, self._at = file, 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._file.size}[whence]
+        if at < 0:
+            raise OSError("a place before the start")
+        self._at = at
+        return at
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(0, self._file.size - self._at)
+        size = left if size is None or size < 0 else min(size, left)
+        if size > _MOST_LIST:
+            raise ValueError(f"a list of members of {size:,} bytes; at most {_MOST_LIST:,} are read")
+        data = self._file.read(self._at, size)
+        self._at += size
+        return data
+
+
 @contextmanager
 def members(path: Path) -> Iterator[Members]:
     """A zip file, open as long as the block lasts. Raises CheckpointError."""
     with OpenFile(path) as file:
         try:
-            with zipfile.ZipFile(path) as archive:
-                infos = archive.infolist()
+            infos = zipfile.ZipFile(_Bounded(file)).infolist()
         except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, struct.error) as error:
             raise CheckpointError(f"{path}: is no sound zip file ({error})") from None
         yield Members(file, infos)

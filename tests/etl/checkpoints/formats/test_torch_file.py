@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
+import datetime
 import io
 import json
 import os
@@ -249,6 +250,31 @@ def with_directory(change: Callable[[zipfile.ZipInfo], None], path: Path) -> Pat
         archive.writestr("a/data/1", bytes(16))
         change(archive.filelist[1])
     return path
+
+
+def test_a_pickle_that_costs_much_time_or_room_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(tmp_path / "a.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", b"\x80\x02N" + b"2" * 1_000_000)
+    with pytest.raises(CheckpointError, match="is deflated, which PyTorch does not do"):
+        read_file(tmp_path / "a.pt")
+    monkeypatch.setattr("etl.checkpoints.formats.unpickling.MOST_OPCODES", 1000)
+    with pytest.raises(CheckpointError, match="more than 1,000 opcodes"):
+        read_file(in_zip(tmp_path / "b.pt", b"\x80\x02N" + b"2" * 2000 + b"."))
+    monkeypatch.setattr("etl.checkpoints.formats.zipped._MOST_LIST", 500)
+    with pytest.raises(CheckpointError, match="a list of members of"):
+        read_file(in_zip(tmp_path / "c.pt", b"\x80\x02}.", **{str(number): b"" for number in range(50)}))
+
+
+def test_plain_values_beside_tensors_may_be_of_many_kinds(tmp_path: Path) -> None:
+    beside = {
+        "best": np.float64(1.5), "array": np.ones(2), "path": Path("x"), "when": datetime.datetime(2020, 1, 2),
+        "set": {1, 2}, "size": torch.Size([2]), "dtype": torch.float16, "device": torch.device("cpu"), "none": None,
+        "complex": 1j, "slice": slice(1, 2), "counts": collections.Counter("aab"), "text": "a",
+    }  # fmt: skip
+    torch.save({"model": {"w": torch.ones(2)}, **beside}, tmp_path / "a.pt")
+    read = read_file(tmp_path / "a.pt")
+    assert sorted(read.tensors) == ["w"]
+    assert read.facts == {"text": "a"}
 
 
 def test_members_that_overlap_are_refused(tmp_path: Path) -> None:

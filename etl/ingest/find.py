@@ -23,7 +23,8 @@ MOST_ENTRIES = 200_000
 """Files and folders of a path that are looked at."""
 _NEVER = frozenset({"__pycache__", "node_modules", "site-packages", "dist-packages"})
 _KINDS = (
-    "a Strobe run, checkpoints, llm.c, nanoGPT, Hugging Face, LLaMA-Factory, Lightning, Keras, W&B, CSV, JSON lines"
+    "a Strobe run, checkpoints, llm.c, nanoGPT, Hugging Face, LLaMA-Factory, Lightning, Keras, W&B, TensorBoard, "
+    "CSV, JSON lines"
 )
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.event_files import event, record, scalar, version
+
 STAGES = 4
 STEPS = 12
 
@@ -103,6 +105,38 @@ class SummaryExample:
 
     def impostors(self, folder: Path) -> list[Path]:
         return _none_of_it(folder)
+
+
+class EventExample:
+    """TensorBoard's event file; of a damaged one, a record and the length of another."""
+
+    values = 2 * STEPS
+    grows = True
+
+    def _records(self) -> list[bytes]:
+        return [
+            record(event(step, 1.7e9 + step, scalar("train/loss", loss(step)), scalar("lr", 1e-3)))
+            for step in range(STEPS)
+        ]
+
+    def _write(self, folder: Path, records: Sequence[bytes]) -> Path:
+        return _written(folder / "cartpole.tfevents", record(version(1.7e9)) + b"".join(records))
+
+    def stage(self, folder: Path, number: int) -> Path:
+        records = self._records()
+        kept = records[: STEPS * number // STAGES]
+        return self._write(folder, kept + ([records[-1][:20]] if number < STAGES else []))
+
+    def damaged(self, folder: Path) -> tuple[Path, dict[str, int]]:
+        records = self._records()
+        records[3] = records[3][:20] + b"\xff" + records[3][21:]
+        records[5] = b"\xff" + records[5][1:]
+        path = self._write(folder, records)
+        return path, {path.name: 2}
+
+    def impostors(self, folder: Path) -> list[Path]:
+        (folder / "said.tfevents").write_bytes(bytes(12) + b"brain.Event:2" + bytes(12))
+        return [folder / "said.tfevents", *_none_of_it(folder)]
 
 
 def loss(step: int) -> float:
@@ -228,5 +262,6 @@ FOREIGN = {
         logger_row, 66,
     ),
     "wandb_summary": SummaryExample(),
+    "tensorboard": EventExample(),
 }  # fmt: skip
 """By the name of the source's module."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -56,14 +57,47 @@ class ScalarColumns:
             ]
         )
         joined = {key: np.concatenate([columns[key] for _, columns in self._parts]) for key in self._parts[0][1]}
-        attempt = joined["attempt"].astype(np.int32)
-        attempt[superseded(attempt, joined["step"], code)] = -1
-        made = {"attempt": pa.array(attempt), "step": pa.array(joined["step"]), "value": pa.array(joined["value"])}
-        for column in ("time", "epoch"):
-            made[column] = pa.array(joined[column], mask=np.isnan(joined[column]))
-        unknown = np.isnan(joined["tokens"])
-        made["tokens"] = pa.array(np.where(unknown, 0, joined["tokens"]).astype(np.int64), mask=unknown)
-        made["name"] = pa.DictionaryArray.from_arrays(pa.array(code), pa.array(list(names), pa.string())).cast(
-            pa.string()
-        )
-        return pa.table({column: made[column] for column in SCALAR_ROWS.names}, schema=SCALAR_ROWS)
+        known = {column: joined[column] for column in ("time", "epoch", "tokens")}
+        return coded_table(list(names), code, joined["attempt"], joined["step"], joined["value"], **known)
+
+
+def coded_table(
+    names: Sequence[str],
+    code: npt.NDArray[np.int32],
+    attempt: npt.NDArray[Any],
+    step: Integers,
+    value: Floats,
+    *,
+    time: Floats | None = None,
+    epoch: Floats | None = None,
+    tokens: Floats | None = None,
+) -> pa.Table:
+    """SCALAR_ROWS of rows (n,) in the order of a log, the name of each by its place in `names`; NaN in `time`,
+    `epoch` and `tokens` is unknown."""
+    attempt = attempt.astype(np.int32)
+    if not _rises(code, attempt, step, len(names)):
+        attempt[superseded(attempt, step, code)] = -1
+    made = {"attempt": pa.array(attempt), "step": pa.array(step), "value": pa.array(value)}
+    for column, known in (("time", time), ("epoch", epoch)):
+        made[column] = pa.nulls(len(step), pa.float64()) if known is None else pa.array(known, mask=np.isnan(known))
+    if tokens is None:
+        made["tokens"] = pa.nulls(len(step), pa.int64())
+    else:
+        unknown = np.isnan(tokens)
+        made["tokens"] = pa.array(np.where(unknown, 0, tokens).astype(np.int64), mask=unknown)
+    made["name"] = pa.DictionaryArray.from_arrays(pa.array(code), pa.array(list(names), pa.string())).cast(
+        pa.string()
+    )
+    return pa.table({column: made[column] for column in SCALAR_ROWS.names}, schema=SCALAR_ROWS)
+
+
+def _rises(code: npt.NDArray[np.int32], attempt: npt.NDArray[np.int32], step: Integers, names: int) -> bool:
+    """Whether each row surely lies behind the one of its name before it: then none stands in place of another."""
+    if len(step) < 2:
+        return True
+    small = code.astype(np.uint16) if names <= 1 << 16 else code
+    order = np.argsort(small, kind="stable")
+    code, attempt, step = code[order], attempt[order], step[order]
+    other = code[1:] != code[:-1]
+    later = (attempt[1:] > attempt[:-1]) | ((attempt[1:] == attempt[:-1]) & (step[1:] > step[:-1]))
+    return bool((other | later).all())

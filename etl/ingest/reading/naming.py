@@ -10,7 +10,7 @@ _ANY = re.compile(
     r"wandb-(history|summary|events)|events\.out\.tfevents.*|version_\d+|checkpoint-\d+|tb|tensorboard|runs|summary|files)",
     re.IGNORECASE,
 )
-_ENDS = (".gz", ".jsonl", ".json", ".csv", ".tsv", ".txt", ".log", ".out", ".parquet")
+_ENDS = (".gz", ".jsonl", ".json", ".csv", ".tsv", ".txt", ".log", ".out", ".parquet", ".tfevents")
 
 
 def bare(path: Path) -> str:

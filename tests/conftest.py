@@ -34,6 +34,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 BROWSER = "tests/browser/"
+TRAINING = ("tests/cuda/", "tests/strobe/record/", "tests/strobe/train/")
 MEMORY = Path("/dev/shm")
 ROOM = 2_000_000_000
 """Bytes: several times what one run of the tests leaves behind."""
@@ -73,12 +74,14 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """A file goes to one worker, so that what its tests share is made once; all browsers to one: two at once would
-    wait for each other's pages, and need a server each."""
+    wait for each other's pages, and need a server each. What trains goes to another: each worker that uses PyTorch
+    pays for its first step."""
     from xdist.scheduler import LoadFileScheduling
 
     class ByRoom(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return BROWSER if nodeid.startswith(BROWSER) else str(super()._split_scope(nodeid))
+            room = next((room for room in (BROWSER, *TRAINING) if nodeid.startswith(room)), None)
+            return TRAINING[0] if room in TRAINING else room or str(super()._split_scope(nodeid))
 
     return ByRoom(config, log)
 

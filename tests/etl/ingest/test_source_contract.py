@@ -17,6 +17,7 @@ from etl.ingest.source import TableSource
 from etl.store.catalogue import Store
 from etl.store.files import Files
 from etl.store.pointer import read_pointer, read_rows
+from tests.support.effort import UNLESS_IN_CI
 from tests.support.object_store import ObjectStore
 from tests.support.recordings import EXAMPLES, STAGES, Example, toy_source
 
@@ -182,9 +183,12 @@ class Mortal(Files):
 
 @pytest.mark.parametrize(
     "case",
-    [(source, manner) for source in ("snapshots", "loss_csv", "trainer_state") for manner in ("local", "objects")],
+    [
+        *((source, "local") for source in ("snapshots", "loss_csv", "trainer_state")), ("loss_csv", "objects"),
+        *(pytest.param((source, "objects"), marks=UNLESS_IN_CI) for source in ("snapshots", "trainer_state")),
+    ],
     indirect=True,
-)
+)  # fmt: skip
 def test_killed_at_any_write(
     case: tuple[str, str], example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

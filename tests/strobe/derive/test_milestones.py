@@ -308,9 +308,10 @@ def test_a_planted_run_is_answered_as_a_person_would(name: str) -> None:
 
 def test_all_runs_at_once_are_answered_as_each_is() -> None:
     planted = {name.replace(" ", "-"): case[0] for name, case in PLANTED.items()}
-    assert onsets(store(planted)) == {name: found(case) for name, case in planted.items()}
+    answered = onsets(store(planted))
+    assert answered == {name: found(case) for name, case in planted.items()}
     # Whether tables can be read is no matter of what they hold.
-    assert {onset.answer for onset in onsets(store(planted)).values()} == set(Answer) - {Answer.DAMAGED}
+    assert {onset.answer for onset in answered.values()} == set(Answer) - {Answer.DAMAGED}
 
 
 def test_a_run_that_is_not_there_recorded_nothing() -> None:

@@ -29,6 +29,10 @@ NAMES = (
 )  # fmt: skip
 SOME_NAMES = (NAMES[0], NAMES[1], NAMES[3], NAMES[6])
 """Markup of each kind; the others are tried where CI is set."""
+SOME_PAGES = tuple(
+    pytest.param(page, marks=() if page in (*PAGES, "attention") else UNLESS_IN_CI) for page in EVERY_PAGE
+)
+"""For what the frame does that all pages stand in: one of each kind, and all of them where CI is set."""
 
 
 @pytest.fixture(autouse=True)
@@ -194,7 +198,7 @@ def _broken(root: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("page", EVERY_PAGE)
+@pytest.mark.parametrize("page", SOME_PAGES)
 @pytest.mark.parametrize("make", [_file, _newer, _broken])
 def test_a_store_that_cannot_be_read_is_one_screen(use, tmp_path: Path, page: str, make) -> None:
     use(make(tmp_path))
@@ -275,9 +279,7 @@ def test_extreme_values_do_no_harm(use, tmp_path: Path) -> None:
         well(opened(page))
 
 
-@pytest.mark.parametrize(
-    "page", [pytest.param(page, marks=() if page in (*PAGES, "attention") else UNLESS_IN_CI) for page in EVERY_PAGE]
-)
+@pytest.mark.parametrize("page", SOME_PAGES)
 def test_a_run_deleted_while_it_is_shown(use, tmp_path: Path, page: str) -> None:
     path = grokking(tmp_path, steps=(0, 100))
     ingest([make_run(tmp_path / "runs" / "other", steps=(0, 100))], path)

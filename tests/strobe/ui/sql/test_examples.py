@@ -19,7 +19,7 @@ SQL = {example.title: example.sql for example in EXAMPLES}
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Snapshots one step apart and far apart, of a run that groks at step 880."""
     root = tmp_path_factory.mktemp("examples")
-    ingest([make_run(root / "runs" / "groks", steps=(0, 1, 2, 1500), layers=1)], root / "store")
+    ingest([make_run(root / "runs" / "groks", steps=(0, 1, 2, 1500), layers=1, metrics_every=4)], root / "store")
     made = Store(root / "store")
     Deriver(made, made.run("groks")).fill(["transitions"])
     return Store(root / "store")

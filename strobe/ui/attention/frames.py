@@ -16,7 +16,7 @@ from strobe.views.attention import AttentionFrames, Shape
 from strobe.views.run_view import RunView
 from strobe.views.words import visible
 
-CHOICE: Final = "attention"
+CHOICE: Final = "module"
 """The parameter that names the tensor of attention that is looked at."""
 
 tensors = cached_by_run(attention.tensors)

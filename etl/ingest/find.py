@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from etl.checkpoints.formats.opening import is_checkpoint
+from etl.checkpoints.formats.opening import ENDINGS, is_checkpoint
 from etl.errors import StrobeError
 from etl.ingest import sources as package
 from etl.ingest.mapping import Given
@@ -147,10 +147,8 @@ def looks_like(place: Path) -> str:
     for table in _tables():
         if names := table.fields(place):
             return f"it looks like a table of {', '.join(names[:8])}: say which one is the step by --step NAME"
-    if is_checkpoint(place):
-        return (
-            "it is a checkpoint: give the folder that holds it, where its name has a step in it, or is model or ckpt"
-        )
+    if place.name.endswith(ENDINGS) and is_checkpoint(place):
+        return "it is a checkpoint: give its folder, and let its name hold a step, or begin with model or ckpt"
     try:
         start = read_start(place)
     except NotAFileError as error:

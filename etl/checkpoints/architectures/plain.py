@@ -122,16 +122,24 @@ def layout(model: Model) -> Layout:
 
 def described(model: Model, family: str) -> dict[str, object]:
     """The manifest's `model` from Hugging Face's settings, what they do not tell left out; the number of layers also
-    from the names."""
+    from the names, vocabulary and width from the embedding of tokens."""
     layers = {place[0] for name in model.tensors if (place := layer_and_group(name)) is not None}
+    V, C = _embedding(model)
     told = {
         "n_layer": model.number("num_hidden_layers", "n_layer") or len(layers) or None,
         "n_head": model.number("num_attention_heads", "n_head"),
         "n_kv_head": model.number("num_key_value_heads"),
-        "n_embd": model.number("hidden_size", "n_embd"),
+        "n_embd": model.number("hidden_size", "n_embd") or C,
         "mlp_width": model.number("intermediate_size", "n_inner"),
-        "vocab_size": model.number("vocab_size"),
+        "vocab_size": model.number("vocab_size") or V,
         "block_size": model.number("max_position_embeddings", "n_positions", "block_size"),
         "head_size": model.number("head_dim"),
     }
     return {"family": family} | {key: value for key, value in told.items() if value is not None}
+
+
+def _embedding(model: Model) -> tuple[int | None, int | None]:
+    """(tokens, channels) of the first embedding of tokens."""
+    shapes = [model.shape(name) for name in model.tensors if role_by_words(name) == "token_embedding"]
+    found = next((shape for shape in shapes if len(shape) == 2), None)
+    return (found[0], found[1]) if found is not None else (None, None)

@@ -70,9 +70,9 @@ GQA = {"num_attention_heads": 4, "num_key_value_heads": 2, "hidden_size": C, "nu
     [
         (NEOX, {"model_type": "gpt_neox", "num_attention_heads": 2}, {"family": "gpt_neox", "n_head": 2, "n_layer": 1,
                                                                       "qkv_layout": "interleaved"}),
-        (LLAMA, GQA, {"family": "llama", "n_head": 4, "n_kv_head": 2, "n_embd": C, "n_layer": 11}),
+        (LLAMA, GQA, {"family": "llama", "vocab_size": V, "n_head": 4, "n_kv_head": 2, "n_embd": C, "n_layer": 11}),
         (LLAMA, GQA | {"model_type": "qwen2"}, {"family": "qwen2", "n_kv_head": 2}),
-        (BERT, {"model_type": "bert"}, {"family": "bert", "n_layer": 1}),
+        (BERT, {"model_type": "bert"}, {"family": "bert", "n_layer": 1, "n_embd": C, "vocab_size": V}),
     ],
     ids=["neox", "llama", "qwen", "bert"],
 )  # fmt: skip

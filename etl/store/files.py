@@ -57,7 +57,7 @@ class Files:
         else:
             base, path = pafs.LocalFileSystem(), str(Path(text).absolute())
             self.local = Path(path)
-        self._fs, self._root = base, PurePosixPath(path)
+        self._fs, self._root_text = base, str(PurePosixPath(path))
         self.attached = False
         """Whether this store is shown beside another and is not to be changed."""
         self._copies: Path | None = None
@@ -70,11 +70,12 @@ class Files:
 
     def path(self, name: str) -> str:
         """The full path of `name`, as the file system knows it."""
-        return str(self._root / name)
+        # As text, which takes a tenth of what joining paths does: a page of a thousand runs looks at thousands.
+        return f"{self._root_text}/{name}" if name else self._root_text
 
     def blocked(self) -> bool:
         """True when something other than a folder stands where the root should be."""
-        kind = self._fs.get_file_info(str(self._root)).type
+        kind = self._fs.get_file_info(self._root_text).type
         return bool(kind not in (pafs.FileType.Directory, pafs.FileType.NotFound))
 
     def is_folder(self, name: str) -> bool:
@@ -88,7 +89,7 @@ class Files:
     def read(self, name: str) -> bytes:
         """The bytes of a file. Raises FileNotFoundError, and NotAFileError for what is no regular file."""
         if self.local is not None:
-            return read_regular(self.local / name)
+            return read_regular(self.path(name))
         with self._fs.open_input_file(self.path(name)) as file:
             return bytes(file.read())
 
@@ -99,13 +100,13 @@ class Files:
         """
         if self.local is None:
             return None
-        status = (self.local / name).lstat()
+        status = os.lstat(self.path(name))
         return (status.st_ino, status.st_mtime_ns, status.st_size)
 
     def amiss(self, name: str, size: int) -> str:
         """What one look at a file tells, unopened; "" where it is a regular file of `size` bytes."""
         if self.local is not None:
-            return what_is_amiss(self.local / name, size)
+            return what_is_amiss(self.path(name), size)
         info = self._fs.get_file_info(self.path(name))
         if info.type != pafs.FileType.File:
             return "is missing"
@@ -116,7 +117,7 @@ class Files:
         if self.local is None:
             return zlib.crc32(self.read(name))
         crc = 0
-        with os.fdopen(open_there(self.local / name), "rb", buffering=0) as file:
+        with os.fdopen(open_there(self.path(name)), "rb", buffering=0) as file:
             while data := file.read(_CHUNK):
                 crc = zlib.crc32(data, crc)
         return crc

@@ -7,6 +7,7 @@ import contextlib
 import re
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,9 @@ from etl.store.views import Part, current_view, cut_attempts, every_row
 
 _FEW = 8
 """Of so many runs the small tables are read from their files at each question."""
+
+_MOST_ROWS = 200_000
+"""Of a catalogue of metrics that is read at once: rows of 100 bytes, which a list of runs asks for three times."""
 
 _WORD = re.compile(r"\w+")
 _LISTS = re.compile(r"information_schema|duckdb_|pg_catalog|pragma|\b(show|describe)\b", re.IGNORECASE)
@@ -155,12 +159,21 @@ class Relations:
 
     def _make_cuts(self) -> None:
         """Which attempts were cut: what tells which rows of the tables count that have attempts."""
-        cut = cut_attempts(self._every_row("attempts"))
-        with self._database.cursor(self._schema) as cursor:
-            self._cut = {run for (run,) in cursor.execute(f"SELECT DISTINCT run FROM ({cut})").fetchall()}
-        if self._cut:
-            self._define(f"CREATE OR REPLACE {self._kind} {CUTS} AS {cut}")
+        self._cut = set()
+        if parts := self._of_resumed():
+            cut = cut_attempts(f"({every_row(self.schemas['attempts'], parts)})")
+            with self._database.cursor(self._schema) as cursor:
+                self._cut = {run for (run,) in cursor.execute(f"SELECT DISTINCT run FROM ({cut})").fetchall()}
+            if self._cut:
+                self._define(f"CREATE OR REPLACE {self._kind} {CUTS} AS {cut}")
         self._made.add(CUTS)
+
+    def _of_resumed(self) -> list[Part]:
+        """The parts of `attempts` of runs with several: no attempt is cut but by one after it."""
+        parts, rows = self.parts("attempts"), Counter[str]()
+        for part in parts:
+            rows[part.run] += part.rows
+        return [part for part in parts if rows[part.run] > 1]
 
     def _make_one(self, name: str, table: str) -> None:
         if name in self._made:
@@ -169,7 +182,7 @@ class Relations:
             rows = current_view(self._every_row(table), self.schemas[table], self.parts(table), self._cut)
             self._define(f"CREATE OR REPLACE VIEW {name} AS {rows}")
         else:
-            kind = self._kind if table in READ_AT_ONCE else "VIEW"
+            kind = "TABLE" if self._is_read_at_once(table) else "VIEW"
             with self._database.in_any_order() if kind == "TABLE" else contextlib.nullcontext():
                 self._define(
                     f"CREATE OR REPLACE {kind} {name} AS {every_row(self.schemas[table], self.parts(table))}"
@@ -178,10 +191,20 @@ class Relations:
 
     def _every_row(self, table: str) -> str:
         """SQL of a relation of all rows of a table: in place of a view, which would have to be planned by itself."""
-        if table in READ_AT_ONCE and self._kind == "TABLE":
+        if self._is_read_at_once(table):
             self._make_one(f"{table}_all", table)
             return f"{table}_all"
         return f"({every_row(self.schemas[table], self.parts(table))})"
+
+    def _is_read_at_once(self, table: str) -> bool:
+        """Whether statements ask a copy of a table: then all of its parts have been compared with their CRCs."""
+        if self._kind == "VIEW" or table not in (*READ_AT_ONCE, "metrics"):
+            return False
+        if table == "metrics" and sum(part.rows for part in self.parts(table)) > _MOST_ROWS:
+            return False
+        if self.intact.verify([table]):
+            self._parts.pop(table, None)
+        return True
 
     @property
     def _kind(self) -> str:

@@ -196,4 +196,6 @@ def _by_run(table: pa.Table, runs: Sequence[str]) -> dict[str, pa.Table]:
     rows: dict[str, list[int]] = {run: [] for run in runs}
     for row, run in enumerate(table["run"].to_pylist()):
         rows[run].append(row)
-    return {run: table.take(pa.array(own, pa.int64())) for run, own in rows.items()}
+    # Of one batch: taking from a table in pieces looks at each of them.
+    (whole,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
+    return {run: pa.Table.from_batches([whole.take(pa.array(own, pa.int64()))]) for run, own in rows.items()}

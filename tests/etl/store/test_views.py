@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from etl.sql.sandbox import Limits, Sandbox
 from etl.store.catalogue import Store
 from etl.store.compact import compact
+from etl.store.database import Database
 from etl.store.files import Files
 from etl.store.layout import encodings
 from etl.store.pointer import Pointer, commit, prepare_store, read_rows, write_part
@@ -165,3 +166,49 @@ def test_a_store_is_read_from_its_own_folder_whatever_that_is_called(tmp_path: P
     # The same through a child, which a name as such is no matter of.
     if IN_CI or folder == "exp[1]":
         assert Sandbox(catalogue).run(asked_by_visitors, PATIENT).table["n"].to_pylist() == [2]
+
+
+def many(path: Path) -> Store:
+    """More runs than have their small tables read at each question; one was resumed."""
+    files = Files(path)
+    prepare_store(files)
+    for k in range(10):
+        attempts = [{"attempt": 0, "cut_step": 5 if k == 3 else None}, *([{"attempt": 1}] if k == 3 else [])]
+        tables = {
+            "runs": [{"name": f"r{k}"}],
+            "attempts": attempts,
+            "metrics": [{"name": "loss", "n": k}],
+            "scalars": [{"attempt": 0, "name": "loss", "step": step, "value": 1.0} for step in range(8)],
+        }
+        parts = {
+            table: [write_part(files, f"r{k}", table, pa.Table.from_pylist(rows, schema(table)))]
+            for table, rows in tables.items()
+        }
+        commit(files, Pointer(f"r{k}"), parts, {})
+    return Store(path)
+
+
+def test_a_catalogue_of_metrics_that_is_copied_leaves_out_what_is_damaged(tmp_path: Path) -> None:
+    """Also where the first statement asks for another run, which alone is compared with its CRC before."""
+    store = many(tmp_path)
+    part = next((tmp_path / "tables" / "metrics" / "run=r4").iterdir())
+    data = bytearray(part.read_bytes())
+    data[len(data) // 2] ^= 1
+    part.write_bytes(bytes(data))
+    catalogue = store.current()
+    assert catalogue.query("SELECT n FROM metrics WHERE run = 'r2'").to_pylist() == [{"n": 2}]
+    assert set(catalogue.query("SELECT run FROM metrics")["run"].to_pylist()) == {f"r{k}" for k in range(10)} - {"r4"}
+    assert [damage.run for damage in catalogue.damage] == ["r4"]
+
+
+def test_of_runs_with_one_attempt_no_file_tells_that_it_was_not_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    define = Database.define
+    monkeypatch.setattr(Database, "define", lambda *given: (asked.append(given[1]), define(*given))[1])
+    rows = many(tmp_path).current().query("SELECT run, count(*) AS n FROM scalars GROUP BY run").to_pylist()
+    assert {row["run"]: row["n"] for row in rows} == {f"r{k}": 5 if k == 3 else 8 for k in range(10)}
+    read = " ".join(asked)
+    assert "tables/attempts/run=r3" in read
+    assert "tables/attempts/run=r2" not in read

@@ -41,9 +41,7 @@ def why_missing(view: RunView, what: str, *sections: str, needs: str = "") -> st
         )
     if isinstance(snapshots, CheckpointRun):
         return f"This run is made of checkpoints, which hold a model's parameters and nothing of a step: no {what}."
-    return (
-        f"This run recorded no {what}: it would stand in the section {named}, and its snapshots hold {_held(there)}."
-    )
+    return f"This run recorded no {what}: its snapshots have no section {named}; they hold {_held(there)}."
 
 
 def _sections(view: RunView) -> dict[str, int]:

@@ -18,7 +18,7 @@ from strobe.views.tensors import TensorSeries, statistic_sql, tensor_series
 
 MOVEMENT: Final = (
     "How far a tensor moved since the snapshot before, relative to its norm there, divided by the steps between: the "
-    "update ratio of one step only where snapshots are one step apart."
+    "update ratio of one step only where snapshots are one step apart, and of tensors kept as statistics alone."
 )
 _COLOURS: Final = {"gradient_l2": (SERIES[1], SERIES[4]), "update_ratio": (SERIES[2],)}
 

@@ -132,7 +132,7 @@ def without_attention(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("page", "words"),
     [
-        ("attention", "it would stand in the section “attention”, and its snapshots hold params"),
+        ("attention", "its snapshots have no section “attention”; they hold params"),
         ("explorer", "This run recorded no attention"),
         ("weights", "This run recorded no activations"),
         ("embeddings", "Principal axes of the last snapshot"),

@@ -32,8 +32,7 @@ def test_what_was_looked_at_is_said(view: RunView) -> None:
         "This run has no embedding to show: none of the 2 tensors of the section “params” is one (one has a role)."
     )
     assert why_missing(view, "attention", "attention") == (
-        "This run recorded no attention: it would stand in the section “attention”, and its snapshots hold params, "
-        "residual."
+        "This run recorded no attention: its snapshots have no section “attention”; they hold params, residual."
     )
     assert why_missing(RunView(view.tables, "run"), "attention", "attention") == (
         "This run has no snapshots, so there is no attention to show."

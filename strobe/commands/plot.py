@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def plot(
-    panel: Annotated[str, typer.Argument(metavar="PANEL", help="A panel, or report, inside or compare.")],
+    panel: Annotated[str, typer.Argument(metavar="PANEL", help="A panel, or report, inside, cost or compare.")],
     runs: Annotated[
         list[str] | None, typer.Argument(metavar="RUN...", help="Ids, unique names, or folders of runs.")
     ] = None,

@@ -8,6 +8,7 @@ from typing import Final
 
 from etl.errors import StrobeError
 from strobe.charts.figure import Figure, Sheet
+from strobe.plot import cost as use
 from strobe.plot import moments as at
 from strobe.plot import training as over
 from strobe.plot.request import Request
@@ -17,16 +18,20 @@ PANELS: Final[dict[str, Callable[[Request], Figure]]] = {
     "fourier": over.fourier, "progress": over.progress, "heads": over.heads, "ranks": over.ranks,
     "attention": at.attention, "embedding": at.embedding, "weights": at.weights, "spectrum": at.spectrum,
     "frequencies": at.frequencies,
+    "learning_rate": use.learning_rate, "tokens": use.tokens, "mfu": use.mfu, "throughput": use.throughput,
+    "memory": use.memory,
 }  # fmt: skip
 MOMENTS: Final = ("attention", "embedding", "weights", "spectrum", "frequencies")
 """Panels that show one step; the others show all of training."""
-SEVERAL: Final = ("loss", "accuracy", "metric", "compare")
+_COST: Final = ("learning_rate", "tokens", "mfu", "throughput", "memory")
+SEVERAL: Final = ("loss", "accuracy", "metric", *_COST, "cost", "compare")
 """Panels that show several runs at once."""
 MATRICES: Final = ("weights", "spectrum")
 """Panels of one matrix."""
 SHEETS: Final = {
     "report": ("loss", "accuracy", "gradients", "progress", "fourier", "embedding"),
     "inside": ("attention", "embedding", "weights", "spectrum", "frequencies", "ranks"),
+    "cost": ("loss", *_COST),
     "compare": ("loss", "accuracy"),
 }
 """Up to six panels on one sheet: those that the run has, in this order."""
@@ -104,7 +109,8 @@ def _whose(request: Request) -> str:
 def _titled(panel: str, request: Request, *, on_sheet: bool = False) -> Figure:
     """On a sheet the run stands above all; a moment always says its step."""
     step = step_of(panel, request)
-    words = [panel.capitalize()] if on_sheet else [_whose(request), panel.capitalize()]
+    name = "MFU" if panel == "mfu" else panel.capitalize().replace("_", " ")
+    words = [name] if on_sheet else [_whose(request), name]
     title = " · ".join([*words, f"step {step:,}"] if step is not None else words)
     figure = replace(PANELS[panel](request), title=title)
     return replace(figure, plot_height=_ON_SHEET) if on_sheet else figure

@@ -71,6 +71,10 @@ class OtherManifestError(SnapshotError):
         )
 
 
+class LacksError(SnapshotError):
+    """The snapshot was recorded without this tensor, or with another shape of it than the run has at its end."""
+
+
 class PayloadError(SnapshotError):
     """A snapshot whose header is sound and whose payload is not what the header says."""
 
@@ -292,7 +296,7 @@ class Snapshot:
     def spec(self, name: str) -> Mapping[str, Any]:
         """The manifest's entry of a tensor: dims, shape, dtype, offset, and what it has besides."""
         if name in self._missing:
-            raise SnapshotError(f"{self.path}: tensor {name!r:.80} has no data here: {self._missing[name]:.200}")
+            raise LacksError(f"{self.path}: tensor {name!r:.80} has no data here: {self._missing[name]:.200}")
         if name not in self._specs:
             section = name.partition("/")[0]
             near = [known for known in self._specs if known.startswith(section + "/")] or self.names
@@ -303,7 +307,7 @@ class Snapshot:
         """dtype, shape and offset of a tensor. Raises SnapshotError where it does not lie inside the file."""
         spec = self.spec(name)
         if name in self._unlike:
-            raise SnapshotError(f"{self.path}: tensor {name!r:.80} {self._unlike[name]}")
+            raise LacksError(f"{self.path}: tensor {name!r:.80} {self._unlike[name]}")
         dtype, shape, offset = numpy_dtype(spec["dtype"]), tuple(spec["shape"]), spec["offset"]
         if offset < HEADER_BYTES or offset + math.prod(shape) * dtype.itemsize > self.size:
             raise SnapshotError(f"{self.path}: tensor {name!r:.80}: offset: lies outside the file")

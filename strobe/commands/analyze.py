@@ -118,5 +118,7 @@ def _say(report: Report) -> None:
         typer.echo(f"{report.run} {table}: {count:,} steps that a later attempt replaced were removed")
     for table, reason in report.skipped.items():
         typer.echo(f"{report.run} {table}: left empty: {visible(reason)}")
+    for what, reason in report.lacking:
+        typer.echo(f"  no rows of {visible(what)}: {visible(reason)}")
     for what, reason in report.bad:
         typer.echo(f"  left out {visible(what)}: {visible(reason)}", err=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from etl.checkpoints.run import open_run
 from etl.errors import StrobeError
-from etl.run.snapshot import SnapshotError
+from etl.run.snapshot import LacksError, SnapshotError
 from etl.store.catalogue import Store
 from etl.store.pointer import commit, read_pointer, remove_unnamed, write_part
 from etl.store.stored_run import StoredRun
@@ -20,6 +20,7 @@ from strobe.derive.filling.staleness import (
     stored_stamps,
     table_stamp,
     with_stamps,
+    without_rows,
 )
 from strobe.derive.recorded_run import NotApplicableError, RecordedRun
 from strobe.derive.registry import ANALYSES
@@ -153,23 +154,28 @@ WHERE run = $1 GROUP BY ALL ORDER BY n DESC, note""",
         stamps: dict[SnapshotAnalysis, dict[int, str]] = {analysis: {} for analysis in todo}
         for number, step in enumerate(steps):
             for analysis, due in todo.items():
-                if step in due and analysis.table not in self.report.skipped and self._add(analysis, step, rows):
-                    stamps[analysis][step] = due[step]
+                if step not in due or analysis.table in self.report.skipped:
+                    continue
+                if (made := self._add(analysis, step, rows)) is not None:
+                    stamps[analysis][step] = due[step] if made else without_rows(due[step])
             self.progress(self.stored.id, done + number + 1, total)
         self._commit({analysis: (rows[analysis], stamps[analysis]) for analysis in todo if stamps[analysis]})
 
-    def _add(self, analysis: SnapshotAnalysis, step: int, rows: dict[SnapshotAnalysis, list[Row]]) -> bool:
-        """Whether the rows of a step could be computed, and so were added."""
+    def _add(self, analysis: SnapshotAnalysis, step: int, rows: dict[SnapshotAnalysis, list[Row]]) -> bool | None:
+        """Whether the step has rows, which were added; None where that could not be found out."""
         try:
             rows[analysis] += analysis.rows(self.subject, step)
         except NotApplicableError as error:
             self.report.skip(analysis.table, error)
+        except LacksError as error:
+            self.report.lacking.append((f"{analysis.table} at step {step:,}", str(error)))
+            return False
         except SnapshotError as error:
             self.report.damaged(f"{analysis.table} at step {step:,}", error)
         else:
             self.report.computed[analysis.table] += 1
             return True
-        return False
+        return None
 
     def _commit(self, changes: dict[SnapshotAnalysis, tuple[list[Row], dict[int, str]]]) -> None:
         if not changes:

@@ -56,7 +56,9 @@ def replaced(
 ) -> list[PartFile]:
     """The table's parts with `rows` in place of all rows of `steps`."""
     table, run = analysis.table, pointer.run
-    parts = [*without(files, pointer, table, steps), write_part(files, run, table, analysis.part(rows))]
+    rows, parts = list(rows), without(files, pointer, table, steps)
+    if rows:
+        parts.append(write_part(files, run, table, analysis.part(rows)))
     if len(parts) > MANY_PARTS and (merged := _rows(files, run, table, parts)) is not None:
         return [write_part(files, run, table, merged)]
     return parts

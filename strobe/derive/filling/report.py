@@ -21,12 +21,14 @@ class Nulls(TypedDict):
 @dataclass
 class Report:
     """`computed`: table -> snapshots, or rows of a table that is made of others. `current`: tables that needed
-    nothing. `skipped`: table -> why this run cannot have it. `bad`: (what, why) of what could not be read."""
+    nothing. `skipped`: table -> why this run cannot have it. `bad`: (what, why) of what could not be read. `lacking`:
+    the same of snapshots that were recorded without what a table needs: they have no rows of it."""
 
     run: str
     computed: dict[str, int] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     bad: list[tuple[str, str]] = field(default_factory=list)
+    lacking: list[tuple[str, str]] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
     """Table -> steps whose rows were removed because a later attempt cut those steps off."""
 

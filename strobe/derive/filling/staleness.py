@@ -55,10 +55,18 @@ def table_stamp(analysis: TableAnalysis, pointer: Pointer) -> str:
     return f"{analysis.definition}:{digest}"
 
 
+def without_rows(stamp: str) -> str:
+    """The stamp of a step that has no rows, since its snapshot was recorded without what they need."""
+    return f"{stamp}:none"
+
+
 def missing(analysis: SnapshotAnalysis, wanted: dict[int, str], files: Files, pointer: Pointer) -> dict[int, str]:
     """Those of the `wanted` steps, with their stamps, whose rows the store lacks or has of another stamp."""
     stamps, stored = stored_stamps(pointer, analysis.table), stored_steps(files, pointer, analysis.table)
-    return {step: stamp for step, stamp in wanted.items() if step not in stored or stamps.get(str(step)) != stamp}
+    return {
+        step: stamp for step, stamp in wanted.items()
+        if stamps.get(str(step)) not in ([stamp, without_rows(stamp)] if step in stored else [without_rows(stamp)])
+    }  # fmt: skip
 
 
 def is_current(analysis: TableAnalysis, files: Files, pointer: Pointer) -> bool:

@@ -8,25 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.binary_logs import BINARY
 from tests.support.event_files import event, record, scalar, version
-
-STAGES = 4
-STEPS = 12
+from tests.support.impostors import STAGES, STEPS, none_of_it
 
 
 def _written(path: Path, data: bytes) -> Path:
     path.write_bytes(data)
     return path
-
-
-def _none_of_it(folder: Path) -> list[Path]:
-    """What no source takes."""
-    (folder / "prose.txt").write_text("a step in the right direction, said the train to val\n" * 3)
-    (folder / "empty.log").write_bytes(b"")
-    (folder / "binary.log").write_bytes(bytes(range(256)) * 8)
-    (folder / "folder.csv").mkdir()
-    (folder / "link.log").symlink_to(folder / "prose.txt")
-    return [folder / name for name in ("prose.txt", "empty.log", "binary.log", "folder.csv", "link.log")]
 
 
 @dataclass(frozen=True)
@@ -57,7 +46,7 @@ class LineLogExample:
         return _written(folder / self.name, self.begin + b"".join(lines)), {self.name: len(self.bad)}
 
     def impostors(self, folder: Path) -> list[Path]:
-        return _none_of_it(folder)
+        return none_of_it(folder)
 
 
 @dataclass(frozen=True)
@@ -84,7 +73,7 @@ class DocumentExample:
     def impostors(self, folder: Path) -> list[Path]:
         (folder / "cut.json").write_bytes(b'{"log_history')
         (folder / "list.json").write_bytes(b"[1, 2, 3]")
-        return [folder / "cut.json", folder / "list.json", *_none_of_it(folder)]
+        return [folder / "cut.json", folder / "list.json", *none_of_it(folder)]
 
 
 class SummaryExample:
@@ -104,7 +93,7 @@ class SummaryExample:
         return self._write(folder, -4), {"tinylm.json": 1}
 
     def impostors(self, folder: Path) -> list[Path]:
-        return _none_of_it(folder)
+        return none_of_it(folder)
 
 
 class EventExample:
@@ -136,7 +125,7 @@ class EventExample:
 
     def impostors(self, folder: Path) -> list[Path]:
         (folder / "said.tfevents").write_bytes(bytes(12) + b"brain.Event:2" + bytes(12))
-        return [folder / "said.tfevents", *_none_of_it(folder)]
+        return [folder / "said.tfevents", *none_of_it(folder)]
 
 
 def loss(step: int) -> float:
@@ -263,5 +252,6 @@ FOREIGN = {
     ),
     "wandb_summary": SummaryExample(),
     "tensorboard": EventExample(),
+    **BINARY,
 }  # fmt: skip
 """By the name of the source's module."""

@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 
 from etl.ingest import sources
+from tests.support.binary_logs import MlflowFolder
 from tests.support.checkpoints import gpt2_arrays, llmc_bytes
-from tests.support.foreign_logs import FOREIGN, STAGES
+from tests.support.foreign_logs import FOREIGN
+from tests.support.impostors import STAGES
 from tests.support.make_run import make_run
 from tests.support.places import ROOT
 
@@ -161,6 +163,7 @@ EXAMPLES: dict[str, Example] = {
     "snapshots": RunFolders(),
     "loss_csv": LossCsv(),
     "checkpoints": Checkpoints(),
+    "mlflow_folder": MlflowFolder(),
     **FOREIGN,
 }
 """By the name of the source's module."""

@@ -25,7 +25,8 @@ from etl.ingest.names import chosen, in_order, renamed
 from etl.ingest.source import Recording, Scalars, State
 from etl.store.catalogue import Store
 from strobe.cli import app
-from tests.support.foreign_logs import FOREIGN, STAGES, llmc_stdout, trainer_row
+from tests.support.foreign_logs import FOREIGN, llmc_stdout, trainer_row
+from tests.support.impostors import STAGES
 
 Write = Callable[[str, bytes | str], Path]
 
@@ -253,14 +254,17 @@ def written(data: bytes) -> set[float]:
     return plain | {number / 100 for number in plain} | {number * 1e9 for number in plain}
 
 
-PACKED = ("tensorboard",)
+PACKED = ("tensorboard", "wandb_offline", "mlflow_database", "trackio")
 """Sources of files whose numbers are no text."""
 
 
 def packed(data: bytes) -> set[float]:
-    """Every float32 and float64 that begins at any byte of a file."""
-    found = set()
-    for kind in ("<f4", "<f8"):
+    """Every number that begins at any byte of a file, as text, as a float and as one of SQLite's integers."""
+    found = written(data) | {0.0, 1.0}
+    found |= {
+        float(int.from_bytes(data[at : at + n], signed=True)) for n in (3, 6) for at in range(len(data) - n + 1)
+    }
+    for kind in ("<f4", "<f8", ">f8", ">i1", ">i2", ">i4", ">i8"):
         size = np.dtype(kind).itemsize
         for start in range(size):
             count = max(0, len(data) - start) // size
@@ -290,11 +294,14 @@ def test_no_damage_crashes_a_reader_or_makes_a_value_up(name: str, tmp_path: Pat
     except StrobeError:
         return
     for recording in recordings:
-        there = packed(damaged) if recording.source in PACKED else written(damaged)
         assert recording.run_id
-        rows = stored(recording).rows
+        try:
+            rows = stored(recording).rows
+        except StrobeError:
+            continue
         recording.about(), recording.attempts()
         finite = {value for value in rows["value"].to_pylist() if abs(value) < float("inf")}
+        there = packed(damaged) if recording.source in PACKED else written(damaged)
         assert finite <= there, finite - there
 
 

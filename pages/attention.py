@@ -15,8 +15,8 @@ page = frame("attention")
 @part("heads")
 def heads() -> None:
     panels.all_heads(page.view)
-    if page.view.steps:
-        movie.offer(page.view, "attention")
+    if page.view.steps and panels.has_movie(page.view):
+        movie.offer(page.view, "attention", remark=panels.movie_remark(page.view))
 
 
 @part("one")

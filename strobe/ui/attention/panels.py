@@ -47,6 +47,16 @@ def all_heads(view: RunView) -> None:
     )  # fmt: skip
 
 
+def has_movie(view: RunView) -> bool:
+    """Whether a movie can be made: it shows the attention of all layers."""
+    return attention.TENSOR in frames.tensors(view)
+
+
+def movie_remark(view: RunView) -> str:
+    """How the movie differs from what is looked at; empty where it does not."""
+    return "" if frames.chosen(view) == attention.TENSOR else "The movie is of all layers alike."
+
+
 def _tensor_words(name: str) -> str:
     return "all layers alike" if name == attention.TENSOR else visible(name.partition("/")[2], 46)
 

@@ -70,7 +70,11 @@ def tables(path: Path) -> tuple[list[Any], list[Any], Lines, Lines]:
 
 
 @given(LINES, st.sampled_from([40, 200, plain_lines.STRETCH]))
-@example(['{"a}', '{b":1}', '{"c":1},{"d":2}', ""], 1 << 18)
+@example(['{"step":1,"time":1,"a}', '{b":1}', '{"step":1,"time":1,"c":1},{"step":2,"time":1,"c":2}', ""], 1 << 18)
+@example(['{"step":1,"time":1,"a":1e400}', '{"step":1,"time":1,"a":true}', ""], 1 << 18)
+@example(['{"step":1,"time":1,"a":1}', f'{{"step":1,"time":1,"a":{"9" * 400}}}', ""], 1 << 18)
+@example(['{"step":1,"time":1,"a":-0}', '{"step":1,"time":1,"a":-0.0}', ""], 1 << 18)
+@example(['{"step":1,"time":1,"attempt":2147483648,"a":1}', '{"step":true,"time":1,"a":1}', ""], 1 << 18)
 @example(['{"step":1,"time":1,"a":[{}', "{}]}", '{"step":1,"time":1},{"step":2,"time":1}', ""], 1 << 18)
 @example(['{"step":1,"time":1,"a":1e400,"a":1}', ""], 1 << 18)
 @example(['{"step":9007199254740993,"time":1,"a":1}', ""], 1 << 18)

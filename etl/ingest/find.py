@@ -24,7 +24,7 @@ MOST_ENTRIES = 200_000
 _NEVER = frozenset({"__pycache__", "node_modules", "site-packages", "dist-packages"})
 _KINDS = (
     "a Strobe run, checkpoints, llm.c, nanoGPT, Hugging Face, LLaMA-Factory, Lightning, Keras, W&B, TensorBoard, "
-    "MLflow, trackio, CSV, JSON lines"
+    "MLflow, trackio, Neptune, CSV, JSON lines, Parquet"
 )
 
 

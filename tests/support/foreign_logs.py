@@ -11,6 +11,7 @@ from typing import Any
 from tests.support.binary_logs import BINARY
 from tests.support.event_files import event, record, scalar, version
 from tests.support.impostors import STAGES, STEPS, none_of_it
+from tests.support.parquet_logs import NeptuneParquet, ParquetTable
 
 
 def _written(path: Path, data: bytes) -> Path:
@@ -253,5 +254,7 @@ FOREIGN = {
     "wandb_summary": SummaryExample(),
     "tensorboard": EventExample(),
     **BINARY,
+    "table_parquet": ParquetTable(),
+    "neptune_parquet": NeptuneParquet(),
 }  # fmt: skip
 """By the name of the source's module."""

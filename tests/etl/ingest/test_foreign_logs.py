@@ -254,7 +254,7 @@ def written(data: bytes) -> set[float]:
     return plain | {number / 100 for number in plain} | {number * 1e9 for number in plain}
 
 
-PACKED = ("tensorboard", "wandb_offline", "mlflow_database", "trackio")
+PACKED = ("tensorboard", "wandb_offline", "mlflow_database", "trackio", "table_parquet", "neptune_parquet")
 """Sources of files whose numbers are no text."""
 
 

@@ -1,0 +1,145 @@
+"""Logs in Parquet: read a row group at a time, so that a damaged one costs itself and memory is bounded."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from etl.errors import StrobeError
+from etl.ingest.reading.columns import Floats, Integers, ScalarColumns
+from etl.ingest.reading.event_file import fingerprint
+from etl.ingest.reading.naming import log_name
+from etl.ingest.reading.values import moment, number
+from etl.ingest.source import About, Loss, Recording, Scalars, State
+from etl.local_files import NotAFileError, open_regular, read_start
+from etl.run.journal import MAX_STEP
+from etl.run.names import run_id
+
+BATCH = 65_536
+_MAGIC = b"PAR1"
+
+
+def parquet_schema(path: Path) -> pa.Schema:
+    """The columns of a Parquet file; none for anything else."""
+    try:
+        if read_start(path, 4) != _MAGIC:
+            return pa.schema([])
+        return pq.read_schema(path, memory_map=False)
+    except (NotAFileError, pa.ArrowException, OSError, ValueError):
+        return pa.schema([])
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether values of a type are numbers."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+class ParquetLog(Recording):
+    """A file that is written at once: where it was written anew, its rows stand in place of the stored ones."""
+
+    @abstractmethod
+    def columns(self, schema: pa.Schema) -> Sequence[str]:
+        """The columns that are read."""
+
+    @abstractmethod
+    def take(self, batch: pa.RecordBatch, first: int, into: ScalarColumns) -> None:
+        """Add the rows of a batch, whose first has the number `first`, from 1."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.lost: list[Loss] = []
+
+    def resumes(self, state: State) -> bool:
+        return state.get("key") == self.run_key and state.get("start") == self._start(int(state.get("count", 0)))
+
+    def scalars(self, since: State) -> Scalars:
+        with os.fdopen(open_regular(self.path), "rb") as file:
+            size = file.seek(0, 2)
+            mark = [size, fingerprint(file, size)]
+        if since.get("mark") == mark:
+            return Scalars(ScalarColumns().table(), since)
+        self.lost, into, count = [], ScalarColumns(), 0
+        for first, batch in self._batches():
+            self.take(batch, first, into)
+            count = first + len(batch) - 1
+        known = min(count, 100)
+        state = {"key": self.run_key, "mark": mark, "count": known, "start": self._start(known)}
+        return Scalars(into.table(), state, self.lost, whole=bool(since.get("mark")))
+
+    def _batches(self) -> Iterator[tuple[int, pa.RecordBatch]]:
+        first = 1
+        with self._opened() as file:
+            wanted = list(self.columns(file.schema_arrow))
+            for group in range(file.num_row_groups):
+                begun = first
+                try:
+                    for batch in file.iter_batches(BATCH, row_groups=[group], columns=wanted):
+                        yield first, batch
+                        first += len(batch)
+                except (pa.ArrowException, OSError) as error:
+                    self.lost.append(Loss(self.path.name, f"row group {group + 1:,}: {str(error)[:80]}"))
+                first = begun + file.metadata.row_group(group).num_rows
+
+    def _opened(self) -> pq.ParquetFile:
+        try:
+            return pq.ParquetFile(self.path, page_checksum_verification=True)
+        except (pa.ArrowException, OSError) as error:
+            raise StrobeError(f"{self.path}: cannot be read as Parquet: {str(error)[:80]}") from None
+
+    def _start(self, count: int) -> int:
+        """Checksum of the first rows, which a file that was written anew with more rows has too."""
+        for _, batch in self._batches():
+            return zlib.crc32(repr(batch.slice(0, count).to_pylist()).encode())
+        return 0
+
+    def steps(self, column: pa.Array, first: int) -> Integers:
+        """The step (n,) of each row, -1 where it has none, which is told."""
+        values = floats(column)
+        sound = (values >= 0) & (values <= MAX_STEP) & (values == np.floor(values))
+        for place in np.flatnonzero(~sound)[: max(0, 1_000 - len(self.lost))].tolist():
+            self.lost.append(Loss(self.path.name, f"row {first + place:,}: {column[place].as_py()!r:.40} is no step"))
+        return np.where(sound, values, -1).astype(np.int64)
+
+    @property
+    def name(self) -> str:
+        return log_name(self.path)
+
+    @property
+    def run_id(self) -> str:
+        return run_id(self.name)
+
+    def about(self) -> About:
+        return About(self.name)
+
+
+def floats(column: pa.Array) -> Floats:
+    """The float64 (n,) of a column of numbers, or of texts that are numbers; NaN where there is none."""
+    if is_number(column.type):
+        found: Floats = pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float64)
+        return found
+    read = [number(value) for value in column.to_pylist()]
+    return np.array([np.nan if value is None else value for value in read], np.float64)
+
+
+def moments(column: pa.Array) -> Floats:
+    """Unix seconds (n,) of a column of times, numbers or texts; NaN where there is none."""
+    if pa.types.is_timestamp(column.type):
+        micros = pc.cast(pc.cast(column, pa.timestamp("us", column.type.tz)), pa.int64())
+        return floats(micros) / 1e6
+    read = [moment(value) for value in column.to_pylist()]
+    return np.array([np.nan if value is None else value for value in read], np.float64)
+
+
+def there(column: pa.Array) -> npt.NDArray[np.bool_]:
+    """Where a column (n,) has a value."""
+    found: npt.NDArray[np.bool_] = pc.is_valid(column).to_numpy(zero_copy_only=False)
+    return found

@@ -1,0 +1,84 @@
+"""What Neptune's exporter writes: one row a value of one attribute of one run; each run of a file is a run.
+
+https://github.com/neptune-ai/neptune-exporter. Series of numbers are metrics, single values the config; files,
+texts and histograms are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from etl.ingest.reading.columns import ScalarColumns
+from etl.ingest.reading.parquet_log import ParquetLog, floats, moments, parquet_schema, there
+from etl.ingest.source import About, Recording
+
+_NEEDED = {"run_id", "attribute_path", "attribute_type", "step", "timestamp", "float_value"}
+_SINGLE = {"int": "int_value", "float": "float_value", "string": "string_value", "bool": "bool_value"}
+
+
+class NeptuneRun(ParquetLog):
+    source = "neptune_parquet"
+
+    def __init__(self, path: Path, key: str) -> None:
+        super().__init__(path)
+        self.run_key = key
+        self._config: dict[str, Any] = {}
+
+    @property
+    def name(self) -> str:
+        return self.run_key
+
+    def columns(self, schema: pa.Schema) -> Sequence[str]:
+        return [each for each in schema.names if each in {*_NEEDED, *_SINGLE.values()}]
+
+    def take(self, batch: pa.RecordBatch, first: int, into: ScalarColumns) -> None:
+        mine = pc.equal(batch["run_id"], self.run_key)
+        self._settings(batch.filter(mine))
+        series = pc.and_(mine, pc.equal(batch["attribute_type"], "float_series"))
+        at = np.flatnonzero(pc.fill_null(series, False).to_numpy(zero_copy_only=False))
+        rows = batch.take(pa.array(at))
+        steps, value, time = self.steps(rows["step"], first), floats(rows["float_value"]), moments(rows["timestamp"])
+        sound = there(rows["float_value"]) & (steps >= 0)
+        names = rows["attribute_path"].dictionary_encode()
+        code = floats(names.indices)
+        for number, name in enumerate(names.dictionary.to_pylist()):
+            chosen = sound & (code == number)
+            into.add(str(name), steps[chosen], value[chosen], time=time[chosen])
+
+    def _settings(self, rows: pa.RecordBatch) -> None:
+        for kind, column in _SINGLE.items():
+            if column in rows.schema.names:
+                single = rows.filter(pc.fill_null(pc.equal(rows["attribute_type"], kind), False))
+                self._config |= dict(
+                    zip(single["attribute_path"].to_pylist(), single[column].to_pylist(), strict=True)
+                )
+
+    def about(self) -> About:
+        if not self._config:
+            for first, batch in self._batches():
+                self.take(batch, first, ScalarColumns())
+        return About(self.name, config=self._config)
+
+
+class NeptuneFiles:
+    def find(self, path: Path) -> Sequence[Recording]:
+        if not set(parquet_schema(path).names) >= _NEEDED:
+            return []
+        runs: dict[str, None] = {}
+        try:
+            for batch in pq.ParquetFile(path).iter_batches(columns=["run_id"]):
+                runs |= dict.fromkeys(str(each) for each in pc.unique(batch["run_id"]).to_pylist() if each)
+        except (pa.ArrowException, OSError):
+            # Those that were named before the damage can be read.
+            pass
+        return [NeptuneRun(path, run) for run in runs]
+
+
+SOURCE = NeptuneFiles()

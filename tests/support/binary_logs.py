@@ -154,7 +154,7 @@ class TrackioDatabase(Database):
         time = f"2023-11-14T22:13:{20 + max(step, 0)}+00:00"
         connection.execute(
             "INSERT INTO metrics (run_id, timestamp, run_name, step, metrics) VALUES (?, ?, 'dainty-fox', ?, ?)",
-            [key, time, step, text],
+            [key, time, step, text.encode() if step % 2 else text],
         )
 
 

@@ -34,7 +34,7 @@ class TrackioRun(DatabaseRun):
 
     def take(self, row: Sequence[Any], into: LongRows) -> None:
         _, time, step, metrics = row
-        values, whole = parsed_object(str(metrics).encode()), whole_step(step)
+        values, whole = parsed_object(_bytes(metrics)), whole_step(step)
         for name, raw in flat(values):
             if (value := number(raw)) is not None:
                 into.add(name, whole, value, moment(time))
@@ -44,10 +44,16 @@ class TrackioRun(DatabaseRun):
         config: Mapping[str, Any] = {}
         for text, _ in said:
             try:
-                config = parsed_object(str(text).encode())
+                config = parsed_object(_bytes(text))
             except ValueError:
                 continue
-        return About(self.name, created_at=moment(said[0][1]) if said else None, config=config)
+        own = {name: value for name, value in config.items() if not name.startswith("_")}
+        return About(self.name, created_at=moment(said[0][1]) if said else None, config=own)
+
+
+def _bytes(text: object) -> bytes:
+    """JSON as trackio has it, as bytes in columns of text."""
+    return text if isinstance(text, bytes) else str(text).encode()
 
 
 class TrackioDatabases:

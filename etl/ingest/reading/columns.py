@@ -35,11 +35,11 @@ class ScalarColumns:
     ) -> None:
         """Values (n,) of one metric in the order of the log; NaN in `time`, `epoch` and `tokens` is unknown."""
         if len(step):
-            unknown = np.full(len(step), np.nan)
             columns: dict[str, npt.NDArray[Any]] = {"step": step, "value": value}
             columns["attempt"] = np.broadcast_to(np.asarray(attempt, np.int32), len(step))
             for column, given in (("time", time), ("epoch", epoch), ("tokens", tokens)):
-                columns[column] = unknown if given is None else given
+                if given is not None:
+                    columns[column] = given
             self._parts.append((name, columns))
 
     def __len__(self) -> int:
@@ -56,9 +56,22 @@ class ScalarColumns:
                 for name, columns in self._parts
             ]
         )
-        joined = {key: np.concatenate([columns[key] for _, columns in self._parts]) for key in self._parts[0][1]}
-        known = {column: joined[column] for column in ("time", "epoch", "tokens")}
-        return coded_table(list(names), code, joined["attempt"], joined["step"], joined["value"], **known)
+        attempt, step, value = (self._joined(column) for column in ("attempt", "step", "value"))
+        known = {
+            column: self._joined(column)
+            for column in ("time", "epoch", "tokens")
+            if any(column in columns for _, columns in self._parts)
+        }
+        return coded_table(list(names), code, attempt, step, value, **known)
+
+    def _joined(self, column: str) -> npt.NDArray[Any]:
+        """All of a column, NaN where it was not given."""
+        return np.concatenate(
+            [
+                columns[column] if column in columns else np.full(len(columns["step"]), np.nan)
+                for _, columns in self._parts
+            ]
+        )
 
 
 def coded_table(

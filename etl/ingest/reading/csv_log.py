@@ -15,6 +15,7 @@ import numpy.typing as npt
 from etl.ingest.mapping import FieldMapping
 from etl.ingest.reading.blocks import Block
 from etl.ingest.reading.columns import Floats, ScalarColumns
+from etl.ingest.reading.csv_columns import known, moments, plain_columns
 from etl.ingest.reading.log_file import LogFile
 from etl.ingest.reading.plain import text_head
 from etl.ingest.reading.values import moment, number, whole_step
@@ -67,6 +68,33 @@ class CsvLog(LogFile):
         """Which of the columns are what."""
 
     def take(self, block: Block, into: ScalarColumns) -> None:
+        if "names" not in self.memory:
+            cut = block.data.find(b"\n") + 1
+            self._take_rows(Block(block.line, block.byte, block.data[:cut]), into)
+            block = Block(block.line + 1, block.byte + cut, block.data[cut:])
+        if block.data and not ("names" in self.memory and self._take_columns(block.data, into)):
+            self._take_rows(block, into)
+
+    def _take_columns(self, data: bytes, into: ScalarColumns) -> bool:
+        """Add plain rows; False, and nothing is done, where there is one that is not."""
+        names = self.memory["names"]
+        mapping = self.mapping(names)
+        columns = plain_columns(data, names, self.memory["delimiter"], mapping.step)
+        if columns is None:
+            return False
+        steps = columns[mapping.step].to_numpy()
+        attempts = self.segments.attempts_of(steps)
+        time = moments(columns[mapping.time]) if mapping.time else None
+        epoch, tokens = (known(columns[each])[0] if each else None for each in (mapping.epoch, mapping.tokens))
+        for name in names:
+            if metric := mapping.metric(name):
+                value, at = known(columns[name])
+                about = {"time": time, "epoch": epoch, "tokens": tokens}
+                of_these = {role: None if column is None else column[at] for role, column in about.items()}
+                into.add(metric, steps[at], value[at], attempt=attempts[at], **of_these)
+        return True
+
+    def _take_rows(self, block: Block, into: ScalarColumns) -> None:
         rows: list[Row] = []
         for line, byte, data in _lines(block):
             delimiter = self.memory.get("delimiter") or header(self.path)[1]
@@ -113,8 +141,8 @@ class CsvLog(LogFile):
                 values, there = _values(self._with_points(texts))
                 self._tell_of(name, texts, there, rows)
                 there &= sound
-                known = {role: column if column is None else column[there] for role, column in about.items()}
-                into.add(metric, steps[there], values[there], attempt=attempts[there], **known)
+                of_these = {role: column if column is None else column[there] for role, column in about.items()}
+                into.add(metric, steps[there], values[there], attempt=attempts[there], **of_these)
 
     def _with_points(self, texts: Sequence[str]) -> Sequence[str]:
         return [with_point(text) for text in texts] if self.memory["delimiter"] == ";" else texts

@@ -23,6 +23,7 @@ from etl.ingest.load import ingest
 from etl.ingest.mapping import Given
 from etl.ingest.names import chosen, in_order, renamed
 from etl.ingest.source import Recording, Scalars, State
+from etl.ingest.sources.table_csv import TableCsv
 from etl.store.catalogue import Store
 from strobe.cli import app
 from tests.support.foreign_logs import FOREIGN, llmc_stdout, trainer_row
@@ -189,6 +190,28 @@ def test_a_cut_archive_gives_what_it_holds(write: Write) -> None:
     log = read(write("a.log.gz", data[: len(data) // 2]))
     assert 0 < len(values(log.rows, "train_loss")) < 9_000
     assert "unpacked" in log.lost[-1].reason
+
+
+_FIELD = st.one_of(
+    st.sampled_from(["", "1", "0.5", "-3e-2", "nan", "NaN", "inf", "1e999", "x", " 2", "1_0", "+4", "0x10", "1e11"]),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr), st.integers(-9, 2**60).map(str),
+)  # fmt: skip
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(rows=st.lists(st.tuples(st.one_of(st.integers(0, 50).map(str), _FIELD), _FIELD, _FIELD), max_size=4))
+def test_rows_that_are_read_at_once_are_those_that_are_read_one_by_one(
+    tmp_path: Path, rows: list[tuple[str, ...]]
+) -> None:
+    lines = ["0,1.5,1700000000", *map(",".join, rows)]
+    path = tmp_path / "a.csv"
+    path.write_text("step,loss,time\n" + "".join(f"{line}\n" for line in lines))
+    at_once = TableCsv(path).scalars({})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TableCsv, "_take_columns", lambda *_: False)
+        one_by_one = TableCsv(path).scalars({})
+    assert repr(at_once.rows.to_pylist()) == repr(one_by_one.rows.to_pylist())
+    assert (at_once.lost, at_once.resume_from) == (one_by_one.lost, one_by_one.resume_from)
 
 
 def test_a_chart_of_several_runs_is_several_runs(write: Write, tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+"""Plain rows of a table in text, a block of them at once; what is not plain is left to `csv_log`, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from etl.run.journal import MAX_STEP
+
+Floats = npt.NDArray[np.float64]
+_ODD = (b'"', b"\0", b"_", b"0x", b"0X", b"+")
+"""What Arrow and `values.number` may read otherwise."""
+
+
+def plain_columns(data: bytes, names: Sequence[str], delimiter: str, step: str) -> Mapping[str, pa.Array] | None:
+    """The columns of whole lines, the step as int64 and all others as float64, null where a field is empty.
+
+    None where a field is no number, or a step none, or a line has not as many fields as there are names.
+    """
+    if len(set(names)) < len(names) or (delimiter == ";" and b"," in data) or any(odd in data for odd in _ODD):
+        return None
+    kinds = {name: pa.int64() if name == step else pa.float64() for name in names}
+    try:
+        table = csv.read_csv(
+            pa.BufferReader(data),
+            csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=list(names)),
+            csv.ParseOptions(delimiter=delimiter, quote_char=False, double_quote=False),
+            csv.ConvertOptions(column_types=kinds, null_values=[""], check_utf8=False),
+        )
+    except pa.ArrowException:
+        return None
+    columns = {name: table[name].combine_chunks() for name in names}
+    steps = columns[step]
+    if len(table) != data.count(b"\n") or steps.null_count:
+        return None
+    if pc.min(steps).as_py() < 0 or pc.max(steps).as_py() > MAX_STEP:
+        return None
+    # Beyond float64 is no number, and an infinity that is meant is rare.
+    unbounded = any(pc.any(pc.is_inf(column)).as_py() for name, column in columns.items() if name != step)
+    return None if unbounded else columns
+
+
+def known(column: pa.Array) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """The numbers (n,) of a column, NaN where there is none, and where there is one."""
+    there: npt.NDArray[np.bool_] = pc.is_valid(column).to_numpy(zero_copy_only=False)
+    values: Floats = pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
+    return values, there
+
+
+def moments(column: pa.Array) -> Floats:
+    """Unix seconds (n,) as `values.moment` has them."""
+    found, _ = known(column)
+    seconds = np.where(found > 1e11, found / 1e3, found)
+    return np.where(seconds > 1e8, seconds, np.nan)

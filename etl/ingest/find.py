@@ -18,6 +18,7 @@ from etl.ingest import sources as package
 from etl.ingest.mapping import Given
 from etl.ingest.source import Recording, Source, TableSource
 from etl.local_files import NotAFileError, read_start
+from etl.store.pointer import STORE_FILE
 
 MOST_ENTRIES = 200_000
 """Files and folders of a path that are looked at."""
@@ -113,6 +114,10 @@ def _inside(place: Path) -> Iterator[Path]:
     if not place.is_dir():
         return
     for folder, folders, files in os.walk(place):
+        if STORE_FILE in files and "tables" in folders:
+            # A store's own parts are tables too.
+            folders.clear()
+            continue
         folders[:] = sorted(each for each in folders if not each.startswith(".") and each not in _NEVER)
         yield from (Path(folder, each) for each in (*folders, *sorted(files)))
 
@@ -136,6 +141,8 @@ def _nothing(place: Path, places: Sequence[Path]) -> str:
     if not places or (len(places) == 1 and not os.path.lexists(place)):
         return f"{place}: does not exist"
     files = [each for each in places if not each.is_dir()]
+    if place.is_dir() and os.path.lexists(place / STORE_FILE):
+        return f"{place}: is a store, which holds what was ingested already; open it with --store"
     if place.is_dir():
         held = f"of its {len(files):,} files none is" if files else "it is empty, and so not"
         return f"{place}: {held} the log or the snapshots of a training that is known: {_KINDS}"

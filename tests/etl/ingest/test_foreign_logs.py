@@ -328,6 +328,15 @@ def test_no_damage_crashes_a_reader_or_makes_a_value_up(name: str, tmp_path: Pat
         assert finite <= there, finite - there
 
 
+def test_a_store_beside_logs_is_no_log(write: Write, tmp_path: Path) -> None:
+    write("a.csv", "step,loss\n0,1.5\n")
+    for _ in range(2):
+        (report,) = ingest([tmp_path], tmp_path / "store")
+        assert report.run == "a"
+    with pytest.raises(StrobeError, match="is a store"):
+        find(tmp_path / "store")
+
+
 def test_what_cannot_be_read_costs_no_other(write: Write, tmp_path: Path) -> None:
     write("logs/a/manifest.json", "{}")
     write("logs/b.log", "s:0 trl:9.0 lr:0.1 norm:2.0\n")

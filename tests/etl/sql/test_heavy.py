@@ -146,7 +146,7 @@ def test_heavy_statement(sandbox: Sandbox, slowness: float, name: str) -> None:
     started = time.monotonic()
     assert sandbox.run("select 1", LIMITS).table[0][0].as_py() == 1
     took = time.monotonic() - started
-    assert took < 1.0 * slowness or took < 1.0 * slowness_now() or took < 2.0 * start_now(sandbox)
+    assert took < 1.0 * slowness or took < 1.0 + start_now(sandbox), "a second beyond what a child takes to begin"
     time.sleep(1.0)
     assert resident_mb() - before <= 50.0
     assert len(queries()) <= places(1 << 40)

@@ -20,6 +20,14 @@ class Block(NamedTuple):
     byte: int
     data: bytes
 
+    def lines(self) -> Iterator[tuple[int, int, bytes]]:
+        """Number, byte and content of each line that has any."""
+        byte = self.byte
+        for count, line in enumerate(self.data.split(b"\n")[:-1]):
+            if line.strip():
+                yield self.line + count, byte, line
+            byte += len(line) + 1
+
     def place(self, position: int) -> tuple[int, int]:
         """The line and the byte in the file of a position in `data`."""
         return self.line + self.data.count(b"\n", 0, position), self.byte + position

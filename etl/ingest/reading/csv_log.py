@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +96,7 @@ class CsvLog(LogFile):
 
     def _take_rows(self, block: Block, into: ScalarColumns) -> None:
         rows: list[Row] = []
-        for line, byte, data in _lines(block):
+        for line, byte, data in block.lines():
             delimiter = self.memory.get("delimiter") or header(self.path)[1]
             try:
                 fields = split(data, delimiter)
@@ -170,14 +170,6 @@ class CsvLog(LogFile):
             except ValueError as error:
                 self.lose(str(error), *rows[place][:2])
         return result
-
-
-def _lines(block: Block) -> Iterator[tuple[int, int, bytes]]:
-    byte = block.byte
-    for count, line in enumerate(block.data.split(b"\n")[:-1]):
-        if line.strip():
-            yield block.line + count, byte, line
-        byte += len(line) + 1
 
 
 def _values(texts: Sequence[str]) -> tuple[Floats, npt.NDArray[np.bool_]]:

@@ -15,13 +15,12 @@ import numpy as np
 
 from etl.errors import StrobeError
 from etl.ingest.reading.columns import ScalarColumns
-from etl.ingest.reading.naming import log_name
+from etl.ingest.reading.named import NamedRecording
 from etl.ingest.reading.plain import plain_text
 from etl.ingest.reading.segments import Segments
 from etl.ingest.reading.values import number, whole_step
-from etl.ingest.source import About, Loss, Recording, Scalars, State
+from etl.ingest.source import Loss, Scalars, State
 from etl.run.journal import Attempt
-from etl.run.names import run_id
 
 MOST_BYTES = 512 << 20
 Row = Mapping[str, Any]
@@ -30,7 +29,7 @@ Row = Mapping[str, Any]
 _OBJECT = re.compile(rb"\{(?:[^{}]|\{[^{}]*\})*\}")
 
 
-class Document(Recording):
+class Document(NamedRecording):
     """A recording whose log is one JSON document: `path` itself, or a file in that folder."""
 
     def __init__(self, path: Path, file: Path | None = None) -> None:
@@ -93,17 +92,6 @@ class Document(Recording):
 
     def attempts(self) -> Sequence[Attempt]:
         return self.segments.attempts()
-
-    @property
-    def name(self) -> str:
-        return log_name(self.path)
-
-    @property
-    def run_id(self) -> str:
-        return run_id(self.name)
-
-    def about(self) -> About:
-        return About(self.name)
 
 
 def row_of(record: Mapping[str, Any], step: object, **about: object) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class JsonLines(LogFile):
 
     def take(self, block: Block, into: ScalarColumns) -> None:
         rows = _Rows(self.mapping())
-        for number_, position, line in _lines(block):
+        for number_, position, line in block.lines():
             try:
                 rows.add(parsed_object(line))
             except ValueError as error:
@@ -40,14 +40,6 @@ class JsonLines(LogFile):
         except ValueError:
             return False
         return True
-
-
-def _lines(block: Block) -> Iterator[tuple[int, int, bytes]]:
-    byte = block.byte
-    for count, line in enumerate(block.data.split(b"\n")[:-1]):
-        if line.strip():
-            yield block.line + count, byte, line
-        byte += len(line) + 1
 
 
 def parsed_object(line: bytes) -> dict[str, Any]:

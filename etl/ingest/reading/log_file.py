@@ -10,19 +10,18 @@ from typing import Any
 
 from etl.ingest.reading.blocks import Block, Blocks, starts_with
 from etl.ingest.reading.columns import ScalarColumns
-from etl.ingest.reading.naming import log_name
+from etl.ingest.reading.named import NamedRecording
 from etl.ingest.reading.plain import plain_text
 from etl.ingest.reading.segments import Segments
-from etl.ingest.source import About, Loss, Recording, Scalars, State
+from etl.ingest.source import Loss, Scalars, State
 from etl.run.bounded_lines import MOST_LINE
 from etl.run.journal import Attempt
-from etl.run.names import run_id
 
 MOST_LOST = 1_000
 """Losses of one reading that are named; the others are counted."""
 
 
-class LogFile(Recording):
+class LogFile(NamedRecording):
     """One text file. A subclass takes blocks of whole lines; what it has to remember between them is in `memory`,
     plain JSON, which the next reading has again."""
 
@@ -75,14 +74,3 @@ class LogFile(Recording):
 
     def attempts(self) -> Sequence[Attempt]:
         return self.segments.attempts()
-
-    @property
-    def name(self) -> str:
-        return log_name(self.path)
-
-    @property
-    def run_id(self) -> str:
-        return run_id(self.name)
-
-    def about(self) -> About:
-        return About(self.name)

@@ -17,12 +17,11 @@ import pyarrow.parquet as pq
 from etl.errors import StrobeError
 from etl.ingest.reading.columns import Floats, Integers, ScalarColumns
 from etl.ingest.reading.event_file import fingerprint
-from etl.ingest.reading.naming import log_name
+from etl.ingest.reading.named import NamedRecording
 from etl.ingest.reading.values import moment, number
-from etl.ingest.source import About, Loss, Recording, Scalars, State
+from etl.ingest.source import Loss, Scalars, State
 from etl.local_files import NotAFileError, open_regular, read_start
 from etl.run.journal import MAX_STEP
-from etl.run.names import run_id
 
 BATCH = 65_536
 _MAGIC = b"PAR1"
@@ -43,7 +42,7 @@ def is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
-class ParquetLog(Recording):
+class ParquetLog(NamedRecording):
     """A file that is written at once: where it was written anew, its rows stand in place of the stored ones."""
 
     @abstractmethod
@@ -108,17 +107,6 @@ class ParquetLog(Recording):
         for place in np.flatnonzero(~sound)[: max(0, 1_000 - len(self.lost))].tolist():
             self.lost.append(Loss(self.path.name, f"row {first + place:,}: {column[place].as_py()!r:.40} is no step"))
         return np.where(sound, values, -1).astype(np.int64)
-
-    @property
-    def name(self) -> str:
-        return log_name(self.path)
-
-    @property
-    def run_id(self) -> str:
-        return run_id(self.name)
-
-    def about(self) -> About:
-        return About(self.name)
 
 
 def floats(column: pa.Array) -> Floats:

@@ -6,7 +6,7 @@ import math
 import re
 from datetime import UTC, datetime
 
-from etl.run.journal import MAX_STEP
+from etl.run.journal import MAX_STEP, parsed_number
 
 _NUMBER = re.compile(
     r"\s*[-+]?(?:\d+(?:,\d{3})+(?:\.\d*)?|\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*|\s*[-+]?(?:nan|inf|infinity)\s*",
@@ -16,14 +16,9 @@ _NUMBER = re.compile(
 
 def number(value: object) -> float | None:
     """The float64 of a number, or of a text that is one; None for anything else, and for what float64 cannot hold."""
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int | float):
-        try:
-            return float(value)
-        except OverflowError:
-            return None
-    if not isinstance(value, str) or not _NUMBER.fullmatch(value):
+    if not isinstance(value, str):
+        return parsed_number(value)
+    if not _NUMBER.fullmatch(value):
         return None
     found = float(value.replace(",", ""))
     return None if math.isinf(found) and "n" not in value.lower() else found

@@ -14,11 +14,11 @@ from pathlib import Path
 from etl.ingest.lines import LineLog
 from etl.ingest.reading.blocks import starts_with
 from etl.ingest.reading.long_rows import LongRows
+from etl.ingest.reading.named import NamedRecording
 from etl.ingest.reading.values import moment, number, whole_step
 from etl.ingest.source import About, Loss, Recording, Scalars, State
 from etl.local_files import NotAFileError, open_regular, read_start
 from etl.run.journal import Attempt
-from etl.run.names import run_id
 
 _SAID = re.compile(rb"^(\w+):[ \t]*'?(.*?)'?[ \t\r]*$", re.MULTILINE)
 _ENDS = {"3": "finished", "4": "failed", "5": "interrupted"}
@@ -27,7 +27,7 @@ _MOST_PARAM = 8_000
 MOST_LOST = 1_000
 
 
-class MlflowFolder(Recording):
+class MlflowFolder(NamedRecording):
     """`meta.yaml`, and below `metrics/` a file each."""
 
     source = "mlflow_folder"
@@ -70,10 +70,6 @@ class MlflowFolder(Recording):
     @property
     def name(self) -> str:
         return self._meta.get("run_name") or self.path.name
-
-    @property
-    def run_id(self) -> str:
-        return run_id(self.name)
 
     def attempts(self) -> Sequence[Attempt]:
         return (Attempt(0, 0, end=_ENDS.get(_said(self.path).get("status", ""))),)

@@ -19,18 +19,18 @@ import pyarrow as pa
 from etl.ingest.reading.columns import coded_table
 from etl.ingest.reading.event_file import EventRows, fingerprint, is_continued, is_event_file, rows_of
 from etl.ingest.reading.event_records import EventRecords
+from etl.ingest.reading.named import NamedRecording
 from etl.ingest.reading.naming import log_name
 from etl.ingest.reading.restarts import Restarts
-from etl.ingest.source import SCALAR_ROWS, About, Loss, Recording, Scalars, State
+from etl.ingest.source import SCALAR_ROWS, Loss, Recording, Scalars, State
 from etl.local_files import NotAFileError, open_regular
 from etl.run.journal import Attempt, with_cuts
-from etl.run.names import run_id
 
 _VALIDATION = ("validation", "val", "valid", "eval", "test", "dev")
 _SPLITS = ("train", "training", *_VALIDATION)
 
 
-class EventFiles(Recording):
+class EventFiles(NamedRecording):
     """The event files of one folder, or one file of it."""
 
     source = "tensorboard"
@@ -73,13 +73,6 @@ class EventFiles(Recording):
         if folder.name.lower() in _SPLITS:
             return f"{log_name(folder.absolute().parent)}-{folder.name}"
         return log_name(self.path)
-
-    @property
-    def run_id(self) -> str:
-        return run_id(self.name)
-
-    def about(self) -> About:
-        return About(self.name)
 
     def metric_names(self) -> Mapping[str, str]:
         """Keras calls one metric alike in its folders of training and validation."""

@@ -17,12 +17,12 @@ from etl.ingest.reading.event_file import fingerprint, is_continued
 from etl.ingest.reading.json_lines import flat
 from etl.ingest.reading.long_rows import LongRows
 from etl.ingest.reading.message import double, message_fields, signed
+from etl.ingest.reading.named import NamedRecording
 from etl.ingest.reading.naming import log_name
 from etl.ingest.reading.values import moment, number, whole_step
 from etl.ingest.source import About, Loss, Recording, Scalars, State
 from etl.local_files import NotAFileError, open_regular, read_start
 from etl.run.journal import Attempt
-from etl.run.names import run_id
 
 START = b":W&B\xe1\xbe"
 _HEADER = 7
@@ -31,7 +31,7 @@ _FIRST_RECORDS = 100
 """Records among which the one of the run stands, which is the first but one or two."""
 
 
-class WandbOffline(Recording):
+class WandbOffline(NamedRecording):
     source = "wandb_offline"
 
     def __init__(self, path: Path) -> None:
@@ -86,10 +86,6 @@ class WandbOffline(Recording):
             if isinstance(text, bytes) and text:
                 return text.decode(errors="replace")
         return log_name(self.path)
-
-    @property
-    def run_id(self) -> str:
-        return run_id(self.name)
 
     def attempts(self) -> Sequence[Attempt]:
         return (Attempt(0, 0, end=self._said.get("end")),)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from etl.run.wrapping import unwrapped
 from strobe.record.modules.places import layer_of, unwrap
-from strobe.record.names import unwrapped
 
 _CONFIG: Final[Mapping[str, tuple[str, ...]]] = {
     "n_layer": ("num_hidden_layers", "n_layer"),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from strobe.record.names import unwrapped
+from etl.run.wrapping import unwrapped
 
 _NUMBER = re.compile(r"(?:^|(?<=\.))[0-9]+(?=\.)")
 

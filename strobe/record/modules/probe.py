@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
+from etl.run.wrapping import unwrapped
 from strobe.record.errors import RecorderError
 from strobe.record.modules.capture import Capture
 from strobe.record.modules.places import layer_of, unwrap
 from strobe.record.modules.reduced import STATISTICS, Vector, vectors
-from strobe.record.names import unwrapped
 from strobe.record.source import TensorSource
 from strobe.record.tensors import TensorSpec
 

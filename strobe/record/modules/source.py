@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from etl.run.snapshot import DTYPES
+from etl.run.wrapping import unwrapped
 from strobe.record.errors import RecorderError
 from strobe.record.host import NotDueError
 from strobe.record.modules.about import model_entry, tied_names
@@ -14,7 +15,6 @@ from strobe.record.modules.kept import KeptStatistics
 from strobe.record.modules.moments import MOMENTS, norms
 from strobe.record.modules.places import Place, places
 from strobe.record.modules.roles import Roles
-from strobe.record.names import unwrapped
 from strobe.record.source import TensorSource
 from strobe.record.tensors import TensorSpec
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from strobe.record.names import unwrapped
+from etl.run.wrapping import unwrapped
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,9 @@ class RecordedRun:
     def at(self, step: int) -> Snapshot:
         """The snapshot of a step. Raises SnapshotError when it is damaged: its first opening reads and checks every
         byte, since no row may be made of numbers that were never recorded."""
-        snapshot = self.run.open(self.paths[step])
+        return self._checked(step, self.run.open(self.paths[step]))
+
+    def _checked(self, step: int, snapshot: Snapshot) -> Snapshot:
         if step not in self._sound:
             snapshot.verify()
             self._sound.add(step)
@@ -63,7 +65,7 @@ class RecordedRun:
 
     def as_recorded(self, step: int) -> Snapshot:
         """The same, with tensors in whatever shape they have there: for what looks at each step by itself."""
-        return self.run.as_recorded(self.paths[step])
+        return self._checked(step, self.run.as_recorded(self.paths[step]))
 
     def names(self, section: str) -> list[str]:
         """The tensors of a section, without it: "wte"; empty where it was not recorded."""

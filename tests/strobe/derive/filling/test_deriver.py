@@ -189,6 +189,20 @@ def test_a_damaged_snapshot_costs_itself_and_is_named(store: Store, tmp_path: Pa
     assert set(deriver(store).fill(["heads", "neurons", "progress"]).computed.values()) == {0}
 
 
+@pytest.mark.parametrize("table", ["heads", "spectra"])
+def test_no_row_is_made_of_flipped_bits(store: Store, tmp_path: Path, table: str) -> None:
+    path = tmp_path / "planted" / "step_000100.bin"
+    data = bytearray(path.read_bytes())
+    data[-200] ^= 1
+    path.write_bytes(data)
+    report = deriver(store).fill([table])
+    assert report.computed == {table: 2}
+    assert [what.split()[-2:] for what, _ in report.bad] == [["step", "100"]]
+    assert store.sql(f"SELECT DISTINCT step FROM {table} WHERE run = 'planted' ORDER BY step")[
+        "step"
+    ].to_pylist() == [0, 200]
+
+
 def test_the_command(store: Store, tmp_path: Path) -> None:
     def call(*words: str) -> tuple[int, str]:
         result = CliRunner().invoke(app, ["analyze", "planted", "--store", str(store.path), *words])

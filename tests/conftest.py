@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.support.effort import tries
+from tests.support.effort import IN_CI, tries
 from tests.support.places import ROOT
 
 # How long an example takes says how busy the machine is.
@@ -69,6 +69,15 @@ def pytest_configure(config: pytest.Config) -> None:
         for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ.setdefault(threads, "1")
         config.stash[COMPILING] = subprocess.Popen([sys.executable, "-c", "import etl.ingest.kernels"], cwd=ROOT)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where CI is set, what has to be alone is left out of a run in several workers: it has one of its own."""
+    if not IN_CI or not hasattr(config, "workerinput"):
+        return
+    alone = [item for item in items if item.get_closest_marker("alone")]
+    config.hook.pytest_deselected(items=alone)
+    items[:] = [item for item in items if item not in set(alone)]
 
 
 @pytest.hookimpl(optionalhook=True)

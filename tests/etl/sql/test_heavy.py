@@ -122,6 +122,7 @@ def settled(sandbox: Sandbox) -> None:
     time.sleep(1.0)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=() if name in QUICK else UNLESS_IN_CI) for name in HEAVY]

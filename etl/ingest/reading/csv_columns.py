@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from etl.ingest.reading.values import EARLIEST, LATEST, UNITS
 from etl.run.journal import MAX_STEP
 
 Floats = npt.NDArray[np.float64]
@@ -55,5 +56,8 @@ def known(column: pa.Array) -> tuple[Floats, npt.NDArray[np.bool_]]:
 def moments(column: pa.Array) -> Floats:
     """Unix seconds (n,) as `values.moment` has them."""
     found, _ = known(column)
-    seconds = np.where(found > 1e11, found / 1e3, found)
-    return np.where(seconds > 1e8, seconds, np.nan)
+    seconds = np.full(len(found), np.nan)
+    for unit in reversed(UNITS):
+        np.copyto(seconds, found / unit, where=found / unit <= LATEST)
+    # Each unit that fits has overwritten the finer one.
+    return np.where(seconds > EARLIEST, seconds, np.nan)

@@ -7,6 +7,7 @@ import zlib
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +19,14 @@ from etl.errors import StrobeError
 from etl.ingest.reading.columns import Floats, Integers, ScalarColumns
 from etl.ingest.reading.event_file import fingerprint
 from etl.ingest.reading.named import NamedRecording
-from etl.ingest.reading.values import moment, number
+from etl.ingest.reading.values import LATEST, moment, number
 from etl.ingest.source import Loss, Scalars, State
 from etl.local_files import NotAFileError, open_regular, read_start
 from etl.run.journal import MAX_STEP
 
 BATCH = 65_536
 _MAGIC = b"PAR1"
+_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e6}
 
 
 def parquet_schema(path: Path) -> pa.Schema:
@@ -32,7 +34,9 @@ def parquet_schema(path: Path) -> pa.Schema:
     try:
         if read_start(path, 4) != _MAGIC:
             return pa.schema([])
-        return pq.read_schema(path, memory_map=False)
+        schema = pq.read_schema(path, memory_map=False)
+        # Names that are no UTF-8 are told only when they are asked for.
+        return schema if schema.names else pa.schema([])
     except (NotAFileError, pa.ArrowException, OSError, ValueError):
         return pa.schema([])
 
@@ -97,7 +101,7 @@ class ParquetLog(NamedRecording):
     def _start(self, count: int) -> int:
         """Checksum of the first rows, which a file that was written anew with more rows has too."""
         for _, batch in self._batches():
-            return zlib.crc32(repr(batch.slice(0, count).to_pylist()).encode())
+            return zlib.crc32(_words(batch.slice(0, count)).encode(errors="replace"))
         return 0
 
     def steps(self, column: pa.Array, first: int) -> Integers:
@@ -105,7 +109,8 @@ class ParquetLog(NamedRecording):
         values = floats(column)
         sound = (values >= 0) & (values <= MAX_STEP) & (values == np.floor(values))
         for place in np.flatnonzero(~sound)[: max(0, 1_000 - len(self.lost))].tolist():
-            self.lost.append(Loss(self.path.name, f"row {first + place:,}: {column[place].as_py()!r:.40} is no step"))
+            (said,) = plain(column.slice(place, 1))
+            self.lost.append(Loss(self.path.name, f"row {first + place:,}: {said!r:.40} is no step"))
         return np.where(sound, values, -1).astype(np.int64)
 
 
@@ -114,16 +119,54 @@ def floats(column: pa.Array) -> Floats:
     if is_number(column.type):
         found: Floats = pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float64)
         return found
-    read = [number(value) for value in column.to_pylist()]
+    read = [number(value) for value in plain(column)]
     return np.array([np.nan if value is None else value for value in read], np.float64)
+
+
+def plain(column: pa.Array) -> list[Any]:
+    """The values (n,) of a column; what is no UTF-8 in a text is U+FFFD, and what Python cannot hold is None."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if _is_text(column.type):
+        texts = pc.cast(column, pa.large_binary()).to_pylist()
+        return [None if text is None else text.decode(errors="replace") for text in texts]
+    try:
+        return list(column.to_pylist())
+    except (ValueError, OverflowError):
+        return [None] * len(column)
+
+
+def encoded(column: pa.Array) -> tuple[Integers, list[str]]:
+    """The place (n,) of each text in the list of those that differ, -1 where there is none."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    places: Integers = pc.fill_null(column.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
+    return places, [str(text) for text in plain(column.dictionary)]
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _words(rows: pa.RecordBatch) -> str:
+    try:
+        return repr(rows.to_pylist())
+    except (ValueError, OverflowError):
+        return repr([plain(column) for column in rows.columns])
 
 
 def moments(column: pa.Array) -> Floats:
     """Unix seconds (n,) of a column of times, numbers or texts; NaN where there is none."""
+    if pa.types.is_date(column.type):
+        column = pc.cast(column, pa.timestamp("s" if pa.types.is_date32(column.type) else "ms"))
     if pa.types.is_timestamp(column.type):
-        micros = pc.cast(pc.cast(column, pa.timestamp("us", column.type.tz)), pa.int64())
-        return floats(micros) / 1e6
-    read = [moment(value) for value in column.to_pylist()]
+        count = pc.cast(column, pa.int64())
+        if column.type.unit == "ns":
+            # As micros, which float64 still tells apart.
+            count = pc.divide(count, 1_000)
+        seconds = floats(count) / _PER_SECOND[column.type.unit]
+        return np.where(np.abs(seconds) <= LATEST, seconds, np.nan)
+    read = [moment(value) for value in plain(column)]
     return np.array([np.nan if value is None else value for value in read], np.float64)
 
 

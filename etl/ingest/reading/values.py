@@ -13,6 +13,11 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 
+EARLIEST, LATEST = 1e8, 1e11
+"""Unix seconds between which a number may be a moment: from 1973 to 5138."""
+UNITS = (1.0, 1e3, 1e6, 1e9)
+"""Of a second."""
+
 
 def number(value: object) -> float | None:
     """The float64 of a number, or of a text that is one; None for anything else, and for what float64 cannot hold."""
@@ -33,12 +38,14 @@ def whole_step(value: object) -> int:
 
 
 def moment(value: object) -> float | None:
-    """Unix seconds of a number (seconds, or milliseconds beyond 1e11) or of an ISO time, which without a zone is UTC;
-    None for anything else."""
+    """Unix seconds of a number, of an ISO time or datetime, which without a zone is UTC; None for anything else.
+
+    A number is in seconds, and beyond 1e11 in milli-, then in micro- and nanoseconds: whichever puts it before 5138.
+    """
     found = number(value)
     if found is not None:
-        seconds = found / 1e3 if found > 1e11 else found
-        return seconds if math.isfinite(seconds) and seconds > 1e8 else None
+        seconds = next((found / unit for unit in UNITS if found / unit <= LATEST), 0.0)
+        return seconds if seconds > EARLIEST else None
     try:
         time = datetime.fromisoformat(str(value).strip())
     except ValueError:

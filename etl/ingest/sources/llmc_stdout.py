@@ -57,7 +57,8 @@ class LlmcStdout(PatternLog):
 
     def about(self) -> About:
         table = {
-            key.decode(): value.decode(errors="replace") for key, value in _PARAMETER.findall(text_head(self.path))
+            key.decode(errors="replace"): value.decode(errors="replace")
+            for key, value in _PARAMETER.findall(text_head(self.path))
         }
         table.pop("Parameter", None)
         counts: dict[str, Any] = {

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from etl.ingest.reading.columns import ScalarColumns
-from etl.ingest.reading.parquet_log import ParquetLog, floats, moments, parquet_schema, there
+from etl.ingest.reading.parquet_log import ParquetLog, encoded, floats, moments, parquet_schema, plain, there
 from etl.ingest.source import About, Recording
 
 _NEEDED = {"run_id", "attribute_path", "attribute_type", "step", "timestamp", "float_value"}
@@ -39,26 +39,24 @@ class NeptuneRun(ParquetLog):
         return [each for each in schema.names if each in {*_NEEDED, *_SINGLE.values()}]
 
     def take(self, batch: pa.RecordBatch, first: int, into: ScalarColumns) -> None:
-        mine = pc.equal(batch["run_id"], self.run_key)
+        place, runs = encoded(batch["run_id"])
+        mine = pa.array(np.isin(place, [at for at, run in enumerate(runs) if run == self.run_key]))
         self._settings(batch.filter(mine))
         series = pc.and_(mine, pc.equal(batch["attribute_type"], "float_series"))
         at = np.flatnonzero(pc.fill_null(series, False).to_numpy(zero_copy_only=False))
         rows = batch.take(pa.array(at))
         steps, value, time = self.steps(rows["step"], first), floats(rows["float_value"]), moments(rows["timestamp"])
         sound = there(rows["float_value"]) & (steps >= 0)
-        names = rows["attribute_path"].dictionary_encode()
-        code = floats(names.indices)
-        for number, name in enumerate(names.dictionary.to_pylist()):
+        code, names = encoded(rows["attribute_path"])
+        for number, name in enumerate(names):
             chosen = sound & (code == number)
-            into.add(str(name), steps[chosen], value[chosen], time=time[chosen])
+            into.add(name, steps[chosen], value[chosen], time=time[chosen])
 
     def _settings(self, rows: pa.RecordBatch) -> None:
         for kind, column in _SINGLE.items():
             if column in rows.schema.names:
                 single = rows.filter(pc.fill_null(pc.equal(rows["attribute_type"], kind), False))
-                self._config |= dict(
-                    zip(single["attribute_path"].to_pylist(), single[column].to_pylist(), strict=True)
-                )
+                self._config |= dict(zip(plain(single["attribute_path"]), plain(single[column]), strict=True))
 
     def about(self) -> About:
         if not self._config:
@@ -74,7 +72,7 @@ class NeptuneFiles:
         runs: dict[str, None] = {}
         try:
             for batch in pq.ParquetFile(path).iter_batches(columns=["run_id"]):
-                runs |= dict.fromkeys(str(each) for each in pc.unique(batch["run_id"]).to_pylist() if each)
+                runs |= dict.fromkeys(run for run in encoded(batch["run_id"])[1] if run)
         except (pa.ArrowException, OSError):
             # Those that were named before the damage can be read.
             pass

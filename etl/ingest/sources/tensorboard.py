@@ -22,6 +22,7 @@ from etl.ingest.reading.event_records import EventRecords
 from etl.ingest.reading.named import NamedRecording
 from etl.ingest.reading.naming import log_name
 from etl.ingest.reading.restarts import Restarts
+from etl.ingest.reading.values import EARLIEST, LATEST
 from etl.ingest.source import SCALAR_ROWS, Loss, Recording, Scalars, State
 from etl.local_files import NotAFileError, open_regular
 from etl.run.journal import Attempt, with_cuts
@@ -102,7 +103,7 @@ class _Gathered:
         if not self._parts:
             return SCALAR_ROWS.empty_table()
         code, attempt, step, value, time = (np.concatenate(column) for column in zip(*self._parts, strict=True))
-        time = np.where(np.isfinite(time) & (time > 1e8), time, np.nan)
+        time = np.where((time > EARLIEST) & (time <= LATEST), time, np.nan)
         return coded_table(list(self._names), code, attempt, step, value, time=time)
 
 

@@ -193,7 +193,8 @@ def test_a_cut_archive_gives_what_it_holds(write: Write) -> None:
 
 
 _FIELD = st.one_of(
-    st.sampled_from(["", "1", "0.5", "-3e-2", "nan", "NaN", "inf", "1e999", "x", " 2", "1_0", "+4", "0x10", "1e11"]),
+    st.sampled_from(["", "1", "0.5", "-3e-2", "nan", "NaN", "inf", "1e999", "x", " 2", "1_0", "+4", "0x10", "1e11",
+                     "1.7e15"]),
     st.floats(allow_nan=False, allow_infinity=False).map(repr), st.integers(-9, 2**60).map(str),
 )  # fmt: skip
 

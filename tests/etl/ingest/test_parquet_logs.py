@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import pytest
 
-from etl.ingest.find import find
+from etl.ingest.find import find, survey
 from etl.ingest.load import ingest
 from etl.ingest.mapping import Given
 from etl.store.catalogue import Store
@@ -56,3 +58,54 @@ def test_a_table_is_read_as_a_person_says(tmp_path: Path) -> None:
     ingest([path], tmp_path / "store", given=Given({"step": "n", "time": "when"}, {"v": "train_loss"}))
     rows = Store(tmp_path / "store").sql("SELECT name, step, value, time FROM scalars").to_pylist()
     assert [tuple(row.values()) for row in rows] == [("train_loss", 7, 0.5, 1.7e9)]
+
+
+def torn(texts: list[str]) -> pa.Array:
+    """Texts, "?" in them the byte FF, which is no UTF-8."""
+    data = pa.array([text.encode().replace(b"?", b"\xff") for text in texts], pa.binary())
+    return pa.Array.from_buffers(pa.string(), len(data), data.buffers())
+
+
+@pytest.mark.parametrize("in_dictionary", [False, True])
+def test_a_text_that_is_no_utf8_is_read_as_text_everywhere(tmp_path: Path, in_dictionary: bool) -> None:
+    path, count = tmp_path / "a.parquet", 4
+    table = {
+        "run_id": torn(["RUN-?"] * count),
+        "attribute_path": torn(["lo?s", "lo?s", "opt?", "note"]),
+        "attribute_type": torn(["float_series", "float_series", "string", "in?t"]),
+        "step": pa.array([0, 1, None, None], pa.int64()),
+        "timestamp": torn(["2024-01-01", "?", "?", "?"]),
+        "float_value": [0.5, 0.25, None, None],
+        "string_value": torn(["", "", "ad?m", ""]),
+    }
+    pq.write_table(pa.table(table), path, use_dictionary=in_dictionary)
+    (recording,) = find(path)
+    log = recording.scalars({})
+    assert log.rows.select(["name", "step", "time"]).to_pylist() == [
+        {"name": "lo�s", "step": 0, "time": 1704067200.0},
+        {"name": "lo�s", "step": 1, "time": None},
+    ]
+    assert (recording.run_key, recording.about().config) == ("RUN-�", {"opt�": "ad�m"})
+    assert recording.resumes(log.resume_from)
+
+
+def test_a_table_whose_texts_are_no_utf8_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"step": torn(["1", "?", "2"]), "n": [1, 2, 3], "loss": [3.0, 2.0, 1.0]}), path)
+    (recording,) = survey(path, Given({"step": "step"})).recordings
+    log = recording.scalars({})
+    assert log.rows.filter(pc.equal(log.rows["name"], "loss"))["step"].to_pylist() == [1, 2]
+    assert [loss.reason for loss in log.lost] == ["row 2: '�' is no step"]
+    assert recording.resumes(log.resume_from)
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_a_time_beyond_what_there_is_costs_no_other(tmp_path: Path, unit: str) -> None:
+    path, second = tmp_path / "a.parquet", {"ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    times = pa.array([1_700_000_000 * second, 2**63 - 1, None]).cast(pa.timestamp(unit))
+    pq.write_table(pa.table({"step": [0, 1, 2], "loss": [3.0, 2.0, 1.0], "time": times}), path)
+    (recording,) = find(path)
+    log = recording.scalars({})
+    late = 9223372036.854776 if unit == "ns" else None
+    assert log.rows["time"].to_pylist() == [1.7e9, pytest.approx(late) if late else None, None]
+    assert recording.resumes(log.resume_from)

@@ -99,10 +99,35 @@ def padded(low: float, high: float, log: bool) -> tuple[float, float]:
 
 
 def decades(low: float, high: float, most: float = 9) -> list[float]:
-    """Powers of ten in [low, high], thinned to at most `most`: no fog of minor lines; [] if none is inside."""
+    """Powers of ten in [low, high], thinned to about `most` but never below three: no fog of minor lines; [] if none
+    is inside."""
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
-    every = max(1, math.ceil((last - first + 1) / max(1.0, most)))
+    every = max(1, min(math.ceil((last - first + 1) / max(1.0, most)), (last - first) // 2))
     return [10.0**k for k in range(first, last + 1, every)]
+
+
+def log_ticks(low: float, high: float, count: float) -> list[float]:
+    """Ticks of a log axis: decades, or where fewer than three are in sight 1, 2 and 5 of each (1 and 3 where those
+    are more than `count`), or round values between them: three at least, where float64 allows it."""
+    whole = decades(low, high, count)
+    if len(whole) > 2:
+        return whole
+    between = [made for of in ((1, 2, 5), (1, 3)) if len(made := _multiples(low, high, of)) > 2]
+    if between:
+        return next((made for made in between if len(made) <= count), between[-1])
+    round_values = ticks(low, high, 3)
+    for many in range(4, 12):
+        if len(round_values) < 3:
+            round_values = ticks(low, high, many)
+    return round_values
+
+
+def _multiples(low: float, high: float, of: tuple[int, ...]) -> list[float]:
+    """The multiples of all powers of ten in [low, high]."""
+    first, last = math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1
+    # A power of ten by its digits: those that are multiplied together miss it by a last bit.
+    made = [float(f"{m}e{k}") for k in range(first, last + 1) for m in of]
+    return [v for v in made if 0 < v < math.inf and low * (1 - 1e-12) <= v <= high * (1 + 1e-12)]
 
 
 def moments(low: float, high: float, count: float) -> list[float]:
@@ -154,11 +179,12 @@ class Axis:
     def ticks(self, count: float) -> list[tuple[float, str]]:
         """About `count` values with their words."""
         if self.log:
-            whole = decades(self.low, self.high, count)
-            if len(whole) > 1:
-                return [(v, label_number(v) if 1e-3 <= v <= 1e4 else power(round(math.log10(v)))) for v in whole]
-            # Between two decades, round values: an axis without labels says nothing.
-            values = ticks(self.low, self.high, count / 3)
+            values = log_ticks(self.low, self.high, count)
+            powers = [round(math.log10(v)) for v in values]
+            if all(math.isclose(v, 10.0**k) for v, k in zip(values, powers, strict=True)):
+                return [
+                    (v, label_number(v) if -3 <= k <= 4 else power(k)) for v, k in zip(values, powers, strict=True)
+                ]
             return list(zip(values, _told_apart(values), strict=True))
         if self.unit == "clock":
             long = self.high - self.low > 2 * _DAY

@@ -38,19 +38,33 @@ export function padded([lo, hi], log) {
   return clipped(lo - gap, hi + gap);
 }
 
-/** Decades in [lo, hi], thinned to at most `count`; never the lines between them. */
+/** Decades in [lo, hi], thinned to about `count` but never below three; never the lines between them. */
 export function decades(lo, hi, count) {
   const first = Math.ceil(Math.log10(lo) - 1e-9), last = Math.floor(Math.log10(hi) + 1e-9);
-  const every = Math.max(1, Math.ceil((last - first + 1) / Math.max(1, count)));
+  const every = Math.max(1, Math.min(Math.ceil((last - first + 1) / Math.max(1, count)), Math.floor((last - first) / 2)));
   const out = [];
   for (let k = first; k <= last; k += every) out.push(10 ** k);
   return out;
 }
 
-/** Ticks of a log axis: decades, or where fewer than two are in sight round values between them. */
+/** The multiples of all powers of ten in [lo, hi]. */
+function multiples(lo, hi, of) {
+  const first = Math.floor(Math.log10(lo)) - 1, last = Math.ceil(Math.log10(hi)) + 1, out = [];
+  // A power of ten by its digits: those that are multiplied together miss it by a last bit.
+  for (let k = first; k <= last; k++) for (const m of of) out.push(Number(`${m}e${k}`));
+  return out.filter((v) => v > 0 && v < Infinity && v >= lo * (1 - 1e-12) && v <= hi * (1 + 1e-12));
+}
+
+/** Ticks of a log axis: decades, or where fewer than three are in sight 1, 2 and 5 of each (1 and 3 where those are
+ * more than `count`), or round values between them: three at least, where numbers allow it. */
 export function logTicks(lo, hi, count) {
   const whole = decades(lo, hi, count);
-  return whole.length > 1 ? whole : ticks(lo, hi, count / 3);
+  if (whole.length > 2) return whole;
+  const between = [[1, 2, 5], [1, 3]].map((of) => multiples(lo, hi, of)).filter((made) => made.length > 2);
+  if (between.length) return between.find((made) => made.length <= count) || between.at(-1);
+  let round = ticks(lo, hi, 3);
+  for (let n = 4; round.length < 3 && n < 12; n++) round = ticks(lo, hi, n);
+  return round;
 }
 
 const SUPERSCRIPT = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };

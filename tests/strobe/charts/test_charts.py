@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strobe.charts import axes, export, moment, theme
-from strobe.charts.axes import Axis, decades
+from strobe.charts.axes import Axis, decades, log_ticks
 from strobe.charts.curves import Mark, Series, curves, tensor_heatmap
 from strobe.ui.shell.words import ends, inert, sentence
 from strobe.views import attention, curve_sql, tensors
@@ -406,3 +406,16 @@ def test_a_line_breaks_where_nothing_was_measured() -> None:
     assert drawn(table) == (1, 2), "a value between two gaps is a dot"
     assert drawn(table.filter(pc.is_valid(table["y"]))) == (1, 0)
     assert drawn(table.filter(pc.less(table["x"], 4))) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "count", "expected"),
+    [
+        (0.05, 2.0, 9, [0.05, 0.1, 0.2, 0.5, 1, 2]),
+        (0.2, 15.0, 5, [0.3, 1, 3, 10]),
+        (0.09, 12.0, 3, [0.1, 1, 10]),
+    ],
+)
+def test_a_log_axis_has_three_labels_or_more(low: float, high: float, count: float, expected: list[float]) -> None:
+    assert log_ticks(low, high, count) == expected
+    assert len(log_ticks(1.01, 1.02, 5)) >= 3

@@ -29,6 +29,11 @@ def open_regular(path: str | os.PathLike[str]) -> int:
     raise NotAFileError(f"{path}: is not a regular file")
 
 
+def name_text(name: str | os.PathLike[str]) -> str:
+    """A path or name as text that can be stored and printed: what of it is no UTF-8 becomes U+FFFD."""
+    return os.fspath(name).encode(errors="surrogateescape").decode(errors="replace")
+
+
 def read_regular(path: str | os.PathLike[str]) -> bytes:
     """All bytes of a regular file. Raises FileNotFoundError where there is nothing, and NotAFileError."""
     with os.fdopen(open_there(path), "rb") as file:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from etl.ingest.source import Loss, Scalars
+from etl.local_files import name_text
 from etl.store.schema import part_schema
 
 MOST_REASONS: Final = 200
@@ -20,7 +21,7 @@ def tally(state: Mapping[str, Any], log: Scalars, *, whole: bool) -> dict[str, A
     """The counts of a log with those of one more reading: `rows`, `skipped` and the first `reasons`; of this reading
     alone where it was of the whole log."""
     before = {} if whole else state.get("tally", {})
-    named = [*before.get("reasons", []), *([loss.where, loss.reason] for loss in log.lost)][:MOST_REASONS]
+    named = [*before.get("reasons", []), *(_said(loss) for loss in log.lost)][:MOST_REASONS]
     return {
         "rows": int(before.get("rows", 0)) + log.rows.num_rows,
         "skipped": int(before.get("skipped", 0)) + len(log.lost),
@@ -28,11 +29,15 @@ def tally(state: Mapping[str, Any], log: Scalars, *, whole: bool) -> dict[str, A
     }
 
 
+def _said(loss: Loss) -> list[str]:
+    return [name_text(loss.where), name_text(loss.reason)]
+
+
 def imports_table(
     stored: pa.Table, counts: Mapping[str, Any], source: str, path: str, of_snapshots: Sequence[Loss]
 ) -> pa.Table:
     """The run's row: the log's counts, and the snapshots that cannot be read; `read_at` is of its last change."""
-    reasons = [*counts["reasons"], *([loss.where, loss.reason] for loss in of_snapshots)][:MOST_REASONS]
+    reasons = [*counts["reasons"], *(_said(loss) for loss in of_snapshots)][:MOST_REASONS]
     row = {
         "path": path,
         "format": source,

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from etl.ingest.source import About
+from etl.local_files import name_text
 from etl.run.journal import Attempt
 from etl.store.schema import part_schema
 
@@ -58,6 +59,7 @@ def runs_table(
     said = ("name", "task", "created_at", "n_params", "n_layer", "n_head", "n_embd", "vocab_size")
     row: dict[str, Any] = {
         **{column: getattr(about, column) for column in (*said, "tokens_per_step", "device", "peak_flops")},
+        "name": name_text(about.name),
         "source": source,
         "status": run_status(attempts, newest),
         "ended_at": attempts[-1].end_time if attempts else None,

@@ -24,7 +24,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from etl.errors import StoreError, StrobeError
-from etl.local_files import open_there, read_regular, what_is_amiss
+from etl.local_files import name_text, open_there, read_regular, what_is_amiss
 from etl.locks import locked
 from etl.replacing import replacing_path
 from etl.store.layout import ROW_GROUP, encodings
@@ -274,8 +274,8 @@ class Files:
         """How the store names a folder of this machine: relative where it travels with the store, else absolute."""
         absolute = folder.resolve()
         if self.local is not None and absolute.is_relative_to(self.local.resolve()):
-            return absolute.relative_to(self.local.resolve()).as_posix()
-        return str(absolute)
+            return name_text(absolute.relative_to(self.local.resolve()).as_posix())
+        return name_text(absolute)
 
     def recording_at(self, place: str) -> Path | None:
         """The file or folder that `place_of` named, or None when it is not on this machine."""

@@ -29,7 +29,7 @@ Row = tuple[int, int, list[str]]
 
 def split(line: bytes, delimiter: str) -> list[str]:
     """The fields of one line, quoted ones included. Raises csv.Error."""
-    text = line.decode(errors="replace").rstrip("\r\n").replace("\0", "�")
+    text = line.decode(errors="replace").strip("\r\n").replace("\0", "�")
     if '"' not in text:
         return [field.strip() for field in text.split(delimiter)]
     return [
@@ -79,7 +79,9 @@ class CsvLog(LogFile):
         """Add plain rows; False, and nothing is done, where there is one that is not."""
         names = self.memory["names"]
         mapping = self.mapping(names)
-        columns = plain_columns(data, names, self.memory["delimiter"], mapping.step)
+        columns = (
+            plain_columns(data, names, self.memory["delimiter"], mapping.step) if mapping.step in names else None
+        )
         if columns is None:
             return False
         steps = columns[mapping.step].to_numpy()
@@ -126,6 +128,10 @@ class CsvLog(LogFile):
             return
         names = self.memory["names"]
         mapping = self.mapping(names)
+        if mapping.step not in names:
+            for line, byte, _ in rows:
+                self.lose(f"no column {mapping.step}", line, byte)
+            return
         columns = dict(zip(names, zip(*(fields for _, _, fields in rows), strict=True), strict=True))
         steps = self._steps(columns[mapping.step], rows)
         sound = steps >= 0

@@ -18,6 +18,8 @@ from etl.run.names import run_id
 _MAGIC = b"SQLite format 3\0"
 _WAL = 2
 MOST_LOST = 1_000
+_UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""What a damaged database raises: what it says of itself may be no UTF-8."""
 
 
 @contextmanager
@@ -48,7 +50,7 @@ def query(path: Path, sql: str, *values: Any) -> list[tuple[Any, ...]]:
     try:
         with database(path) as connection:
             return connection.execute(sql, values).fetchall()
-    except (StrobeError, sqlite3.Error):
+    except (StrobeError, *_UNREADABLE):
         return []
 
 
@@ -92,7 +94,7 @@ class DatabaseRun(Recording):
         try:
             with database(self.path) as connection:
                 yield connection
-        except sqlite3.Error as error:
+        except _UNREADABLE as error:
             raise StrobeError(f"{self.path}: cannot be read as a database: {error}") from None
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:

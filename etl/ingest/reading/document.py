@@ -78,8 +78,8 @@ class Document(NamedRecording):
         return place and state.get("first") == _checksum(rows[:1])
 
     def scalars(self, since: State) -> Scalars:
-        rows, known = self._all_rows, int(since.get("rows", 0))
-        grew = known and known <= len(rows) and _checksum(rows[:known]) == since.get("crc")
+        rows, known = self._all_rows, int(since.get("rows", -1))
+        grew = 0 <= known <= len(rows) and _checksum(rows[:known]) == since.get("crc")
         self.segments = Segments(since.get("segments", ())) if grew else Segments()
         columns = _columns(rows[known:] if grew else rows, self.segments)
         state = {
@@ -87,8 +87,10 @@ class Document(NamedRecording):
             "first": _checksum(rows[:1]),
             "crc": _checksum(rows),
             "segments": self.segments.state,
+            "told": len(self.lost),
         }
-        return Scalars(columns.table(), state, self.lost, whole=bool(known) and not grew)
+        lost = self.lost[int(since.get("told", 0)) if grew else 0 :]
+        return Scalars(columns.table(), state, lost, whole=known >= 0 and not grew)
 
     def attempts(self) -> Sequence[Attempt]:
         return self.segments.attempts()

@@ -53,9 +53,11 @@ class LogFile(NamedRecording):
                 self.take(block, columns)
             for line, byte, size in blocks.long:
                 self.lose(f"longer than {MOST_LINE:,} bytes: {size:,}", line, byte)
-            if text.cut is not None:
+            if text.cut is not None and text.cut != since.get("cut"):
                 self._lost.append(Loss(self.path.name, text.cut))
         state = {**blocks.state, "memory": dict(self.memory), "segments": self.segments.state}
+        if text.cut is not None:
+            state["cut"] = text.cut
         left, taken = blocks.torn, zlib.crc32(blocks.torn)
         if left and self.is_whole(left):
             # It is read again once it has its end, and its row then counts as one that was replaced.

@@ -6,6 +6,7 @@ import os
 import zlib
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from etl.ingest.reading.event_file import fingerprint
 from etl.ingest.reading.named import NamedRecording
 from etl.ingest.reading.values import LATEST, moment, number
 from etl.ingest.source import Loss, Scalars, State
-from etl.local_files import NotAFileError, open_regular, read_start
+from etl.local_files import NotAFileError, open_regular
 from etl.run.journal import MAX_STEP
 
 BATCH = 65_536
@@ -32,13 +33,23 @@ _PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e6}
 def parquet_schema(path: Path) -> pa.Schema:
     """The columns of a Parquet file; none for anything else."""
     try:
-        if read_start(path, 4) != _MAGIC:
-            return pa.schema([])
-        schema = pq.read_schema(path, memory_map=False)
+        with os.fdopen(open_regular(path), "rb") as file:
+            schema = pq.read_schema(file) if file.read(4) == _MAGIC else pa.schema([])
         # Names that are no UTF-8 are told only when they are asked for.
         return schema if schema.names else pa.schema([])
     except (NotAFileError, pa.ArrowException, OSError, ValueError):
         return pa.schema([])
+
+
+@contextmanager
+def parquet_file(path: Path) -> Iterator[pq.ParquetFile]:
+    """A file that is open, whatever it is called. Raises StrobeError for one that is no Parquet."""
+    with os.fdopen(open_regular(path), "rb") as handle:
+        try:
+            file = pq.ParquetFile(handle, page_checksum_verification=True)
+        except (pa.ArrowException, OSError) as error:
+            raise StrobeError(f"{path}: cannot be read as Parquet: {str(error)[:80]}") from None
+        yield file
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -80,7 +91,7 @@ class ParquetLog(NamedRecording):
 
     def _batches(self) -> Iterator[tuple[int, pa.RecordBatch]]:
         first = 1
-        with self._opened() as file:
+        with parquet_file(self.path) as file:
             wanted = list(self.columns(file.schema_arrow))
             for group in range(file.num_row_groups):
                 begun = first
@@ -91,12 +102,6 @@ class ParquetLog(NamedRecording):
                 except (pa.ArrowException, OSError) as error:
                     self.lost.append(Loss(self.path.name, f"row group {group + 1:,}: {str(error)[:80]}"))
                 first = begun + file.metadata.row_group(group).num_rows
-
-    def _opened(self) -> pq.ParquetFile:
-        try:
-            return pq.ParquetFile(self.path, page_checksum_verification=True)
-        except (pa.ArrowException, OSError) as error:
-            raise StrobeError(f"{self.path}: cannot be read as Parquet: {str(error)[:80]}") from None
 
     def _start(self, count: int) -> int:
         """Checksum of the first rows, which a file that was written anew with more rows has too."""

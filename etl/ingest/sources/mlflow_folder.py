@@ -17,7 +17,7 @@ from etl.ingest.reading.long_rows import LongRows
 from etl.ingest.reading.named import NamedRecording
 from etl.ingest.reading.values import moment, number, whole_step
 from etl.ingest.source import About, Loss, Recording, Scalars, State
-from etl.local_files import NotAFileError, open_regular, read_start
+from etl.local_files import NotAFileError, name_text, open_regular, read_start
 from etl.run.journal import Attempt
 
 _SAID = re.compile(rb"^(\w+):[ \t]*'?(.*?)'?[ \t\r]*$", re.MULTILINE)
@@ -44,7 +44,7 @@ class MlflowFolder(NamedRecording):
             for name in sorted(files):
                 path = Path(folder, name)
                 if path.is_file() and not path.is_symlink():
-                    yield path.relative_to(root).as_posix(), path
+                    yield name_text(path.relative_to(root).as_posix()), path
 
     def resumes(self, state: State) -> bool:
         known = state.get("files", {})

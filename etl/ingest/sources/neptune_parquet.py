@@ -13,10 +13,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from etl.errors import StrobeError
 from etl.ingest.reading.columns import ScalarColumns
-from etl.ingest.reading.parquet_log import ParquetLog, encoded, floats, moments, parquet_schema, plain, there
+from etl.ingest.reading.parquet_log import (
+    ParquetLog,
+    encoded,
+    floats,
+    moments,
+    parquet_file,
+    parquet_schema,
+    plain,
+    there,
+)
 from etl.ingest.source import About, Recording
 
 _NEEDED = {"run_id", "attribute_path", "attribute_type", "step", "timestamp", "float_value"}
@@ -71,9 +80,10 @@ class NeptuneFiles:
             return []
         runs: dict[str, None] = {}
         try:
-            for batch in pq.ParquetFile(path).iter_batches(columns=["run_id"]):
-                runs |= dict.fromkeys(run for run in encoded(batch["run_id"])[1] if run)
-        except (pa.ArrowException, OSError):
+            with parquet_file(path) as file:
+                for batch in file.iter_batches(columns=["run_id"]):
+                    runs |= dict.fromkeys(run for run in encoded(batch["run_id"])[1] if run)
+        except (StrobeError, pa.ArrowException, OSError):
             # Those that were named before the damage can be read.
             pass
         return [NeptuneRun(path, run) for run in runs]

@@ -24,7 +24,7 @@ from etl.ingest.reading.naming import log_name
 from etl.ingest.reading.restarts import Restarts
 from etl.ingest.reading.values import EARLIEST, LATEST
 from etl.ingest.source import SCALAR_ROWS, Loss, Recording, Scalars, State
-from etl.local_files import NotAFileError, open_regular
+from etl.local_files import NotAFileError, name_text, open_regular
 from etl.run.journal import Attempt, with_cuts
 
 _VALIDATION = ("validation", "val", "valid", "eval", "test", "dev")
@@ -47,8 +47,8 @@ class EventFiles(NamedRecording):
     def resumes(self, state: State) -> bool:
         """Where every file that is still there goes on as it was, and one is."""
         known = state.get("files", {})
-        there = [file for file in self._files if file.name in known]
-        return bool(there) and all(_continued(file, known[file.name]) for file in there)
+        there = [file for file in self._files if _key(file) in known]
+        return bool(there) and all(_continued(file, known[_key(file)]) for file in there)
 
     def scalars(self, since: State) -> Scalars:
         known = since.get("files", {})
@@ -56,12 +56,12 @@ class EventFiles(NamedRecording):
         gathered, files, lost, torn = _Gathered(), dict(known), list[Loss](), 0
         for path in self._files:
             with os.fdopen(open_regular(path), "rb") as file:
-                events = EventRecords(file, path.name, int(known.get(path.name, {}).get("end", 0)))
+                events = EventRecords(file, path.name, int(known.get(_key(path), {}).get("end", 0)))
                 if not events.end:
                     self._restarts.begin(_begun(path))
                 for records in events:
                     gathered.add(rows_of(records), self._restarts)
-                files[path.name] = {"end": events.end, "crc": fingerprint(file, events.end)}
+                files[_key(path)] = {"end": events.end, "crc": fingerprint(file, events.end)}
                 lost, torn = lost + events.lost, torn + events.torn
         return Scalars(gathered.table(), {"files": files, **self._restarts.state}, lost, torn)
 
@@ -113,6 +113,12 @@ class EventFolders:
             return [EventFiles(path, [path])] if is_event_file(path) else []
         found = [child for child in path.iterdir() if not child.is_dir() and is_event_file(child)]
         return [EventFiles(path, sorted(found, key=lambda file: (_begun(file), file.name)))] if found else []
+
+
+def _key(path: Path) -> str:
+    """What tells a file from the others of its folder in a state: its name, or that in bytes where it is no UTF-8."""
+    name = os.fsencode(path.name)
+    return path.name if name_text(path.name).encode() == name else name.hex()
 
 
 def _begun(path: Path) -> float:

@@ -187,9 +187,12 @@ def test_a_cut_archive_gives_what_it_holds(write: Write) -> None:
     text = "".join(f"s:{step} trl:{9 - step / 1e4:.6f} lr:{os.urandom(4).hex()}\n" for step in range(9_000))
     text = re.sub(r"lr:\w+", "lr:0.1 norm:1.0", text)
     data = gzip.compress(text.encode())
-    log = read(write("a.log.gz", data[: len(data) // 2]))
+    path = write("a.log.gz", data[: len(data) // 2])
+    log = read(path)
     assert 0 < len(values(log.rows, "train_loss")) < 9_000
     assert "unpacked" in log.lost[-1].reason
+    (recording,) = find(path)
+    assert recording.scalars(log.resume_from).lost == [], "it was told once"
 
 
 _FIELD = st.one_of(
@@ -359,3 +362,39 @@ def test_what_was_left_out_is_in_the_store_and_in_words(write: Write, tmp_path: 
     assert [where for where, _ in json.loads(row["reasons"])] == ["a.log line 2", "a.log line 4"]
     said = CliRunner().invoke(app, ["show", "a", "--store", str(store)]).output
     assert "2 left out, first: a.log line 2: not a whole line of its kind: 's:1 tr'" in said
+
+
+@pytest.mark.parametrize("name", sorted(FOREIGN))
+def test_a_file_may_be_called_whatever_a_disk_allows(name: str, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    (tmp_path / "logs").mkdir()
+    whole, _ = FOREIGN[name].damaged(tmp_path / "logs")
+    path = whole.rename(tmp_path / os.fsdecode(b"a\xff" + os.fsencode(whole.name)))
+    (first,), (again,) = ingest([path], store), ingest([path], store)
+    assert (bool(first.lost), again.changed) == (True, False)
+    (row,) = Store(store).sql("SELECT path FROM imports").to_pylist()
+    assert Path(row["path"]).name == f"a\ufffd{whole.name}"
+
+
+def test_a_line_of_names_without_the_step_costs_what_is_under_it(write: Write) -> None:
+    log = read(write("a.csv", "epoch,step,loss\n0,1,1.5\nepoch,loss\n0,1.4\nepoch,step,loss\n0,3,1.3\n"))
+    assert values(log.rows, "train_loss") == {1: 1.5, 3: 1.3}
+    assert [(loss.line, loss.reason) for loss in log.lost] == [(4, "no column step")]
+
+
+@pytest.mark.parametrize("name", sorted(FOREIGN))
+@pytest.mark.parametrize("data", [b"\xff", b"\0", b"\xed\xa0\x80", b"9" * 400, b"\r", b"{"], ids=repr)
+@pytest.mark.slow
+def test_no_byte_of_a_file_crashes_a_reader(name: str, data: bytes, tmp_path: Path) -> None:
+    path = FOREIGN[name].stage(tmp_path, STAGES)
+    whole = path.read_bytes()
+    for at in range(0, len(whole), max(1, len(whole) // 1_000)):
+        path.write_bytes(whole[:at] + data + whole[at + 1 :])
+        try:
+            found = find(path)
+            logs = [recording.scalars({}) for recording in found]
+        except StrobeError:
+            continue
+        for recording, log in zip(found, logs, strict=True):
+            recording.about(), recording.attempts(), recording.said, recording.resumes(log.resume_from)
+            json.dumps(log.resume_from)

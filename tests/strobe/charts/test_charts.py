@@ -70,11 +70,11 @@ def test_a_cyclic_map_ends_where_it_begins() -> None:
     assert theme.CYCLIC[0] == theme.CYCLIC[-1]
 
 
-def test_runs_keep_their_colours_and_never_share_one_below_eight() -> None:
+def test_runs_take_the_colours_in_order_and_never_share_one_below_eight() -> None:
     runs = [f"run-{k}" for k in range(7)]
     looks = theme.run_looks(runs)
-    assert len({look.colour for look in looks.values()}) == 7
-    assert theme.run_looks(runs[:1])[runs[0]] == looks[runs[0]]
+    assert [look.colour for look in looks.values()] == list(theme.SERIES)
+    assert theme.run_looks(runs[:3]) == {run: looks[run] for run in runs[:3]}
 
 
 def test_more_runs_than_colours_are_told_apart_by_their_dashes() -> None:

@@ -1,6 +1,6 @@
 """Health: whether every tensor learns, and where it does not."""
 
-from strobe.ui.health import moment, panels
+from strobe.ui.health import adam, moment, panels
 from strobe.ui.health import spreads as over_training
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
@@ -28,8 +28,14 @@ def movement() -> None:
     over_training.movements(page.view)
 
 
+@part("moments")
+def moments() -> None:
+    adam.moments(page.view)
+
+
 alerts()
 spreads()
 worst()
 movement()
+moments()
 page.footer()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import pyarrow as pa
-
 from strobe.analysis.health import EXPLODING, STILL, STILL_CHECKS, TROUBLE, VANISHING, Kind
 from strobe.derive.health_tensors import TROUBLES
 from strobe.views.health_moment import FirstNonfinite, first_nonfinite
@@ -96,21 +94,6 @@ class Health:
         if not self.moves:
             lacks.append(f"whether one is frozen cannot be told from fewer than {STILL_CHECKS + 1} snapshots")
         return f" Not looked at: {'; '.join(lacks)}." if lacks else ""
-
-    def table(self) -> pa.Table:
-        """The alerts for people: tensor, what, first, last (steps), snapshots, value."""
-        rows = [
-            {"tensor": visible(a.name, MOST_SEEN), "what": a.kind, "first": a.first_step, "last": a.last_step,
-             "snapshots": a.snapshots, "value": a.value}
-            for a in self.alerts
-        ]  # fmt: skip
-        return pa.Table.from_pylist(rows, _ALERT_COLUMNS)
-
-
-_ALERT_COLUMNS = pa.schema([
-    ("tensor", pa.string()), ("what", pa.string()), ("first", pa.int64()), ("last", pa.int64()),
-    ("snapshots", pa.int64()), ("value", pa.float64()),
-])  # fmt: skip
 
 
 def alerts_sql(run: str) -> str:

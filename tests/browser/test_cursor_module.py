@@ -102,3 +102,22 @@ def test_a_link_that_leads_nowhere_else_only_delays_the_telling(page: Any) -> No
     page.evaluate("press('next'); document.querySelector('b').click()")
     page.clock.run_for(3100)
     assert told(page) == ["a@100"]
+
+
+STEP_LINK = """([run, step, keys]) => {
+  const link = Object.assign(document.createElement("a"), { href: "#elsewhere", target: "_blank" });
+  Object.assign(link.dataset, { run, step });
+  document.body.append(link);
+  const event = new MouseEvent("click", { bubbles: true, cancelable: true, ...keys });
+  return link.dispatchEvent(event);
+}"""
+
+
+@pytest.mark.parametrize(
+    ("run", "keys", "step"), [("a", {}, 100), ("b", {}, 0), ("a", {"ctrlKey": True}, 0), ("a", {"shiftKey": True}, 0)]
+)
+def test_a_link_to_a_step_of_the_run_is_followed_here(page: Any, run: str, keys: dict[str, bool], step: int) -> None:
+    page.evaluate("document.addEventListener('click', (event) => setTimeout(() => event.preventDefault()), false)")
+    left = page.evaluate(STEP_LINK, [run, 130, keys])
+    assert page.evaluate("window.__strobe.step") == step
+    assert left == (step == 0), "what is not followed here is left to the browser"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Final
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from strobe.ui.panel import panel
-from strobe.ui.shell import cursor
 from strobe.ui.shell.cache import cached_by_run
+from strobe.ui.shell.words import escaped
 from strobe.views import health
-from strobe.views.health import Health
+from strobe.views.health import Alert, Health
 from strobe.views.run_view import RunView
+from strobe.views.words import count, number
+
+_VALUE: Final = "At the first step: a gradient's L2, a frozen tensor's movement, elements that are not finite"
 
 
 @cached_by_run
@@ -25,31 +29,32 @@ def alerts(view: RunView) -> None:
     panel.title("Is every tensor learning?")
     panel.say(state.sentence())
     if state.alerts:
-        _alert_table(state)
+        st.html(_table(state, view.run))
+        left_out = f" The first {len(state.alerts):,} of {state.found:,}." if state.found > len(state.alerts) else ""
+        panel.caption(f"A step is a link: it takes the cursor there, here or where you send it.{left_out}")
     panel.tools("health", health.RULE, [state.answer.sql], lambda: state.answer.table, None)
 
 
-def _alert_table(state: Health) -> None:
-    columns = st.column_config
-    chosen: Any = st.dataframe(
-        state.table(), hide_index=True, key="alerts", placeholder="", height=min(380, 72 + 35 * len(state.alerts)),
-        on_select="rerun", selection_mode="single-row",
-        column_config={
-            "tensor": columns.TextColumn("Tensor", width=310),
-            "what": columns.TextColumn("What is wrong", width=170),
-            "first": columns.NumberColumn("From step", format="localized"),
-            "last": columns.NumberColumn("to", format="localized"),
-            "snapshots": columns.NumberColumn("Snapshots", format="localized"),
-            "value": columns.NumberColumn(
-                "Value", format="%.3g",
-                help="At the first step: a gradient's L2, a frozen tensor's movement, elements that are not finite",
-            ),
-        },
-    )  # fmt: skip
-    left_out = f" The first {len(state.alerts):,} of {state.found:,}." if state.found > len(state.alerts) else ""
-    panel.caption(f"Choose a row: the cursor goes to its first step.{left_out}")
-    rows = chosen["selection"]["rows"]
-    step = state.alerts[rows[0]].first_step if rows and rows[0] < len(state.alerts) else None
-    before, st.session_state["_alert_step"] = st.session_state.get("_alert_step"), step
-    if step is not None and step != before:
-        cursor.move_to(step)
+def _table(state: Health, run: str) -> str:
+    head = (
+        "<tr><th>Tensor</th><th>What is wrong</th><th>From step</th><th>to</th><th>Snapshots</th>"
+        f'<th title="{escaped(_VALUE)}">Value</th></tr>'
+    )
+    body = "".join(_row(alert, run) for alert in state.alerts)
+    return f'<div class="st-rows st-alerts"><table><thead>{head}</thead><tbody>{body}</tbody></table></div>'
+
+
+def _row(alert: Alert, run: str) -> str:
+    name = f'<td title="{escaped(alert.name)}">{escaped(alert.name, health.MOST_SEEN)}</td>'
+    last = step_link(run, alert.last_step) if alert.last_step != alert.first_step else ""
+    return (
+        f"<tr>{name}<td>{escaped(alert.kind)}</td><td>{step_link(run, alert.first_step)}</td><td>{last}</td>"
+        f"<td>{count(alert.snapshots)}</td><td>{number(alert.value)}</td></tr>"
+    )
+
+
+def step_link(run: str, step: int) -> str:
+    """A link to a step of a run on this page, as HTML: the cursor follows it without the server, and its address is
+    one that others can open."""
+    at = escaped(f"?{urlencode({'run': run, 'step': step})}")
+    return f'<a href="{at}" data-run="{escaped(run)}" data-step="{step}">{count(step)}</a>'

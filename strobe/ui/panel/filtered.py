@@ -14,11 +14,11 @@ FEW: Final = 24
 """So many rows need no filter."""
 
 
-def named(rows: Sequence[str]) -> list[str]:
-    """The rows that the filter finds, by a box in the row where it is called; all of few ones."""
+def named(rows: Sequence[str], key: str = "tensor") -> list[str]:
+    """The rows that the filter `key` finds, by a box in the row where it is called; all of few ones."""
     if len(rows) <= FEW:
         return list(rows)
-    return matching(rows, choice.text("tensor", "Filter tensors", placeholder="Filter, as: attn layers.*.q"))
+    return matching(rows, choice.text(key, "Filter tensors", placeholder="Filter, as: attn layers.*.q"))
 
 
 def shown(rows: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -60,13 +60,6 @@ def settled_index(view: RunView, steps: Sequence[int]) -> int:
     return index_at_or_before(steps, settled(view))
 
 
-def move_to(at: int) -> None:
-    """Take the cursor to `at`, as a link there would, and make the page again."""
-    st.session_state[_ARRIVALS] = _arrivals() + 1
-    _rest(at)
-    st.rerun()
-
-
 @st.fragment
 def draw(view: RunView, ticks: Sequence[dict[str, Any]]) -> None:
     """The cursor over the snapshots of a run, with `ticks` (step, label, kind, rule) at its moments."""

@@ -31,8 +31,8 @@ class Cursor {
     this.onSeek = ({ detail }) => this.seek(detail);
     window.addEventListener("keydown", this.onKey);
     window.addEventListener("strobe:seek", this.onSeek);
-    this.onLeave = (event) => this.leave(event);
-    document.addEventListener("click", this.onLeave, true);
+    this.onClick = (event) => this.clicked(event);
+    document.addEventListener("click", this.onClick, true);
   }
 
   /** A click on a curve: go to that snapshot. */
@@ -110,11 +110,24 @@ class Cursor {
     if (!this.timer) this.tell();
   }
 
+  clicked(event) {
+    const link = event.target.closest?.("a[href]");
+    if (!link || !this.data) return;
+    if (link.dataset.step !== undefined) this.follow(link, event);
+    else if (link.target !== "_blank") this.leave();
+  }
+
+  /** A link to a step of this run goes there on this page; opened elsewhere it is an address like any other. */
+  follow(link, event) {
+    if (link.dataset.run !== this.data.run || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    this.seek({ run: link.dataset.run, step: +link.dataset.step });
+  }
+
   /** A link to another page: what is told on the way there brings the old page back. The cursor of the new page, which
    * knows from the clock where this one was, tells it. */
-  leave(event) {
-    const link = event.target.closest?.("a[href]");
-    if (!link || link.target === "_blank" || !this.data || this.heard()) return;
+  leave() {
+    if (this.heard()) return;
     clearTimeout(this.unheard);
     this.rest(LEAVING_MS);
   }
@@ -206,7 +219,7 @@ class Cursor {
     clearTimeout(this.unheard);
     window.removeEventListener("keydown", this.onKey);
     window.removeEventListener("strobe:seek", this.onSeek);
-    document.removeEventListener("click", this.onLeave, true);
+    document.removeEventListener("click", this.onClick, true);
   }
 }
 

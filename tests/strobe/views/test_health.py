@@ -223,36 +223,30 @@ def test_the_command_says_it_and_gives_the_rows(path: Path) -> None:
 
 @pytest.mark.parametrize("run", ["ill", "sound", "bare", "logged"])
 def test_the_page_says_it(path: Path, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STROBE_STORE", str(path))
+    text = said(health_page(path, run, monkeypatch))
+    assert of(path, run).sentence()[:40] in text
+    assert ("st-alerts" in text) == (run == "ill")
+
+
+def test_an_alert_is_a_link_to_its_step(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = health_page(path, "ill", monkeypatch)
+    (table,) = [element.proto.body for element in at.get("html") if "st-alerts" in element.proto.body]
+    assert '<a href="?run=ill&amp;step=200" data-run="ill" data-step="200">200</a>' in table
+    assert table.count("<tr>") == 1 + len(of(path, "ill").alerts)
+
+
+def test_that_adams_moments_were_not_recorded_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "recorded no moments of Adam" in said(health_page(path, "ill", monkeypatch))
+
+
+def health_page(store: Path, run: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("STROBE_STORE", str(store))
     at: Any = AppTest.from_file(str(ROOT / "pages" / "health.py"), default_timeout=60)
     at.query_params["run"] = run
     at.run()
     assert not at.exception
-    text = " ".join(element.proto.body for element in at.get("html"))
-    assert of(path, run).sentence()[:40] in text
-    assert ("alerts" in [table.key for table in at.dataframe]) == (run == "ill")
+    return at
 
 
-def test_a_chosen_alert_takes_the_cursor_there_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def chosen() -> None:
-        from types import SimpleNamespace
-
-        import streamlit as st
-
-        from etl.store.catalogue import Store
-        from strobe.settings import store_path
-        from strobe.ui.health import panels
-        from strobe.views.health import health
-        from strobe.views.run_view import CatalogueTables
-
-        picked = SimpleNamespace(selection={"rows": [1]})
-        st.dataframe = lambda *_, **__: {"selection": picked.selection}
-        panels.cursor.move_to = lambda step: st.text(f"moved to {step}")
-        panels._alert_table(health(CatalogueTables(Store(store_path()).current()), "ill"))
-
-    monkeypatch.setenv("STROBE_STORE", str(path))
-    monkeypatch.setattr("streamlit.dataframe", None)
-    monkeypatch.setattr("strobe.ui.shell.cursor.move_to", None)
-    at = AppTest.from_function(chosen, default_timeout=60).run()
-    assert [text.value for text in at.text] == ["moved to 200"]
-    assert [text.value for text in at.run().text] == []
+def said(at: Any) -> str:
+    return " ".join(element.proto.body for element in at.get("html"))

@@ -21,3 +21,16 @@ def benjamini_yekutieli(p: Floats) -> Floats:
     result = np.empty(n)
     result[order] = np.minimum(adjusted, 1.0)
     return result
+
+
+def holm(p: Floats) -> Floats:
+    """p (n,) of n tests -> (n,), each the smallest chance of any false one at which its test counts.
+
+    Whatever the dependence of the tests (Holm 1979). A p that is NaN was no test: it stays, and is not counted.
+    """
+    p = np.asarray(p, np.float64)
+    tested = np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p[tested])]
+    result = p.copy()
+    result[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1.0)
+    return result

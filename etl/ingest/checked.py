@@ -14,8 +14,9 @@ from etl.run.pieces import Fill, as_bytes, room
 from etl.run.snapshot import HEADER_BYTES, Snapshot
 
 Array = npt.NDArray[Any]
-PART = 1 << 20
-"""Bytes that are read at a time: few enough to be still in the processor's cache when they are looked at again."""
+PART = 2 << 20
+"""Bytes that are read at a time: few enough to be in the processor's cache when they are looked at again, and enough
+of them that the calls for each do not matter."""
 
 
 class Parts:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from etl.checkpoints.description import described, without_null
 from etl.checkpoints.formats.contents import CheckpointError
 from etl.checkpoints.snapshot import Checkpoint, CheckpointSnapshot, checkpoint, written_at
-from etl.checkpoints.steps import Steps, steps_in
+from etl.checkpoints.steps import Steps, stem_of, steps_of
 from etl.run.folder import Run
 from etl.run.journal import Attempt
 from etl.run.manifest import Manifest, parse
@@ -24,11 +24,11 @@ _MOST_KEPT: Final = 64
 
 
 def open_run(folder: str | os.PathLike[str]) -> Run:
-    """The run of a folder: of its manifest.json, or of the checkpoints in it. Raises StrobeError where there is
-    neither."""
+    """The run of a folder: of its manifest.json, or of the checkpoints in it; or of one file, which is a checkpoint.
+    Raises StrobeError where there is neither."""
     if os.path.lexists(Path(folder) / MANIFEST):
         return Run(folder)
-    found = steps_in(Path(folder))
+    found = steps_of(Path(folder))
     return CheckpointRun(folder, found) if found.paths else Run(folder)
 
 
@@ -39,7 +39,7 @@ class CheckpointRun(Run):
     def __init__(self, folder: str | os.PathLike[str], found: Steps | None = None) -> None:
         """Raises CheckpointError where none of the checkpoints can be read."""
         self.folder = Path(folder)
-        self.found = found if found is not None else steps_in(self.folder)
+        self.found = found if found is not None else steps_of(self.folder)
         if not self.found.paths:
             raise CheckpointError(f"{self.folder}: holds no checkpoints")
         parts = [self._part(place) for place in dict.fromkeys(self._ends())]
@@ -97,7 +97,8 @@ def _first_sound(paths: list[Path]) -> Path:
 
 
 def _manifest_bytes(folder: Path, found: Steps, path: Path) -> bytes:
-    said, read = described(folder), checkpoint(path)
+    said, read = described(folder if folder.is_dir() else folder.parent), checkpoint(path)
+    name = stem_of(folder.name) if folder == path else folder.name
     training = {"step_unit": found.unit} if found.unit != "step" else {}
     facts = without_null(read.contents.facts)
     return manifest_bytes(
@@ -105,8 +106,8 @@ def _manifest_bytes(folder: Path, found: Steps, path: Path) -> bytes:
             "format": "strobe-snapshot",
             "version": 1,
             "run": {
-                "id": run_id(folder.name),
-                "name": said.get("name", _printable(folder.name)),
+                "id": run_id(name),
+                "name": said.get("name", _printable(name)),
                 "created_at": written_at(next(iter(found.paths.values()))),
                 "writer": f"checkpoints ({read.contents.kind})",
             },

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from etl.checkpoints.formats.contents import CheckpointError, NoTensorsError
-from etl.checkpoints.formats.opening import ENDINGS, contents, is_checkpoint, model_files
+from etl.checkpoints.formats.opening import ENDINGS, contents, is_checkpoint, model_files, why_none
 from etl.run.journal import MAX_STEP
 from etl.run.snapshot import MANIFEST
 
@@ -34,15 +34,13 @@ class Steps:
     paths: dict[int, Path] = field(default_factory=dict)
     unit: str = "step"
     unknown: bool = False
-    doubled: dict[str, str] = field(default_factory=dict)
-    """Names that were left out, and why."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Names beside them that were left out, and why."""
 
 
 def step_of(name: str) -> int | None:
     """The step that a name tells; None for a name without a number, or with one that is no step."""
-    stem = name
-    for ending in ENDINGS:
-        stem = stem.removesuffix(ending)
+    stem = stem_of(name)
     for words in _WORDS:
         if match := words.search(stem):
             return _in_range(match[1])
@@ -50,8 +48,27 @@ def step_of(name: str) -> int | None:
     return _in_range(numbers[-1]) if numbers else None
 
 
+def stem_of(name: str) -> str:
+    """A name without the ending of a model's file."""
+    return next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)), name)
+
+
 def _in_range(digits: str) -> int | None:
     return int(digits) if len(digits) < 20 and int(digits) <= MAX_STEP else None
+
+
+def steps_of(path: Path) -> Steps:
+    """The checkpoints that a person means by `path`: those of a folder, or the one that a file is. A number in a
+    file's name is its step where a word says so, or where there is nothing else; what the file says of itself comes
+    first."""
+    if path.is_dir() or not is_checkpoint(path):
+        return steps_in(path)
+    step = _said(path)
+    if step is None:
+        stem = stem_of(path.name)
+        named = stem.isdigit() or any(words.search(stem) for words in _WORDS)
+        step = step_of(path.name) if named else None
+    return Steps({step or 0: path}, unknown=step is None)
 
 
 def steps_in(folder: Path) -> Steps:
@@ -103,16 +120,19 @@ def _counts_epochs(name: str) -> bool:
 
 def _numbered(group: list[Path], unit: str) -> Steps:
     paths: dict[int, Path] = {}
-    doubled = {}
+    left_out = {}
     for path in group:
         step = step_of(path.name)
-        if step is None or not is_checkpoint(path):
+        if step is None:
             continue
-        if step in paths:
-            doubled[path.name] = f"is of step {step:,} as {paths[step].name} is"
+        if not is_checkpoint(path):
+            if why := why_none(path):
+                left_out[path.name] = why
+        elif step in paths:
+            left_out[path.name] = f"is of step {step:,} as {paths[step].name} is"
         else:
             paths[step] = path
-    return Steps(paths, unit, doubled=doubled)
+    return Steps(paths, unit, left_out=left_out)
 
 
 def _single(folder: Path) -> Steps:
@@ -120,10 +140,15 @@ def _single(folder: Path) -> Steps:
     files = model_files(folder)
     if not files or not all(_ALONE.match(file.name) for file in files) or not is_checkpoint(folder):
         return Steps()
-    try:
-        facts = contents(folder).facts
-    except CheckpointError:
-        facts = {}
-    said = (facts.get(key) for key in ("iter_num", "global_step", "step", "iteration", "steps", "epoch"))
-    step = next((value for value in said if type(value) is int and 0 <= value <= MAX_STEP), None)
+    step = _said(folder)
     return Steps({step or 0: folder}, unknown=step is None)
+
+
+def _said(path: Path) -> int | None:
+    """The step that a checkpoint says it is of."""
+    try:
+        facts = contents(path).facts
+    except CheckpointError:
+        return None
+    said = (facts.get(key) for key in ("iter_num", "global_step", "step", "iteration", "steps", "epoch"))
+    return next((value for value in said if type(value) is int and 0 <= value <= MAX_STEP), None)

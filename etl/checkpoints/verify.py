@@ -21,5 +21,5 @@ def verify_checkpoints(run: CheckpointRun) -> Iterator[Finding]:
         else:
             size = sum(os.lstat(file).st_size for file in files_of(path))
             yield Finding(path.name, "ok", "", step, attempt, size)
-    for name, why in run.found.doubled.items():
+    for name, why in run.found.left_out.items():
         yield Finding(name, "ignored", why)

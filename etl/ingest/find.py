@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from etl.checkpoints.formats.opening import ENDINGS, is_checkpoint
+from etl.checkpoints.formats.opening import why_none
 from etl.errors import StrobeError
 from etl.ingest import sources as package
 from etl.ingest.mapping import Given
-from etl.ingest.source import Recording, Source, TableSource
+from etl.ingest.source import PointedSource, Recording, Source, TableSource
 from etl.local_files import NotAFileError, read_start
 from etl.store.pointer import STORE_FILE
 
@@ -41,6 +41,12 @@ class Found:
         """In words: how many files of each ending."""
         counts = Counter(path.suffix or path.name for path in self.passed_over)
         return ", ".join(f"{count:,} {ending}" for ending, count in counts.most_common(8))
+
+    @property
+    def reasons(self) -> dict[Path, str]:
+        """Of the files that lie where a checkpoint would: why they are none."""
+        found = ((path, why_none(path)) for path in self.passed_over)
+        return {path: why for path, why in found if why}
 
 
 def sources() -> dict[str, Source]:
@@ -82,11 +88,21 @@ def survey(path: str | os.PathLike[str], given: Given | None = None) -> Found:
         if not _is_held(recording.path, by_path)
         and not any(other.takes_in(recording) for other in by_path[recording.path])
     ]
+    mine = mine or _pointed_at(Path(path))
     if not mine:
         raise StrobeError(_nothing(Path(path), places))
-    free = [place for place in places if place not in held and place not in by_path]
+    known_paths = {*by_path, *(recording.path for recording in mine)}
+    free = [place for place in places if place not in held and place not in known_paths]
     passed_over = [place for place in free if not place.is_dir() and not _is_held(place, by_path)]
     return Found(sorted(mine, key=lambda recording: (recording.path, recording.run_key)), passed_over)
+
+
+def _pointed_at(path: Path) -> list[Recording]:
+    """What a file is that only its being given makes a recording."""
+    if path.is_dir():
+        return []
+    asked = [source for source in sources().values() if isinstance(source, PointedSource)]
+    return [recording for source in asked for recording in source.pointed_at(path)]
 
 
 def _is_held(path: Path, by_path: Mapping[Path, Sequence[Recording]]) -> bool:
@@ -145,7 +161,8 @@ def _nothing(place: Path, places: Sequence[Path]) -> str:
         return f"{place}: is a store, which holds what was ingested already; open it with --store"
     if place.is_dir():
         held = f"of its {len(files):,} files none is" if files else "it is empty, and so not"
-        return f"{place}: {held} the log or the snapshots of a training that is known: {_KINDS}"
+        why = next((f"; {file.name} {why}" for file in files if (why := why_none(file))), "")
+        return f"{place}: {held} the log or the snapshots of a training that is known: {_KINDS}{why}"
     return f"{place}: is not the log of a training that is known: {_KINDS}; {looks_like(place)}"
 
 
@@ -154,8 +171,8 @@ def looks_like(place: Path) -> str:
     for table in _tables():
         if names := table.fields(place):
             return f"it looks like a table of {', '.join(names[:8])}: say which one is the step by --step NAME"
-    if place.name.endswith(ENDINGS) and is_checkpoint(place):
-        return "it is a checkpoint: give its folder, and let its name hold a step, or begin with model or ckpt"
+    if why := why_none(place):
+        return f"it {why}"
     try:
         start = read_start(place)
     except NotAFileError as error:

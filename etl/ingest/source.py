@@ -174,6 +174,14 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class PointedSource(Source, Protocol):
+    """A source that takes a file for a recording only where a person gives that very file."""
+
+    def pointed_at(self, path: Path) -> Sequence[Recording]:
+        """The recordings that a path which a person gave means."""
+
+
+@runtime_checkable
 class TableSource(Source, Protocol):
     """A source that takes any table of its kind, and so is asked where no other knows a file."""
 

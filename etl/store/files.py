@@ -270,9 +270,10 @@ class Files:
         self.remove(claim)
         return False
 
-    def place_of(self, folder: Path) -> str:
-        """How the store names a folder of this machine: relative where it travels with the store, else absolute."""
-        absolute = folder.resolve()
+    def place_of(self, path: Path) -> str:
+        """How the store names a file or folder of this machine: relative where it travels with the store, else
+        absolute."""
+        absolute = path.resolve()
         if self.local is not None and absolute.is_relative_to(self.local.resolve()):
             return name_text(absolute.relative_to(self.local.resolve()).as_posix())
         return name_text(absolute)
@@ -283,11 +284,6 @@ class Files:
             return None
         path = (self.local or Path()) / place
         return path if path.exists() else None
-
-    def folder_at(self, place: str) -> Path | None:
-        """The folder that `place_of` named, or None when it is not on this machine."""
-        folder = self.recording_at(place)
-        return folder if folder is not None and folder.is_dir() else None
 
     def local_path(self, name: str) -> str:
         """A path on this machine with the bytes of a file that is never replaced: its own, or a copy's.

@@ -22,9 +22,10 @@ class StoredRun:
 
     @property
     def folder(self) -> Path | None:
-        """The folder of the run's snapshots, or None when it is not on this machine."""
+        """The folder of the run's snapshots, or the one checkpoint that it is; None when it is not on this
+        machine."""
         place = self.row["snapshots_path"]
-        return None if place is None else self.files.folder_at(place)
+        return None if place is None else self.files.recording_at(place)
 
     def _open(self) -> Run:
         if self.folder is None:

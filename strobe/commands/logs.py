@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from etl.ingest.mapping import Given
     from etl.ingest.source import Recording
 
+_MOST_NAMED = 5
+
 
 def given_mapping(step: str | None, time: str | None, metrics: Sequence[str]) -> Given | None:
     """What the options say of a table's columns; None where they say nothing. Raises StrobeError for a metric that is
@@ -33,13 +35,19 @@ def given_mapping(step: str | None, time: str | None, metrics: Sequence[str]) ->
 
 
 def say_passed_over(found: Found) -> None:
-    """One line on stderr about the files that no source knows, where there are any."""
+    """A line on stderr about the files that no source knows, where there are any, and one for each that lies where a
+    checkpoint would, with its reason."""
     if found.passed_over:
         count = len(found.passed_over)
         files = "file that is" if count == 1 else "files that are"
         typer.echo(
             f"passed over {count:,} {files} no log of a training: {visible(found.kinds_passed_over)}", err=True
         )
+    reasons = list(found.reasons.items())
+    for path, why in reasons[:_MOST_NAMED]:
+        typer.echo(f"  {visible(path.name)} {why}", err=True)
+    if len(reasons) > _MOST_NAMED:
+        typer.echo(f"  and {len(reasons) - _MOST_NAMED:,} more of its kind", err=True)
 
 
 def say_found(paths: Sequence[Path], given: Given | None, as_json: bool) -> None:

@@ -37,7 +37,7 @@ def find_run(store: Store, name: str) -> StoredRun:
 
 
 def _by_folder(store: Store, folder: Path) -> StoredRun | None:
-    if not folder.is_dir():
+    if not folder.exists():
         return None
     wanted = str(folder.resolve())
     for row in store.sql("SELECT run, snapshots_path FROM runs").to_pylist():

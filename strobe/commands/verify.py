@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def _folder(run: str, store: Path | None) -> Path:
-    """RUN is the folder of a run, or the id or unique name of one in the store."""
-    if Path(run).is_dir():
+    """RUN is the folder of a run, a checkpoint, or the id or unique name of one in the store."""
+    if Path(run).exists():
         return Path(run)
     from etl.errors import StrobeError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,9 +20,8 @@ _NAMES = ("wte", "wpe", "qkvw", "attprojw", "fcw", "fcprojw", "unembed")
 
 
 def state_dict(step: int) -> dict[str, torch.Tensor]:
-    """A snapshot's weights with the names, shapes and order that HookedTransformer.state_dict() has."""
-    snapshot = Run(SNAPSHOTS).at(step)
-    w = {name: torch.from_numpy(np.array(snapshot.values(f"params/{name}"), np.float32)) for name in _NAMES}
+    """The weights at a step, with the names, shapes and order that HookedTransformer.state_dict() has."""
+    w = _weights(step)
     q, k, v = w["qkvw"][0].reshape(3, HEADS, HEAD, -1)
     return {
         "embed.W_E": w["wte"],
@@ -38,8 +38,29 @@ def state_dict(step: int) -> dict[str, torch.Tensor]:
     }
 
 
+def _weights(step: int) -> dict[str, torch.Tensor]:
+    """A snapshot's; of a step between two snapshots what lies between their weights, in proportion."""
+    run = Run(SNAPSHOTS)
+    low = max(each for each in run.steps() if each <= step)
+    high = min(each for each in run.steps() if each >= step)
+    at = {each: run.at(each) for each in {low, high}}
+    weights = {
+        each: {name: torch.from_numpy(np.array(at[each].values(f"params/{name}"), np.float32)) for name in _NAMES}
+        for each in at
+    }
+    share = (step - low) / (high - low) if high > low else 0.0
+    return {name: torch.lerp(weights[low][name], weights[high][name], share) for name in _NAMES}
+
+
 def steps() -> list[int]:
     return Run(SNAPSHOTS).steps()
+
+
+def thirty() -> list[int]:
+    """The steps of the embedded run's snapshots, and as many between the last of them as make thirty."""
+    own = steps()
+    between = [(low + high) // 2 for low, high in itertools.pairwise(own)]
+    return sorted([*own, *between[len(between) - max(0, 30 - len(own)) :]])
 
 
 def write_folder(folder: Path, chosen: Sequence[int]) -> Path:

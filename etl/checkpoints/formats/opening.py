@@ -24,6 +24,10 @@ _NO_MODELS: Final = ("optimizer", "optim", "scheduler", "rng_state", "scaler", "
 """What the names of files begin with that training programs write beside a model."""
 _SHARD: Final = re.compile(r"-of-([0-9]{1,9})")
 _START: Final = 64
+_PICKLES: Final = (".pkl", ".pickle", ".joblib")
+_PROTOCOL: Final = 0x80
+_MOST_PROTOCOL: Final = 5
+"""A pickle since Python 2.3 begins with this byte and the number of its protocol."""
 
 
 _READERS: Final[Mapping[str, Callable[[Path], Contents]]] = {
@@ -99,6 +103,25 @@ def is_checkpoint(path: Path) -> bool:
         return bool(files) and all(file.name.endswith(_INDEXES) or kind_of(file) for file in files)
     except CheckpointError:
         return False
+
+
+def why_none(path: Path) -> str:
+    """Why a file that lies where a checkpoint would is none, in words; "" where it is one, or is no such thing."""
+    if path.is_dir() or not path.name.endswith((*ENDINGS, *_PICKLES)) or is_checkpoint(path):
+        return ""
+    try:
+        with OpenFile(path) as file:
+            start = file.beginning(_START)
+    except CheckpointError as error:
+        return str(error).removeprefix(f"{path}: ")
+    if not start:
+        return "is empty"
+    if start[0] == _PROTOCOL and len(start) > 1 and start[1] <= _MOST_PROTOCOL:
+        return (
+            "is a pickle that PyTorch did not write: a pickle runs code where it is opened, so it is not; write its "
+            "tensors with torch.save, or as safetensors or npz"
+        )
+    return ""
 
 
 def contents(path: Path) -> Contents:

@@ -18,7 +18,7 @@ import numpy as np
 from etl.checkpoints.formats.opening import ENDINGS
 from etl.checkpoints.run import CheckpointRun
 from etl.checkpoints.snapshot import fingerprint
-from etl.checkpoints.steps import Steps, steps_in
+from etl.checkpoints.steps import Steps, steps_in, steps_of
 from etl.errors import StrobeError
 from etl.ingest.source import Key, Loss, Recording, Scalars, State
 from etl.ingest.sources import build_nanogpt, lightning_csv, llamafactory, llmc_log, trainer_state
@@ -43,6 +43,11 @@ class CheckpointFolders:
         found = steps_in(path)
         return [CheckpointFolder(path, found)] if found.paths else []
 
+    def pointed_at(self, path: Path) -> Sequence[Recording]:
+        """A file that is a checkpoint by itself, as a run of one step."""
+        found = steps_of(path)
+        return [CheckpointFolder(path, found)] if found.paths else []
+
 
 SOURCE = CheckpointFolders()
 
@@ -61,8 +66,9 @@ class CheckpointFolder(RunFolder):
         return CheckpointRun(self.path, self._found)
 
     def holds(self, file: Path) -> bool:
-        """Its checkpoints, what lies in them, and its own log; a log that another program left there is another's."""
-        mine = set(self._found.paths.values())
+        """Its checkpoints, what lies in them, what was left out of them, and its own log; a log that another program
+        left there is another's."""
+        mine = {*self._found.paths.values(), *(self.path / name for name in self._found.left_out)}
         if file in mine or mine & set(file.parents) or file.name == METRICS:
             return True
         return self._log is not None and file == self._log.path
@@ -74,7 +80,7 @@ class CheckpointFolder(RunFolder):
     def _log(self) -> Recording | None:
         """The log that another program left in the folder, which then is the run's: where its steps are those of the
         checkpoints, and it tells of one start of the training."""
-        if self._found.unit != "step" or os.path.lexists(self.path / METRICS):
+        if self._found.unit != "step" or not self.path.is_dir() or os.path.lexists(self.path / METRICS):
             return None
         files = sorted(file for file in self.path.iterdir() if file.is_file() and not file.name.endswith(ENDINGS))
         found = (log for each in _LOGS for place in (self.path, *files) for log in each.SOURCE.find(place))
@@ -118,7 +124,7 @@ class CheckpointFolder(RunFolder):
 
     def _files(self, rows: Mapping[Key, Mapping[str, Any]]) -> tuple[SoundFiles, list[Loss]]:
         sound: dict[Key, tuple[Path, int]] = {}
-        lost = [Loss(name, why) for name, why in self._found.doubled.items()]
+        lost = [Loss(name, why) for name, why in self._found.left_out.items()]
         for step, path in self._found.paths.items():
             try:
                 crc = fingerprint(path)

@@ -69,7 +69,7 @@ def test_two_of_one_step_are_told(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(MODEL)
     found = steps_in(tmp_path)
     assert [path.name for path in found.paths.values()] == ["model_01.safetensors"]
-    assert found.doubled == {"model_1.safetensors": "is of step 1 as model_01.safetensors is"}
+    assert found.left_out == {"model_1.safetensors": "is of step 1 as model_01.safetensors is"}
 
 
 def test_a_lone_checkpoint_says_its_step_or_does_not(tmp_path: Path) -> None:

@@ -155,10 +155,10 @@ def test_places_are_told_relative_to_a_store_that_they_travel_with(tmp_path: Pat
     local = Files(tmp_path)
     inside = tmp_path / "runs" / "a" / "snapshots"
     inside.mkdir(parents=True)
-    assert (local.place_of(inside), local.folder_at("runs/a/snapshots")) == ("runs/a/snapshots", inside)
-    assert (files.place_of(inside), files.folder_at(str(inside))) == (str(inside), inside)
-    assert files.folder_at("runs/a/snapshots") is None
-    assert local.folder_at("runs/b") is None
+    assert (local.place_of(inside), local.recording_at("runs/a/snapshots")) == ("runs/a/snapshots", inside)
+    assert (files.place_of(inside), files.recording_at(str(inside))) == (str(inside), inside)
+    assert files.recording_at("runs/a/snapshots") is None
+    assert local.recording_at("runs/b") is None
 
 
 def test_a_file_is_no_store(tmp_path: Path, objects: ObjectStore) -> None:

@@ -16,7 +16,7 @@ from etl.store.catalogue import Store
 from strobe.analysis.tasks import modular_addition
 from strobe.derive.filling.deriver import Deriver
 from tests.support.checkpoints import safetensors
-from tests.support.grokked import P, passed, state_dict, steps, write_folder
+from tests.support.grokked import P, passed, state_dict, steps, thirty, write_folder
 
 SPECIALISED = 0.85
 
@@ -111,5 +111,5 @@ def test_heads_of_interleaved_queries_keys_and_values_are_told_apart(tmp_path: P
 
 @pytest.mark.slow
 def test_every_checkpoint_gives_the_papers_measures(tmp_path: Path) -> None:
-    assert len(steps()) >= 28
-    check(tmp_path, steps())
+    assert len(thirty()) == 30
+    check(tmp_path, thirty())

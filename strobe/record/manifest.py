@@ -25,7 +25,8 @@ _FORMAT = "strobe-snapshot"
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What the manifest says of a run. `scalars` are the names of the numbers beside the tensors."""
+    """What the manifest says of a run. `scalars` are the names of the numbers beside the tensors; `counted` tells
+    whether the updates are, so that the first snapshot shows when it was taken."""
 
     name: str
     model: Mapping[str, Any]
@@ -34,10 +35,11 @@ class Description:
     specs: Sequence[TensorSpec]
     scalars: Sequence[str]
     metric_names: Mapping[str, str] = field(default_factory=dict)
+    counted: bool = False
 
     def manifest(self, folder: Path) -> dict[str, Any]:
         """The whole manifest of a run in `folder`. Raises RecorderError for what no reader would open."""
-        placed, size = place([spec.entry() for spec in self.specs] + scalar_entries(self.scalars))
+        placed, size = place([spec.entry() for spec in self.specs] + scalar_entries(self.scalars, counted=self.counted))
         manifest = {
             "format": _FORMAT,
             "version": 1,

@@ -43,6 +43,7 @@ from strobe.record.tensors import (
     reason,
     scalar_arrays,
     whole_step,
+    with_taken,
 )
 from strobe.record.writer import Job, Writer
 
@@ -72,7 +73,8 @@ class Recorder:
 
     `optimizer` is what updates the parameters, one of torch: its updates and the backward passes before them are then
     counted, the manifest says truthfully when snapshots are `taken`, and a step that is not the number of updates is
-    warned of once. It may be a Clock that counts them already. What `taken` says otherwise is up to the specs.
+    warned of once. It may be a Clock that counts them already. Without it nobody knows when snapshots are `taken`, but
+    where the specs say it.
 
     `queue` snapshots at most wait in memory; when they do, `when_full` "skip" leaves the next one out and counts it,
     "wait" holds up the training. `keep_last` and `max_disk` (bytes) thin the folder, oldest first, both ends kept.
@@ -108,6 +110,7 @@ class Recorder:
             about = {
                 "name": name, "model": model, "task": task, "training": training, "metric_names": metric_names,
             }  # fmt: skip
+            self._counted = optimizer is not None
             self._describe(tensors, scalars, about)
             self._begin(optimizer, resume=resume, step=step, take_over=take_over)
         except StrobeError:
@@ -127,9 +130,10 @@ class Recorder:
             about["model"] or self._source.model_entry() or _UNKNOWN_MODEL,
             about["task"] or {},
             about["training"] or {},
-            self._source.specs(),
+            with_taken(self._source.specs(), counted=self._counted),
             tuple(scalars),
             about["metric_names"] or {},
+            self._counted,
         )
         self._layouts = Layouts(self._description.specs)
 
@@ -207,7 +211,7 @@ class Recorder:
     def _capture(self, step: int, scalars: Mapping[str, Any], began: float) -> Job:
         self._source.prepare()
         if more := appeared(self._source):
-            self._layouts.add(more)
+            self._layouts.add(with_taken(more, counted=self._counted))
         arrays, absent = self._tensors()
         names = self._description.scalars
         if unknown := {name: value for name, value in scalars.items() if name not in names}:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,10 @@ SCALARS = (
 _OPTIONS = ("layer", "group", "taken", "scale", "role", "original", "causal")
 """What a spec may say and its manifest entry then has."""
 
+COUNTED = "counted"
+"""`taken` of a tensor of which nothing is said: the optimizer's updates and backward passes tell, where they are
+counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
@@ -47,7 +51,9 @@ class TensorSpec:
     zero-dimensional one is recorded as shape [1], a complex one with a last axis "part" of two. `shape` and `dtype`
     (a name of the snapshot format) may be given where a callable cannot be called yet when the recorder begins; else
     the tensor is missing until it can. `role` says what the tensor is, `original` how the model itself names it where
-    that differs, `causal` whether attention looks only back. The rest is as in the manifest.
+    that differs, `causal` whether attention looks only back. `taken` is when snapshots of it are taken: "before_update",
+    "after_update", None where nobody knows; by default what the recorder's `optimizer` shows, and without one nobody
+    knows. The rest is as in the manifest.
     """
 
     name: str
@@ -58,7 +64,7 @@ class TensorSpec:
     dtype: str | None = None
     layer: int | None = None
     group: str | None = None
-    taken: str | None = "before_update"
+    taken: str | None = COUNTED
     scale: str | None = None
     role: str | None = None
     original: str | None = None
@@ -102,6 +108,8 @@ class TensorSpec:
             "dtype": dtype,
         }
         options = {name: getattr(self, name) for name in _OPTIONS} | {"missing": missing}
+        if options["taken"] == COUNTED:
+            options["taken"] = None
         if options["original"] is None and _shown(self._own_name) != self._own_name:
             options["original"] = self._own_name
         return entry | {key: value for key, value in options.items() if value is not None}
@@ -137,9 +145,17 @@ def reason(error: BaseException) -> str:
     return " ".join(plain.split())[:_MAX_REASON] or type(error).__name__
 
 
-def scalar_entries(names: Iterable[str]) -> list[dict[str, Any]]:
-    """Manifest entries of the section `scalars`."""
-    return [TensorSpec(name, "scalars", ("one",), None, shape=(1,), dtype="float64").entry() for name in names]
+def with_taken(specs: Iterable[TensorSpec], *, counted: bool) -> list[TensorSpec]:
+    """The specs, those that leave it open with `taken` as it is until the first snapshot shows it: "before_update"
+    where updates are counted, else None."""
+    found = "before_update" if counted else None
+    return [replace(spec, taken=found) if spec.taken == COUNTED else spec for spec in specs]
+
+
+def scalar_entries(names: Iterable[str], *, counted: bool) -> list[dict[str, Any]]:
+    """Manifest entries of the section `scalars`; `counted` as in `with_taken`."""
+    specs = [TensorSpec(name, "scalars", ("one",), None, shape=(1,), dtype="float64") for name in names]
+    return [spec.entry() for spec in with_taken(specs, counted=counted)]
 
 
 def scalar_arrays(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, Array]:

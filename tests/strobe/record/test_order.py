@@ -166,12 +166,18 @@ def test_what_a_spec_leaves_open_stays_open(tmp_path: Path) -> None:
     assert tensors[1]["taken"] == "after_update"
 
 
-def test_without_an_optimizer_nothing_is_claimed_to_be_known(tmp_path: Path) -> None:
+@pytest.mark.parametrize("said", ["before_update", "after_update", None])
+def test_without_an_optimizer_nothing_is_claimed_but_what_a_spec_says(tmp_path: Path, said: str | None) -> None:
+    from strobe.record import TensorSpec
+
     toy = Toy()
-    with Recorder(tmp_path / "run", toy.tensors(), fsync=False) as recorder:
+    tensors = [*toy.tensors(), TensorSpec("told", "params", ("out", "in"), toy.model.weight, taken=said)]
+    with Recorder(tmp_path / "run", tensors, fsync=False) as recorder:
         toy.optimizer.step()
         recorder.snapshot(0)
-    assert taken(Run(tmp_path / "run")) == {"before_update"}, "as the specs say"
+    entries = {tensor["name"]: tensor for tensor in Run(tmp_path / "run").manifest.raw["snapshot"]["tensors"]}
+    assert entries.pop("params/told").get("taken") == said
+    assert {entry.get("taken") for entry in entries.values()} == {None}
 
 
 def test_the_hooks_go_with_the_recorder(tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ class Description:
 
     def manifest(self, folder: Path) -> dict[str, Any]:
         """The whole manifest of a run in `folder`. Raises RecorderError for what no reader would open."""
-        placed, size = place([spec.entry() for spec in self.specs] + scalar_entries(self.scalars, counted=self.counted))
+        scalars = scalar_entries(self.scalars, counted=self.counted)
+        placed, size = place([spec.entry() for spec in self.specs] + scalars)
         manifest = {
             "format": _FORMAT,
             "version": 1,

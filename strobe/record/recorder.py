@@ -73,8 +73,8 @@ class Recorder:
 
     `optimizer` is what updates the parameters, one of torch: its updates and the backward passes before them are then
     counted, the manifest says truthfully when snapshots are `taken`, and a step that is not the number of updates is
-    warned of once. It may be a Clock that counts them already. Without it nobody knows when snapshots are `taken`, but
-    where the specs say it.
+    warned of once. It may be a Clock that counts them already. Without it nobody knows when snapshots are `taken`,
+    but where the specs say it.
 
     `queue` snapshots at most wait in memory; when they do, `when_full` "skip" leaves the next one out and counts it,
     "wait" holds up the training. `keep_last` and `max_disk` (bytes) thin the folder, oldest first, both ends kept.

@@ -51,7 +51,7 @@ class TensorSpec:
     zero-dimensional one is recorded as shape [1], a complex one with a last axis "part" of two. `shape` and `dtype`
     (a name of the snapshot format) may be given where a callable cannot be called yet when the recorder begins; else
     the tensor is missing until it can. `role` says what the tensor is, `original` how the model itself names it where
-    that differs, `causal` whether attention looks only back. `taken` is when snapshots of it are taken: "before_update",
+    that differs, `causal` whether attention looks only back. `taken` is when it is recorded: "before_update",
     "after_update", None where nobody knows; by default what the recorder's `optimizer` shows, and without one nobody
     knows. The rest is as in the manifest.
     """

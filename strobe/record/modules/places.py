@@ -9,6 +9,8 @@ from typing import Any
 
 from etl.run.wrapping import unwrapped
 
+_EXPERTS = re.compile(r"(^|_)experts?($|_)", re.IGNORECASE)
+_ROUTERS = frozenset(("router", "gate", "gating", "gate_net", "gating_network"))
 _NUMBER = re.compile(r"(?:^|(?<=\.))[0-9]+(?=\.)")
 
 
@@ -52,8 +54,9 @@ def places(model: Any, originals: Iterable[str]) -> list[Place]:
 def layer_of(model: Any, original: str, name: str) -> tuple[int | None, str | None]:
     """(layer, group) by the outermost number in a name, where what it counts are layers of one kind.
 
-    The entries of a ModuleList are. Those of another container, such as a Sequential, are where two of them at least
-    are blocks of the same type: a convolution and the next one are not.
+    The entries of a ModuleList are, unless they are experts: those stand beside each other. Those of another
+    container, such as a Sequential, are where two of them at least are blocks of the same type: a convolution and the
+    next one are not.
     """
     match, inside = _NUMBER.search(name), _NUMBER.search(original)
     if match is None or inside is None:
@@ -72,7 +75,16 @@ def _counts_layers(model: Any, container: str, number: str) -> bool:
         own = owner.get_submodule(number)
     except AttributeError:
         return False
+    if _are_experts(model, container):
+        return False
     if isinstance(owner, torch.nn.ModuleList):
         return True
     is_block = next(own.children(), None) is not None
     return is_block and sum(type(child) is type(own) for child in owner.children()) > 1
+
+
+def _are_experts(model: Any, container: str) -> bool:
+    """Whether the entries of a container are experts, by its name or by the router beside it."""
+    parent, _, last = container.rpartition(".")
+    beside = dict(model.get_submodule(parent).named_children()) if container else {}
+    return bool(_EXPERTS.search(last)) or not _ROUTERS.isdisjoint(beside)

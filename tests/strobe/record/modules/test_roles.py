@@ -67,6 +67,22 @@ def test_blocks_of_a_sequential_are_layers_and_experts_are_within_one() -> None:
     assert found["1.experts.0.weight"] == ("expert", ("out", "in"), 1, "experts.0.weight")
 
 
+class Routed(nn.Module):
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.router = nn.Linear(2, 3)
+        setattr(self, name, nn.ModuleList([nn.Linear(2, 2) for _ in range(3)]))
+
+
+@pytest.mark.parametrize(("name", "role"), [("experts", "expert"), ("branches", "other")])
+def test_experts_at_the_top_are_no_layers(name: str, role: str) -> None:
+    """They stand beside each other: by their name, or by the router beside them."""
+    assert told(Routed(name))[f"{name}.1.weight"] == (role, ("out", "in"), None, None)
+    stacked = nn.Module()
+    stacked.layers = nn.ModuleList([Routed(name), Routed(name)])
+    assert told(stacked)[f"layers.1.{name}.2.weight"][2:] == (1, f"layers.{name}.2.weight")
+
+
 @pytest.mark.parametrize(
     ("name", "config", "expected"),
     [

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from strobe.analysis.device_peaks import device_peak
 from strobe.analysis.model_flops import dense_flops, utilization
 from strobe.analysis.step_times import usual
-from strobe.views.run_view import RunView, literal
+from strobe.views.configuration import DEVICES, whole
+from strobe.views.run_view import RunView
+from strobe.views.training_log import Trace, TrainingLog, training_log
 from strobe.views.words import count
 
 _LENGTHS: Final = ("sequence_length", "block_size", "sequence length T", "max_sequence_length T", "n_ctx", "seq_len")
-_DEVICES: Final = ("world_size", "num_gpus", "num_processes", "n_devices", "ddp_world_size")
 AGREES: Final = 0.05
 """Two figures that differ by less than this part are the same."""
 
@@ -51,8 +52,9 @@ class Terms:
 
 @dataclass(frozen=True)
 class Cost:
-    """`logged` and `recomputed` are fractions at `step`, the last with both; `mean` is that of the logged ones beside
-    no evaluation, of which `left_out` were slow. `terms` is None where `missing` says what is not known."""
+    """`logged` and `recomputed` are fractions at `step`, the last with both beside no evaluation; `mean` is that of
+    the logged ones beside no evaluation, of which `left_out` were slow. `terms` is None where `missing` says what
+    is not known."""
 
     terms: Terms | None = None
     missing: Sequence[str] = ()
@@ -76,7 +78,12 @@ class Cost:
             parts.append(f"cannot be recomputed: {', '.join(self.missing)} not known")
             return f"MFU: {'; '.join(parts)}."
         parts.append(f"{self.recomputed:.1%} recomputed at step {count(self.step)}: {self.terms.words()}")
-        return " ".join([f"MFU: {'; '.join(parts)}.", *self._reasons(self.terms)])
+        return " ".join([f"MFU: {'; '.join(parts)}.", *self.reasons()])
+
+    def reasons(self) -> list[str]:
+        """Why the logged figures differ from what they come to, a sentence each; none where they agree, or where
+        nothing can be recomputed."""
+        return [] if self.terms is None else list(self._reasons(self.terms))
 
     def _reasons(self, terms: Terms) -> Iterator[str]:
         if self.logged_tokens is not None and not _same(self.logged_tokens, terms.tokens):
@@ -97,82 +104,68 @@ class Cost:
 
 def cost(view: RunView) -> Cost:
     """The MFU of a run, as far as its log and its configuration tell."""
-    rows = view.rows(
-        f"SELECT name, step, value FROM scalars WHERE run = {literal(view.run)} AND isfinite(value) AND value > 0 "
-        "AND name IN ('mfu', 'step_time_ms', 'tokens_per_second', 'val_loss') ORDER BY name, step"
-    )
-    series: dict[str, dict[int, float]] = {}
-    for row in rows:
-        series.setdefault(row["name"], {})[row["step"]] = row["value"]
-    mfu, times = series.get("mfu", {}), series.get("step_time_ms", {})
-    if not mfu and not times:
+    return cost_of(training_log(view))
+
+
+def cost_of(log: TrainingLog) -> Cost:
+    """The same, of what was read already."""
+    mfu, times = log.positive("mfu"), log.positive("step_time_ms")
+    if not len(mfu) and not len(times):
         return Cost()
-    terms, missing = _terms(view)
-    timed = sorted(times.keys() & mfu.keys() if mfu else times.keys())
-    step = timed[-1] if timed else max(mfu)
-    mean, left_out = _mean(mfu, times, series.get("val_loss", {}))
-    seconds = times[step] / 1e3 if step in times else None
-    rate = series.get("tokens_per_second", {}).get(step)
+    terms, missing = _terms(log)
+    # A step that is slow beside an evaluation says little of the training.
+    steady = times.some(beside_no_evaluation(times, times, log.trace("val_loss")))
+    timed = np.intersect1d(steady.step, mfu.step) if len(mfu) else steady.step
+    step = int(timed[-1]) if len(timed) else int((mfu if len(mfu) else times).step[-1])
+    mean, left_out = _mean(mfu, times, log.trace("val_loss"))
+    milliseconds, rate = times.at(step), log.positive("tokens_per_second").at(step)
+    seconds = milliseconds / 1e3 if milliseconds is not None else None
     again = None
     if terms is not None and seconds is not None:
         again = utilization(terms.flops_per_token, terms.tokens, seconds, terms.peak, terms.devices)
     return Cost(
-        terms, missing if seconds is not None else [*missing, "the time of a step"], step, mfu.get(step), again,
+        terms, missing if seconds is not None else [*missing, "the time of a step"], step, mfu.at(step), again,
         mean, left_out, rate * seconds if rate is not None and seconds is not None else None,
     )  # fmt: skip
 
 
-def _mean(
-    mfu: Mapping[int, float], times: Mapping[int, float], evaluated: Mapping[int, float]
-) -> tuple[float | None, int]:
+def beside_no_evaluation(trace: Trace, times: Trace, evaluated: Trace) -> npt.NDArray[np.bool_]:
+    """Which rows of `trace` (n,) are not slow beside an evaluation, by the `times` of the same steps; all of them
+    where some step was not timed."""
+    at = np.searchsorted(times.step, trace.step)
+    if not len(times) or (at >= len(times)).any() or (times.step[at] != trace.step).any():
+        return np.ones(len(trace), bool)
+    return usual(trace.step.astype(np.int64), times.value[at], evaluated.step.astype(np.int64))
+
+
+def _mean(mfu: Trace, times: Trace, evaluated: Trace) -> tuple[float | None, int]:
     """Of the logged MFU, without the steps that an evaluation made slow."""
-    if not mfu:
+    if not len(mfu):
         return None, 0
-    steps = sorted(mfu)
-    if not times.keys() >= mfu.keys():
-        return float(np.mean(list(mfu.values()))), 0
-    kept = usual(np.array(steps), np.array([times[step] for step in steps]), np.array(sorted(evaluated), np.int64))
-    values = np.array([mfu[step] for step in steps])[kept]
-    return float(values.mean()), len(steps) - len(values)
+    kept = beside_no_evaluation(mfu, times, evaluated)
+    return float(mfu.value[kept].mean()), int((~kept).sum())
 
 
-def _terms(view: RunView) -> tuple[Terms | None, list[str]]:
-    (row,) = view.rows(f"SELECT * FROM runs WHERE run = {literal(view.run)}")
-    config = dict(_named(json.loads(row["config"] or "{}")))
-    length, devices = _whole(config, _LENGTHS), _whole(config, _DEVICES) or 1
-    known = device_peak(row["device"] or "")
-    peak: float = row["peak_flops"] or (known.flops if known else 0.0)
+def _terms(log: TrainingLog) -> tuple[Terms | None, list[str]]:
+    row, config = log.row, log.config
+    length, devices = whole(config, _LENGTHS), whole(config, DEVICES) or 1
+    known = device_peak(row.get("device") or "")
+    peak: float = row.get("peak_flops") or (known.flops if known else 0.0)
     needed = {
-        "the number of parameters": row["n_params"], "the number of layers": row["n_layer"],
-        "the number of heads": row["n_head"], "the width": row["n_embd"], "the sequence length": length,
-        "the tokens of a step": row["tokens_per_step"],
-        f"the peak of {row['device'] or 'the device'}": peak,
+        "the number of parameters": row.get("n_params"), "the number of layers": row.get("n_layer"),
+        "the number of heads": row.get("n_head"), "the width": row.get("n_embd"), "the sequence length": length,
+        "the tokens of a step": row.get("tokens_per_step"),
+        f"the peak of {row.get('device') or 'the device'}": peak,
     }  # fmt: skip
     missing = [name for name, value in needed.items() if not value]
     if missing:
         return None, missing
-    size = _whole(config, ("head_size", "head_dim")) or row["n_embd"] // row["n_head"]
+    size = whole(config, ("head_size", "head_dim")) or row["n_embd"] // row["n_head"]
     source = "as the run says" if row["peak_flops"] or known is None else f"{known.device}: {known.source}"
     return Terms(
         row["n_params"], row["n_layer"], row["n_head"], size, length or 0, row["tokens_per_step"], devices, peak,
         row["device"] or "", source,
     ), []  # fmt: skip
-
-
-def _named(config: object) -> Iterator[tuple[str, Any]]:
-    """Every key of a configuration with its value, the outer ones last, so that they count."""
-    if isinstance(config, Mapping):
-        for value in config.values():
-            yield from _named(value)
-        yield from config.items()
-
-
-def _whole(config: Mapping[str, Any], names: Sequence[str]) -> int | None:
-    for name in names:
-        text = str(config.get(name, ""))
-        if text.isdigit() and int(text) > 0:
-            return int(text)
-    return None
 
 
 def _same(one: float, other: float) -> bool:

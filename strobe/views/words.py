@@ -101,3 +101,13 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{visible(key).replace('_', ' ')} {_plain(item)}" for key, item in value.items())
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else visible(value)
+
+
+def duration(seconds: float) -> str:
+    """How long something took, in its two largest units: 3 h 12 min, 41 s."""
+    if seconds < 60:
+        return f"{number(seconds)} s"
+    whole = round(seconds)
+    parts = [(whole // 86_400, "d"), (whole // 3_600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
+    first = next(k for k, (value, _) in enumerate(parts) if value)
+    return " ".join(f"{value} {unit}" for value, unit in parts[first : first + 2] if value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,6 +12,7 @@ from strobe.charts.theme import Look, run_looks
 from strobe.ui.panel import choice, panel
 from strobe.ui.shell import address, cursor
 from strobe.ui.shell.page import Page
+from strobe.views.configuration import settings
 from strobe.views.curves import NONE, X_AXES, Alignment, Smoothing, available_axes
 from strobe.views.words import visible
 
@@ -55,25 +55,6 @@ class CurveOptions:
     def x_title(self) -> str:
         """The words of the x axis, with its unit and with where it is 0."""
         return X_AXES[self.axis][1] + (" (s)" if self.axis == "time" else "") + self.alignment.words()
-
-
-def settings(config: str | None) -> dict[str, str]:
-    """`runs.config` (JSON) as flat names and words: training.weight_decay -> "1.0". Empty where it is damaged."""
-    try:
-        found = json.loads(config or "{}")
-    except ValueError:
-        return {}
-    flat: dict[str, str] = {}
-
-    def walk(prefix: str, value: Any) -> None:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                walk(f"{prefix}.{key}" if prefix else str(key), inner)
-        elif not isinstance(value, list):
-            flat[prefix] = str(value)
-
-    walk("", found)
-    return flat
 
 
 def groupings(page: Page, runs: Sequence[str]) -> dict[str, dict[str, str]]:

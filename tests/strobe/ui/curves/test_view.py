@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from etl.ingest.load import ingest
-from strobe.ui.curves.options import SMOOTHINGS, settings
+from strobe.ui.curves.options import SMOOTHINGS
 from strobe.views.curves import Smoothing
 from tests.support.app_store import grokking
 from tests.support.make_run import make_run
@@ -132,12 +132,6 @@ def test_runs_of_one_group_share_a_colour(fetch) -> None:
     drawn = fetch(list(looks), group="training.lr", looks=looks, labels=labels)
     assert [(series["colour"], series["turn"]) for series in drawn["series"]] == list(looks.values())
     assert drawn["series"][2]["label"] == "spiky · lr 2 · test"
-
-
-def test_settings_are_flat_words() -> None:
-    config = json.dumps({"training": {"lr": 0.1, "betas": [0.9, 0.98]}, "model": {"n_layer": 2}, "writer": "x"})
-    assert settings(config) == {"training.lr": "0.1", "model.n_layer": "2", "writer": "x"}
-    assert settings("{damaged") == settings(None) == {}
 
 
 def test_the_settings_that_differ_are_offered(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

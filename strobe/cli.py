@@ -9,7 +9,7 @@ import sys
 import typer
 
 from etl.errors import StrobeError
-from strobe.commands import analyze, data, example, export, opening, plot, runs, sql, train, verify
+from strobe.commands import analyze, data, example, export, opening, plot, runs, sql, study, train, verify
 from strobe.commands import app as app_command
 from strobe.version import __version__
 
@@ -43,6 +43,7 @@ def _root(
 
 
 app.add_typer(train.app, name="train")
+app.add_typer(study.app, name="study")
 app.command("ingest")(data.ingest)
 app.command("runs")(runs.runs)
 app.command("show")(runs.show)

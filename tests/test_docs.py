@@ -103,8 +103,8 @@ def test_names_that_a_page_gives_with_a_file_are_defined_there(page: str) -> Non
 
 
 def test_a_stale_name_is_noticed() -> None:
-    stale = "`etl/snapshot.py`, gpt2/rows.h, strobe/studies/, `tests/*/nothing.py`; but etl/run/ and `<run>/x.py`"
-    assert absent(stale, ROOT) == ["etl/snapshot.py", "gpt2/rows.h", "strobe/studies/", "tests/*/nothing.py"]
+    stale = "`etl/snapshot.py`, gpt2/rows.h, strobe/nowhere/, `tests/*/nothing.py`; but etl/run/ and `<run>/x.py`"
+    assert absent(stale, ROOT) == ["etl/snapshot.py", "gpt2/rows.h", "strobe/nowhere/", "tests/*/nothing.py"]
     moved = "`etl/run/journal.py` (`read_lines`, `read_nothing`), `strobe/ui/static/clock.js` (`announce`, `gone`)"
     assert without_definition(moved) == ["etl/run/journal.py: read_nothing", "strobe/ui/static/clock.js: gone"]
 

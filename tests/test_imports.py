@@ -48,6 +48,7 @@ ARROWS = (
     ("strobe/ui", (*SHOWN, "strobe.charts", "strobe.ui", "strobe.settings", "strobe.saved_queries", "strobe.rows")),
     ("strobe/record", (*SUMS, "strobe.record", "strobe.settings", "strobe.version")),
     ("strobe/train", (*SUMS, "strobe.train")),
+    ("strobe/studies", (*SHOWN, "strobe.record", "strobe.train", "strobe.studies", "strobe.settings")),
     ("pages", (*SHOWN, "strobe.charts", "strobe.plot", "strobe.ui", "strobe.settings")),
     ("strobe/rows.py", ()),
     ("strobe/version.py", ()),
@@ -61,8 +62,8 @@ ARROWS = (
     ("strobe/interrupts.py", ()),
     ("strobe/cli.py", ("etl", "strobe.commands", "strobe.version")),
     ("strobe/commands", (
-        *SHOWN, "strobe.charts", "strobe.plot", "strobe.record", "strobe.train", "strobe.commands", "strobe.doctor",
-        "strobe.example", "strobe.rows", "strobe.saved_queries", "strobe.settings",
+        *SHOWN, "strobe.charts", "strobe.plot", "strobe.record", "strobe.train", "strobe.studies", "strobe.commands",
+        "strobe.doctor", "strobe.example", "strobe.rows", "strobe.saved_queries", "strobe.settings",
     )),
 )  # fmt: skip
 """Which of our modules each room may import."""

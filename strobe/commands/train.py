@@ -22,7 +22,8 @@ _SMALL_MODEL = 1_000_000
 app = typer.Typer(help="Train a small transformer and record it.", no_args_is_help=True)
 
 
-def _need_torch() -> None:
+def need_torch() -> None:
+    """Raises StrobeError where PyTorch is not installed."""
     try:
         import torch  # noqa: F401
     except ImportError:
@@ -140,7 +141,7 @@ def modadd(
 ) -> None:
     """Learn addition modulo p from a share of all pairs: the model that groks."""
     flags = locals()
-    _need_torch()
+    need_torch()
     monitor = values.monitor_of(flags)
     from strobe.train.config import MODADD
     from strobe.train.loop import pick_device
@@ -216,7 +217,7 @@ def text(
 ) -> None:
     """Learn to predict the next byte of a text."""
     flags = locals()
-    _need_torch()
+    need_torch()
     monitor = values.monitor_of(flags)
     from strobe.train.config import TEXT
     from strobe.train.loop import pick_device

@@ -91,7 +91,10 @@ class Trainer:
         self.folder, self.model, self.task, self.training, self.device = folder, model, task, training, device
         self.optimizer = make_optimizer(model, training)
         self.snapshots = snapshot_steps(training.steps, every=training.snapshot_every, schedule=training.schedule)
-        self.config = {"training": dataclasses.asdict(training), "model": dataclasses.asdict(model.config)}
+        self.config: dict[str, Any] = {
+            "training": dataclasses.asdict(training),
+            "model": dataclasses.asdict(model.config),
+        }
         self.monitor: Monitor | None = None
         """Looks at every `monitor_every`-th update."""
         self.monitor_every = 100

@@ -109,6 +109,27 @@ class Taps:
     """(mean, rstd), each (B, T), of every LayerNorm in forward order."""
 
 
+@dataclass(slots=True)
+class Past:
+    """Keys and values of the positions that a model has gone through, a layer each, (B, positions, H, C / H)."""
+
+    layers: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+
+    @property
+    def positions(self) -> int:
+        """How many there are."""
+        return self.layers[0][0].shape[1] if self.layers else 0
+
+    def grown(self, number: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of a layer with these behind them, which it holds from now on."""
+        if number < len(self.layers):
+            before = self.layers[number]
+            self.layers[number] = torch.cat([before[0], keys], 1), torch.cat([before[1], values], 1)
+        else:
+            self.layers.append((keys, values))
+        return self.layers[number]
+
+
 class GPT(nn.Module):
     """A decoder-only transformer; `forward` gives logits, and fills `taps` when it is given one."""
 
@@ -185,7 +206,9 @@ class GPT(nn.Module):
             taps.attention.append(attention)
         return (attention @ v).transpose(1, 2)
 
-    def _attention(self, x: Tensor, layer: dict[str, Any], last: bool, taps: Taps | None) -> Tensor:
+    def _attention(
+        self, x: Tensor, layer: dict[str, Any], last: bool, taps: Taps | None, past: Past | None, number: int
+    ) -> Tensor:
         B, _, C = x.shape
         H = self.config.n_head
         biases = (None, None, None) if layer["qkvb"] is None else layer["qkvb"].split(C)
@@ -195,6 +218,8 @@ class GPT(nn.Module):
             F.linear(source, weight, bias).view(B, -1, H, C // H)
             for source, weight, bias in zip(sources, layer["qkvw"].split(C), biases, strict=True)
         )
+        if past is not None:
+            k, v = past.grown(number - 1, k, v)
         mixed = self._attend(q, k, v, taps).reshape(sources[0].shape)
         return F.linear(mixed, layer["attprojw"], layer["attprojb"])
 
@@ -204,14 +229,18 @@ class GPT(nn.Module):
             taps.preactivation.append(hidden)
         return F.linear(self._activate(hidden), layer["fcprojw"], layer["fcprojb"])
 
-    def forward(self, tokens: Tensor, *, last_only: bool = False, taps: Taps | None = None) -> Tensor:
+    def forward(
+        self, tokens: Tensor, *, last_only: bool = False, taps: Taps | None = None, past: Past | None = None
+    ) -> Tensor:
         """Logits (B, T, V) of integer `tokens` (B, T); with `last_only` those of the last position, (B, V).
 
         `last_only` leaves out what no later position reads, which saves up to two thirds on sequences of three.
+        With a `past` that is not empty, T is 1: the tokens follow the positions that it holds, and it takes them in.
         """
-        T = tokens.shape[1]
+        first = past.positions if past is not None else 0
+        end = first + tokens.shape[1]
         wte, wpe = self.get_parameter("wte"), self.get_parameter("wpe")
-        x = F.embedding(tokens, wte) + wpe[:T]
+        x = F.embedding(tokens, wte) + wpe[first:end]
         if taps is not None:
             taps.encoded = x
         stacked = [self._stacked(name) for name in _PER_LAYER]
@@ -219,7 +248,7 @@ class GPT(nn.Module):
             layer = dict(zip(_PER_LAYER, values, strict=True))
             last = last_only and number == self.config.n_layer
             normed = self._norm(x, layer["ln1w"], layer["ln1b"], taps)
-            x = (x[:, -1] if last else x) + self._attention(normed, layer, last, taps)
+            x = (x[:, -1] if last else x) + self._attention(normed, layer, last, taps, past, number)
             x = x + self._mlp(self._norm(x, layer["ln2w"], layer["ln2b"], taps), layer, taps)
             if taps is not None:
                 taps.residual.append(x)

@@ -1,0 +1,106 @@
+"""`strobe study`: whole experiments, from training to a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from etl.errors import StrobeError
+from strobe.commands import train_flags as flag
+from strobe.commands.runs import StoreOption
+from strobe.commands.train import need_torch
+
+if TYPE_CHECKING:
+    from strobe.studies.memorization.experiment import Study
+
+app = typer.Typer(help="Run a whole experiment: train, measure, test, report.", no_args_is_help=True)
+
+
+def _epochs(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdigit() for part in parts):
+        raise StrobeError(f"epochs are {text!r:.60}; give whole numbers, such as 1,5,20")
+    return tuple(map(int, parts))
+
+
+@app.command()
+def memorization(
+    mode: Annotated[str, typer.Option(help="example, quick, standard or deep.")] = "quick",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run; default $STROBE_RUNS/memorization-<mode>.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the study in --out, or begin it where none was begun.")
+    ] = False,
+    epochs: Annotated[str | None, typer.Option(help="Epochs at which to measure, such as 1,3,5,10,20.")] = None,
+    passages: Annotated[int | None, typer.Option(help="Passages in both groups; half are trained on.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Tokens of the longest passage.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of passages, initial weights and order.")] = None,
+    training: Annotated[
+        str | None, typer.Option(help="continuous (default), or restart: anew up to each epoch.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Folder of a Hugging Face GPT-2; default the reference GPT-2.")
+    ] = None,
+    layers: flag.Layers = None,
+    heads: flag.Heads = None,
+    width: flag.Width = None,
+    lr: flag.Rate = None,
+    batch_size: Annotated[int | None, typer.Option(help="Passages a step.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Accuracy from which on a passage is memorized; default 0.6.")
+    ] = None,
+    device: flag.Device = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads, default 2.")] = None,
+    store: StoreOption = None,
+) -> None:
+    """Train on passages, measure what is reproduced and how layers compress it, and report what the data supports."""
+    need_torch()
+    from strobe.studies.memorization.experiment import begin
+    from strobe.studies.memorization.plan import plan_of
+
+    plan = plan_of(
+        mode, epochs=_epochs(epochs), passages=passages, longest=tokens, seed=seed, training=training,
+        model=str(model) if model is not None else None, layers=layers, heads=heads, width=width, learning_rate=lr,
+        batch_size=batch_size, threshold=threshold, device=device, threads=threads,
+    )  # fmt: skip
+    _carry_out(begin(_folder(out, mode), plan, resume=resume), store)
+
+
+def _folder(out: Path | None, mode: str) -> Path:
+    from strobe.settings import runs_path
+
+    return out if out is not None else runs_path() / f"memorization-{mode}"
+
+
+def _carry_out(study: Study, store: Path | None) -> None:
+    from strobe.commands.progress import TrainingProgress
+
+    plan = study.plan
+    typer.echo(
+        f"{plan.passages} passages, {study.passages.trained} of them to learn, epochs "
+        f"{', '.join(map(str, plan.epochs))}, {study.total:,} updates, on {study.device} to {study.folder}"
+    )
+    with TrainingProgress(0, study.total, study.folder) as progress:
+        end = study.run(progress.report)
+    if end != "finished":
+        typer.echo(f"{end}; continue with the same command and --resume")
+        raise typer.Exit(130)
+    run = into_store(study.folder, store)
+    typer.echo(f"{run}: measured at epochs {', '.join(map(str, plan.epochs))}; look at it: strobe app")
+
+
+def into_store(folder: Path, store: Path | None) -> str:
+    """The run and its tables into the store; returns its id."""
+    from etl.ingest.load import ingest
+    from strobe.derive.filling.deriver import Deriver
+    from strobe.settings import open_store, store_path
+
+    (report,) = ingest([folder], store if store is not None else store_path())
+    opened = open_store(store)
+    Deriver(opened, opened.run(report.run)).fill(["findings"])
+    return report.run

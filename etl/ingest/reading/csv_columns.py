@@ -14,7 +14,8 @@ from etl.ingest.reading.values import EARLIEST, LATEST, UNITS
 from etl.run.journal import MAX_STEP
 
 Floats = npt.NDArray[np.float64]
-_ODD = (b'"', b"\0", b"_", b"0x", b"0X", b"+")
+_BETWEEN, _ENDS = b"\x01", b"\x02"
+_ODD = (b'"', b"\0", _BETWEEN, _ENDS, b"_", b"0x", b"0X", b"+")
 """What Arrow and `values.number` may read otherwise."""
 
 
@@ -23,6 +24,8 @@ def plain_columns(data: bytes, names: Sequence[str], delimiter: str, step: str) 
 
     None where a field is no number, or a step none, or a line has not as many fields as there are names.
     """
+    if b'"' in data:
+        data = _unquoted(data, delimiter)
     if len(set(names)) < len(names) or (delimiter == ";" and b"," in data) or any(odd in data for odd in _ODD):
         return None
     kinds = {name: pa.int64() if name == step else pa.float64() for name in names}
@@ -46,6 +49,20 @@ def plain_columns(data: bytes, names: Sequence[str], delimiter: str, step: str) 
     return None if unbounded else columns
 
 
+def _unquoted(data: bytes, delimiter: str) -> bytes:
+    """Lines whose fields stand all in quotes, without those; as they are where some do not."""
+    mark = delimiter.encode()
+    if any(odd in data for odd in _ODD[1:]):
+        return data
+    bare = data.replace(b'"' + mark + b'"', _BETWEEN).replace(b'"\r\n"', _ENDS).replace(b'"\n"', _ENDS)
+    inside = bare.removesuffix(b"\n").removesuffix(b"\r")
+    # Each mark then stands between two quotes that no other one has.
+    whole = len(inside) > 1 and inside[:1] == inside[-1:] == b'"' and bare.count(b'"') == 2
+    if not whole or mark in bare or bare.count(_ENDS) != data.count(b"\n") - 1:
+        return data
+    return inside[1:-1].replace(_BETWEEN, mark).replace(_ENDS, b"\n") + b"\n"
+
+
 def known(column: pa.Array) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """The numbers (n,) of a column, NaN where there is none, and where there is one."""
     there: npt.NDArray[np.bool_] = pc.is_valid(column).to_numpy(zero_copy_only=False)
@@ -53,9 +70,8 @@ def known(column: pa.Array) -> tuple[Floats, npt.NDArray[np.bool_]]:
     return values, there
 
 
-def moments(column: pa.Array) -> Floats:
-    """Unix seconds (n,) as `values.moment` has them."""
-    found, _ = known(column)
+def moments(found: Floats) -> Floats:
+    """Unix seconds (n,) of numbers, as `values.moment` has them; NaN where there are none."""
     seconds = np.full(len(found), np.nan)
     for unit in reversed(UNITS):
         np.copyto(seconds, found / unit, where=found / unit <= LATEST)

@@ -18,7 +18,7 @@ from etl.ingest.reading.columns import Floats, ScalarColumns
 from etl.ingest.reading.csv_columns import known, moments, plain_columns
 from etl.ingest.reading.log_file import LogFile
 from etl.ingest.reading.plain import text_head
-from etl.ingest.reading.values import moment, number, whole_step
+from etl.ingest.reading.values import measure, moment, number, whole_step
 
 DELIMITERS = ",;\t|"
 _MISSING = frozenset({"", "na", "n/a", "null", "none", "-", "--", "nil"})
@@ -86,7 +86,7 @@ class CsvLog(LogFile):
             return False
         steps = columns[mapping.step].to_numpy()
         attempts = self.segments.attempts_of(steps)
-        time = moments(columns[mapping.time]) if mapping.time else None
+        time = moments(known(columns[mapping.time])[0]) if mapping.time else None
         epoch, tokens = (known(columns[each])[0] if each else None for each in (mapping.epoch, mapping.tokens))
         for name in names:
             if metric := mapping.metric(name):
@@ -188,7 +188,7 @@ def _values(texts: Sequence[str]) -> tuple[Floats, npt.NDArray[np.bool_]]:
                 return values, there
         except ValueError:
             pass
-    found = [number(text) for text in texts]
+    found = [measure(text) for text in texts]
     return _with_nan(found), np.array([value is not None for value in found])
 
 

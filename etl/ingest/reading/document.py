@@ -8,6 +8,7 @@ import zlib
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from etl.ingest.reading.columns import ScalarColumns
 from etl.ingest.reading.named import NamedRecording
 from etl.ingest.reading.plain import plain_text
 from etl.ingest.reading.segments import Segments
-from etl.ingest.reading.values import number, whole_step
+from etl.ingest.reading.values import measure, whole_step
 from etl.ingest.source import Loss, Scalars, State
 from etl.run.journal import Attempt
 
@@ -71,21 +72,21 @@ class Document(NamedRecording):
 
     def resumes(self, state: State) -> bool:
         rows, known = self._all_rows, int(state.get("rows", -1))
-        if known >= 0 and _checksum(rows[:known]) == state.get("crc") and known <= len(rows):
+        if 0 <= known <= len(rows) and _checksum(rows[:known]) == state.get("sum"):
             return True
         # A training that was begun again from a checkpoint has written the end of its history anew.
         place = Path(str(state.get("recording", ""))).parts[-2:] == self.path.absolute().parts[-2:]
-        return place and state.get("first") == _checksum(rows[:1])
+        return place and state.get("first") == _first(rows)
 
     def scalars(self, since: State) -> Scalars:
         rows, known = self._all_rows, int(since.get("rows", -1))
-        grew = 0 <= known <= len(rows) and _checksum(rows[:known]) == since.get("crc")
+        grew = 0 <= known <= len(rows) and _checksum(rows[:known]) == since.get("sum")
         self.segments = Segments(since.get("segments", ())) if grew else Segments()
         columns = _columns(rows[known:] if grew else rows, self.segments)
         state = {
             "rows": len(rows),
-            "first": _checksum(rows[:1]),
-            "crc": _checksum(rows),
+            "first": _first(rows),
+            "sum": _checksum(rows),
             "segments": self.segments.state,
             "told": len(self.lost),
         }
@@ -98,9 +99,15 @@ class Document(NamedRecording):
 
 def row_of(record: Mapping[str, Any], step: object, **about: object) -> dict[str, Any]:
     """A record's numbers, texts that are numbers included, as a row. Raises ValueError for a step that is none."""
-    values = {name: value for name, raw in record.items() if (value := number(raw)) is not None}
-    known = {name: value for name, value in about.items() if value is not None}
-    return {**values, **known, "step": whole_step(step)}
+    row: dict[str, Any] = {}
+    for name, raw in record.items():
+        if type(raw) is float:
+            row[name] = raw
+        elif name != "step" and (value := measure(raw)) is not None:
+            row[name] = value
+    row |= {name: value for name, value in about.items() if value is not None}
+    row["step"] = whole_step(step)
+    return row
 
 
 def _parsed(data: bytes) -> Mapping[str, Any]:
@@ -113,23 +120,34 @@ def _parsed(data: bytes) -> Mapping[str, Any]:
 
 
 def _checksum(rows: Sequence[Row]) -> int:
-    return zlib.crc32(json.dumps(rows, sort_keys=True).encode())
+    from pydantic_core import to_json
+
+    return zlib.crc32(to_json(rows))
+
+
+def _first(rows: Sequence[Row]) -> int:
+    return zlib.crc32(json.dumps(rows[:1], sort_keys=True).encode())
 
 
 def _columns(rows: Sequence[Row], segments: Segments) -> ScalarColumns:
     steps = np.array([row["step"] for row in rows], np.int64)
     attempts = segments.attempts_of(steps)
-    places: dict[str, list[int]] = {}
-    for place, row in enumerate(rows):
-        for name in row:
-            places.setdefault(name, []).append(place)
+    values: dict[str, list[tuple[slice, list[Any]]]] = {}
+    done = 0
+    for keys, group in groupby(rows, tuple):
+        held = list(chain.from_iterable(row.values() for row in group))
+        count = len(held) // len(keys)
+        for place, name in enumerate(keys):
+            values.setdefault(name, []).append((slice(done, done + count), held[place :: len(keys)]))
+        done += count
+    known = {role: np.full(len(rows), np.nan) for role in ("time", "epoch")}
+    for role in known.keys() & values.keys():
+        for part, told in values[role]:
+            known[role][part] = told
     columns = ScalarColumns()
-    for name in places.keys() - {"step", "time", "epoch"}:
-        at = np.array(places[name])
-        values = np.array([rows[place][name] for place in places[name]], np.float64)
-        known = {
-            role: np.array([rows[place].get(role, np.nan) for place in places[name]], np.float64)
-            for role in ("time", "epoch")
-        }
-        columns.add(name, steps[at], values, attempt=attempts[at], **known)
+    for name in (each for each in values if each not in ("step", "time", "epoch")):
+        at = np.concatenate([np.arange(part.start, part.stop) for part, _ in values[name]])
+        value = np.array([*chain.from_iterable(told for _, told in values[name])], np.float64)
+        about = {role: column[at] for role, column in known.items()}
+        columns.add(name, steps[at], value, attempt=attempts[at], **about)
     return columns

@@ -13,6 +13,7 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 
+_WITH_UNIT = re.compile(r"\s*[-+]?\.?\d[\d,.]*(?:[eE][-+]?\d+)?\s*[^\s\d:/+-]{1,8}\s*")
 EARLIEST, LATEST = 1e8, 1e11
 """Unix seconds between which a number may be a moment: from 1973 to 5138."""
 UNITS = (1.0, 1e3, 1e6, 1e9)
@@ -21,6 +22,8 @@ UNITS = (1.0, 1e3, 1e6, 1e9)
 
 def number(value: object) -> float | None:
     """The float64 of a number, or of a text that is one; None for anything else, and for what float64 cannot hold."""
+    if type(value) is float:
+        return value
     if not isinstance(value, str):
         return parsed_number(value)
     if not _NUMBER.fullmatch(value):
@@ -29,12 +32,26 @@ def number(value: object) -> float | None:
     return None if math.isinf(found) and "n" not in value.lower() else found
 
 
+def measure(value: object) -> float | None:
+    """`number`, and of a text that has "%" behind one: that number as it stands."""
+    return number(value[: value.rindex("%")] if isinstance(value, str) and value.rstrip().endswith("%") else value)
+
+
+def is_odd(value: object) -> bool:
+    """Whether something that is no `measure` looks as if it told one: a list, or a number with a unit."""
+    if isinstance(value, str):
+        return _WITH_UNIT.fullmatch(value) is not None and measure(value) is None
+    return isinstance(value, list) and bool(value)
+
+
 def whole_step(value: object) -> int:
     """A step as a number or a text, 20.0 and "1,200" included. Raises ValueError for what is none."""
+    if type(value) is int and 0 <= value <= MAX_STEP:
+        return value
     found = number(value)
     if found is None or not found.is_integer() or not 0 <= found <= MAX_STEP:
         raise ValueError(f"step is {value!r:.40}, not a whole number from 0 to 2^53")
-    return value if type(value) is int else int(found)
+    return int(found)
 
 
 def moment(value: object) -> float | None:

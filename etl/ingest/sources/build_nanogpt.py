@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from etl.ingest.reading.patterns import PatternLog, Shape, compiled, is_of
+from etl.ingest.reading.usual_lines import UsualLine
 from etl.ingest.source import Recording
 
 
@@ -19,6 +20,7 @@ class BuildNanogpt(PatternLog):
         compiled(rb"# (?:val <val_loss>|hella <hellaswag_accuracy>|train <train_loss>)"),
         re.compile(rb"^\d+ (?:val|hella|train)\b", re.MULTILINE),
         {"train_loss": "train", "val_loss": "val", "hellaswag_accuracy": "hella"},
+        usual=UsualLine(b"# train <train_loss>"),
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from etl.ingest.reading.patterns import PatternLog, Shape, compiled, is_of
 from etl.ingest.reading.plain import text_head
+from etl.ingest.reading.usual_lines import UsualLine
 from etl.ingest.source import Recording
 
 
@@ -36,6 +37,10 @@ class BuildNanogptStdout(PatternLog):
             "step_time_ms": "dt",
             "tokens_per_second": "tok/sec",
         },
+        usual=UsualLine(
+            b"step +# | loss: <train_loss> | lr <learning_rate> | norm: <grad_norm> | dt: <step_time_ms>ms | "
+            b"tok/sec: <tokens_per_second>"
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from etl.ingest.mapping import FieldMapping
 from etl.ingest.reading.json_lines import JsonLines, first_object
 from etl.ingest.source import Recording
 
-_PROGRESS = dict.fromkeys(("total_steps", "percentage"), "")
+_PROGRESS = dict.fromkeys(("total_steps", "percentage", "elapsed_time", "remaining_time"), "")
 
 
 class TrainerLog(JsonLines):

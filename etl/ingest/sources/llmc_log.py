@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from etl.ingest.reading.patterns import PatternLog, Shape, compiled, is_of
+from etl.ingest.reading.usual_lines import UsualLine
 from etl.ingest.source import Recording
 
 
@@ -28,6 +29,7 @@ class LlmcLog(PatternLog):
             "learning_rate": "lr",
             "grad_norm": "norm",
         },
+        usual=UsualLine(b"s:# trl:<train_loss> lr:<learning_rate> norm:<grad_norm>"),
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from etl.ingest.reading.patterns import PatternLog, Shape, compiled, is_of
 from etl.ingest.reading.plain import text_head
+from etl.ingest.reading.usual_lines import UsualLine
 from etl.ingest.source import About, Recording
 
 _PARAMETER = re.compile(rb"^\| ([^|]*?) *\| ([^|]*?) *\|\s*$", re.MULTILINE)
@@ -34,8 +35,8 @@ class LlmcStdout(PatternLog):
     source = "llmc_stdout"
     shape = Shape(
         compiled(
-            rb"step +#/\d+ \| (?:train )?loss +<train_loss>(?: \([^)|]*\))? *\| "
-            rb"norm +<grad_norm>(?: \([^)|]*\))? *\| lr +<learning_rate> \| <step_time_ms> ms \| "
+            rb"step +#/\d+ \| (?:train )?loss +<train_loss>(?: \([^)|\n]*\))? *\| "
+            rb"norm +<grad_norm>(?: \([^)|\n]*\))? *\| lr +<learning_rate> \| <step_time_ms> ms \| "
             rb"(?:<mfu>% (?:\w+ )?MFU|n/a MFU) \| <tokens_per_second> tok/s|"
             rb"val loss +<val_loss>|HellaSwag: \d+/\d+ = <hellaswag_accuracy>"
         ),
@@ -53,6 +54,10 @@ class LlmcStdout(PatternLog):
         percent=frozenset({"mfu"}),
         absent={"mfu": -100.0},
         step_before=1,
+        usual=UsualLine(
+            b"step +#/~ | loss <train_loss> (?z)| norm <grad_norm> (?z)| lr <learning_rate> | <step_time_ms> ms | "
+            b"<mfu>% bf16 MFU | <tokens_per_second> tok/s"
+        ),
     )
 
     def about(self) -> About:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from etl.ingest.reading.patterns import PatternLog, Shape, compiled, is_of
+from etl.ingest.reading.usual_lines import UsualLine
 from etl.ingest.source import Recording
 
 
@@ -22,6 +23,7 @@ class ModdedNanogpt(PatternLog):
         ),
         re.compile(rb"^step:\d+/\d+ ", re.MULTILINE),
         {"step_time_ms": "step_avg"},
+        usual=UsualLine(b"step:#/~ train_loss:<train_loss> train_time:<train_time_ms>ms step_avg:<step_time_ms>ms"),
     )
 
 

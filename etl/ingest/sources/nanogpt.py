@@ -14,6 +14,7 @@ from typing import Any
 
 from etl.ingest.reading.patterns import PatternLog, Shape, compiled, is_of
 from etl.ingest.reading.plain import text_head
+from etl.ingest.reading.usual_lines import UsualLine
 from etl.ingest.source import About, Recording
 
 _OVERRIDING = re.compile(rb"^Overriding: (\w+) = (.*?)\s*$", re.MULTILINE)
@@ -32,6 +33,7 @@ class NanoGpt(PatternLog):
         {"train_loss": "loss", "train_loss_eval": "train loss", "val_loss": "val loss", "step_time_ms": "time"},
         percent=frozenset({"mfu"}),
         absent={"mfu": -100.0},
+        usual=UsualLine(b"iter #: loss <train_loss>, time <step_time_ms>ms, mfu <mfu>%"),
     )
 
     def about(self) -> About:

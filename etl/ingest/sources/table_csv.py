@@ -8,7 +8,7 @@ from pathlib import Path
 from etl.ingest.mapping import FieldMapping, Given, guessed, remembered
 from etl.ingest.reading.csv_log import CsvLog, header, split, with_point
 from etl.ingest.reading.plain import text_head
-from etl.ingest.reading.values import number
+from etl.ingest.reading.values import measure, number
 from etl.ingest.source import Recording
 
 
@@ -37,7 +37,7 @@ class TableCsvs:
         second = text_head(path).split(b"\n", 2)[1:2]
         fields = split(second[0], delimiter) if second else []
         row = dict(zip(names, fields, strict=False))
-        has_values = any(number(with_point(text)) is not None and mapping.metric(name) for name, text in row.items())
+        has_values = any(measure(with_point(text)) is not None and mapping.metric(name) for name, text in row.items())
         return [TableCsv(path)] if has_values and number(row.get(mapping.step)) is not None else []
 
     def fields(self, path: Path) -> Sequence[str]:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from etl.ingest.mapping import FieldMapping, Given, guessed, remembered
-from etl.ingest.reading.json_lines import JsonLines, first_object, flat
-from etl.ingest.reading.values import number
+from etl.ingest.reading.json_lines import JsonLines, first_object
+from etl.ingest.reading.json_records import flat
+from etl.ingest.reading.values import measure, number
 from etl.ingest.source import Recording
 
 
@@ -37,7 +38,7 @@ class TableJsonls:
         mapping = guessed(fields)
         if mapping is None or number(fields[mapping.step]) is None:
             return []
-        has_values = any(number(value) is not None and mapping.metric(name) for name, value in fields.items())
+        has_values = any(measure(value) is not None and mapping.metric(name) for name, value in fields.items())
         return [TableJsonl(path)] if has_values else []
 
     def fields(self, path: Path) -> Sequence[str]:

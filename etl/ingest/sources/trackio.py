@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from etl.ingest.reading.database import DatabaseRun, columns, query
-from etl.ingest.reading.json_lines import flat, parsed_object
+from etl.ingest.reading.json_lines import parsed_object
+from etl.ingest.reading.json_records import flat
 from etl.ingest.reading.long_rows import LongRows
-from etl.ingest.reading.values import moment, number, whole_step
+from etl.ingest.reading.values import measure, moment, whole_step
 from etl.ingest.source import About, Recording
 
 _NEEDED = {"id", "timestamp", "run_name", "step", "metrics"}
@@ -36,7 +37,7 @@ class TrackioRun(DatabaseRun):
         _, time, step, metrics = row
         values, whole = parsed_object(_bytes(metrics)), whole_step(step)
         for name, raw in flat(values):
-            if (value := number(raw)) is not None:
+            if (value := measure(raw)) is not None:
                 into.add(name, whole, value, moment(time))
 
     def about(self) -> About:

@@ -53,10 +53,10 @@ class TrainerState(Document):
 
 
 def _row(record: Mapping[str, Any]) -> Row:
-    values = {name: value for name, value in record.items() if name not in ("step", "epoch")}
-    if "train_runtime" in values and "train_loss" in values:
-        values["train_loss_mean"] = values.pop("train_loss")
-    return row_of(values, record.get("step"), epoch=number(record.get("epoch")))
+    row = row_of(record, record.get("step"), epoch=number(record.get("epoch")))
+    if "train_runtime" in row and "train_loss" in row:
+        row["train_loss_mean"] = row.pop("train_loss")
+    return row
 
 
 class TrainerStates:

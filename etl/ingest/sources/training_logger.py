@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from etl.ingest.reading.document import Document, Row, row_of
-from etl.ingest.reading.json_lines import flat
+from etl.ingest.reading.json_records import flat
 from etl.ingest.reading.plain import text_head
 from etl.ingest.reading.values import moment, number
 from etl.ingest.source import About, Loss, Recording

@@ -14,12 +14,12 @@ from typing import Any
 
 from etl.ingest.reading.block_log import BlockLog
 from etl.ingest.reading.event_file import fingerprint, is_continued
-from etl.ingest.reading.json_lines import flat
+from etl.ingest.reading.json_records import flat
 from etl.ingest.reading.long_rows import LongRows
 from etl.ingest.reading.message import double, message_fields, signed
 from etl.ingest.reading.named import NamedRecording
 from etl.ingest.reading.naming import log_name
-from etl.ingest.reading.values import moment, number, whole_step
+from etl.ingest.reading.values import measure, moment, whole_step
 from etl.ingest.source import About, Loss, Recording, Scalars, State
 from etl.local_files import NotAFileError, open_regular, read_start
 from etl.run.journal import Attempt
@@ -137,7 +137,7 @@ def _history(content: bytes, rows: LongRows) -> None:
         step = signed(dict(message_fields(said)).get(1, 0))
     whole, time = whole_step(step), moment(record.get("_timestamp"))
     for name, raw in flat(record):
-        if not name.startswith("_") and (value := number(raw)) is not None:
+        if not name.startswith("_") and (value := measure(raw)) is not None:
             rows.add(name, whole, value, time)
 
 

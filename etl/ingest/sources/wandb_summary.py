@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from etl.ingest.reading.document import Document, Row, row_of
-from etl.ingest.reading.json_lines import first_object, flat
+from etl.ingest.reading.json_lines import first_object
+from etl.ingest.reading.json_records import flat
 from etl.ingest.reading.values import moment
 from etl.ingest.source import Loss, Recording
 

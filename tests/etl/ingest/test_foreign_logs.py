@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import itertools
 import json
 import os
 import re
@@ -196,20 +197,28 @@ def test_a_cut_archive_gives_what_it_holds(write: Write) -> None:
 
 
 _FIELD = st.one_of(
-    st.sampled_from(["", "1", "0.5", "-3e-2", "nan", "NaN", "inf", "1e999", "x", " 2", "1_0", "+4", "0x10", "1e11",
-                     "1.7e15"]),
+    st.sampled_from(["", "1", "0.5", "-3e-2", "nan", "NaN", "inf", "1e999", "x", " 2", "1,5", "1_0", "+4", "0x10",
+                     "1e11", "1.7e15"]),
     st.floats(allow_nan=False, allow_infinity=False).map(repr), st.integers(-9, 2**60).map(str),
 )  # fmt: skip
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(rows=st.lists(st.tuples(st.one_of(st.integers(0, 50).map(str), _FIELD), _FIELD, _FIELD), max_size=4))
+@given(
+    rows=st.lists(st.tuples(st.one_of(st.integers(0, 50).map(str), _FIELD), _FIELD, _FIELD), max_size=4),
+    quoted=st.lists(st.integers(0, 14), max_size=2) | st.just([*range(15)]),
+    end=st.sampled_from(["\n", "\n", "\r\n"]),
+)
 def test_rows_that_are_read_at_once_are_those_that_are_read_one_by_one(
-    tmp_path: Path, rows: list[tuple[str, ...]]
+    tmp_path: Path, rows: list[tuple[str, ...]], quoted: list[int], end: str
 ) -> None:
-    lines = ["0,1.5,1700000000", *map(",".join, rows)]
+    fields = ["0", "1.5", "1700000000", *itertools.chain.from_iterable(rows)]
+    for place in quoted:
+        if place < len(fields):
+            fields[place] = f'"{fields[place]}"'
+    lines = [",".join(fields[start : start + 3]) for start in range(0, len(fields), 3)]
     path = tmp_path / "a.csv"
-    path.write_text("step,loss,time\n" + "".join(f"{line}\n" for line in lines))
+    path.write_bytes(("step,loss,time\n" + "".join(f"{line}{end}" for line in lines)).encode())
     at_once = TableCsv(path).scalars({})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TableCsv, "_take_columns", lambda *_: False)

@@ -70,7 +70,7 @@ def _point_to(files: Files, run: str, folder: str, reduced: dict[str, object]) -
         path = kept.get((row["step"], row["attempt"]))
         row["file"] = path.name if path is not None else None
         if path is not None:
-            row |= {"bytes": path.stat().st_size, "crc32": opened.open(path).payload_crc}
+            row |= {"bytes": path.stat().st_size, "crc32": opened.open(path).payload_crc, "modified": None}
     snapshots = pa.Table.from_pylist(rows, read_rows(files, pointer, "snapshots").schema)
     about = read_rows(files, pointer, "runs")
     for column, value in (("snapshots_path", folder), ("reduced", json.dumps(reduced))):

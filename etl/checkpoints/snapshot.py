@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -112,6 +112,14 @@ class CheckpointSnapshot(Snapshot):
     def size(self) -> int:
         """Bytes of the imagined file."""
         return self._checkpoint.size
+
+    @property
+    def modified(self) -> None:
+        """There may be many files: their times are in `payload_crc`."""
+
+    @property
+    def stamp(self) -> Hashable:
+        return (str(self.path), self.payload_crc)
 
     @contextmanager
     def reading(self) -> Iterator[Fill]:

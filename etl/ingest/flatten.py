@@ -60,6 +60,8 @@ class Flattened:
     """Whether the header is sound and the payload is not what it says."""
     checked: bool = True
     """Whether there is a CRC that the payload was compared with."""
+    modified: int | None = None
+    """When the file was last written to, in nanoseconds since 1970, as it was read."""
     note: str | None = None
     """Why there are no changes since the snapshot before, which could not be read."""
 
@@ -268,7 +270,7 @@ def _flatten_one(run: Run, path: Path, before: _Before | None) -> tuple[Flattene
     try:
         snapshot = run.as_recorded(path)
         about = (snapshot.step, snapshot.attempt, snapshot.time, snapshot.size, snapshot.payload_crc)
-        found = Flattened(path, *about, checked=snapshot.has_crc)
+        found = Flattened(path, *about, checked=snapshot.has_crc, modified=snapshot.modified)
         one = _Pass(snapshot, before)
         one.read()
         return replace(found, tensors=one.table, scalars=one.scalars), _Before(snapshot, one.norms)

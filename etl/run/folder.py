@@ -14,6 +14,7 @@ from etl.run.manifest import Manifest, read
 from etl.run.mapped import MappedSnapshot
 from etl.run.parts import merged, read_parts, unlike
 from etl.run.snapshot import OtherManifestError, Snapshot, SnapshotError, list_files, manifest_hash_of
+from etl.run.soundness import Told, require_sound
 
 Kind = TypeVar("Kind", bound=Snapshot)
 
@@ -51,6 +52,9 @@ class _Part:
 class Run:
     """Read access to a run's folder. Nothing is cached but the manifest: a live run shows its newest snapshots."""
 
+    told: Told | None = None
+    """Who knows of snapshots that every byte was read."""
+
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         """Raises ManifestError when manifest.json is missing or unsound."""
         self.folder = Path(folder)
@@ -81,7 +85,7 @@ class Run:
         }  # fmt: skip
 
     def steps(self) -> list[int]:
-        """The steps that have a snapshot, ascending."""
+        """The steps that have a snapshot file, ascending; it may be damaged."""
         return list(self.current())
 
     def open(self, path: str | os.PathLike[str]) -> Snapshot:
@@ -91,6 +95,13 @@ class Run:
         looks at a tensor over steps takes one shape. `as_recorded` reads it.
         """
         return self._open(path, Snapshot, whole=True)
+
+    def sound(self, path: str | os.PathLike[str]) -> Snapshot:
+        """`open`, of a snapshot whose bytes are those that were recorded. Raises SnapshotError for another; where
+        nobody is known to have read the file as it is, its first opening in a process reads it whole."""
+        snapshot = self.open(path)
+        require_sound(snapshot, self.told)
+        return snapshot
 
     def mapped(self, path: str | os.PathLike[str]) -> Snapshot:
         """`open`, memory-mapped."""
@@ -114,11 +125,11 @@ class Run:
             return self._parts[error.named].open(path, kind, whole=whole)
 
     def at(self, step: int, *, nearest: bool = False) -> Snapshot:
-        """The snapshot of `step`, or with `nearest` of the nearest earlier step that has one.
+        """The snapshot of `step`, or with `nearest` of the nearest earlier step that has one, `sound`.
 
-        Raises SnapshotError, naming the steps around it, when there is none.
+        Raises SnapshotError when it is damaged and, naming the steps around it, when there is none.
         """
-        return self.open(self.path_at(step, nearest=nearest))
+        return self.sound(self.path_at(step, nearest=nearest))
 
     def path_at(self, step: int, *, nearest: bool = False) -> Path:
         """The file that `at` opens."""

@@ -36,6 +36,12 @@ class FileReader:
         found = os.fstat(descriptor)
         self.path, self.size = Path(path), found.st_size
         self._identity = (found.st_dev, found.st_ino)
+        self.modified = found.st_mtime_ns
+
+    @property
+    def stamp(self) -> tuple[int, ...]:
+        """Another one where the file was replaced or written to."""
+        return (*self._identity, self.size, self.modified)
 
     @contextmanager
     def opened(self) -> Iterator[int]:

@@ -13,7 +13,7 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -265,6 +265,16 @@ class Snapshot:
     def size(self) -> int:
         """Bytes of the file."""
         return self._file.size
+
+    @property
+    def modified(self) -> int | None:
+        """When the file was last written to, as it was when it was opened: nanoseconds since 1970."""
+        return self._file.modified
+
+    @property
+    def stamp(self) -> Hashable:
+        """Another one where the file was replaced or written to since."""
+        return (str(self.path), *self._file.stamp)
 
     def _check(self, header: Header, manifest: Mapping[str, Any], manifest_hash: int) -> None:
         if header.payload_bytes != self.size - HEADER_BYTES:

@@ -79,7 +79,7 @@ TENSORS = _schema(
 )
 SNAPSHOTS = _schema(
     ("attempt", _INT), ("step", _BIG), ("file", _TEXT), ("bytes", _BIG), ("crc32", _BIG), ("time", _DOUBLE),
-    *_texts("payload", "note"),
+    *_texts("payload", "note"), ("modified", _BIG),
 )  # fmt: skip
 IMPORTS = _schema(
     ("path", _TEXT), ("read_at", _DOUBLE), ("format", _TEXT), *_bigs("rows", "skipped"), ("reasons", _TEXT)

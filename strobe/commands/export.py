@@ -112,7 +112,10 @@ def _movie(run: str, request: MovieRequest, steps: str | None, store: Path | Non
 
     opened = opening.store_at(store)
     view = RunView(CatalogueTables(opened.current(), str(opened.path)), opening.find_run(opened, run).id)
-    return Movie(view, request, None if steps is None else parse_schedule(steps))
+    movie = Movie(view, request, None if steps is None else parse_schedule(steps))
+    for why in movie.left_out.values():
+        typer.echo(f"strobe: left out: {visible(why)}", err=True)
+    return movie
 
 
 def _target(movie: Movie, out: Path | None, kind: str, force: bool) -> Path:

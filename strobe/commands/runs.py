@@ -84,6 +84,8 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
     where = f" from step {steps[0]:,} to {steps[-1]:,}" if steps else ""
     made = f". {facts['origin']}" if facts["origin"] else ""
     typer.echo(f"{'snapshots':16} {len(steps):,} on this machine{where}{made}")
+    for bad in facts["snapshots_damaged"]:
+        typer.echo(f"{'damaged':16} step {bad['step']:,}: {visible(bad['reason'])}")
     if facts["loss_check"]["sentence"]:
         typer.echo(f"{'loss check':16} {visible(facts['loss_check']['sentence'].removeprefix('Loss check: '))}")
     typer.echo(f"{'health':16} {visible(facts['health']['sentence'].removeprefix('Health: '))}")
@@ -142,6 +144,7 @@ def _facts(store: Store, run: StoredRun) -> dict[str, Any]:
         "metrics": metrics.to_pylist(),
         "transitions": transitions.to_pylist(),
         "snapshot_steps": run.steps(),
+        "snapshots_damaged": [{"step": step, "reason": why} for step, why in run.damaged().items()],
         "losses": losses(RunView(CatalogueTables(catalogue), run.id)),
         "origin": origin(RunView(CatalogueTables(catalogue), run.id)),
         "cost": cost(RunView(tables, run.id)).sentence(),

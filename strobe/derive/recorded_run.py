@@ -13,6 +13,7 @@ from etl.errors import StrobeError
 from etl.run.folder import Run
 from etl.run.roles import Role, first_with, role_of, tensors_with
 from etl.run.snapshot import Snapshot
+from etl.run.soundness import require_sound
 from strobe.analysis.architecture import Architecture
 from strobe.analysis.placing import head_parts, is_transposed
 
@@ -30,7 +31,6 @@ class RecordedRun:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.paths = run.current()
-        self._sound: set[int] = set()
 
     @property
     def steps(self) -> list[int]:
@@ -51,13 +51,7 @@ class RecordedRun:
     def at(self, step: int) -> Snapshot:
         """The snapshot of a step. Raises SnapshotError when it is damaged: its first opening reads and checks every
         byte, since no row may be made of numbers that were never recorded."""
-        return self._checked(step, self.run.open(self.paths[step]))
-
-    def _checked(self, step: int, snapshot: Snapshot) -> Snapshot:
-        if step not in self._sound:
-            snapshot.verify()
-            self._sound.add(step)
-        return snapshot
+        return _checked(self.run.open(self.paths[step]))
 
     def payload_crc(self, step: int) -> int:
         """What the header of a step's snapshot says of its bytes. Raises SnapshotError when that is damaged."""
@@ -65,7 +59,7 @@ class RecordedRun:
 
     def as_recorded(self, step: int) -> Snapshot:
         """The same, with tensors in whatever shape they have there: for what looks at each step by itself."""
-        return self._checked(step, self.run.as_recorded(self.paths[step]))
+        return _checked(self.run.as_recorded(self.paths[step]))
 
     def names(self, section: str) -> list[str]:
         """The tensors of a section, without it: "wte"; empty where it was not recorded."""
@@ -160,6 +154,11 @@ class RecordedRun:
         except ValueError:
             return {}
         return head_parts(qkv.T if turned else qkv, heads, kv_heads, interleaved=interleaved)
+
+
+def _checked(snapshot: Snapshot) -> Snapshot:
+    require_sound(snapshot)
+    return snapshot
 
 
 def layers(snapshot: Snapshot, name: str) -> Iterator[tuple[int | None, Array]]:

@@ -66,7 +66,7 @@ class Snapshots:
 
     def at(self, step: int) -> Snapshot:
         """Raises SnapshotError where it is damaged."""
-        return self.run.open(self.paths[step])
+        return self.run.sound(self.paths[step])
 
     def entry(self, tensor: str, subject: str, axes: tuple[int, ...]) -> Mapping[str, Any]:
         """The manifest's entry of a tensor. Raises StrobeError where there is none, or it has not as many axes as the

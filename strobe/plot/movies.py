@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from etl.checkpoints.run import open_run
 from etl.errors import StrobeError
+from etl.run.folder import Run
+from etl.run.snapshot import SnapshotError
 from strobe.charts.axes import label_number
 from strobe.charts.movie_frames import Words
 from strobe.plot.movie_subjects import SUBJECTS, Snapshots, Subject
@@ -43,17 +44,21 @@ class Movie:
     """The frames of one run: `draw(step)` for each of `steps`."""
 
     def __init__(self, view: RunView, request: MovieRequest, steps: Sequence[int] | None = None) -> None:
-        """`steps` picks among the snapshots; None takes all. Looks once at every snapshot for the common scale.
-        Raises StrobeError where this cannot be drawn."""
+        """`steps` picks among the snapshots; None takes all. Looks once at every snapshot for the common scale, and
+        leaves out those that are damaged. Raises StrobeError where this cannot be drawn."""
         if request.subject not in SUBJECTS:
             raise StrobeError(f"there is no movie of {request.subject!r:.60}; there are {', '.join(SUBJECTS)}")
         stored = view.tables.run(view.run)
         if stored.folder is None:
             raise StrobeError(f"run {stored.id!r} has no snapshots on this machine; its tables are here")
         self.run_id, self.request = stored.id, request
-        run = open_run(stored.folder)
+        run = stored.recording()
         paths = run.current()
-        self.steps = _chosen(paths, steps)
+        self.left_out = _damaged(run, paths, chosen := _chosen(paths, steps))
+        """What is wrong with each chosen snapshot that cannot be drawn, by its step."""
+        self.steps = [step for step in chosen if step not in self.left_out]
+        if not self.steps:
+            raise StrobeError(next(iter(self.left_out.values())))
         self._snapshots = Snapshots(view, run, paths, self.steps)
         self._metric = _metric(view, request.metric)
         self._subject: Subject = SUBJECTS[request.subject](self._snapshots, request.tensor, request.layer)
@@ -65,8 +70,10 @@ class Movie:
 
     @property
     def title(self) -> str:
-        """What the movie shows, in words."""
-        return f"{self.run_id}: {self._subject.name}"
+        """What the movie shows, and what not, in words."""
+        count = len(self.left_out)
+        without = f", without {count:,} damaged snapshot{'s' if count > 1 else ''}" if count else ""
+        return f"{self.run_id}: {self._subject.name}{without}"
 
     @property
     def fingerprint(self) -> str:
@@ -88,6 +95,16 @@ def _chosen(paths: Mapping[int, Path], steps: Sequence[int] | None) -> list[int]
         around = f"from {recorded[0]:,} to {recorded[-1]:,}" if recorded else "none at all"
         raise StrobeError(f"no snapshot to draw at those steps; the run has {len(recorded):,}: {around}")
     return chosen
+
+
+def _damaged(run: Run, paths: Mapping[int, Path], steps: Sequence[int]) -> dict[int, str]:
+    found = {}
+    for step in steps:
+        try:
+            run.sound(paths[step])
+        except (SnapshotError, OSError) as error:
+            found[step] = str(error)
+    return found
 
 
 @dataclass(frozen=True)

@@ -302,7 +302,7 @@ def frames(
     few = len(steps) * recorded.weights <= MOST_EXACT
     for step in steps:
         try:
-            weights = read(snapshots, snapshots.open(paths[step]), probe, recorded.probes_read, name)
+            weights = read(snapshots, snapshots.sound(paths[step]), probe, recorded.probes_read, name)
         except (StrobeError, OSError, KeyError):
             continue
         first = first or weights

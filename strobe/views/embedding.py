@@ -99,7 +99,7 @@ class Embedding:
     def at(self, step: int) -> Array:
         """(rows, width): the shown rows at a step, as `of` has them. Raises StrobeError, OSError or KeyError where
         its snapshot is damaged or gone."""
-        return self.of(self.run.open(self._paths[step]))
+        return self.of(self.run.sound(self._paths[step]))
 
     def of(self, snapshot: Snapshot) -> Array:
         """(rows, width): the shown rows of a snapshot, floats as they were recorded. Raises SnapshotError."""

@@ -87,7 +87,7 @@ def computed(view: RunView, recorded: attention.Shape) -> ComputedScores:
     paths = snapshots.current() if snapshots is not None else {}
     for step in evenly(view.steps, max(2, attention.MOST_READ // (one * probes))):
         try:
-            rows += rows_of(snapshots.open(paths[step]), step, probes) if snapshots is not None else []
+            rows += rows_of(snapshots.sound(paths[step]), step, probes) if snapshots is not None else []
             done += 1
         except (StrobeError, OSError, KeyError, ValueError):
             continue

@@ -26,6 +26,6 @@ def _read(snapshots: Run | None, path: object, read: Callable[[Snapshot], T]) ->
     if snapshots is None or path is None:
         return None
     try:
-        return read(snapshots.open(str(path)))
+        return read(snapshots.sound(str(path)))
     except (StrobeError, OSError, KeyError):
         return None

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from etl.checkpoints.run import open_run
 from etl.errors import StrobeError
 from etl.run.folder import Run
 
@@ -130,8 +129,7 @@ class RunView:
         """The folder of the run's snapshots, or None where it is not on this machine or cannot be read. Looked for
         each time, since a folder can go while a server runs."""
         try:
-            folder = self.tables.run(self.run).folder
-            return open_run(folder) if folder is not None else None
+            return self.tables.run(self.run).recording()
         except (StrobeError, OSError):
             return None
 

@@ -172,7 +172,7 @@ def computed(view: RunView, matrix: WeightMatrix, step: int) -> ComputedSpectrum
     if snapshots is None:
         return ComputedSpectrum(step, None, reason="The snapshots of this run are not on this machine.")
     try:
-        made = _of(snapshots.open(snapshots.current()[step]), matrix)
+        made = _of(snapshots.sound(snapshots.current()[step]), matrix)
     except (StrobeError, OSError, KeyError):
         reason = f"The snapshot of step {step:,} cannot be read: `strobe verify` says why."
         return ComputedSpectrum(step, None, reason=reason)

@@ -36,12 +36,11 @@ from etl.run.journal import METRICS, Attempt, metrics_reader, parsed_number, who
 from etl.run.manifest import Manifest
 from etl.run.plain_lines import blocks
 from etl.run.snapshot import MANIFEST, SnapshotError
+from etl.store.verdicts import DAMAGED, MATCHES, READ
 
 SoundFiles = Mapping[Key, tuple[Path, int]]
 """(attempt, step) -> path and payload CRC of each snapshot file whose header is sound."""
 Row = Mapping[str, Any]
-MATCHES, DAMAGED, READ = "matches", "damaged", "read"
-"""What `snapshots.payload` says of the bytes that were read, beside the CRC of the header; READ: there is none."""
 
 
 class RunFolders:
@@ -203,6 +202,7 @@ def _listing(stored: Mapping[Key, Row], files: SoundFiles, flattened: Sequence[F
                 "bytes": item.bytes,
                 "crc32": item.crc32,
                 "time": item.time,
+                "modified": item.modified,
                 "payload": DAMAGED if item.damaged else MATCHES if item.checked else READ,
                 # Tables travel, and with them no path of this machine.
                 "note": str(item.error).replace(str(item.path), item.path.name) if item.damaged else item.note,

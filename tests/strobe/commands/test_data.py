@@ -60,7 +60,10 @@ def test_ingest_names_a_damaged_snapshot_and_exits_with_1(tmp_path: Path) -> Non
     result = CliRunner().invoke(app, ["ingest", "runs"])
     assert result.exit_code == 1
     assert "left out step_000100.bin" in result.stderr
-    assert len(rows("show", "alpha", "--json")["snapshot_steps"]) == 3
+    shown = rows("show", "alpha", "--json")
+    assert shown["snapshot_steps"] == [0, 200]
+    assert [(bad["step"], "magic" in bad["reason"]) for bad in shown["snapshots_damaged"]] == [(100, True)]
+    assert "step 100:" in call("show", "alpha")
 
 
 def test_runs(filled: Path) -> None:

@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 
 import strobe
 from etl.errors import StrobeError
+from etl.ingest.load import ingest
+from etl.run.snapshot import PayloadError
 from strobe.charts.axes import label_number
 from strobe.charts.colours import colour_table, heatmap, named_tokens, rgb, token_colours, token_range
 from strobe.charts.movie import KeptFrame, drawn
@@ -26,6 +28,7 @@ from strobe.plot.movies import Movie, MovieRequest
 from strobe.views.attention import rooted
 from strobe.views.binning import binned
 from strobe.views.run_view import CatalogueTables, RunView
+from tests.support.make_run import make_run
 
 STEPS = ["--steps", "0-2000"]
 
@@ -53,6 +56,39 @@ def test_a_gif_has_a_frame_a_snapshot_on_the_same_sheet(here: Path, subject: str
     assert first.shape == last.shape
     assert np.abs(first - last).max() > 50
     assert not list(here.glob(".*frames"))
+
+
+@pytest.mark.parametrize("subject", ["attention", "embedding", "weights"])
+def test_a_movie_leaves_damaged_snapshots_out_and_says_so(tmp_path: Path, subject: str) -> None:
+    run = make_run(tmp_path / "alpha", steps=(0, 10, 20, 30))
+    damage(run / "step_000010.bin")
+    ingest([run], tmp_path / "store")
+    damage(run / "step_000030.bin")
+    out = tmp_path / "movie.gif"
+    words = ["gif", subject, "alpha", "--store", str(tmp_path / "store"), "--out", str(out)]
+    result = CliRunner().invoke(app, ["export", *words], catch_exceptions=False)
+    assert result.exit_code == 0
+    first, second = (line for line in result.stderr.splitlines() if line.startswith("strobe: left out"))
+    assert "step_000010.bin: payload crc is" in first
+    assert "step_000030.bin: payload crc is" in second
+    with Image.open(out) as movie:
+        assert movie.n_frames == 2
+
+
+def test_the_parameters_of_a_damaged_snapshot_are_not_exported(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "alpha", steps=(0, 10))
+    ingest([run], tmp_path / "store")
+    damage(run / "step_000010.bin")
+    words = ["safetensors", "alpha", "--step", "10", "--store", str(tmp_path / "store"), "--out", str(tmp_path / "a")]
+    result = CliRunner().invoke(app, ["export", *words])
+    assert isinstance(result.exception, PayloadError)
+    assert not (tmp_path / "a").exists()
+
+
+def damage(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-1000] ^= 4
+    path.write_bytes(data)
 
 
 def test_an_mp4_plays(here: Path) -> None:

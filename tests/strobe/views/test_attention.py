@@ -9,6 +9,7 @@ import pytest
 
 from etl.errors import StrobeError
 from etl.ingest.load import ingest
+from etl.run.snapshot import PayloadError
 from strobe.record import Recorder
 from strobe.settings import open_store
 from strobe.views import attention, budget, head_scores
@@ -95,6 +96,17 @@ def test_frames_are_the_shades_of_each_snapshot(tmp_path: Path) -> None:
     assert (frames.heads(1, 2).shades == frames.shades[:, 1:2, 2:3]).all()
     assert (frames.masked == attention.masked_keys(3, 3)).all()
     assert frames.heads(0).shades.shape == (3, 1, 4, 3, 3)
+
+
+def test_a_snapshot_of_other_bytes_than_were_recorded_is_not_drawn(tmp_path: Path) -> None:
+    view = view_of(tmp_path)
+    path = tmp_path / "runs" / "two" / "step_000100.bin"
+    data = bytearray(path.read_bytes())
+    data[-1000] ^= 4
+    path.write_bytes(data)
+    assert attention.frames(view, view.steps, False).steps == [0, 200]
+    with pytest.raises(PayloadError):
+        attention.weights_at(view, 100)
 
 
 def test_a_damaged_snapshot_costs_its_own_frame(tmp_path: Path) -> None:

@@ -38,8 +38,9 @@ Progress = Callable[[str, int, int], None]
 class IngestReport:
     """What one ingest of one recording did.
 
-    `snapshots` and `metrics` count what was read now. `lost` names each file or line that was left out, and `torn`
-    counts the bytes of a last line without its end, which the next ingest reads.
+    `snapshots` and `metrics` count what was read now. `lost` names each file or line that was left out, and
+    `lost_before` counts the lines that earlier ingests left out. `torn` counts the bytes of a last line without its
+    end, which the next ingest reads.
     """
 
     run: str
@@ -50,6 +51,12 @@ class IngestReport:
     status: str = "unknown"
     torn: int = 0
     lost: list[Loss] = field(default_factory=list)
+    lost_before: int = 0
+
+    @property
+    def sound(self) -> bool:
+        """Whether the store has everything that the recording holds."""
+        return not self.lost and not self.lost_before
 
 
 def owned(pointer: Pointer, recording: Recording) -> bool:
@@ -154,6 +161,7 @@ class Ingest:
         log = self.scalars.bring(of_snapshots)
         self.report.metrics, self.report.torn = log.rows.num_rows, log.torn
         self.report.lost += log.lost
+        self.report.lost_before = self.state["tally"]["skipped"] - len(log.lost)
 
     def _say_what_was_read(self, of_snapshots: Sequence[Loss]) -> None:
         if self.changes.tables or of_snapshots or self.report.lost:

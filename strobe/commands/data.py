@@ -55,6 +55,7 @@ def ingest(
     target = store if store is not None else store_path()
     reports = _ingest_once(paths, target, jobs, rebuild, given)
     _say(reports, as_json)
+    _say_lost_before(reports)
     _warn(target, reports)
     bad = [fill_again(target, report.run) for report in reports if rebuild]
     try:
@@ -65,7 +66,7 @@ def ingest(
             _warn(target, reports)
     except KeyboardInterrupt:
         typer.echo("stopped watching; what was read stays", err=True)
-    if any(report.lost for report in reports) or any(bad):
+    if not all(report.sound for report in reports) or any(bad):
         raise typer.Exit(1)
 
 
@@ -112,6 +113,13 @@ def _say(reports: list[IngestReport], as_json: bool) -> None:
             typer.echo(f"  {report.torn:,} bytes of a last line without its end wait for the rest of it", err=True)
 
 
+def _say_lost_before(reports: list[IngestReport]) -> None:
+    for report in reports:
+        if report.lost_before:
+            lines = f"{report.lost_before:,} line{'s' if report.lost_before > 1 else ''}"
+            typer.echo(f"  {report.run}: an earlier ingest left out {lines}: the table imports names them", err=True)
+
+
 def _warn(store: Path, reports: list[IngestReport]) -> None:
     """Says on stderr which tensors of the runs that grew are in trouble: a line a run, where there is any."""
     from etl.store.catalogue import Store
@@ -130,7 +138,7 @@ def _warn(store: Path, reports: list[IngestReport]) -> None:
 
 
 def _plain(report: IngestReport) -> dict[str, Any]:
-    counts = {name: getattr(report, name) for name in ("snapshots", "metrics", "changed", "status")}
+    counts = {name: getattr(report, name) for name in ("snapshots", "metrics", "changed", "status", "lost_before")}
     bad = [[loss.where, loss.reason] for loss in report.lost]
     return {"run": report.run, "folder": str(report.path), **counts, "bad": bad}
 

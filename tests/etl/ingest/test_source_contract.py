@@ -72,7 +72,7 @@ def everything(files: Files, folder: str = "") -> dict[str, bytes]:
     return {name: data for name, data in inside.items() if not name.endswith(".lock")}
 
 
-_OF_THIS_STORE = {"runs": ["snapshots_path"], "imports": ["path", "read_at"]}
+_OF_THIS_STORE = {"runs": ["snapshots_path"], "imports": ["path", "read_at"], "snapshots": ["modified"]}
 
 
 def rows(files: Files) -> dict[str, list[dict[str, str]]]:

@@ -284,7 +284,7 @@ def test_opening_reads_one_row_of_a_large_file_without_reading_the_rest(tmp_path
 
     run = Run(tmp_path)
     before = resident_kb()
-    row = run.at(0).read("params/big", 200_000)
+    row = run.open(path).read("params/big", 200_000)
     assert row.sum() == 0
     assert resident_kb() - before < 4096
 

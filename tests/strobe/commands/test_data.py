@@ -66,6 +66,24 @@ def test_ingest_names_a_damaged_snapshot_and_exits_with_1(tmp_path: Path) -> Non
     assert "step 100:" in call("show", "alpha")
 
 
+@pytest.mark.parametrize("harm", ["snapshot", "line", "log"])
+def test_ingest_of_what_is_damaged_exits_with_1_each_time(tmp_path: Path, harm: str) -> None:
+    run = make_run(tmp_path / "runs" / "alpha", metrics_every=10)
+    log = tmp_path / "log.jsonl"
+    path = log if harm == "log" else run / ("metrics.jsonl" if harm == "line" else "step_000100.bin")
+    log.write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.0}\n')
+    sound = path.read_bytes()
+    path.write_bytes(b"x" * 100 if harm == "snapshot" else sound.replace(b"\n", b"\n{bad\n", 1))
+    words = ["ingest", "log.jsonl" if harm == "log" else "runs"]
+    results = [CliRunner().invoke(app, words) for _ in range(3)]
+    assert [result.exit_code for result in results] == [1, 1, 1]
+    assert all("left out" in result.stderr for result in results)
+    path.write_bytes(sound)
+    mended = CliRunner().invoke(app, ["ingest", "--rebuild", "runs/alpha" if harm != "log" else "log.jsonl"])
+    assert mended.exit_code == 0, mended.output
+    assert CliRunner().invoke(app, words).exit_code == 0
+
+
 def test_runs(filled: Path) -> None:
     listed = rows("runs", "--json")
     assert [row["run"] for row in listed] == ["beta", "alpha"]

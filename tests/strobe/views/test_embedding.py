@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from etl.checkpoints.run import open_run
 from etl.errors import StrobeError
 from etl.ingest.load import ingest
 from etl.run.snapshot import place
@@ -31,7 +32,9 @@ STEPS = (0, 100, 200)
 
 def view_of(folder: Path | None, steps: Sequence[int] = STEPS) -> RunView:
     """A run whose tables are not needed."""
-    tables: Any = SimpleNamespace(key=("", ""), run=lambda run: SimpleNamespace(folder=folder))
+    tables: Any = SimpleNamespace(
+        key=("", ""), run=lambda run: SimpleNamespace(recording=lambda: open_run(folder or "nowhere"))
+    )
     return RunView(tables, "a", tuple(steps))
 
 

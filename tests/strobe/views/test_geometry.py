@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from etl.checkpoints.run import open_run
 from strobe.analysis.geometry import sum_classes
 from strobe.derive.recorded_run import NotApplicableError
 from strobe.views.geometry import ClassesPlan, circle_words, classes_at, classes_plan, over_training, sites
@@ -20,7 +21,9 @@ STEPS = (0, 100, 200)
 
 
 def plan_of(folder: Path, steps: tuple[int, ...] = STEPS) -> ClassesPlan | None:
-    tables: Any = SimpleNamespace(key=("", ""), run=lambda run: SimpleNamespace(folder=folder))
+    tables: Any = SimpleNamespace(
+        key=("", ""), run=lambda run: SimpleNamespace(recording=lambda: open_run(folder or "nowhere"))
+    )
     return classes_plan(RunView(tables, "planted", steps))
 
 

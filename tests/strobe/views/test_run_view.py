@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etl.checkpoints.run import open_run
 from etl.errors import StrobeError
 from etl.ingest.load import ingest
 from etl.store.catalogue import Store
@@ -150,7 +152,7 @@ def test_a_run_that_is_not_there_has_no_snapshots() -> None:
     ids=["no task", "another task", "too small", "no integer"],
 )
 def test_other_tasks_have_no_modulus(tmp_path: Path, task: dict[str, Any]) -> None:
-    recorded = SimpleNamespace(folder=planted.run_folder(tmp_path / "run", (0,), task))
+    recorded = SimpleNamespace(recording=partial(open_run, planted.run_folder(tmp_path / "run", (0,), task)))
     tables = Nowhere()
     tables.run = lambda run: recorded
     one = RunView(tables, "planted")

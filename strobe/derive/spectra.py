@@ -9,12 +9,14 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from etl.run.snapshot import Snapshot
 from strobe.analysis import spectrum
 from strobe.analysis.entry_null import entry_edge
 from strobe.analysis.heavy_tail import heavy_tail
 from strobe.analysis.unfolding import Unfolding, unfoldings
 from strobe.derive.analysis import BIGINT, BOOLEAN, DOUBLE, REAL, SMALLINT, TEXT, Row, SnapshotAnalysis
 from strobe.derive.recorded_run import Array, NotApplicableError, RecordedRun, layers
+from strobe.derive.side_by_side import side_by_side
 from strobe.derive.subject import Subject
 
 _NO_MATRICES = "the snapshots hold no weight matrices (section params)"
@@ -28,20 +30,30 @@ def needs(subject: Subject) -> None:
 def rows(subject: Subject, step: int) -> list[Row]:
     """Every weight matrix, layer by layer and expert by expert; queries, keys and values also as three parts, whole
     and head by head."""
-    snapshot, made = subject.recorded.as_recorded(step), []
-    there = [name for name in subject.recorded.names("params") if f"params/{name}" in snapshot]
+    recorded = subject.recorded
+    made = list(side_by_side(_row, _matrices(recorded, recorded.as_recorded(step), step)))
+    if not made:
+        raise NotApplicableError(_NO_MATRICES)
+    return made
+
+
+def _matrices(recorded: RecordedRun, snapshot: Snapshot, step: int) -> Iterator[tuple[Row, Array]]:
+    """Each with what its row says of it."""
+    there = [name for name in recorded.names("params") if f"params/{name}" in snapshot]
     for name in there:
-        spec, role = snapshot.spec(f"params/{name}"), subject.recorded.roles[name]
+        spec, role = snapshot.spec(f"params/{name}"), recorded.roles[name]
         own = spec["dims"][1:] if spec["dims"][0] == "layer" else spec["dims"]
         for layer, values in layers(snapshot, f"params/{name}"):
             base = {"step": step, "tensor": spec.get("group", name), "layer": layer}
             for one in unfoldings(own, values.shape, role) if values.ndim else ():
                 if not one.vector:
-                    parts = _parts(subject.recorded, name, one, one.of(values))
-                    made += [base | named | _spectrum(part) for named, part in parts]
-    if not made:
-        raise NotApplicableError(_NO_MATRICES)
-    return made
+                    for named, part in _parts(recorded, name, one, one.of(values)):
+                        yield base | named, part
+
+
+def _row(matrix: tuple[Row, Array]) -> Row:
+    named, values = matrix
+    return named | _spectrum(values)
 
 
 def _parts(recorded: RecordedRun, name: str, one: Unfolding, matrix: Array) -> Iterator[tuple[Row, Array]]:

@@ -28,4 +28,13 @@ def encodings(schema: pa.Schema) -> dict[str, Any]:
         elif column.name in _COUNTERS:
             special[column.name] = "DELTA_BINARY_PACKED"
     plain = [name for name in schema.names if name not in special and f"{name}.list.element" not in special]
-    return {"column_encoding": special, "use_dictionary": plain}
+    return {"column_encoding": special, "use_dictionary": plain, "write_statistics": _with_ends(schema)}
+
+
+def _with_ends(schema: pa.Schema) -> list[str]:
+    """The columns whose least and greatest value each row group has: not those that may hold NaN, which is in no such
+    ends, so that a reader who trusts them does not find it. DuckDB 2.0 answers `isnan(value)` from them: of a 1.0 and
+    a NaN, none."""
+    return [
+        column.name for column in schema if not (pa.types.is_floating(column.type) or pa.types.is_nested(column.type))
+    ]

@@ -33,11 +33,12 @@ def loss() -> None:
 
 
 table.draw(page)
+loss()
 card.draw(page)
-left, right = st.columns([3, 2], gap="medium")
-with left:
-    attention()
-    loss()
-with right:
-    embedding()
+if page.view.steps:
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        attention()
+    with right:
+        embedding()
 page.footer()

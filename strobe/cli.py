@@ -10,6 +10,7 @@ import typer
 
 from etl.errors import StrobeError
 from strobe.commands import analyze, data, example, export, opening, plot, runs, sql, study, train, verify
+from strobe.commands import analyze, data, example, export, listing, opening, plot, runs, sql, train, verify
 from strobe.commands import app as app_command
 from strobe.version import __version__
 
@@ -45,7 +46,7 @@ def _root(
 app.add_typer(train.app, name="train")
 app.add_typer(study.app, name="study")
 app.command("ingest")(data.ingest)
-app.command("runs")(runs.runs)
+app.command("runs")(listing.runs)
 app.command("show")(runs.show)
 app.command("sql")(sql.sql)
 app.command("analyze")(analyze.analyze)

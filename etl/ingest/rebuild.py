@@ -35,7 +35,7 @@ from etl.store.pointer import (
 from etl.store.remedy import newest_row, recorded_at
 from etl.store.schema import is_ingested
 
-_KEPT_STATE = ("name", "reduced")
+_KEPT_STATE = ("name", "reduced", "annotations")
 
 
 def rebuild(what: str, files: Files, *, jobs: int = 2, progress: Progress | None = None) -> list[IngestReport]:

@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 import pyarrow as pa
 
 from etl.errors import StoreError
+from etl.store.annotations import Annotations
 from etl.store.damage import Checks, Damage, pointer_damage, store_damage
 from etl.store.database import Database
 from etl.store.files import UNREADABLE, Files
@@ -77,6 +78,10 @@ class Catalogue:
     def names(self) -> list[str]:
         """The ids of all runs."""
         return list(self._entries)
+
+    def annotations(self) -> dict[str, Annotations]:
+        """What people say of each run, as the pointers have it: no file is opened."""
+        return {run: Annotations.of(entry.pointer.state) for run, entry in self._entries.items()}
 
     def query(self, sql: str, params: Sequence[object] | Mapping[str, object] | None = None) -> pa.Table:
         """Run trusted SQL on a cursor of its own. What people type goes through `etl.sql.sandbox`, never here.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
 from etl.errors import StoreError
+from etl.store.annotations import Annotations
 from etl.store.damage import Checks, Damage, pointer_damage, store_damage
 from etl.store.files import UNREADABLE, Files
 from etl.store.pointer import (
@@ -57,6 +58,18 @@ def rename_run(files: Files, run: str, name: str) -> None:
         tables = {"runs": [write_part(files, run, "runs", renamed)]}
         new = commit(files, pointer, tables, pointer.state | {"name": name})
         remove_unnamed(files, new)
+
+
+def annotate_run(files: Files, run: str, change: Callable[[Annotations], Annotations]) -> Annotations:
+    """Change what people say of a run, which its pointer keeps; an ingest and a rebuild leave it. Returns what is
+    said now. Raises StoreError for no such run, and for what is too long."""
+    with files.lock(f"runs/{run}/.lock"):
+        pointer = read_pointer(files, run)
+        if not pointer.tables:
+            raise StoreError(f"no run {run!r} in {files.path('')}")
+        said = change(Annotations.of(pointer.state)).checked()
+        commit(files, pointer, {}, said.kept(pointer.state))
+    return said
 
 
 def hide_example(store: str | os.PathLike[str] | Files, hidden: bool = True) -> None:

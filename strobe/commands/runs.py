@@ -1,4 +1,4 @@
-"""`strobe runs`, `show`, `rm` and `rename`: what the store holds."""
+"""`strobe show`, `rm` and `rename`: one run of a store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from strobe.commands import opening
-from strobe.commands.output import age, print_json, print_table, terminal_number, visible
+from strobe.commands.output import print_json, print_table, terminal_number, visible
 
 if TYPE_CHECKING:
     from etl.store.catalogue import Catalogue, Store
@@ -21,42 +21,6 @@ StoreOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id, unique name, or folder of a run.")]
-
-_SUMMARY = """
-    SELECT r.run, r.name, r.task, r.status, r.steps, r.n_params, r.created_at, r.n_layer, r.device,
-           max(m.last_value) FILTER (m.name = 'train_loss') AS train_loss,
-           max(m.last_value) FILTER (m.name = 'val_loss') AS val_loss,
-           max(m.last_value) FILTER (m.name = 'val_accuracy') AS val_accuracy
-    FROM runs r LEFT JOIN metrics m USING (run)
-    GROUP BY ALL ORDER BY r.created_at DESC NULLS LAST, r.run
-"""
-
-
-def runs(store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """List the runs in the store, newest first."""
-    from strobe.views.milestones import onsets
-    from strobe.views.run_view import CatalogueTables
-
-    opened = opening.store_at(store)
-    catalogue = opened.current()
-    summary = catalogue.query(_SUMMARY).to_pylist()
-    grokked = onsets(CatalogueTables(catalogue))
-    rows = [row | _verdict(grokked[row["run"]]) for row in summary]
-    if as_json:
-        print_json(rows)
-    elif not rows:
-        typer.echo(
-            f"{opened.path} is empty; fill it with `strobe ingest FOLDER`, or begin with `strobe train modadd`"
-        )
-    else:
-        columns = ["run", "task", "status", "steps", "parameters", "train loss", "val loss", "val accuracy"]
-        print_table([*columns, "grokking", "age"], [_cells(row) for row in rows], numeric=[*columns[3:], "age"])
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    counts = [terminal_number(row[key]) for key in ("steps", "n_params", "train_loss", "val_loss", "val_accuracy")]
-    grokked = f"at {row['grokking_onset']:,}" if row["grokking_onset"] is not None else row["grokking"]
-    return [row["run"], row["task"] or "–", row["status"], *counts, grokked, age(row["created_at"])]
 
 
 def _verdict(onset: Onset) -> dict[str, Any]:

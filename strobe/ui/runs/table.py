@@ -1,119 +1,154 @@
-"""The table of all runs: one row a run, a click selects it."""
+"""The table of all runs, which is the picker of every page: a box selects, a name opens that run alone."""
 
 from __future__ import annotations
 
+import math
 import time
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Mapping
+from typing import Any, Final
 
-import pyarrow as pa
 import streamlit as st
 
-from strobe.analysis.onset_answer import RULE, Answer, Onset
-from strobe.charts.theme import Look
+from strobe.analysis.onset_answer import RULE
 from strobe.ui.panel import panel
-from strobe.ui.shell import address
+from strobe.ui.runs import controls
+from strobe.ui.shell import address, components
 from strobe.ui.shell.page import Page
-from strobe.views.milestones import onsets
-from strobe.views.runs import NEWEST_FIRST, RUNS, SPARKS
-from strobe.views.words import age, parameters, size, visible
+from strobe.ui.shell.parts import part
+from strobe.ui.shell.words import inert
+from strobe.views.run_cells import cell, hint, is_numeric
+from strobe.views.run_columns import Column
+from strobe.views.run_filter import FilterError
+from strobe.views.run_list import NEWEST, PAGE, Listing, Wanted, listing
+from strobe.views.runs import LISTED, SPARKS
+from strobe.views.words import visible
 
-
-def _dot(look: Look | None) -> str:
-    """Filled for a run that is selected, half of it where its lines are dashed; a ring for the others."""
-    if look is None:
-        body = '<circle cx="8" cy="8" r="3.2" fill="none" stroke="#98A2B3"/>'
-    elif look.turn:
-        left = f'<path d="M8 4.4A3.6 3.6 0 0 0 8 11.6Z" fill="{look.colour}"/>'
-        body = f'{left}<circle cx="8" cy="8" r="3.6" fill="none" stroke="{look.colour}"/>'
-    else:
-        body = f'<circle cx="8" cy="8" r="3.6" fill="{look.colour}"/>'
-    return "data:image/svg+xml," + quote(
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16">{body}</svg>'
-    )
-
-
-def rows(page: Page) -> list[dict[str, Any]]:
-    """What the table shows, one dictionary a run."""
-    reader, now = page.reader, time.time()
-    grokked = reader.each_run("onset", onsets)
-    # From their own minimum upwards: a line at log(loss) = 0 would mean nothing to a reader.
-    sparks = {
-        row["run"]: [v - min(row["spark"]) for v in row["spark"]] for row in reader.each(SPARKS).table.to_pylist()
-    }
-    return [
-        {
-            "": _dot(page.looks.get(row["run"])),
-            "name": visible(row["name"] or row["run"]),
-            "status": row["status"],
-            "test loss": sparks.get(row["run"]),
-            "final test": row["val_loss"],
-            "final train": row["train_loss"],
-            "accuracy": _share(row["val_accuracy"], grokked[row["run"]]),
-            "onset": grokked[row["run"]].step,
-            "grokking": str(grokked[row["run"]].answer),
-            "steps": row["steps"],
-            "task": None if row["task"] is None else visible(row["task"]),
-            "parameters": parameters(row["n_params"]),
-            "MFU": row["mfu"],
-            "snapshots": size(row["bytes"]),
-            "age": age(None if row["created_at"] is None else now - row["created_at"]),
-        }
-        for row in reader.each(RUNS, NEWEST_FIRST).table.to_pylist()
-    ]
-
-
-def _share(accuracy: float | None, onset: Onset) -> float | None:
-    """An accuracy for a column of percentages; None where it is not clear what it is a share of."""
-    if accuracy is None or onset.answer is Answer.SCALE:
-        return None
-    return accuracy / 100 if onset.percent else accuracy
-
-
-def _columns() -> dict[str, Any]:
-    c = st.column_config
-    return {
-        "": c.ImageColumn("", width=36),
-        "name": c.TextColumn("Name", width=140),
-        "status": c.TextColumn("Status", width=84),
-        "test loss": c.LineChartColumn("Test loss (log)", width=116, help="Test loss over all steps, on a log scale"),
-        "final test": c.NumberColumn("Final test", format="%.3g", help="Last test loss (nats)"),
-        "final train": c.NumberColumn("Final train", format="%.3g", help="Last train loss (nats)"),
-        "accuracy": c.NumberColumn("Test acc.", format="percent", help="Last test accuracy"),
-        "onset": c.NumberColumn("Onset", format="localized", help=f"Grokking onset (step); empty: none. {RULE}"),
-        "grokking": c.TextColumn("Grokking", width=136, help=f"What the rule of the onset answers. {RULE}"),
-        "steps": c.NumberColumn("Steps", format="localized"),
-        "task": c.TextColumn("Task", width=120),
-        "parameters": c.TextColumn("Params", width=66),
-        "MFU": c.NumberColumn(
-            "MFU", format="percent", help="Model FLOP/s utilisation; empty: the device's peak is unknown"
-        ),
-        "snapshots": c.TextColumn("Snapshots", width=84, help="Size of the snapshots that can be opened"),
-        "age": c.TextColumn("Age", width=70),
-    }
+_HELP: Final = {
+    "onset": f"Grokking onset (step); –: none. {RULE}", "grokking": f"What the rule of the onset answers. {RULE}",
+    "snapshots": "Size of the snapshots that can be opened", "created": "How long ago",
+    "status": "How the run ended; diverged: a loss is no number from that step to the end",
+}  # fmt: skip
+_KEY: Final = "runs_table"
 
 
 def draw(page: Page) -> None:
-    """The table; a click on a row selects that run, ticking boxes in the sidebar adds more."""
-    listed = page.reader.each(RUNS, NEWEST_FIRST).table["run"].to_pylist()
-    shown = rows(page)
-    names = list(shown[0])
-    # Columns that no run has anything in would only push the others off the screen.
-    kept = [name for name in names if name in ("", "name") or any(row[name] not in (None, "–") for row in shown)]
-    table = pa.table({name: [row[name] for row in shown] for name in kept})
+    """What is asked for, and the table, which are made again alone; a selection makes the page again."""
 
-    def clicked() -> None:
-        cells = st.session_state["runs_table"]["selection"]["cells"]
-        if cells:
-            st.session_state["runs"] = [listed[cells[0][0]]]
-            address.write("run", None)
+    @part("table")
+    def table() -> None:
+        wanted = controls.wanted(page)
+        try:
+            found = listing(page.reader, wanted)
+        except FilterError as error:
+            st.warning(inert(str(error), panel.MOST_WORDS), icon=":material/filter_alt_off:")
+            wanted = Wanted(archived=wanted.archived)
+            found = listing(page.reader, wanted)
+        _mount(page, wanted, found)
+        panel.tools("runs", _caption(found), [LISTED, SPARKS], lambda: page.reader.each(LISTED).table, None)
 
-    st.dataframe(
-        table, key="runs_table", hide_index=True, column_config={k: v for k, v in _columns().items() if k in kept},
-        on_select=clicked, selection_mode="single-cell", row_height=36, height="auto" if len(listed) < 8 else 306,
-        placeholder="",
-        alt=f"{len(listed)} runs: name, status, losses, onset and why there is none, steps, size",
+    table()
+
+
+def _caption(found: Listing) -> str:
+    hidden = f" {found.archived:,} archived are left out." if found.archived else ""
+    return f"Tick runs to look at them together; a name opens its run alone.{hidden}"
+
+
+def _mount(page: Page, wanted: Wanted, found: Listing) -> None:
+    before = list(page.runs)
+
+    def selected() -> None:
+        runs = [run for run in _sent("selected") or [] if run in page.rows]
+        _select(runs, before)
+
+    def every() -> None:
+        first = [run for run in before[:1] if run in found.found]
+        _select(list(dict.fromkeys([*first, *found.found])), before)
+
+    def sorted_anew() -> None:
+        st.session_state[controls.SORT], st.session_state[controls.AT] = str(_sent("sort") or NEWEST), 0
+
+    def turned() -> None:
+        st.session_state[controls.AT] = int(_sent("page") or 0)
+
+    components.runs()(
+        key=_KEY, data=data(page, wanted, found), on_selected_change=selected, on_every_change=every,
+        on_sort_change=sorted_anew, on_page_change=turned,
     )  # fmt: skip
-    several = f"{len(listed):,} runs. " if len(listed) > 1 else ""
-    panel.tools("runs", several + "Click a row to look at that run; tick others in the sidebar to compare.",
-                 [RUNS, SPARKS], lambda: page.reader.each(RUNS, NEWEST_FIRST).table, None)  # fmt: skip
+    if st.session_state.pop("_runs_chosen", False):
+        st.rerun()
+
+
+def _sent(name: str) -> Any:
+    return st.session_state[_KEY].get(name)
+
+
+def _select(runs: list[str], before: list[str]) -> None:
+    if runs and runs != before:
+        st.session_state["runs"] = runs[: address.MOST_RUNS]
+        # A callback of a part makes that part again, and a selection is the whole page's.
+        st.session_state["_runs_chosen"] = True
+        address.write("run", st.session_state["runs"])
+
+
+def data(page: Page, wanted: Wanted, found: Listing) -> dict[str, Any]:
+    """What the browser draws: one page of the list, as text."""
+    now = time.time()
+    sparks = {} if wanted.group else _sparks(page, [row["run"] for row in found.rows])
+    columns = [_column(column, list(found.rows)) for column in found.columns]
+    spark = {"id": "spark", "heading": "Loss (log)", "right": False, "sorts": False,
+             "help": "The test loss, else the loss that there is, over all steps, on a log scale"}  # fmt: skip
+    place = next((k + 1 for k, column in enumerate(columns) if column["id"] == "status"), len(columns))
+    if sparks:
+        columns.insert(place, spark)
+    rows = []
+    for row in found.rows:
+        cells: list[Any] = [visible(cell(column, row, now)) for column in found.columns]
+        if sparks:
+            cells.insert(place, sparks.get(row["run"]))
+        rows.append(_row(page, row, cells, found.columns))
+    return {
+        "columns": columns, "rows": rows, "selected": page.runs, "most": address.MOST_RUNS, "sort": wanted.sort,
+        "first": NEWEST, "page": found.page, "pages": found.pages, "words": _words(wanted, found),
+    }  # fmt: skip
+
+
+def _words(wanted: Wanted, found: Listing) -> dict[str, str]:
+    count, most = len(found.found), address.MOST_RUNS
+    groups = f" in {len(found.rows):,} groups" if wanted.group and found.pages == 1 else ""
+    said = f"{count:,} runs{groups}" if count == found.total else f"{count:,} of {found.total:,} runs{groups}"
+    first = found.page * PAGE + 1
+    return {
+        "what": "Runs", "said": said if count != 1 or count != found.total else "1 run",
+        "all": "" if count < 2 else f"Select all {count:,}" if count <= most else f"Select the first {most}",
+        "where": f"{first:,}–{first + len(found.rows) - 1:,}",
+    }  # fmt: skip
+
+
+def _column(column: Column, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "id": column.name, "heading": visible(column.heading, 60), "right": is_numeric(column, rows), "sorts": True,
+        "help": _HELP.get(column.key, "") if column.of == "fact" else visible(column.key),
+    }  # fmt: skip
+
+
+def _row(page: Page, row: Mapping[str, Any], cells: list[Any], columns: tuple[Column, ...]) -> dict[str, Any]:
+    run = row["run"]
+    if run is None:
+        name = f"{visible(row['group'] if row['group'] is not None else 'not set')} ({len(row['of'])})"
+        title, look = f"{len(row['of'])} runs", None
+    else:
+        name, look = visible(page.title_of(run)), page.looks.get(run)
+        title = f"Open {name} alone" if name == run else f"Open {name} ({run}) alone"
+    hints = {column.name: visible(text) for column in columns if (text := hint(column, row))}
+    return {
+        "ids": list(row["of"]), "name": name, "title": title, "cells": cells, "hints": hints,
+        "colour": look.colour if look else "", "dashed": bool(look and look.turn),
+    }  # fmt: skip
+
+
+def _sparks(page: Page, runs: list[str]) -> dict[str, list[float | None]]:
+    """Run -> its loss in forty stretches of its steps, log10."""
+    table = page.reader.each(SPARKS, (), runs).table
+    found = {row["run"]: row["spark"] for row in table.to_pylist()}
+    return {run: [round(v, 4) if math.isfinite(v) else None for v in spark] for run, spark in found.items()}

@@ -1,4 +1,4 @@
-"""The browser's part: four small components made of the modules in `static/`, and how frames travel to them.
+"""The browser's part: five small components made of the modules in `static/`, and how frames travel to them.
 
 Streamlit takes a component's JavaScript as one module, so the files are joined here in the order of their imports;
 each stays an ordinary ES module that tests can load.
@@ -52,6 +52,12 @@ def cursor() -> Callable[..., Any]:
 def picker() -> Callable[..., Any]:
     """The run picker; state `selected` is a list of run ids."""
     return _component("picker", script("picker", default="mountPicker"))
+
+
+@cache
+def runs() -> Callable[..., Any]:
+    """The table of runs; states `selected` (run ids), `every` (all that were found), `sort`, and `page`."""
+    return _component("runs", script("runs", default="mountRuns"))
 
 
 @cache

@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -14,12 +14,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from strobe.ui.shell.cache import shared
+from strobe.views.milestones import onsets
 from strobe.views.run_view import Answer
 
 if TYPE_CHECKING:
+    from etl.store.annotations import Annotations
     from etl.store.catalogue import Catalogue, Store
     from etl.store.damage import Damage
     from etl.store.stored_run import StoredRun
+    from strobe.analysis.onset_answer import Onset
 
 T = TypeVar("T")
 
@@ -163,24 +166,38 @@ class Reader:
         those of single runs; the store's own would open one of 4 MB and nine threads for each version."""
         return self.of(*self.catalogue.names())
 
-    def each(self, sql: str, order: Sequence[tuple[str, str]] = ()) -> Answer:
-        """The answer to SQL whose every row is of the run in its column `run`, over all runs: asked again only of the
-        runs that changed. `order` (column, "ascending" or "descending") is that of the whole, NULL last."""
+    def each(self, sql: str, order: Sequence[tuple[str, str]] = (), runs: Collection[str] | None = None) -> Answer:
+        """The answer to SQL whose every row is of the run in its column `run`, over all runs or `runs` alone: asked
+        again only of the runs that changed. `order` (column, "ascending" or "descending") is that of the whole, NULL
+        last."""
 
         def merged() -> Answer:
-            parts = self.each_run(f"each {sql}", lambda tables: _by_run(tables.once(sql), tables.runs))
+            parts = self.each_run(f"each {sql}", lambda tables: _by_run(tables.once(sql), tables.runs), runs)
             table = pa.concat_tables(parts.values()).combine_chunks() if parts else self.of().once(sql)
             if order:
                 table = table.take(pc.sort_indices(table, sort_keys=list(order)))
             return Answer(sql, table, 0.0, self.key)
 
-        answer: Answer = shared().get(("each", self.key, sql), merged, "each")
+        which = None if runs is None else self.catalogue.version_of(*runs)
+        answer: Answer = shared().get(("each", self.key, sql, which), merged, "each")
         self.read.append(Read.of(answer))
         return answer
 
-    def each_run(self, what: str, make: Callable[[RunTables], dict[str, T]]) -> dict[str, T]:
-        """Run -> `what` is known of it, kept run by run; `make` finds it out for several at once."""
-        keys = {run: (what, self.store, self.catalogue.version_of(run)) for run in self.catalogue.names()}
+    def onsets(self, runs: Collection[str]) -> dict[str, Onset]:
+        """The grokking onset of some runs."""
+        return self.each_run("onset", onsets, runs)
+
+    def annotations(self) -> dict[str, Annotations]:
+        """What people say of each run."""
+        return self.catalogue.annotations()
+
+    def each_run(
+        self, what: str, make: Callable[[RunTables], dict[str, T]], runs: Collection[str] | None = None
+    ) -> dict[str, T]:
+        """Run -> `what` is known of it, of all runs or of `runs`, kept run by run; `make` finds it out for several at
+        once."""
+        names = self.catalogue.names() if runs is None else runs
+        keys = {run: (what, self.store, self.catalogue.version_of(run)) for run in names}
         known = shared().known(keys.values())
         missing = [run for run, key in keys.items() if key not in known]
         made = make(self.of(*missing)) if missing else {}

@@ -231,31 +231,6 @@ def test_an_all_nan_metric_is_counted_in_words(use, tmp_path: Path) -> None:
     assert "train: none of its 902 values is above 0, as a log axis needs." in text
 
 
-def test_what_a_run_lacks_is_an_empty_cell(use, tmp_path: Path) -> None:
-    path = grokking(tmp_path, steps=(0, 100))
-    rows = [{"step": k, "time": 1.0 + k, "train_loss": 1.0} for k in range(5)]
-    log_only(tmp_path, rows)
-    use(path)
-    table = well(opened("runs")).dataframe[0]
-    assert len(table.value) == 2
-    assert table.value["final test"].isna().sum() == 1
-    assert sorted(table.value["grokking"]) == ["not recorded", "unfinished"]
-    assert (table.proto.HasField("placeholder"), table.proto.placeholder) == (True, "")
-
-
-def test_accuracies_logged_as_percentages_are_shown_as_such(use, tmp_path: Path) -> None:
-    for name, top in (("percent", 100.0), ("share", 1.0), ("neither", 130.0)):
-        rows = [
-            {"step": k, "time": 1.0 + k, "train_accuracy": top, "val_accuracy": 0.5 * top, "val_loss": 1.0}
-            for k in range(8)
-        ]
-        log_only(tmp_path, rows, name)
-    use(tmp_path / "store")
-    table = well(opened("runs")).dataframe[0].value.set_index("name")
-    assert table["accuracy"].dropna().to_dict() == {"percent": 0.5, "share": 0.5}
-    assert table["grokking"]["neither"] == "scale not clear"
-
-
 def test_runs_whose_accuracies_are_on_two_scales_say_so_on_curves(use, tmp_path: Path) -> None:
     for name, whole in (("shares", 1.0), ("hundred", 100.0)):
         log_only(tmp_path, [{"step": s, "time": 1e9, "val_accuracy": whole * s / 9} for s in range(10)], name)

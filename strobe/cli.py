@@ -9,8 +9,7 @@ import sys
 import typer
 
 from etl.errors import StrobeError
-from strobe.commands import analyze, data, example, export, opening, plot, runs, sql, study, train, verify
-from strobe.commands import analyze, data, example, export, listing, opening, plot, runs, sql, train, verify
+from strobe.commands import analyze, data, example, export, listing, opening, plot, runs, sql, study, train, verify
 from strobe.commands import app as app_command
 from strobe.version import __version__
 

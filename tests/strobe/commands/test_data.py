@@ -98,7 +98,7 @@ def test_runs_and_show_say_whether_a_run_grokked_and_why_not(tmp_path: Path) -> 
     answers = {row["run"]: (row["grokking"], row["grokking_onset"]) for row in rows("runs", "--json")}
     assert answers == {"grokked": ("grokked", 880), "stopped": ("unfinished", None)}
     printed = {line.split()[0]: line for line in call("runs").splitlines()}
-    assert " at 880 " in printed["grokked"]
+    assert printed["grokked"].split()[-4:-2] == ["grokked", "880"]
     assert " unfinished " in printed["stopped"]
     assert "Grokking onset at step 880; the training set was known from step 100" in call("show", "grokked")
     assert "; the run was interrupted at step 600." in call("show", "stopped")

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from etl.errors import StrobeError
+from etl.replacing import replacing, write_all
+from strobe.commands import opening
 from strobe.commands import train_flags as flag
-from strobe.commands.runs import StoreOption
+from strobe.commands.output import print_json, visible
+from strobe.commands.runs import JsonOption, RunArgument, StoreOption
+from strobe.commands.target import writing
 from strobe.commands.train import need_torch
 
 if TYPE_CHECKING:
+    from etl.store.catalogue import Store
     from strobe.studies.memorization.experiment import Study
+    from strobe.views.memorization import Study as MemorizationStudy
 
 app = typer.Typer(help="Run a whole experiment: train, measure, test, report.", no_args_is_help=True)
 
@@ -91,7 +97,9 @@ def _carry_out(study: Study, store: Path | None) -> None:
         typer.echo(f"{end}; continue with the same command and --resume")
         raise typer.Exit(130)
     run = into_store(study.folder, store)
-    typer.echo(f"{run}: measured at epochs {', '.join(map(str, plan.epochs))}; look at it: strobe app")
+    typer.echo(f"{run}: measured at epochs {', '.join(map(str, plan.epochs))}")
+    _write(store, run, study.folder / "report")
+    typer.echo("look at it: strobe app")
 
 
 def into_store(folder: Path, store: Path | None) -> str:
@@ -104,3 +112,62 @@ def into_store(folder: Path, store: Path | None) -> str:
     opened = open_store(store)
     Deriver(opened, opened.run(report.run)).fill(["findings"])
     return report.run
+
+
+@app.command()
+def report(
+    run: RunArgument,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder for the files; default ./<run>-report.")
+    ] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write what a study found: report.md, summary.csv, and its six figures as PNG and PDF."""
+    opened = opening.store_at(store)
+    found = opening.find_run(opened, run)
+    if as_json:
+        print_json(list(_study(opened, found.id).findings))
+        return
+    _write(store, found.id, out if out is not None else Path(f"{found.id}-report"))
+
+
+def _study(opened: Store, run: str) -> MemorizationStudy:
+    from strobe.plot.request import Request
+    from strobe.views.memorization import study
+
+    shown = study(Request(opened, [run]).view())
+    if shown is None:
+        raise StrobeError(f"{run} is no memorization study; `strobe study memorization` makes one")
+    return shown
+
+
+def _write(store: Path | None, run: str, out: Path) -> None:
+    from strobe.charts.export import csv, image
+    from strobe.plot.figures import make
+    from strobe.plot.memorization import FIGURES
+    from strobe.plot.request import Request
+    from strobe.views import memorization_report
+    from strobe.views.memorization import summary
+
+    opened = opening.store_at(store)
+    shown = _study(opened, run)
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        _put(out / "report.md", memorization_report.markdown(shown).encode())
+        _put(out / "summary.csv", csv(summary(shown)))
+        for name in FIGURES:
+            try:
+                figure = make(name, Request(opened, [run])).figure
+            except StrobeError as error:
+                typer.echo(f"strobe: not drawn: {name}: {visible(str(error))}", err=True)
+                continue
+            for kind in ("png", "pdf"):
+                _put(out / f"{name}.{kind}", image(figure, kind))
+    typer.echo(memorization_report.lead(shown))
+    typer.echo(f"{out}: report.md, summary.csv and figures")
+
+
+def _put(path: Path, data: bytes) -> None:
+    with replacing(path) as descriptor:
+        write_all(descriptor, data)

@@ -13,7 +13,7 @@ from strobe.analysis.memorization.findings import Finding, Measures, findings
 from strobe.derive import compression, passages
 from strobe.derive.analysis import BIGINT, DOUBLE, TEXT, Row, TableAnalysis
 
-_PASSAGES = """SELECT epoch, passage, split = 'trained' AS trained, accuracy, chance, memorized FROM passages
+_PASSAGES = """SELECT epoch, passage, split, accuracy, chance, memorized FROM passages
 WHERE run = $1 ORDER BY epoch, passage"""
 _COMPRESSION = """SELECT epoch, layer, passage, score FROM compression
 WHERE run = $1 ORDER BY epoch, layer, passage"""
@@ -22,15 +22,17 @@ WHERE run = $1 ORDER BY epoch, layer, passage"""
 def measures(catalogue: Catalogue, run: str) -> Measures | None:
     """What the tables of a study hold, as arrays; None where they hold nothing."""
     told = catalogue.query(_PASSAGES, [run])
-    scores = catalogue.query(_COMPRESSION, [run])
-    if not told.num_rows:
-        return None
+    return measures_of(told, catalogue.query(_COMPRESSION, [run])) if told.num_rows else None
+
+
+def measures_of(told: pa.Table, scores: pa.Table) -> Measures:
+    """The rows of `passages` by epoch and passage, and of `compression` by epoch, layer and passage, as arrays."""
     epochs = np.unique(told["epoch"].to_numpy())
     shape = (len(epochs), told.num_rows // len(epochs))
     layers = scores.num_rows // told.num_rows
     return Measures(
         [int(epoch) for epoch in epochs],
-        _numbers(told["trained"])[: shape[1]].astype(bool),
+        np.array(told["split"].to_pylist()[: shape[1]]) == "trained",
         _numbers(told["accuracy"]).reshape(shape),
         _numbers(told["chance"]).reshape(shape),
         _numbers(told["memorized"]).reshape(shape).astype(bool),

@@ -9,6 +9,7 @@ from typing import Final
 from etl.errors import StrobeError
 from strobe.charts.figure import Figure, Sheet
 from strobe.plot import cost as use
+from strobe.plot import memorization as known
 from strobe.plot import moments as at
 from strobe.plot import training as over
 from strobe.plot.request import Request
@@ -20,6 +21,8 @@ PANELS: Final[dict[str, Callable[[Request], Figure]]] = {
     "frequencies": at.frequencies,
     "learning_rate": use.learning_rate, "tokens": use.tokens, "mfu": use.mfu, "throughput": use.throughput,
     "memory": use.memory,
+    "memorization_rate": known.rate, "compression": known.compression, "memorization_scatter": known.scatter,
+    "compression_layers": known.layers, "passages": known.passages, "compression_speed": known.speed,
 }  # fmt: skip
 MOMENTS: Final = ("attention", "embedding", "weights", "spectrum", "frequencies")
 """Panels that show one step; the others show all of training."""

@@ -21,7 +21,8 @@ from etl.ingest.flatten import FlattenTask, flatten
 from etl.ingest.statistics import Statistics, statistics, statistics_rows
 from etl.run.crc32 import crc32
 from etl.run.folder import Run
-from etl.run.snapshot import HEADER_BYTES, Snapshot, place
+from etl.run.layout import HEADER_BYTES, place
+from etl.run.snapshot import Snapshot
 from etl.run.writer import SnapshotWriter
 
 THREADS = 2

@@ -24,7 +24,7 @@ from strobe.plot.figures import make
 from strobe.plot.request import Request
 from strobe.ui.shell.cache import shared
 from strobe.ui.weights import kept
-from strobe.views import attention
+from strobe.views import attention_frames
 from strobe.views.matrices import WeightMatrix
 from strobe.views.run_view import CatalogueTables, RunView
 
@@ -59,7 +59,7 @@ def panels() -> bool:
         kept.matrix_frames(view, matrix, steps)
 
     def heads() -> None:
-        attention.frames(view, view.steps, False)
+        attention_frames.frames(view, view.steps, False)
 
     good = said("attention, every snapshot", best_ms(heads), 100)
     good = said("a weight matrix, the asked snapshot", best_ms(lambda: weights(view.steps[-1:])), 100) and good

@@ -25,7 +25,7 @@ import numpy as np
 from browser import APP, ROOT, chromium, median, opened, p95, said, served
 
 from etl.ingest.load import ingest
-from etl.run.snapshot import place
+from etl.run.layout import place
 from etl.run.writer import SnapshotWriter
 from tests.support.make_run import make_run
 

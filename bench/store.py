@@ -25,8 +25,9 @@ import pyarrow.parquet as pq
 from etl.ingest.metric_catalogue import metrics_table
 from etl.store.catalogue import Store
 from etl.store.files import Files
-from etl.store.pointer import PartFile, commit, prepare_store, read_pointer, write_part
+from etl.store.pointer import PartFile, commit, read_pointer, write_part
 from etl.store.schema import TABLES
+from etl.store.store_file import prepare_store
 
 LAYERED = (
     "ln1w", "ln1b", "qkvw", "qkvb", "attprojw", "attprojb", "ln2w", "ln2b", "fcw", "fcb", "fcprojw", "fcprojb",

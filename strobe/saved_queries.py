@@ -69,7 +69,7 @@ def _editing(store: Path) -> Iterator[dict[str, str]]:
     from etl.locks import locked
     from etl.replacing import replacing, write_all
     from etl.store.files import Files
-    from etl.store.pointer import prepare_store
+    from etl.store.store_file import prepare_store
 
     if read_only():
         raise StrobeError("this app is read-only; run `strobe app` to save queries")

@@ -24,7 +24,8 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from etl.run.snapshot import Snapshot, fnv1a64, list_files
+from etl.run.file_names import list_files
+from etl.run.snapshot import Snapshot, fnv1a64
 from strobe.analysis.tasks import modular_addition
 from strobe.record import Recorder
 from strobe.record.adapters.gpt2 import model_entry

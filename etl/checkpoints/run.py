@@ -12,12 +12,14 @@ from etl.checkpoints.description import described, without_null
 from etl.checkpoints.formats.contents import CheckpointError
 from etl.checkpoints.snapshot import Checkpoint, CheckpointSnapshot, checkpoint, written_at
 from etl.checkpoints.steps import Steps, stem_of, steps_of
+from etl.run.attempts import Attempt
+from etl.run.file_names import MANIFEST
 from etl.run.folder import Run
-from etl.run.journal import Attempt
 from etl.run.manifest import Manifest, parse
 from etl.run.names import run_id
 from etl.run.parts import merged, unlike_entries
-from etl.run.snapshot import MANIFEST, SnapshotError, manifest_bytes
+from etl.run.snapshot import manifest_bytes
+from etl.run.snapshot_errors import SnapshotError
 
 _MOST_KEPT: Final = 64
 """Manifests that are kept made."""

@@ -22,8 +22,10 @@ from etl.checkpoints.formats.contents import Checked, CheckpointError, Contents
 from etl.checkpoints.formats.opening import contents, files_of
 from etl.checkpoints.reading import Imagined, opened, stretches
 from etl.run.crc32 import crc32
+from etl.run.layout import place
 from etl.run.pieces import Fill, room
-from etl.run.snapshot import PayloadError, Snapshot, place
+from etl.run.snapshot import Snapshot
+from etl.run.snapshot_errors import PayloadError
 
 Entries = list[dict[str, Any]]
 _CHUNK: Final = 1 << 20

@@ -11,8 +11,8 @@ from typing import Final
 
 from etl.checkpoints.formats.contents import CheckpointError, NoTensorsError
 from etl.checkpoints.formats.opening import ENDINGS, contents, is_checkpoint, model_files, why_none
+from etl.run.file_names import MANIFEST
 from etl.run.journal import MAX_STEP
-from etl.run.snapshot import MANIFEST
 
 _WORDS: Final = tuple(
     re.compile(rf"(?:^|[^a-z]|global)(?:{words})[-_=. ]?([0-9]+)", re.IGNORECASE)

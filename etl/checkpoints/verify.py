@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from etl.checkpoints.formats.opening import files_of
 from etl.checkpoints.run import CheckpointRun
-from etl.run.snapshot import SnapshotError
+from etl.run.snapshot_errors import SnapshotError
 from etl.run.verify import Finding
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from etl.run.crc32 import crc32
+from etl.run.layout import HEADER_BYTES
 from etl.run.pieces import Fill, as_bytes, room
-from etl.run.snapshot import HEADER_BYTES, Snapshot
+from etl.run.snapshot import Snapshot
 
 Array = npt.NDArray[Any]
 PART = 2 << 20

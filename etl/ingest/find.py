@@ -18,7 +18,7 @@ from etl.ingest import sources as package
 from etl.ingest.mapping import Given
 from etl.ingest.source import PointedSource, Recording, Source, TableSource
 from etl.local_files import NotAFileError, read_start
-from etl.store.pointer import STORE_FILE
+from etl.store.store_file import STORE_FILE
 
 MOST_ENTRIES = 200_000
 """Files and folders of a path that are looked at."""

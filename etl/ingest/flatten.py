@@ -21,7 +21,8 @@ from etl.checkpoints.run import open_run
 from etl.ingest.checked import PART, CheckedReading, Reading
 from etl.ingest.source import TENSOR_ROWS
 from etl.run.folder import Run
-from etl.run.snapshot import PayloadError, Snapshot, SnapshotError
+from etl.run.snapshot import Snapshot
+from etl.run.snapshot_errors import PayloadError, SnapshotError
 
 if TYPE_CHECKING:
     from etl.ingest.statistics import Statistics
@@ -81,7 +82,8 @@ Norms = dict[str, list[float]]
 
 def _measured(reading: Reading, name: str, before: Reading | None) -> tuple[list[Statistics], list[float] | None]:
     """The statistics of a tensor's rows, and the norms of their changes since the snapshot before."""
-    from etl.ingest.statistics import delta_l2_rows, rows_statistics, statistics_and_deltas, statistics_rows
+    from etl.ingest.differences import delta_l2_rows, statistics_and_deltas
+    from etl.ingest.statistics import rows_statistics, statistics_rows
 
     spec, shape = reading.snapshot.spec(name), reading.parts(name, stacked=_layers(reading.snapshot.spec(name))).shape
     if any("scale" in each or each["dtype"] != spec["dtype"] for each in (spec, _spec_in(before, name) or spec)):

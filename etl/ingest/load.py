@@ -18,14 +18,15 @@ from etl.ingest.mapping import Given
 from etl.ingest.scalars_of_run import ScalarsOfRun
 from etl.ingest.source import SCALAR_ROWS, Loss, Recording, Snapshots
 from etl.ingest.summaries import attempts_table, runs_table
-from etl.run.journal import Attempt
+from etl.run.attempts import Attempt
 from etl.run.names import candidates, run_id
 from etl.store.changes import Changes
 from etl.store.damage import Damage, pointer_damage
 from etl.store.files import UNREADABLE, Files
-from etl.store.pointer import DamagedError, Pointer, prepare_store, read_pointer, remove_unnamed
+from etl.store.pointer import DamagedError, Pointer, read_pointer, remove_unnamed
 from etl.store.remedy import remedy_for
 from etl.store.schema import is_ingested
+from etl.store.store_file import prepare_store
 
 CHUNK = 16
 """Snapshots that one task of the executor takes."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from etl.ingest.names import Names
-from etl.run.journal import Attempt
+from etl.run.attempts import Attempt
 from etl.store.accuracy import NAMES, accuracy_scale
 from etl.store.order import order_of, ranks
 from etl.store.schema import UNITS, part_schema

@@ -23,17 +23,10 @@ from etl.ingest.source import Key, Loss, Recording, Snapshots
 from etl.run.names import candidates
 from etl.store.damage import Checks
 from etl.store.files import UNREADABLE, Files
-from etl.store.pointer import (
-    Pointer,
-    prepare_store,
-    put_pointer,
-    read_pointer,
-    read_rows,
-    remove_unnamed,
-    table_folder,
-)
+from etl.store.pointer import Pointer, put_pointer, read_pointer, read_rows, remove_unnamed, table_folder
 from etl.store.remedy import newest_row, recorded_at
 from etl.store.schema import is_ingested
+from etl.store.store_file import prepare_store
 
 _KEPT_STATE = ("name", "reduced", "annotations")
 

@@ -17,7 +17,7 @@ from etl.ingest.metric_catalogue import metrics_table, with_units
 from etl.ingest.names import Names, chosen, in_order, renamed
 from etl.ingest.scalars import among, newest_key, reaches_back, rebuilt, without
 from etl.ingest.source import SCALAR_ROWS, Recording, Scalars
-from etl.run.journal import Attempt
+from etl.run.attempts import Attempt
 from etl.store.changes import Changes
 from etl.store.order import sorted_rows
 

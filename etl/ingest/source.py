@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import pyarrow as pa
 
 from etl.ingest.mapping import Given
-from etl.run.journal import Attempt
+from etl.run.attempts import Attempt
 from etl.run.names import run_id
 from etl.store.schema import part_schema
 

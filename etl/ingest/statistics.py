@@ -21,9 +21,9 @@ Tile = tuple[slice, slice]
 Also = Callable[[Array, Tile, Tile], None]
 """Is given each converted part of rows, where it lies in them, and which of their blocks it is."""
 
-_TILE = 1 << 20
+TILE = 1 << 20
 """Values that are converted, or given to a thread, at a time; a multiple of the block."""
-_LEAST, _MOST = 2.0**-400, 2.0**500
+LEAST, MOST = 2.0**-400, 2.0**500
 """Between these the squares of float64 values neither underflow nor overflow."""
 
 
@@ -73,54 +73,17 @@ def statistics_rows(array: Array, *, threads: int = 1) -> list[Statistics]:
 
     Raises TypeError as `statistics` does, and ValueError for an array without axes.
     """
-    return _statistics(_as_rows(array), threads)
+    return _statistics(as_rows(array), threads)
 
 
-def statistics_and_deltas(
-    rows: Rows, before: Rows, *, tile: int | None = None
-) -> tuple[list[Statistics], npt.NDArray[np.float64]]:
-    """`statistics_rows` of `rows`, and `delta_l2_rows` of both, in one pass over both: `tile` values at a time, a
-    multiple of the block. Raises ValueError where shapes or dtypes differ, TypeError as `statistics` does."""
-    if (rows.shape, rows.dtype) != (before.shape, before.dtype):
-        raise ValueError(f"{rows.dtype} {rows.shape} and {before.dtype} {before.shape} differ")
-    kernels, convert = _kernels(), _converter(rows.dtype)
-    sums = np.zeros((rows.shape[0], -(-rows.shape[1] // kernels.BLOCK)))
-
-    def also(part: Array, where: Tile, at: Tile) -> None:
-        kernels.difference_partials(part, _readonly(convert(before[where])), sums[at])
-
-    records = rows_statistics(rows, tile=tile, also=also)
-    return records, _norms(rows, before, (convert, convert), sums)
-
-
-def delta_l2(a: Array, b: Array, *, threads: int = 1) -> float:
-    """||a - b||_2 of two arrays of one shape, in float64; NaN where either holds a NaN or an infinity.
-
-    Raises ValueError when the shapes differ and TypeError as `statistics` does.
-    """
-    _require_same_shape(a, b)
-    return float(_deltas(a.reshape(1, -1), b.reshape(1, -1), threads)[0])
-
-
-def delta_l2_rows(a: Array, b: Array, *, threads: int = 1) -> npt.NDArray[np.float64]:
-    """`delta_l2` of each `a[i]` and `b[i]`: shape (len(a),)."""
-    _require_same_shape(a, b)
-    return _deltas(_as_rows(a), _as_rows(b), threads)
-
-
-def _as_rows(array: Array) -> Array:
+def as_rows(array: Array) -> Array:
     if array.ndim == 0:
         raise ValueError("an array without axes has no rows")
     return array.reshape(len(array), math.prod(array.shape[1:]))
 
 
-def _require_same_shape(a: Array, b: Array) -> None:
-    if a.shape != b.shape:
-        raise ValueError(f"shapes {a.shape} and {b.shape} differ")
-
-
 @functools.cache
-def _kernels() -> ModuleType:
+def compiled_kernels() -> ModuleType:
     from etl.ingest import kernels
 
     return kernels
@@ -138,30 +101,23 @@ def _to_float32(tile: Array) -> Array:
     return tile.astype(np.float32)
 
 
-def _to_float64(tile: Array) -> Array:
+def to_float64(tile: Array) -> Array:
     return tile.astype(np.float64)
 
 
-def _converter(dtype: np.dtype[Any]) -> Convert:
+def converter(dtype: np.dtype[Any]) -> Convert:
     """What makes a tile native float32, where that loses nothing, or float64."""
     if dtype.name == "bfloat16":
         return _from_bfloat16
     if dtype.kind == "f" and dtype.itemsize <= 8:
         plain = dtype.isnative and dtype.itemsize >= 4
-        return _as_is if plain else _to_float64 if dtype.itemsize == 8 else _to_float32
+        return _as_is if plain else to_float64 if dtype.itemsize == 8 else _to_float32
     if dtype.kind in "iu":
-        return _to_float64
+        return to_float64
     raise TypeError(f"no statistics of dtype {dtype}; known are float16, bfloat16, float32, float64 and integers")
 
 
-def _common(a: np.dtype[Any], b: np.dtype[Any]) -> tuple[Convert, Convert]:
-    first, second = _converter(a), _converter(b)
-    if a == b:
-        return first, second
-    return (lambda tile: _to_float64(first(tile))), (lambda tile: _to_float64(second(tile)))
-
-
-def _tiles(rows: int, size: int, tile: int) -> list[Tile]:
+def tiles_of(rows: int, size: int, tile: int) -> list[Tile]:
     """Parts of (rows, size) of about `tile` values each: several whole rows, or a stretch of one."""
     if size <= tile:
         step = tile // size
@@ -169,7 +125,7 @@ def _tiles(rows: int, size: int, tile: int) -> list[Tile]:
     return [(slice(r, r + 1), slice(c, c + tile)) for r in range(rows) for c in range(0, size, tile)]
 
 
-def _for_each(work: Callable[[Tile], None], tiles: list[Tile], threads: int) -> None:
+def for_each(work: Callable[[Tile], None], tiles: list[Tile], threads: int) -> None:
     if threads <= 1 or len(tiles) == 1:
         for tile in tiles:
             work(tile)
@@ -178,12 +134,12 @@ def _for_each(work: Callable[[Tile], None], tiles: list[Tile], threads: int) -> 
         list(pool.map(work, tiles))
 
 
-def _blocks(columns: slice, block: int) -> slice:
+def blocks_of(columns: slice, block: int) -> slice:
     """The blocks of `columns`, which starts at a block's edge."""
     return slice(columns.start and columns.start // block, columns.stop and -(-columns.stop // block))
 
 
-def _readonly(array: Array) -> Array:
+def readonly(array: Array) -> Array:
     view = array.view()
     view.flags.writeable = False
     return view
@@ -193,8 +149,8 @@ def _summaries(
     rows: Rows, convert: Convert, threads: int, tile: int | None = None, also: Also | None = None
 ) -> tuple[Array, Array]:
     """(l2, mean, std, zeros, nonfinite) and (min, max) of each of non-empty (rows, size)."""
-    kernels = _kernels()
-    tile = tile or _TILE
+    kernels = compiled_kernels()
+    tile = tile or TILE
     count, size = rows.shape
     sampled = slice(0, kernels.BLOCK)
     real = convert(np.empty(0, rows.dtype)).dtype
@@ -206,23 +162,23 @@ def _summaries(
     ends = np.empty((*sums.shape[:2], 2), real)
 
     def add(where: Tile) -> None:
-        part = _readonly(convert(rows[where]))
+        part = readonly(convert(rows[where]))
         if threads <= 1 and not where[1].start:
             kernels.pivots(_sample(part[:, sampled]), pivots[where[0]])
-        at = (where[0], _blocks(where[1], kernels.BLOCK))
+        at = (where[0], blocks_of(where[1], kernels.BLOCK))
         bits = part.view(signed), part.view(unsigned)
         kernels.partials(part, *bits, pivots[where[0]], sums[at], ends[at], ends[at].view(signed))
         if also is not None:
             also(part, where, at)
 
-    _for_each(add, _tiles(count, size, tile), threads)
+    for_each(add, tiles_of(count, size, tile), threads)
     result, extremes = np.empty((count, kernels.RESULT_FIELDS)), np.empty((count, 2), real)
     kernels.combined(size, pivots, sums, ends, result, extremes)
     return result, extremes
 
 
 def _sample(values: Array) -> Array:
-    return _readonly(np.require(values, requirements="C"))
+    return readonly(np.require(values, requirements="C"))
 
 
 def _record(size: int, summary: list[float], low: float, high: float) -> Statistics:
@@ -242,7 +198,7 @@ def rows_statistics(
     rows: Rows, *, threads: int = 1, tile: int | None = None, also: Also | None = None
 ) -> list[Statistics]:
     """`statistics_rows` of what comes in parts, `tile` values at a time, a multiple of the block."""
-    convert = _converter(rows.dtype)
+    convert = converter(rows.dtype)
     count, size = rows.shape
     if count * size == 0:
         return [_record(0, [math.nan] * 3 + [0.0, 0.0], math.nan, math.nan) for _ in range(count)]
@@ -253,7 +209,7 @@ def rows_statistics(
     ]
     if extremes.dtype == np.float64:
         for i, record in enumerate(records):
-            if record.abs_max > _MOST or 0 < record.abs_max < _LEAST:
+            if record.abs_max > MOST or 0 < record.abs_max < LEAST:
                 records[i] = _rescaled(rows[i : i + 1], convert, record, threads)
     return records
 
@@ -265,52 +221,3 @@ def _rescaled(row: Array, convert: Convert, record: Statistics, threads: int) ->
     with np.errstate(over="ignore", under="ignore"):
         l2, mean, std = np.ldexp(scaled[0, :3], exponent).tolist()
     return record._replace(l2=l2, mean=mean, std=std)
-
-
-def _deltas(a: Array, b: Array, threads: int) -> npt.NDArray[np.float64]:
-    kernels = _kernels()
-    convert_a, convert_b = _common(a.dtype, b.dtype)
-    count, size = a.shape
-    if a.size == 0:
-        return np.zeros(count)
-    a, b = (np.require(rows, requirements=["C", "A"]) for rows in (a, b))
-    sums = np.empty((count, -(-size // kernels.BLOCK)))
-
-    def add(tile: Tile) -> None:
-        at = (tile[0], _blocks(tile[1], kernels.BLOCK))
-        kernels.difference_partials(_readonly(convert_a(a[tile])), _readonly(convert_b(b[tile])), sums[at])
-
-    _for_each(add, _tiles(count, size, _TILE), threads)
-    return _norms(a, b, (convert_a, convert_b), sums)
-
-
-def _norms(a: Rows, b: Rows, converts: tuple[Convert, Convert], sums: Array) -> npt.NDArray[np.float64]:
-    """The norms of the rows' differences, of whose squares `sums` (rows, blocks) are the sums."""
-    totals = sums.sum(axis=1)
-    norms: npt.NDArray[np.float64] = np.sqrt(totals)
-    norms[~np.isfinite(norms)] = math.nan
-    if converts[0](np.empty(0, a.dtype)).dtype == np.float64:
-        for i in np.flatnonzero(~((totals > _LEAST) & np.isfinite(totals))):
-            norms[i] = _careful_delta(a[i : i + 1][0], b[i : i + 1][0], converts, totals[i])
-    return norms
-
-
-def _careful_delta(a: Array, b: Array, converts: tuple[Convert, Convert], total: float) -> float:
-    """||a - b||_2 where the plain sum of squares, `total`, left the range of float64 or met a NaN or an infinity."""
-    convert_a, convert_b = converts
-    down = 0 if math.isfinite(total) else 2
-
-    def distance(start: int) -> Array:
-        part = slice(start, start + _TILE)
-        with np.errstate(invalid="ignore"):
-            apart: Array = np.ldexp(convert_a(a[part]), -down) - np.ldexp(convert_b(b[part]), -down)
-        return np.absolute(apart, out=apart)
-
-    starts = range(0, a.size, _TILE)
-    peak = float(np.max([np.max(distance(start)) for start in starts]))
-    if not math.isfinite(peak):
-        return math.nan
-    exponent = math.frexp(peak)[1]
-    squares = math.fsum(float(np.sum(np.square(np.ldexp(distance(start), -exponent)))) for start in starts)
-    with np.errstate(over="ignore"):
-        return float(np.ldexp(math.sqrt(squares), exponent + down))

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from etl.ingest.source import About
 from etl.local_files import name_text
-from etl.run.journal import Attempt
+from etl.run.attempts import Attempt
 from etl.store.schema import part_schema
 
 LIVE_S = 120.0

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from etl.run.journal import Attempt, read_attempts, with_cuts
+from etl.run.attempts import Attempt, read_attempts, with_cuts
+from etl.run.file_names import list_files
+from etl.run.header import manifest_hash_of
 from etl.run.manifest import Manifest, read
 from etl.run.mapped import MappedSnapshot
 from etl.run.parts import merged, read_parts, unlike
-from etl.run.snapshot import OtherManifestError, Snapshot, SnapshotError, list_files, manifest_hash_of
+from etl.run.snapshot import Snapshot
+from etl.run.snapshot_errors import OtherManifestError, SnapshotError
 from etl.run.soundness import Told, require_sound
 
 Kind = TypeVar("Kind", bound=Snapshot)

@@ -20,9 +20,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, Pri
 from etl.errors import StrobeError
 from etl.local_files import NotAFileError, open_regular
 from etl.run import strict_json
+from etl.run.file_names import MANIFEST
+from etl.run.layout import ALIGNMENT, DTYPES, HEADER_BYTES, aligned, itemsize
 from etl.run.parsed import ParsedLately
 from etl.run.roles import Role
-from etl.run.snapshot import ALIGNMENT, DTYPES, HEADER_BYTES, MANIFEST, aligned, fnv1a64, itemsize
+from etl.run.snapshot import fnv1a64
 
 MAX_NAME = 16_384
 RUN_ID = re.compile(r"[a-z][a-z0-9._-]{0,63}")

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from etl.run.file_names import list_parts
 from etl.run.manifest import Manifest, ManifestError, SnapshotInfo, read
-from etl.run.snapshot import list_parts
 
 Entry = Mapping[str, Any]
 

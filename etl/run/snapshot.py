@@ -10,12 +10,8 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
-import struct
-import zlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,60 +19,20 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from etl.errors import StrobeError
 from etl.local_files import NotAFileError, open_regular
 from etl.run.crc32 import crc32
-from etl.run.journal import MAX_STEP
+from etl.run.file_names import parse_file_name
+from etl.run.header import Header
+from etl.run.layout import DTYPES, HEADER_BYTES, stored_bytes
 from etl.run.pieces import FileReader, Fill, ShortenedError, read_rows, room
+from etl.run.snapshot_errors import LacksError, OtherManifestError, PayloadError, SnapshotError
 
-MAGIC = b"STROBE1\0"
-HEADER_BYTES = 64
-ALIGNMENT = 64
-MANIFEST = "manifest.json"
-DTYPES = {
-    "float32": "<f4",
-    "float64": "<f8",
-    "float16": "<f2",
-    "bfloat16": "bfloat16",
-    "int8": "|i1",
-    "int32": "<i4",
-    "int64": "<i8",
-    "uint8": "|u1",
-}
-_HEADER = struct.Struct("<8sqQIIdQI8xI")
-_CRC_VALID = 1
 _CHUNK = 1 << 20
-_PART = re.compile(r"manifest\.([1-9][0-9]{0,8})\.json")
-_NAME = re.compile(r"step_([0-9]{6,20})(?:\.([1-9][0-9]{0,9}))?\.bin")
-MAX_ATTEMPT = 2**31 - 1
-"""What the tables' INTEGER column holds; the header's field is wider."""
 
 Array = npt.NDArray[Any]
 
 
 _NOTHING: Mapping[str, str] = {}
-
-
-class SnapshotError(StrobeError):
-    """A snapshot that cannot be read or written; the message names the file and, where there is one, the tensor."""
-
-
-class OtherManifestError(SnapshotError):
-    """A snapshot of another manifest than it is opened with: that of the hash `named`."""
-
-    def __init__(self, path: Path, named: int, given: int) -> None:
-        self.named = named
-        super().__init__(
-            f"{path}: was written under another manifest (hash {named:016x}, {MANIFEST} has {given:016x})"
-        )
-
-
-class LacksError(SnapshotError):
-    """The snapshot was recorded without this tensor, or with another shape of it than the run has at its end."""
-
-
-class PayloadError(SnapshotError):
-    """A snapshot whose header is sound and whose payload is not what the header says."""
 
 
 def fnv1a64(data: bytes) -> int:
@@ -85,11 +41,6 @@ def fnv1a64(data: bytes) -> int:
     for byte in data:
         value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
     return value
-
-
-def aligned(offset: int) -> int:
-    """`offset` rounded up to the alignment of tensors."""
-    return -(-offset // ALIGNMENT) * ALIGNMENT
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:
@@ -104,60 +55,6 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
     return np.dtype(DTYPES[name])
 
 
-def itemsize(dtype: str) -> int:
-    """Bytes of one element of a manifest dtype."""
-    return 2 if dtype == "bfloat16" else np.dtype(DTYPES[dtype]).itemsize
-
-
-def stored_bytes(tensor: Mapping[str, Any]) -> int:
-    """Bytes of a manifest's tensor in every snapshot of its part of the run: none where it is `missing` there."""
-    return 0 if "missing" in tensor else math.prod(tensor["shape"]) * itemsize(tensor["dtype"])
-
-
-def part_name(number: int) -> str:
-    """The file of a part's manifest: manifest.json of part 0, where the run begins, then manifest.1.json."""
-    return f"manifest.{number}.json" if number else MANIFEST
-
-
-def list_parts(folder: str | os.PathLike[str]) -> list[tuple[int, Path]]:
-    """(number, path) of the manifests of the parts after the first, in numeric order."""
-    with os.scandir(folder) as entries:
-        named = [(_PART.fullmatch(entry.name), entry.path) for entry in entries]
-    return sorted((int(match[1]), Path(path)) for match, path in named if match is not None)
-
-
-def place(tensors: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], int]:
-    """Give each tensor its `offset`; returns the placed tensors and the size of the whole file in bytes."""
-    placed, end = [], HEADER_BYTES
-    for tensor in tensors:
-        offset = aligned(end)
-        placed.append({**tensor, "offset": offset})
-        end = offset + stored_bytes(tensor)
-    return placed, aligned(end)
-
-
-def file_name(step: int, attempt: int = 0) -> str:
-    """`step_000042.bin`, or `step_000042.1.bin` in attempt 1."""
-    return f"step_{step:06d}.{attempt}.bin" if attempt else f"step_{step:06d}.bin"
-
-
-def parse_file_name(name: str) -> tuple[int, int] | None:
-    """(step, attempt) of a snapshot's file name, or None for any other name."""
-    match = _NAME.fullmatch(name)
-    if match is None:
-        return None
-    step, attempt = int(match[1]), int(match[2] or 0)
-    canonical = step <= MAX_STEP and attempt <= MAX_ATTEMPT and file_name(step, attempt) == name
-    return (step, attempt) if canonical else None
-
-
-def list_files(folder: str | os.PathLike[str]) -> list[tuple[int, int, Path]]:
-    """(step, attempt, path) of every snapshot under a final name, in numeric order."""
-    with os.scandir(folder) as entries:
-        named = [(parse_file_name(entry.name), entry.path) for entry in entries]
-    return sorted((*key, Path(path)) for key, path in named if key is not None)
-
-
 def manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
     """The bytes of manifest.json as our writers write it: compact UTF-8 JSON and a newline."""
     try:
@@ -165,52 +62,6 @@ def manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
         return text.encode() + b"\n"
     except (TypeError, ValueError) as error:
         raise SnapshotError(f"the manifest is not plain JSON: {error}") from None
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The first 64 bytes of a snapshot file."""
-
-    step: int
-    payload_bytes: int
-    payload_crc: int
-    time: float
-    manifest_hash: int
-    attempt: int
-
-    def pack(self) -> bytes:
-        fields = (MAGIC, self.step, self.payload_bytes, self.payload_crc, _CRC_VALID)
-        head = _HEADER.pack(*fields, self.time, self.manifest_hash, self.attempt, 0)
-        return head[:60] + struct.pack("<I", zlib.crc32(head[:60]))
-
-    @classmethod
-    def parse(cls, data: bytes, where: object) -> Header:
-        if len(data) != HEADER_BYTES:
-            raise SnapshotError(f"{where}: the header is cut off after {len(data)} of {HEADER_BYTES} bytes")
-        magic, step, size, crc, flags, time, manifest_hash, attempt, own_crc = _HEADER.unpack(data)
-        if magic != MAGIC:
-            raise SnapshotError(f"{where}: magic is {magic!r}, not {MAGIC!r}: this is no Strobe snapshot")
-        if own_crc != zlib.crc32(data[:60]):
-            raise SnapshotError(f"{where}: header crc: the header is damaged")
-        if flags != _CRC_VALID:
-            raise SnapshotError(f"{where}: flags {flags:#x} hold bits this reader does not know, or lack bit 0")
-        if any(data[52:60]):
-            raise SnapshotError(f"{where}: reserved header bytes 52-59 are not zero")
-        if step < 0 or attempt > MAX_ATTEMPT or not math.isfinite(time):
-            raise SnapshotError(f"{where}: step {step}, attempt {attempt} or time {time} is out of range")
-        return cls(step, size, crc, time, manifest_hash, attempt)
-
-
-def manifest_hash_of(path: str | os.PathLike[str]) -> int:
-    """Which manifest a snapshot file was written under. Raises SnapshotError for a damaged header, or no file."""
-    try:
-        descriptor = open_regular(path)
-    except NotAFileError as error:
-        raise SnapshotError(str(error)) from None
-    try:
-        return Header.parse(os.pread(descriptor, HEADER_BYTES, 0), path).manifest_hash
-    finally:
-        os.close(descriptor)
 
 
 class Snapshot:

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from etl.run.snapshot import PayloadError, Snapshot
+from etl.run.snapshot import Snapshot
+from etl.run.snapshot_errors import PayloadError
 
 SOUND: Final = ""
 Verdict = str | None

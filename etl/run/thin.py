@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from etl.run.folder import Run
-from etl.run.snapshot import Array, Snapshot, place
+from etl.run.layout import place
+from etl.run.snapshot import Array, Snapshot
 from etl.run.writer import SnapshotWriter
 
 _HALF_MAX = float(np.finfo(np.float16).max)

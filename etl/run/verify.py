@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from etl.local_files import NotAFileError
+from etl.run.attempts import ATTEMPTS
+from etl.run.file_names import MANIFEST, list_parts, parse_file_name
 from etl.run.folder import Run
-from etl.run.journal import ATTEMPTS, METRICS, LineReader, metrics_reader
+from etl.run.journal import METRICS, LineReader, metrics_reader
 from etl.run.manifest import ManifestError, read
-from etl.run.snapshot import MANIFEST, SnapshotError, list_parts, parse_file_name
+from etl.run.snapshot_errors import SnapshotError
 
 Status = Literal["ok", "bad", "ignored"]
 

@@ -12,23 +12,12 @@ from typing import Any
 import numpy as np
 
 from etl.replacing import replacing, write_all
+from etl.run.file_names import MANIFEST, MAX_ATTEMPT, file_name, list_files, list_parts, part_name
+from etl.run.header import Header
 from etl.run.journal import MAX_STEP
-from etl.run.snapshot import (
-    HEADER_BYTES,
-    MANIFEST,
-    MAX_ATTEMPT,
-    Array,
-    Header,
-    SnapshotError,
-    file_name,
-    fnv1a64,
-    list_files,
-    list_parts,
-    manifest_bytes,
-    numpy_dtype,
-    part_name,
-    place,
-)
+from etl.run.layout import HEADER_BYTES, place
+from etl.run.snapshot import Array, fnv1a64, manifest_bytes, numpy_dtype
+from etl.run.snapshot_errors import SnapshotError
 
 
 def write_manifest(folder: str | os.PathLike[str], manifest: Mapping[str, Any], *, fsync: bool = True) -> int:

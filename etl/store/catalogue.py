@@ -20,9 +20,10 @@ from etl.store.damage import Checks, Damage, pointer_damage, store_damage
 from etl.store.database import Database
 from etl.store.files import UNREADABLE, Files
 from etl.store.intact import ChangedError
-from etl.store.pointer import Pointer, check_root, check_store, pointer_name, read_pointer
+from etl.store.pointer import Pointer, pointer_name, read_pointer
 from etl.store.relations import Entry, Relations
 from etl.store.remedy import recorded_at
+from etl.store.store_file import check_root, check_store
 from etl.store.stored_run import StoredRun
 from etl.store.views import Part
 

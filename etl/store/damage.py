@@ -6,8 +6,9 @@ import shlex
 from dataclasses import dataclass
 
 from etl.store.files import UNREADABLE, Files
-from etl.store.pointer import STORE_FILE, PartFile, pointer_name, store_fault
+from etl.store.pointer import PartFile, pointer_name
 from etl.store.remedy import remedy_for
+from etl.store.store_file import STORE_FILE, store_fault
 
 _MOST_KNOWN = 100_000
 

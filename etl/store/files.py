@@ -12,7 +12,6 @@ import shutil
 import stat
 import tempfile
 import time
-import uuid
 import weakref
 import zlib
 from collections.abc import Iterator, Sequence
@@ -23,23 +22,17 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from etl.errors import StoreError, StrobeError
+from etl.errors import StrobeError
 from etl.local_files import name_text, open_there, read_regular, what_is_amiss
 from etl.locks import locked
 from etl.replacing import replacing_path
+from etl.store import claims
 from etl.store.layout import ROW_GROUP, encodings
 
-CLAIM_S = 300.0
-"""A claim that is older than this belongs to a writer that was killed: writing a pointer takes far less."""
-_CLAIM = ".claim-"
 _CHUNK = 1 << 20
 
 UNREADABLE = (StrobeError, OSError, pa.ArrowInvalid)
 """What reading a file of a store raises where the file is gone, damaged, or no file."""
-
-
-class ConflictError(StoreError):
-    """Another writer is changing the same file, or has changed it since it was read. Nothing was written."""
 
 
 class Files:
@@ -228,9 +221,9 @@ class Files:
         Locally who asks holds the run's lock. Elsewhere another writer may have put it a moment ago, so that only
         age tells.
         """
-        return self.local is not None or self._age(name) > 12 * CLAIM_S
+        return self.local is not None or self.age(name) > 12 * claims.CLAIM_S
 
-    def _age(self, name: str) -> float:
+    def age(self, name: str) -> float:
         """Seconds since a file was written; 0 for one that is gone, or whose storage keeps no time."""
         written = self.written_at(name)
         return time.time() - written if written else 0.0
@@ -244,31 +237,13 @@ class Files:
     def replacing(self, name: str) -> Iterator[None]:
         """Inside, the file `name` may be read, compared and put, and no other writer does so meanwhile.
 
-        Locally the caller holds the run's `lock`. pyarrow.fs has no conditional PUT (If-Match), so on an object store
-        every writer first leaves a claim beside the file and then lists them: who sees another's claim withdraws and
-        raises ConflictError. Of two at once at most one goes on, and both may withdraw. This is as safe as a
-        conditional PUT where a listing shows every object that was put before it began (S3, GCS and Azure do), and
-        while no writer stands still for `CLAIM_S` between its claim and its PUT: then its claim counts as left by a
-        writer that was killed.
+        Locally the caller holds the run's `lock`, elsewhere a claim. Raises ConflictError.
         """
         if self.local is not None:
             yield
-            return
-        folder, own = name.rpartition("/")[0], f"{_CLAIM}{uuid.uuid4().hex}"
-        self.put(f"{folder}/{own}", b"")
-        try:
-            others = [file for file in self.names(folder) if file.startswith(_CLAIM) and file != own]
-            if any(self._claimed(f"{folder}/{file}") for file in others):
-                raise ConflictError(f"{self.path(name)}: another writer is changing it; try again in a moment")
-            yield
-        finally:
-            self.remove(f"{folder}/{own}")
-
-    def _claimed(self, claim: str) -> bool:
-        if self._age(claim) <= CLAIM_S:
-            return True
-        self.remove(claim)
-        return False
+        else:
+            with claims.claimed(self, name):
+                yield
 
     def place_of(self, path: Path) -> str:
         """How the store names a file or folder of this machine: relative where it travels with the store, else

@@ -13,19 +13,9 @@ from etl.errors import StoreError
 from etl.store.annotations import Annotations
 from etl.store.damage import Checks, Damage, pointer_damage, store_damage
 from etl.store.files import UNREADABLE, Files
-from etl.store.pointer import (
-    STORE_FILE,
-    check_store,
-    commit,
-    pointer_name,
-    prepare_store,
-    read_pointer,
-    read_rows,
-    remove_unnamed,
-    table_folder,
-    write_part,
-)
+from etl.store.pointer import commit, pointer_name, read_pointer, read_rows, remove_unnamed, table_folder, write_part
 from etl.store.remedy import remedy_for
+from etl.store.store_file import STORE_FILE, check_store, prepare_store
 
 MAX_NAME = 200
 

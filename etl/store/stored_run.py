@@ -12,7 +12,8 @@ from etl.checkpoints.run import CheckpointRun, open_run
 from etl.checkpoints.snapshot import fingerprint
 from etl.errors import StoreError, StrobeError
 from etl.run.folder import Run
-from etl.run.snapshot import Snapshot, SnapshotError
+from etl.run.snapshot import Snapshot
+from etl.run.snapshot_errors import SnapshotError
 from etl.run.soundness import Verdict, known, require_sound
 from etl.store.files import Files
 from etl.store.pointer import Pointer, read_rows

@@ -150,7 +150,7 @@ def compact(
     """Merge the many small files of runs that were ingested in small steps. No row changes."""
     from etl.store.compact import compact as compact_run
     from etl.store.files import Files
-    from etl.store.pointer import check_store
+    from etl.store.store_file import check_store
     from strobe.settings import store_path
 
     target = store if store is not None else store_path()

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from etl.run.snapshot import SnapshotError
+from etl.run.snapshot_errors import SnapshotError
 from strobe.analysis.forward import Pass, forward
 from strobe.analysis.fourier import KeyFrequencies, key_frequencies, neuron_shares
 from strobe.derive.addition_sequence import inputs_of

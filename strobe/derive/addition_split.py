@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from etl.run.snapshot import SnapshotError
+from etl.run.snapshot_errors import SnapshotError
 from strobe.analysis.tasks import SPLIT, modular_addition
 from strobe.derive.recorded_run import RecordedRun
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from etl.errors import StrobeError
 from etl.run.folder import Run
-from etl.run.snapshot import SnapshotError
+from etl.run.snapshot_errors import SnapshotError
 from strobe.charts.axes import label_number
 from strobe.charts.movie_frames import Words
 from strobe.plot.movie_subjects import SUBJECTS, Snapshots, Subject

@@ -6,8 +6,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from etl.run.journal import ATTEMPTS, METRICS
-from etl.run.snapshot import MANIFEST, list_files, list_parts
+from etl.run.attempts import ATTEMPTS
+from etl.run.file_names import MANIFEST, list_files, list_parts
+from etl.run.journal import METRICS
 
 log = logging.getLogger("strobe.record")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-from etl.run.journal import ATTEMPTS
+from etl.run.attempts import ATTEMPTS
 from strobe.record.status import Status
 
 log = logging.getLogger("strobe.record")

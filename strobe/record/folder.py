@@ -13,8 +13,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from etl.run.journal import ATTEMPTS, METRICS, Journal, read_attempts, read_metrics
-from etl.run.snapshot import MANIFEST, SnapshotError, file_name, fnv1a64, list_files, list_parts, manifest_bytes
+from etl.run.attempts import ATTEMPTS, read_attempts
+from etl.run.file_names import MANIFEST, file_name, list_files, list_parts
+from etl.run.journal import METRICS, Journal, read_metrics
+from etl.run.snapshot import fnv1a64, manifest_bytes
+from etl.run.snapshot_errors import SnapshotError
 from etl.run.writer import SnapshotWriter, write_manifest
 from strobe.record.empty import is_empty, start_over
 from strobe.record.ending import Ending

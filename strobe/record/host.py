@@ -14,7 +14,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from etl.run.snapshot import DTYPES, numpy_dtype
+from etl.run.layout import DTYPES
+from etl.run.snapshot import numpy_dtype
 from strobe.record.errors import RecorderError
 
 Array = npt.NDArray[Any]

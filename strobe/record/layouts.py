@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from etl.run.snapshot import place
+from etl.run.layout import place
 from strobe.record.errors import RecorderError
 from strobe.record.host import Array
 from strobe.record.manifest import validate

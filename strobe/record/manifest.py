@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from etl.run.file_names import MANIFEST
+from etl.run.layout import place
 from etl.run.names import run_id
-from etl.run.snapshot import MANIFEST, manifest_bytes, place
+from etl.run.snapshot import manifest_bytes
 from strobe.record.errors import RecorderError
 from strobe.record.order import Taken
 from strobe.record.tensors import TensorSpec, scalar_entries

@@ -24,11 +24,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from etl.errors import StrobeError
-from strobe.record.empty import is_empty
+from strobe.record import at_work
+from strobe.record.capture import numbers_of, shown, tensors_of
 from strobe.record.ending import Ending, SigtermExit, ending_of, warn_of_losses
 from strobe.record.errors import RecorderError
 from strobe.record.folder import RunFolder
-from strobe.record.host import Array, NotDueError
 from strobe.record.layouts import Layouts
 from strobe.record.limits import Limits, WhenFull
 from strobe.record.manifest import Description
@@ -38,9 +38,6 @@ from strobe.record.status import Status, Trouble
 from strobe.record.tensors import (
     SCALARS,
     TensorSpec,
-    metric_name,
-    metric_value,
-    reason,
     scalar_arrays,
     whole_step,
     with_taken,
@@ -52,7 +49,6 @@ __all__ = ["Recorder", "Status"]
 log = logging.getLogger("strobe.record")
 
 _CLOSE_TIMEOUT_S = 60.0
-_AGAIN = "the same program began to record here again"
 _UNKNOWN_MODEL = {"family": "other"}
 
 
@@ -116,7 +112,7 @@ class Recorder:
         except StrobeError:
             raise
         except Exception as error:
-            raise RecorderError(f"{_shown(folder)}: cannot begin: {type(error).__name__}: {error}") from error
+            raise RecorderError(f"{shown(folder)}: cannot begin: {type(error).__name__}: {error}") from error
 
     def _describe(
         self,
@@ -145,7 +141,7 @@ class Recorder:
         self._pid, self._step, self._finished = os.getpid(), step, False
         self._taken: set[int] = set()
         self._sigterm = SigtermExit()
-        _end_earlier(self.folder, resume=resume)
+        at_work.end_earlier(self.folder, resume=resume)
         self._run = RunFolder(
             self.folder, self._description, self._limits, resume=resume, step=step, take_over=take_over
         )
@@ -158,7 +154,7 @@ class Recorder:
             self._run.release()
             raise
         atexit.register(self._at_exit)
-        _at_work[self.folder.resolve()] = self
+        at_work.add(self)
 
     @property
     def manifest(self) -> Mapping[str, Any]:
@@ -166,7 +162,7 @@ class Recorder:
         return self._run.manifest
 
     @property
-    def _closed(self) -> bool:
+    def closed(self) -> bool:
         """Whether calls do nothing: after the end, and in a forked child, whose parent records."""
         return self._finished or os.getpid() != self._pid
 
@@ -177,12 +173,12 @@ class Recorder:
         recorded already, or an error, each counted in `status`. A scalar that has no place in the snapshots becomes
         a metric of this step.
         """
-        if self._closed:
+        if self.closed:
             return False
         try:
             return self._snapshot(self._came_to(step), scalars if scalars is not None else {}, time.perf_counter())
         except Exception as error:
-            self._trouble.missed(f"step {_shown(step)}", error)
+            self._trouble.missed(f"step {shown(step)}", error)
             return False
 
     def _snapshot(self, step: int, scalars: Mapping[str, Any], began: float) -> bool:
@@ -212,34 +208,14 @@ class Recorder:
         self._source.prepare()
         if more := appeared(self._source):
             self._layouts.add(with_taken(more, counted=self._counted))
-        arrays, absent = self._tensors()
+        arrays, absent = tensors_of(self._layouts.specs, self._trouble)
         names = self._description.scalars
         if unknown := {name: value for name, value in scalars.items() if name not in names}:
             self._line(step, unknown)
         known = {name: value for name, value in scalars.items() if name in names}
         own = {"recorder_ms": 1000 * (time.perf_counter() - began)} if "recorder_ms" in names else {}
         manifest = self._layouts.manifest(self._run.manifest, arrays, absent)
-        return Job(step, arrays | scalar_arrays(names, own | self._numbers(known)), time.time(), manifest)
-
-    def _tensors(self) -> tuple[dict[str, Array], dict[str, str]]:
-        """Every tensor that can be read, by name, and why the others cannot. Raises what the first one raised where
-        none is left."""
-        arrays: dict[str, Array] = {}
-        failed: dict[str, Exception] = {}
-        for name, spec in self._layouts.specs.items():
-            try:
-                array = spec.read()
-                if array.ndim != len(spec.dims):
-                    spec.axes(array.shape)
-                arrays[name] = array
-            except Exception as error:
-                failed[name] = error
-        if failed and not arrays:
-            raise next(iter(failed.values()))
-        for name, why in failed.items():
-            if not isinstance(why, NotDueError):
-                self._trouble.absent(name, why)
-        return arrays, {name: reason(why) for name, why in failed.items()}
+        return Job(step, arrays | scalar_arrays(names, own | numbers_of(known, self._trouble)), time.time(), manifest)
 
     def log(self, step: Any = None, /, *more: Any, **metrics: Any) -> None:
         """Append one line to metrics.jsonl: numbers by name, one-element tensors, NaN and infinities included.
@@ -247,7 +223,7 @@ class Recorder:
         `log(step, loss=0.5)`, or with a mapping, `log(step, {"loss": 0.5})`. What is no number, or is called as a
         line's own `step`, `time` or `attempt`, is left out, counted in `status` and said once.
         """
-        if self._closed:
+        if self.closed:
             return
         try:
             if step is None and not more:
@@ -256,24 +232,14 @@ class Recorder:
             self._line(self._came_to(step), given | metrics)
         except Exception as error:
             self.status.lost_lines += 1
-            self._trouble.failed(f"the metrics of step {_shown(step)}", error)
+            self._trouble.failed(f"the metrics of step {shown(step)}", error)
 
     def _line(self, step: int, metrics: Mapping[str, Any]) -> None:
         """Queue the line of a step. It is there even where none of its values is: it says that the step was."""
         record: dict[str, object] = {"step": step, "time": time.time()}
         if self.attempt:
             record["attempt"] = self.attempt
-        self._writer.line({**self._numbers(metrics), **record} if metrics else record)
-
-    def _numbers(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        """The metrics that are numbers and have a name of their own; the others are counted."""
-        numbers: dict[str, Any] = {}
-        for name, value in metrics.items():
-            try:
-                numbers[metric_name(name)] = metric_value(value)
-            except Exception as error:
-                self._trouble.lost(f"metric {_shown(name)}", error)
-        return numbers
+        self._writer.line({**numbers_of(metrics, self._trouble), **record} if metrics else record)
 
     def trouble(self, what: str, error: BaseException) -> None:
         """Count something else that failed, of whoever records through this recorder; said once a kind."""
@@ -282,17 +248,17 @@ class Recorder:
     def flush(self) -> bool:
         """Wait until everything so far is on disk, or was given up: call it before saving a state to resume from,
         so that a kill cannot lose what lies before that state. False when the disk took longer than a minute."""
-        return True if self._closed else self._writer.flush(_CLOSE_TIMEOUT_S)
+        return True if self.closed else self._writer.flush(_CLOSE_TIMEOUT_S)
 
     def finish(self, end: Ending = "finished", reason: str | None = None) -> None:
         """Write what is queued and the end line, and let the folder go; only the first call counts."""
-        if self._closed:
+        if self.closed:
             return
         self._finished = True
         if self._order is not None:
             self._order.stop()
         atexit.unregister(self._at_exit)
-        _at_work.pop(self.folder.resolve(), None)
+        at_work.drop(self)
         if not self._writer.close(_CLOSE_TIMEOUT_S):
             log.warning("%s: the disk did not take the last snapshots in time", self.folder)
         try:
@@ -315,26 +281,3 @@ class Recorder:
     ) -> None:
         self.finish(*ending_of(kind, error))
         self._sigterm.end()
-
-
-_at_work: dict[Path, Recorder] = {}
-"""The recorders of this process that have not ended, by their folders."""
-
-
-def _end_earlier(folder: Path, *, resume: bool) -> None:
-    """End this process's own recorder of a folder that may be begun in again: a cell of a notebook was run twice."""
-    earlier = _at_work.get(folder.resolve())
-    if earlier is None or earlier._closed:
-        return
-    earlier.flush()
-    if resume or not folder.is_dir() or is_empty(folder):
-        log.warning("%s: %s; the recorder that was at work is ended", folder, _AGAIN)
-        earlier.finish("interrupted", _AGAIN)
-
-
-def _shown(value: object) -> str:
-    """Any value in a few words that fit into a message."""
-    try:
-        return f"{value:,}" if type(value) is int else repr(value)[:80]
-    except Exception:
-        return f"a {type(value).__name__}"

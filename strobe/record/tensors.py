@@ -11,7 +11,7 @@ import numpy as np
 
 from etl.errors import StrobeError
 from etl.run.journal import MAX_STEP, parsed_number
-from etl.run.snapshot import DTYPES
+from etl.run.layout import DTYPES
 from etl.run.wrapping import unwrapped
 from strobe.record.errors import RecorderError
 from strobe.record.host import PAIR, Array, NothingError, host_array

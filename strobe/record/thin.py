@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from etl.run.snapshot import list_files
+from etl.run.file_names import list_files
 from strobe.record.errors import RecorderError
 from strobe.record.limits import Limits
 

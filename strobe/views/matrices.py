@@ -10,7 +10,8 @@ import numpy as np
 
 from etl.errors import StrobeError
 from etl.run.roles import Role, role_of
-from etl.run.snapshot import Snapshot, SnapshotError
+from etl.run.snapshot import Snapshot
+from etl.run.snapshot_errors import SnapshotError
 from strobe.analysis.unfolding import Unfolding, unfoldings
 from strobe.views.matrix_names import MatrixName
 from strobe.views.run_view import RunView

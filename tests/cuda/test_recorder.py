@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from etl.ingest.load import ingest
+from etl.run.attempts import read_attempts
 from etl.run.folder import Run
-from etl.run.journal import read_attempts, read_lines, read_metrics
+from etl.run.journal import read_lines, read_metrics
 from etl.run.manifest import parse
 from etl.run.snapshot import Snapshot, fnv1a64, manifest_bytes
 from etl.run.writer import SnapshotWriter

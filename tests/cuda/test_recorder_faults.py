@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from etl.run.attempts import read_attempts
 from etl.run.folder import Run
-from etl.run.journal import read_attempts, read_lines, read_metrics
+from etl.run.journal import read_lines, read_metrics
 from strobe.record import FolderLock, LockedError, Recorder, run_id
 from tests.support.cuda_programs import NEEDS_A_COMPILER
 from tests.support.cuda_recorder import Driver, Given, leftovers, sound, warnings

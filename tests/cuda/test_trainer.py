@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import torch
 
+from etl.run.file_names import list_files
 from etl.run.manifest import parse
-from etl.run.snapshot import Snapshot, list_files
+from etl.run.snapshot import Snapshot
 from tests.support.cuda_programs import CUDA, NEEDS_A_COMPILER
 from tests.support.cuda_trainer import Program, agreement, read
 from tests.support.effort import UNLESS_IN_CI

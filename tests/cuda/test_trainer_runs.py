@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 import strobe
 from etl.ingest.load import ingest
-from etl.run.snapshot import list_files
+from etl.run.file_names import list_files
 from tests.support.app_store import EVERY_PAGE
 from tests.support.cuda_programs import CUDA, NEEDS_A_COMPILER
 from tests.support.cuda_trainer import Program, read, shard

@@ -12,7 +12,7 @@ import numpy as np
 
 from etl.run.folder import Run
 from etl.run.journal import METRICS, Journal
-from etl.run.snapshot import place
+from etl.run.layout import place
 from etl.run.writer import SnapshotWriter
 from strobe.derive.addition import AdditionModel
 from strobe.derive.recorded_run import RecordedRun

@@ -11,8 +11,9 @@ from types import ModuleType
 
 import numpy as np
 
+from etl.run.file_names import list_files
 from etl.run.manifest import parse
-from etl.run.snapshot import Snapshot, list_files
+from etl.run.snapshot import Snapshot
 from tests.support.cuda_programs import CUDA
 
 

@@ -18,11 +18,13 @@ import pyarrow as pa
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from etl.ingest.metric_catalogue import metrics_table
-from etl.run.journal import METRICS, Attempt, Journal
+from etl.run.attempts import Attempt
+from etl.run.journal import METRICS, Journal
 from etl.store.changes import Changes
 from etl.store.files import Files
-from etl.store.pointer import prepare_store, read_pointer
+from etl.store.pointer import read_pointer
 from etl.store.schema import part_schema
+from etl.store.store_file import prepare_store
 from tests.support.make_run import losses, make_run
 from tests.support.places import ROOT
 from tests.support.visitors import QUIET_S, session, visit

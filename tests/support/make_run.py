@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from etl.run.journal import ATTEMPTS, METRICS, Journal
-from etl.run.snapshot import place
+from etl.run.attempts import ATTEMPTS
+from etl.run.journal import METRICS, Journal
+from etl.run.layout import place
 from etl.run.writer import SnapshotWriter
 from strobe.analysis.tasks import SPLIT
 

@@ -14,9 +14,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from etl.run.file_names import MANIFEST, file_name
+from etl.run.header import Header
 from etl.run.journal import METRICS, Journal
+from etl.run.layout import DTYPES, place
 from etl.run.roles import ROLES
-from etl.run.snapshot import DTYPES, MANIFEST, Header, file_name, fnv1a64, numpy_dtype, place
+from etl.run.snapshot import fnv1a64, numpy_dtype
 from strobe.analysis.tasks import SPLIT
 from tests.support.adding import DIMS, HEADS, LAYERS, MODEL, VOCABULARY, WIDTH, P, weights
 

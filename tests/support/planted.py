@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from etl.run.folder import Run
-from etl.run.snapshot import place
+from etl.run.layout import place
 from etl.run.writer import SnapshotWriter
 from strobe.analysis.tasks import SPLIT
 

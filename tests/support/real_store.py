@@ -8,8 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from etl.store.files import Files
-from etl.store.pointer import Pointer, commit, prepare_store, write_part
+from etl.store.pointer import Pointer, commit, write_part
 from etl.store.schema import TABLES
+from etl.store.store_file import prepare_store
 
 RUN = "grok-p97"
 STEPS = 300

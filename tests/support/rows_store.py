@@ -8,8 +8,9 @@ import pyarrow as pa
 
 from etl.store.changes import Changes
 from etl.store.files import Files
-from etl.store.pointer import Pointer, prepare_store, read_pointer
+from etl.store.pointer import Pointer, read_pointer
 from etl.store.schema import part_schema
+from etl.store.store_file import prepare_store
 
 
 def grow(store: Path, run: str, *steps: int) -> Pointer:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from etl.run.file_names import list_files
 from etl.run.folder import Run
+from etl.run.header import manifest_hash_of
 from etl.run.manifest import read
 from etl.run.parts import read_parts
-from etl.run.snapshot import list_files, manifest_hash_of
 from etl.run.verify import verify_run
 
 

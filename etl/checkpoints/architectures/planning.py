@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from etl.checkpoints.formats.contents import Contents, Facts, Stored
+from etl.run.layout import DTYPES
 from etl.run.roles import Role
-from etl.run.snapshot import DTYPES
 from etl.run.wrapping import unwrapped
 
 Array = npt.NDArray[Any]

@@ -13,7 +13,7 @@ import numpy as np
 
 from etl.local_files import NotAFileError, open_regular
 from etl.run.pieces import FileReader, ShortenedError, room
-from etl.run.snapshot import SnapshotError
+from etl.run.snapshot_errors import SnapshotError
 
 Facts = Mapping[str, Any]
 """What a file says of its model or its training besides tensors, as plain values."""

@@ -21,7 +21,7 @@ from etl.ingest.reading.plain import plain_text
 from etl.ingest.reading.segments import Segments
 from etl.ingest.reading.values import measure, whole_step
 from etl.ingest.source import Loss, Scalars, State
-from etl.run.journal import Attempt
+from etl.run.attempts import Attempt
 
 MOST_BYTES = 512 << 20
 Row = Mapping[str, Any]

@@ -14,8 +14,8 @@ from etl.ingest.reading.named import NamedRecording
 from etl.ingest.reading.plain import plain_text
 from etl.ingest.reading.segments import Segments
 from etl.ingest.source import Loss, Scalars, State
+from etl.run.attempts import Attempt
 from etl.run.bounded_lines import MOST_LINE
-from etl.run.journal import Attempt
 
 MOST_LOST = 1_000
 """Losses of one reading that are named; the others are counted."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from etl.run.journal import Attempt, with_cuts
+from etl.run.attempts import Attempt, with_cuts
 
 LAG = 2.0
 """Intervals that a step may lie behind the greatest before it without a restart: ranks that write into one file, and

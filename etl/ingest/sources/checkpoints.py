@@ -24,7 +24,7 @@ from etl.ingest.source import Key, Loss, Recording, Scalars, State
 from etl.ingest.sources import build_nanogpt, lightning_csv, llamafactory, llmc_log, trainer_state
 from etl.ingest.sources.snapshots import RunFolder, SoundFiles, is_changed
 from etl.run.journal import METRICS
-from etl.run.snapshot import SnapshotError
+from etl.run.snapshot_errors import SnapshotError
 
 _LOGS: Final = (trainer_state, llamafactory, lightning_csv, llmc_log, build_nanogpt)
 """Logs whose steps are the updates that checkpoints are named by, the surest first."""

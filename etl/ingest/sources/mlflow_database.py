@@ -15,7 +15,7 @@ from etl.ingest.reading.database import DatabaseRun, columns, query
 from etl.ingest.reading.long_rows import LongRows
 from etl.ingest.reading.values import moment, number, whole_step
 from etl.ingest.source import About, Recording
-from etl.run.journal import Attempt
+from etl.run.attempts import Attempt
 
 _NEEDED = {"key", "value", "timestamp", "run_uuid", "step", "is_nan"}
 ENDS = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "interrupted"}

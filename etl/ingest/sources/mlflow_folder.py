@@ -18,7 +18,7 @@ from etl.ingest.reading.named import NamedRecording
 from etl.ingest.reading.values import moment, number, whole_step
 from etl.ingest.source import About, Loss, Recording, Scalars, State
 from etl.local_files import NotAFileError, name_text, open_regular, read_start
-from etl.run.journal import Attempt
+from etl.run.attempts import Attempt
 
 _SAID = re.compile(rb"^(\w+):[ \t]*'?(.*?)'?[ \t\r]*$", re.MULTILINE)
 _ENDS = {"3": "finished", "4": "failed", "5": "interrupted"}

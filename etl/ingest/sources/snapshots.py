@@ -30,12 +30,14 @@ from etl.ingest.source import (
     Spread,
     State,
 )
+from etl.run.attempts import Attempt
 from etl.run.bounded_lines import MOST_LINE
+from etl.run.file_names import MANIFEST
 from etl.run.folder import Run
-from etl.run.journal import METRICS, Attempt, metrics_reader, parsed_number, whole
+from etl.run.journal import METRICS, metrics_reader, parsed_number, whole
 from etl.run.manifest import Manifest
 from etl.run.plain_lines import blocks
-from etl.run.snapshot import MANIFEST, SnapshotError
+from etl.run.snapshot_errors import SnapshotError
 from etl.store.verdicts import DAMAGED, MATCHES, READ
 
 SoundFiles = Mapping[Key, tuple[Path, int]]

@@ -25,7 +25,7 @@ from etl.ingest.reading.restarts import Restarts
 from etl.ingest.reading.values import EARLIEST, LATEST
 from etl.ingest.source import SCALAR_ROWS, Loss, Recording, Scalars, State
 from etl.local_files import NotAFileError, name_text, open_regular
-from etl.run.journal import Attempt, with_cuts
+from etl.run.attempts import Attempt, with_cuts
 
 _VALIDATION = ("validation", "val", "valid", "eval", "test", "dev")
 _SPLITS = ("train", "training", *_VALIDATION)

@@ -16,7 +16,8 @@ from etl.ingest.reading.json_records import flat
 from etl.ingest.reading.plain import text_head
 from etl.ingest.reading.values import moment, number
 from etl.ingest.source import About, Loss, Recording
-from etl.run.journal import Attempt, whole
+from etl.run.attempts import Attempt
+from etl.run.journal import whole
 
 _ITERATIONS = re.compile(rb'"training_iterations"\s*:\s*\[')
 _NAMES = {

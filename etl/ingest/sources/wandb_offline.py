@@ -22,7 +22,7 @@ from etl.ingest.reading.naming import log_name
 from etl.ingest.reading.values import measure, moment, whole_step
 from etl.ingest.source import About, Loss, Recording, Scalars, State
 from etl.local_files import NotAFileError, open_regular, read_start
-from etl.run.journal import Attempt
+from etl.run.attempts import Attempt
 
 START = b":W&B\xe1\xbe"
 _HEADER = 7

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from etl.checkpoints.run import open_run
 from etl.errors import StrobeError
-from etl.run.snapshot import LacksError, SnapshotError
+from etl.run.snapshot_errors import LacksError, SnapshotError
 from etl.store.catalogue import Store
 from etl.store.pointer import commit, read_pointer, remove_unnamed, write_part
 from etl.store.stored_run import StoredRun

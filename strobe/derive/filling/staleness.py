@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from etl.checkpoints.run import open_run
 from etl.errors import StrobeError
-from etl.run.snapshot import SnapshotError
+from etl.run.snapshot_errors import SnapshotError
 from etl.store.files import Files
 from etl.store.pointer import Pointer
 from etl.store.stored_run import StoredRun

@@ -10,7 +10,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from etl.ingest.statistics import Statistics, delta_l2, statistics
+from etl.ingest.differences import delta_l2
+from etl.ingest.statistics import Statistics, statistics
 from etl.run.snapshot import numpy_dtype
 from strobe.record.errors import RecorderError
 from strobe.record.host import NothingError

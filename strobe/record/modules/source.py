@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from etl.run.snapshot import DTYPES
+from etl.run.layout import DTYPES
 from etl.run.wrapping import unwrapped
 from strobe.record.errors import RecorderError
 from strobe.record.host import NotDueError

@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from etl.run.journal import METRICS, read_attempts, read_metrics
+from etl.run.attempts import read_attempts
+from etl.run.file_names import MANIFEST, list_files
+from etl.run.journal import METRICS, read_metrics
 from etl.run.names import run_id
-from etl.run.snapshot import MANIFEST, list_files
 from strobe.record.empty import is_empty
 from strobe.record.errors import RecorderError
 from strobe.record.modules.places import unwrap

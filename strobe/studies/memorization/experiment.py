@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 import torch
 
 from etl.errors import StrobeError
-from etl.run.snapshot import MANIFEST
+from etl.run.file_names import MANIFEST
 from strobe.derive.study_files import points
 from strobe.record import Recorder
 from strobe.record.adapters.gpt2 import Gpt2Source

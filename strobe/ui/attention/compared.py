@@ -12,7 +12,7 @@ from strobe.ui.panel import panel
 from strobe.ui.panel.kinds import AttentionPanel
 from strobe.ui.shell import address
 from strobe.ui.shell.moments import milestones_of
-from strobe.views.attention import AttentionFrames
+from strobe.views.attention_frames import AttentionFrames
 from strobe.views.run_view import RunView, index_at_or_before
 
 MOST_COMPARED: Final = 3

@@ -11,8 +11,9 @@ import streamlit as st
 from strobe.ui.panel.kinds import Presence, presence
 from strobe.ui.shell import cursor
 from strobe.ui.shell.cache import cached_by_run, slowly_cached_by_run
-from strobe.views import attention
-from strobe.views.attention import AttentionFrames, Shape
+from strobe.views import attention, attention_frames
+from strobe.views.attention import Shape
+from strobe.views.attention_frames import AttentionFrames
 from strobe.views.run_view import RunView
 from strobe.views.words import visible
 
@@ -47,7 +48,7 @@ def layers(view: RunView) -> int:
 
 def at_cursor(view: RunView, probe: str = attention.MEAN) -> AttentionFrames:
     """The frames at each snapshot, or at those round the cursor."""
-    window = attention.window(view, cursor.settled(view), recorded(view))
+    window = attention_frames.window(view, cursor.settled(view), recorded(view))
     frames: AttentionFrames = _frames(view, tuple(window.steps), not window.whole, probe, chosen(view))
     return frames
 
@@ -60,7 +61,7 @@ def at_steps(view: RunView, probe: str, steps: Sequence[int]) -> AttentionFrames
 
 @slowly_cached_by_run("Reading attention …")
 def _frames(view: RunView, steps: tuple[int, ...], windowed: bool, probe: str, tensor: str | None) -> AttentionFrames:
-    made = attention.frames(view, steps, windowed, probe, tensor)
+    made = attention_frames.frames(view, steps, windowed, probe, tensor)
     return replace(made, labels=list(map(visible, made.labels)), queries=list(map(visible, made.queries)))
 
 

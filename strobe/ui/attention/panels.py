@@ -12,7 +12,8 @@ from strobe.ui.panel import choice, downloads, panel
 from strobe.ui.panel.kinds import AttentionPanel
 from strobe.ui.shell.parts import follow_server
 from strobe.views import attention
-from strobe.views.attention import MEAN, AttentionFrames
+from strobe.views.attention import MEAN
+from strobe.views.attention_frames import AttentionFrames
 from strobe.views.run_view import RunView
 from strobe.views.words import visible
 

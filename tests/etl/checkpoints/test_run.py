@@ -16,7 +16,7 @@ from etl.checkpoints.formats.contents import CheckpointError
 from etl.checkpoints.run import CheckpointRun, open_run
 from etl.ingest.load import ingest
 from etl.run.folder import Run
-from etl.run.snapshot import SnapshotError
+from etl.run.snapshot_errors import SnapshotError
 from etl.store.catalogue import Store
 from strobe.cli import app
 from tests.support.checkpoints import safetensors

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from etl.ingest import flatten as flattening
+from etl.ingest.differences import delta_l2_rows
 from etl.ingest.flatten import FlattenTask, flatten
 from etl.ingest.load import ingest
-from etl.ingest.statistics import delta_l2_rows, statistics_rows
+from etl.ingest.statistics import statistics_rows
 from etl.run.folder import Run
-from etl.run.snapshot import HEADER_BYTES
+from etl.run.layout import HEADER_BYTES
 from etl.store.catalogue import Store
 from tests.support.effort import tries
 from tests.support.make_run import make_run

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from etl.ingest.metric_catalogue import metrics_table
 from etl.ingest.source import SCALAR_ROWS
-from etl.run.journal import Attempt, with_cuts
+from etl.run.attempts import Attempt, with_cuts
 from etl.store.current import CUTS, current_rows
 
 DEFINITION = """

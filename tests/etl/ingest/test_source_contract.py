@@ -195,7 +195,7 @@ def test_killed_at_any_write(
     system = pafs.PyFileSystem(ObjectStore()) if case[1] == "objects" else None
     place = "bucket/store" if system else tmp_path / "store"
     # A claim that its killed writer left holds others off for a while; here they come later.
-    monkeypatch.setattr("etl.store.files.CLAIM_S", -1.0)
+    monkeypatch.setattr("etl.store.claims.CLAIM_S", -1.0)
     # Nobody reads the version before any more.
     monkeypatch.setattr("etl.store.pointer.GRACE_S", 0.0)
     files = Files(place, system)

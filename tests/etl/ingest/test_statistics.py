@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from etl.ingest.statistics import Statistics, delta_l2, delta_l2_rows, statistics, statistics_rows
+from etl.ingest.differences import delta_l2, delta_l2_rows
+from etl.ingest.statistics import Statistics, statistics, statistics_rows
 from tests.support.effort import tries
 from tests.support.places import ROOT
 
@@ -241,7 +242,7 @@ class TestThreads:
     def test_the_size_of_the_tiles_does_not_matter(self, monkeypatch: pytest.MonkeyPatch) -> None:
         array = drawn("float32", 9 * BLOCK + 3).reshape(3, -1)
         whole = statistics_rows(array)
-        monkeypatch.setattr("etl.ingest.statistics._TILE", BLOCK)
+        monkeypatch.setattr("etl.ingest.statistics.TILE", BLOCK)
         assert statistics_rows(array) == whole
 
 

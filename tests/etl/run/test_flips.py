@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from etl.run.layout import HEADER_BYTES
 from etl.run.manifest import ManifestError
-from etl.run.snapshot import HEADER_BYTES
 from etl.run.verify import verify_run
 from tests.support.effort import UNLESS_IN_CI, tries
 from tests.support.make_run import make_run

@@ -10,9 +10,12 @@ import pytest
 
 from etl.ingest.load import ingest
 from etl.ingest.scalars import scalar_table
+from etl.run.file_names import parse_file_name
 from etl.run.journal import read_metrics
+from etl.run.layout import place
 from etl.run.manifest import MAX_LAYERS, ManifestError, parse
-from etl.run.snapshot import SnapshotError, manifest_bytes, parse_file_name, place
+from etl.run.snapshot import manifest_bytes
+from etl.run.snapshot_errors import SnapshotError
 from etl.run.verify import verify_run
 from etl.run.writer import SnapshotWriter
 from etl.store.catalogue import Store

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from etl.run.folder import Run
+from etl.run.layout import place
 from etl.run.manifest import ManifestError, parse, read
-from etl.run.snapshot import SnapshotError, place
+from etl.run.snapshot_errors import SnapshotError
 from etl.run.strict_json import MAX_VALUES
 from etl.run.verify import verify_run
 from etl.run.writer import SnapshotWriter

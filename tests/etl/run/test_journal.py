@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.errors import StrobeError
-from etl.run.journal import Journal, parsed_number, read_attempts, read_lines, read_metrics
+from etl.run.attempts import read_attempts
+from etl.run.journal import Journal, parsed_number, read_lines, read_metrics
 
 
 def write(path: Path, *rows: dict[str, object]) -> bytes:

@@ -12,8 +12,9 @@ import pytest
 
 from etl.ingest.load import ingest
 from etl.run.folder import Run
+from etl.run.layout import place
 from etl.run.manifest import ManifestError, parse
-from etl.run.snapshot import SnapshotError, place
+from etl.run.snapshot_errors import SnapshotError
 from etl.run.verify import verify_run
 from etl.run.writer import SnapshotWriter
 from etl.store.catalogue import Store

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from etl.run.folder import Run
 from etl.run.pieces import ShortenedError, read_rows
-from etl.run.snapshot import Snapshot, SnapshotError
+from etl.run.snapshot import Snapshot
+from etl.run.snapshot_errors import SnapshotError
 from tests.support.make_run import make_run
 
 NAME = "attention/att"

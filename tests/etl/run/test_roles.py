@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from etl.run.layout import place
 from etl.run.manifest import ManifestError, parse
 from etl.run.roles import LLMC_ROLES, ROLES, first_with, role_of, tensors_with
-from etl.run.snapshot import place
 
 
 def manifest(*tensors: tuple[str, str | None]) -> dict[str, Any]:

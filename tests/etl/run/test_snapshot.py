@@ -18,10 +18,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from etl.run import header
 from etl.run import snapshot as fmt
+from etl.run.file_names import file_name, parse_file_name
 from etl.run.folder import Run
+from etl.run.layout import DTYPES, place
 from etl.run.manifest import parse, read
-from etl.run.snapshot import DTYPES, Snapshot, SnapshotError
+from etl.run.snapshot import Snapshot
+from etl.run.snapshot_errors import SnapshotError
 from etl.run.writer import SnapshotWriter, write_manifest
 from tests.support.places import ROOT
 
@@ -35,7 +39,7 @@ def tensor(name: str, shape: list[int], dtype: str) -> dict[str, Any]:
 
 
 def manifest(tensors: list[dict[str, Any]]) -> dict[str, Any]:
-    placed, size = fmt.place(tensors)
+    placed, size = place(tensors)
     return {
         "format": "strobe-snapshot",
         "version": 1,
@@ -260,12 +264,12 @@ def test_steps_sort_as_numbers_beyond_six_digits(tmp_path: Path) -> None:
     ],
 )
 def test_names_that_are_no_snapshot(name: str) -> None:
-    assert fmt.parse_file_name(name) is None
+    assert parse_file_name(name) is None
 
 
 @given(st.integers(0, 2**53), st.integers(0, 2**31 - 1))
 def test_file_names_round_trip(step: int, attempt: int) -> None:
-    assert fmt.parse_file_name(fmt.file_name(step, attempt)) == (step, attempt)
+    assert parse_file_name(file_name(step, attempt)) == (step, attempt)
 
 
 def test_opening_reads_one_row_of_a_large_file_without_reading_the_rest(tmp_path: Path) -> None:
@@ -275,7 +279,7 @@ def test_opening_reads_one_row_of_a_large_file_without_reading_the_rest(tmp_path
     path = tmp_path / "step_000000.bin"
     size = document["snapshot"]["bytes"]
     with path.open("wb") as file:
-        file.write(fmt.Header(0, size - 64, 0, 0.0, manifest_hash, 0).pack())
+        file.write(header.Header(0, size - 64, 0, 0.0, manifest_hash, 0).pack())
         file.truncate(size)
 
     def resident_kb() -> int:
@@ -318,9 +322,9 @@ def test_later_attempts_cut_earlier_ones(tmp_path: Path) -> None:
 def test_gaps_must_be_zero(golden: Path) -> None:
     data = bytearray(golden.read_bytes())
     data[64 + 60] = 1  # the gap after params/wte
-    fields = fmt._HEADER.unpack(data[:64])
-    header = fmt.Header(fields[1], fields[2], zlib.crc32(data[64:]), fields[5], fields[6], fields[7])
-    golden.write_bytes(header.pack() + data[64:])
+    fields = header._HEADER.unpack(data[:64])
+    sound = header.Header(fields[1], fields[2], zlib.crc32(data[64:]), fields[5], fields[6], fields[7])
+    golden.write_bytes(sound.pack() + data[64:])
     snapshot = Run(golden.parent).open(golden)
     with pytest.raises(SnapshotError, match="lie between tensors"):
         snapshot.verify()
@@ -340,7 +344,8 @@ import sys
 for name in ("pydantic", "pyarrow", "duckdb", "numba", "ml_dtypes", "pandas", "strobe"):
     sys.modules[name] = None
 import numpy as np
-from etl.run.snapshot import Snapshot, place
+from etl.run.snapshot import Snapshot
+from etl.run.layout import place
 from etl.run.writer import SnapshotWriter, write_manifest
 entry = {{"name": "params/w", "section": "params", "dims": ["one"], "shape": [1], "dtype": "float32"}}
 tensors, size = place([entry])

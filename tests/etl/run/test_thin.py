@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.run.folder import Run
-from etl.run.snapshot import place
+from etl.run.layout import place
 from etl.run.thin import choose_steps, thin
 from etl.run.writer import SnapshotWriter
 

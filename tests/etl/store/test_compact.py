@@ -9,8 +9,9 @@ import pyarrow as pa
 from etl.store.changes import Changes
 from etl.store.compact import MANY_PARTS
 from etl.store.files import Files
-from etl.store.pointer import prepare_store, read_pointer
+from etl.store.pointer import read_pointer
 from etl.store.schema import part_schema
+from etl.store.store_file import prepare_store
 
 
 def scalars(first: int, count: int) -> pa.Table:

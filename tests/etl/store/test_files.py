@@ -13,10 +13,12 @@ from etl.errors import StoreError
 from etl.ingest.load import ingest
 from etl.store.catalogue import Store
 from etl.store.changes import Changes
-from etl.store.files import CLAIM_S, ConflictError, Files
+from etl.store.claims import CLAIM_S, ConflictError
+from etl.store.files import Files
 from etl.store.manage import check_parts, remove_run
-from etl.store.pointer import pointer_name, prepare_store, read_pointer, remove_unnamed
+from etl.store.pointer import pointer_name, read_pointer, remove_unnamed
 from etl.store.schema import part_schema
+from etl.store.store_file import prepare_store
 from tests.support.make_run import make_run
 from tests.support.object_store import ObjectStore
 

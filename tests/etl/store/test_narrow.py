@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.ingest.load import ingest
-from etl.run.snapshot import place
+from etl.run.layout import place
 from etl.run.writer import SnapshotWriter
 from etl.sql.sandbox import Sandbox
 from etl.store.catalogue import Store

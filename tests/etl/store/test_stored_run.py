@@ -11,7 +11,8 @@ from etl.errors import StrobeError
 from etl.ingest.load import ingest
 from etl.run import soundness
 from etl.run.folder import Run
-from etl.run.snapshot import PayloadError, Snapshot
+from etl.run.snapshot import Snapshot
+from etl.run.snapshot_errors import PayloadError
 from etl.store.catalogue import Store
 from etl.store.stored_run import StoredRun
 from tests.support.make_run import make_run

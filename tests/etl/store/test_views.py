@@ -19,8 +19,9 @@ from etl.store.compact import compact
 from etl.store.database import Database
 from etl.store.files import Files
 from etl.store.layout import encodings
-from etl.store.pointer import Pointer, commit, prepare_store, read_rows, write_part
+from etl.store.pointer import Pointer, commit, read_rows, write_part
 from etl.store.schema import NARROW, TABLES, register
+from etl.store.store_file import prepare_store
 from tests.support.damaged_store import typed
 from tests.support.effort import IN_CI
 from tests.support.places import ROOT

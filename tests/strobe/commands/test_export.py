@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import strobe
 from etl.errors import StrobeError
 from etl.ingest.load import ingest
-from etl.run.snapshot import PayloadError
+from etl.run.snapshot_errors import PayloadError
 from strobe.charts.axes import label_number
 from strobe.charts.colours import colour_table, heatmap, named_tokens, rgb, token_colours, token_range
 from strobe.charts.movie import KeptFrame, drawn

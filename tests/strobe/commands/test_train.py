@@ -12,8 +12,8 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from etl.run.attempts import ATTEMPTS
 from etl.run.folder import Run
-from etl.run.journal import ATTEMPTS
 from strobe.cli import app
 from strobe.commands import train as commands
 from strobe.record.lock import LOCK

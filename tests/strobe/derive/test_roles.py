@@ -10,8 +10,8 @@ import pytest
 
 from etl.ingest.load import ingest
 from etl.run.folder import Run
+from etl.run.layout import place
 from etl.run.roles import LLMC_ROLES
-from etl.run.snapshot import place
 from etl.run.writer import SnapshotWriter
 from etl.store.catalogue import Store
 from strobe.derive.filling.deriver import Deriver

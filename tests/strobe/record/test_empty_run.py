@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from etl.ingest.load import ingest
+from etl.run.attempts import ATTEMPTS, read_attempts
+from etl.run.file_names import MANIFEST
 from etl.run.folder import Run
-from etl.run.journal import ATTEMPTS, METRICS, read_attempts
-from etl.run.snapshot import MANIFEST
+from etl.run.journal import METRICS
 from etl.run.verify import verify_run
 from strobe.record import Recorder, RecorderError
 from strobe.record.lock import LOCK

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from etl.run.attempts import read_attempts
 from etl.run.folder import Run
-from etl.run.journal import METRICS, read_attempts, read_metrics
+from etl.run.journal import METRICS, read_metrics
 from etl.run.verify import verify_run
 from strobe.record import LockedError, Recorder, RecorderError
 from strobe.record.lock import LOCK

@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import nn
 
+from etl.run.attempts import read_attempts
+from etl.run.file_names import MANIFEST
 from etl.run.folder import Run
-from etl.run.journal import read_attempts
-from etl.run.snapshot import MANIFEST
 from etl.run.verify import verify_run
 from strobe.record import Recorder, RecorderError, TensorSpec, host
 

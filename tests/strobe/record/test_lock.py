@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from etl.run.journal import read_attempts
+from etl.run.attempts import read_attempts
 from strobe.record import FolderLock, LockedError, Recorder, RecorderError
 from strobe.record import lock as lock_module
 from strobe.record.lock import LOCK, Holder

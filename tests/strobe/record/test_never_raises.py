@@ -14,8 +14,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from etl.run.attempts import read_attempts
 from etl.run.folder import Run
-from etl.run.journal import METRICS, read_attempts, read_metrics
+from etl.run.journal import METRICS, read_metrics
 from strobe.record import Recorder, TensorSpec
 
 VECTOR = ("x", "params", ("channel",), np.arange(3, dtype=np.float32))

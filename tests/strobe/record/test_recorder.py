@@ -17,8 +17,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etl.run.attempts import read_attempts
 from etl.run.folder import Run
-from etl.run.journal import read_attempts, read_lines, read_metrics
+from etl.run.journal import read_lines, read_metrics
 from etl.run.manifest import RUN_ID
 from etl.run.verify import verify_run
 from strobe.record import SCALARS, Recorder, RecorderError, TensorSpec, run_id

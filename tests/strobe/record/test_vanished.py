@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from etl.run.attempts import ATTEMPTS
+from etl.run.file_names import MANIFEST
 from etl.run.folder import Run
-from etl.run.journal import ATTEMPTS, METRICS, read_metrics
-from etl.run.snapshot import MANIFEST
+from etl.run.journal import METRICS, read_metrics
 from etl.run.verify import verify_run
 from strobe.record import FolderLock, Recorder
 from strobe.record.lock import LOCK

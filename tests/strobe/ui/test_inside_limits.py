@@ -10,7 +10,7 @@ import pytest
 
 from etl.ingest.load import ingest
 from etl.run.folder import Run
-from etl.run.snapshot import place
+from etl.run.layout import place
 from etl.run.writer import SnapshotWriter
 from tests.support.inside import opened, text_of
 from tests.support.make_run import make_run

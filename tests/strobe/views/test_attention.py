@@ -9,10 +9,10 @@ import pytest
 
 from etl.errors import StrobeError
 from etl.ingest.load import ingest
-from etl.run.snapshot import PayloadError
+from etl.run.snapshot_errors import PayloadError
 from strobe.record import Recorder
 from strobe.settings import open_store
-from strobe.views import attention, budget, head_scores
+from strobe.views import attention, attention_frames, budget, head_scores
 from strobe.views.attention import MEAN, Shape
 from strobe.views.run_view import CatalogueTables, RunView, snapshot_steps
 from tests.support.adding import record, weights
@@ -64,7 +64,7 @@ def test_the_choices_are_the_mean_and_every_probe_sequence(tmp_path: Path) -> No
 def test_shades_stand_for_the_weights_to_one_part_in_254(length: int) -> None:
     masked = attention.masked_keys(length, length)
     weights = np.random.default_rng(0).random((2, 1, length, length)).astype(np.float32)
-    shades = attention.shades_of(weights, masked)
+    shades = attention_frames.shades_of(weights, masked)
     assert shades.dtype == np.uint8
     assert ((shades == 0) == masked).all()
     back = ((shades.astype(float) - 1) / 254) ** (1 if length == 3 else 2)
@@ -75,7 +75,7 @@ def test_shades_stand_for_the_weights_to_one_part_in_254(length: int) -> None:
 def test_shades_begin_at_one_and_what_is_no_weight_is_none() -> None:
     masked = attention.masked_keys(2, 2)
     values = np.array([[[[1.0, 0.0], [0.0, 1.0]], [[np.nan, 0.5], [2.0, -1.0]]]])
-    assert attention.shades_of(values, masked).tolist() == [[[[255, 0], [1, 255]], [[0, 0], [255, 1]]]]
+    assert attention_frames.shades_of(values, masked).tolist() == [[[[255, 0], [1, 255]], [[0, 0], [255, 1]]]]
 
 
 @pytest.mark.parametrize(("keys", "root"), [(1, False), (8, False), (9, True)])
@@ -83,16 +83,16 @@ def test_beyond_eight_positions_colours_are_square_roots(keys: int, root: bool) 
     masked = np.zeros((1, keys), bool)
     assert attention.rooted(keys) == root
     quarter = np.full((1, 1, 1, keys), 0.25)
-    assert (attention.shades_of(quarter, masked) == (128 if root else 65)).all()
+    assert (attention_frames.shades_of(quarter, masked) == (128 if root else 65)).all()
 
 
 def test_frames_are_the_shades_of_each_snapshot(tmp_path: Path) -> None:
     view = view_of(tmp_path)
-    frames = attention.frames(view, view.steps, False)
+    frames = attention_frames.frames(view, view.steps, False)
     assert (frames.steps, frames.span, frames.reason, frames.remark) == ([0, 100, 200], (0, 200), "", "")
     for step, shades in zip(frames.steps, frames.shades, strict=True):
         weights = attention.weights_at(view, step)
-        assert (shades == attention.shades_of(weights.values, weights.masked)).all()
+        assert (shades == attention_frames.shades_of(weights.values, weights.masked)).all()
     assert (frames.heads(1, 2).shades == frames.shades[:, 1:2, 2:3]).all()
     assert (frames.masked == attention.masked_keys(3, 3)).all()
     assert frames.heads(0).shades.shape == (3, 1, 4, 3, 3)
@@ -104,7 +104,7 @@ def test_a_snapshot_of_other_bytes_than_were_recorded_is_not_drawn(tmp_path: Pat
     data = bytearray(path.read_bytes())
     data[-1000] ^= 4
     path.write_bytes(data)
-    assert attention.frames(view, view.steps, False).steps == [0, 200]
+    assert attention_frames.frames(view, view.steps, False).steps == [0, 200]
     with pytest.raises(PayloadError):
         attention.weights_at(view, 100)
 
@@ -112,12 +112,12 @@ def test_a_snapshot_of_other_bytes_than_were_recorded_is_not_drawn(tmp_path: Pat
 def test_a_damaged_snapshot_costs_its_own_frame(tmp_path: Path) -> None:
     view = view_of(tmp_path)
     (tmp_path / "runs" / "two" / "step_000000.bin").write_bytes(b"damaged")
-    frames = attention.frames(view, view.steps, False)
+    frames = attention_frames.frames(view, view.steps, False)
     assert (frames.steps, frames.span) == ([100, 200], (0, 200))
     for path in (tmp_path / "runs" / "two").glob("step_*.bin"):
         path.write_bytes(b"damaged")
     for windowed, words in ((True, "No snapshot around this step"), (False, "No snapshot of this run")):
-        frames = attention.frames(view, view.steps, windowed)
+        frames = attention_frames.frames(view, view.steps, windowed)
         assert (frames.steps, frames.windowed) == ([], windowed)
         assert frames.reason.startswith(words)
 
@@ -128,7 +128,7 @@ def test_a_run_whose_snapshots_are_elsewhere_says_so(tmp_path: Path) -> None:
         path.unlink()
     (tmp_path / "runs" / "two").rmdir()
     assert attention.shape(view) is None
-    assert "not on this machine" in attention.frames(view, view.steps, False).reason
+    assert "not on this machine" in attention_frames.frames(view, view.steps, False).reason
     with pytest.raises(StrobeError, match="not on this machine"):
         attention.weights_at(view, 0)
 
@@ -140,11 +140,11 @@ def test_what_would_be_too_much_to_read_is_sampled_and_said(tmp_path: Path, monk
     own = attention.shape(view)
     assert own is not None
     assert own.probes_read == 2
-    frames = attention.frames(view, [100], True)
+    frames = attention_frames.frames(view, [100], True)
     assert frames.remark == "Mean of the first 2 of 4 probe sequences. "
     masked = attention.masked_keys(3, 3)
-    assert (frames.shades[0] == attention.shades_of(recorded_at(view, 100)[:, :2].mean(axis=1), masked)).all()
-    assert attention.frames(view, [100], True, "3").remark == ""
+    assert (frames.shades[0] == attention_frames.shades_of(recorded_at(view, 100)[:, :2].mean(axis=1), masked)).all()
+    assert attention_frames.frames(view, [100], True, "3").remark == ""
 
 
 def test_at_the_edge_of_the_budget_a_panel_holds_all_and_beyond_it_a_window(
@@ -153,25 +153,25 @@ def test_at_the_edge_of_the_budget_a_panel_holds_all_and_beyond_it_a_window(
     view, own, each = view_of(tmp_path), Shape(2, 4, 4, 3, 3), 2 * 4 * 9
     monkeypatch.setattr(budget, "MOST_MOVED", each)
     monkeypatch.setattr(budget, "MOST_BYTES", 3 * each)
-    assert attention.window(view, 200, own) == ([0, 100, 200], True)
+    assert attention_frames.window(view, 200, own) == ([0, 100, 200], True)
     monkeypatch.setattr(budget, "MOST_BYTES", 3 * each - 1)
-    assert attention.window(view, 100, own) == ([100], False)
-    assert attention.window(view, 100, None) == ([0, 100, 200], True)
+    assert attention_frames.window(view, 100, own) == ([100], False)
+    assert attention_frames.window(view, 100, None) == ([0, 100, 200], True)
 
 
 def test_what_leaves_a_panel_is_what_was_recorded_whether_it_holds_it_or_reads_it_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view = view_of(tmp_path)
-    held = attention.frames(view, view.steps, False)
-    monkeypatch.setattr(attention, "MOST_EXACT", 3 * 2 * 4 * 9 - 1)
-    shades = attention.frames(view, view.steps, False)
+    held = attention_frames.frames(view, view.steps, False)
+    monkeypatch.setattr(attention_frames, "MOST_EXACT", 3 * 2 * 4 * 9 - 1)
+    shades = attention_frames.frames(view, view.steps, False)
     assert (held.weights is None, shades.weights is None) == (False, True)
     mean, one = recorded_at(view, 100).mean(axis=1), recorded_at(view, 100)[:, 3]
     for frames in (held, shades):
         assert (frames.recorded(view, 1) == mean).all()
         assert (frames.heads(1, 2).recorded(view, 1) == mean[1:2, 2:3]).all()
-    assert (attention.frames(view, view.steps, False, "3").heads(0).recorded(view, 1) == one[:1]).all()
+    assert (attention_frames.frames(view, view.steps, False, "3").heads(0).recorded(view, 1) == one[:1]).all()
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_a_run_that_recorded_no_attention_says_so(tmp_path: Path) -> None:
     manifest = tmp_path / "runs" / "two" / "manifest.json"
     manifest.write_text(manifest.read_text().replace("attention", "residual"))
     assert attention.shape(view) is None
-    assert "no attention to show" in attention.frames(view, view.steps, False).reason
+    assert "no attention to show" in attention_frames.frames(view, view.steps, False).reason
 
 
 @pytest.fixture
@@ -239,7 +239,7 @@ def test_queries_of_another_number_than_keys_are_masked_nowhere(
     crossed: tuple[RunView, np.ndarray],
 ) -> None:
     view, att = crossed
-    made = attention.frames(view, view.steps, False)
+    made = attention_frames.frames(view, view.steps, False)
     assert made.shades.shape == (2, 1, 2, 2, 3)
     assert not made.masked.any()
     np.testing.assert_allclose(made.recorded(view, 1), att.mean(axis=1), rtol=1e-6)
@@ -268,10 +268,10 @@ def test_attention_of_single_modules_is_drawn_as_one_layer(tmp_path: Path) -> No
     names = attention.tensors(view)
     assert names == [f"attention/decoder.{k}.{kind}" for k in (2, 10) for kind in ("cross", "self")]
     assert attention.shape(view) == Shape(1, 2, 3, 4, 5)
-    made = attention.frames(view, [0], False, tensor=names[2])
+    made = attention_frames.frames(view, [0], False, tensor=names[2])
     np.testing.assert_allclose(made.recorded(view, 0), cross.mean(axis=0)[None], rtol=1e-6)
     assert (made.queries, made.labels, made.masked.any()) == (list("0123"), list("01234"), np.False_)
-    back = attention.frames(view, [0], False, "1", names[3])
+    back = attention_frames.frames(view, [0], False, "1", names[3])
     np.testing.assert_array_equal(back.recorded(view, 0), np.tril(self_attention)[1:2])
     assert back.masked.tolist() == attention.masked_keys(4, 4).tolist(), "what every head leaves out is masked"
 

@@ -13,7 +13,7 @@ import pytest
 from etl.checkpoints.run import open_run
 from etl.errors import StrobeError
 from etl.ingest.load import ingest
-from etl.run.snapshot import place
+from etl.run.layout import place
 from etl.run.writer import SnapshotWriter
 from etl.store.catalogue import Store
 from strobe.plot.figures import make

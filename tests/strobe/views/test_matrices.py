@@ -10,7 +10,7 @@ import pytest
 
 from etl.errors import StrobeError
 from etl.ingest.load import ingest
-from etl.run.snapshot import SnapshotError
+from etl.run.snapshot_errors import SnapshotError
 from etl.store.catalogue import Store
 from strobe.derive.filling.deriver import Deriver
 from strobe.record import Recorder, TensorSpec

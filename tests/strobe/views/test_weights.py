@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from etl.ingest.load import ingest
-from etl.run.snapshot import place
+from etl.run.layout import place
 from etl.run.writer import SnapshotWriter
 from etl.store.catalogue import Store
 from strobe.derive.filling.deriver import Deriver

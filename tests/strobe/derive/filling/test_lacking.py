@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from etl.ingest.load import ingest
-from etl.run.snapshot import LacksError
+from etl.run.snapshot_errors import LacksError
 from etl.store.catalogue import Store
 from strobe.cli import app
 from strobe.derive.analysis import Row, SnapshotAnalysis

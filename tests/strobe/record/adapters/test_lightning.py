@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from etl.ingest.load import ingest
-from etl.run.journal import read_attempts
+from etl.run.attempts import read_attempts
 from etl.store.catalogue import Store
 from tests.support.watched import recorded, spec, steps
 

@@ -13,7 +13,8 @@ import pytest
 
 import strobe
 from etl.ingest.load import ingest
-from etl.run.journal import METRICS, read_attempts
+from etl.run.attempts import read_attempts
+from etl.run.journal import METRICS
 from etl.store.catalogue import Store
 from strobe.record import RecorderError
 

@@ -8,7 +8,6 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -17,11 +16,11 @@ import pyarrow as pa
 from etl.errors import StoreError
 from etl.store.annotations import Annotations
 from etl.store.damage import Checks, Damage, pointer_damage, store_damage
-from etl.store.database import Database
+from etl.store.database import shared_database
 from etl.store.files import UNREADABLE, Files
 from etl.store.intact import ChangedError
 from etl.store.pointer import Pointer, pointer_name, read_pointer
-from etl.store.relations import Entry, Relations
+from etl.store.relations import FEW, Entry, Relations
 from etl.store.remedy import recorded_at
 from etl.store.store_file import check_root, check_store
 from etl.store.stored_run import StoredRun
@@ -45,11 +44,11 @@ class Catalogue:
     """
 
     def __init__(self, entries: Sequence[Entry], family: Family | None = None, *, one_of_many: bool = False) -> None:
-        """`one_of_many`: it shares a database with the others of its family."""
+        """`one_of_many`: it shares the database of this process, as those of few runs do."""
         self._entries = {entry.pointer.run: entry for entry in entries}
         self._family = family or Family()
         self.version = self._family.version_of(entries)
-        database = self._family.database if one_of_many else None
+        database = shared_database() if one_of_many or len(entries) <= FEW else None
         self._relations = Relations(list(self._entries.values()), database, self._family.checks)
 
     def of(self, *runs: str) -> Catalogue:
@@ -134,17 +133,13 @@ class Catalogue:
 
 
 class Family:
-    """The catalogues of single runs that a store was asked for: kept while a run does not change, in one database."""
+    """The catalogues of single runs that a store was asked for: kept while a run does not change."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, Catalogue] = OrderedDict()
         self.checks = Checks()
         self._mended = 0
-
-    @cached_property
-    def database(self) -> Database:
-        return Database(shared=True)
 
     def catalogue(self, entries: Sequence[Entry]) -> Catalogue:
         version = self.version_of(entries)

@@ -25,8 +25,8 @@ from etl.store.pointer import PartFile, Pointer
 from etl.store.schema import TABLES, are_plain, columns_key, may_lack_columns
 from etl.store.views import Part, current_view, cut_attempts, every_row
 
-_FEW = 8
-"""Of so many runs the small tables are read from their files at each question."""
+FEW = 8
+"""Of so many runs the small tables are read from their files at each question, in the database of this process."""
 
 _MOST_ROWS = 200_000
 """Of a catalogue of metrics that is read at once: rows of 100 bytes, which a list of runs asks for three times."""
@@ -53,7 +53,7 @@ class Relations:
 
     def __init__(self, entries: Collection[Entry], database: Database | None, checks: Checks) -> None:
         """`database`: where other versions are asked too; None for one of its own, made when it is first asked."""
-        self._entries, self._given = entries, database
+        self._entries, self._given, self._checks = entries, database, checks
         self.intact = Intact({entry.pointer.run: (entry.files, entry.pointer) for entry in entries}, checks)
         self._making = threading.Lock()
         self._made: set[str] = set()
@@ -94,6 +94,8 @@ class Relations:
 
     def query(self, sql: str, params: Params = None) -> pa.Table:
         """Run trusted SQL; what turns out to be damaged is left out. Raises ChangedError when a file is gone."""
+        if self._given is not None and _LISTS.search(sql):
+            return self._alone.query(sql, params)
         named = self._named_in(sql)
         tables = list(dict.fromkeys(named.values()))
         if self.intact.before(sql, params, tables):
@@ -130,6 +132,11 @@ class Relations:
             self.__dict__.pop("schemas", None)
             self._parts.clear()
             self._made.clear()
+
+    @cached_property
+    def _alone(self) -> Relations:
+        """The same in a database of their own, where a list of all tables has no others."""
+        return Relations(self._entries, None, self._checks)
 
     @cached_property
     def _database(self) -> Database:
@@ -209,7 +216,7 @@ class Relations:
     @property
     def _kind(self) -> str:
         # A table takes 0.1 MB, which adds up where a run has a version each second.
-        return "VIEW" if len(self._entries) <= _FEW else "TABLE"
+        return "VIEW" if len(self._entries) <= FEW else "TABLE"
 
     def _define(self, sql: str) -> None:
         self._database.define(sql, self._schema)

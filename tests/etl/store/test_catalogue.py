@@ -91,6 +91,16 @@ def test_whoever_asks_which_tables_there_are_sees_all(store: Path) -> None:
         assert {"scalars", "tensors_all", "spectra"} & set(current.query(sql)["name"].to_pylist())
 
 
+def test_whoever_asks_which_tables_there_are_sees_none_of_other_runs_and_stores(store: Path) -> None:
+    current, other = Store(store).current(), Store(store).current()
+    one = current.of("a")
+    for asked in (one, other):
+        asked.query(STEPS)
+    for asked in (current, one):
+        names = asked.query("SELECT table_name FROM information_schema.tables")["table_name"].to_pylist()
+        assert sorted(names) == sorted(set(names))
+
+
 def test_what_is_kept_of_versions_before_is_bounded(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "_MOST_KEPT", 4)
     opened = Store(store)

@@ -34,7 +34,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 BROWSER = "tests/browser/"
-TRAINING = ("tests/cuda/", "tests/strobe/record/", "tests/strobe/train/")
+TRAINING = (
+    "tests/cuda/", "tests/etl/checkpoints/", "tests/strobe/record/", "tests/strobe/train/",
+    "tests/strobe/derive/test_checkpoints.py", "tests/strobe/ui/health/test_adam.py",
+    "tests/strobe/views/test_planted_faults.py",
+)  # fmt: skip
 MEMORY = Path("/dev/shm")
 ROOM = 2_000_000_000
 """Bytes: several times what one run of the tests leaves behind."""
@@ -83,8 +87,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """A file goes to one worker, so that what its tests share is made once; all browsers to one: two at once would
-    wait for each other's pages, and need a server each. What trains goes to another: each worker that uses PyTorch
-    pays for its first step."""
+    wait for each other's pages, and need a server each. What uses PyTorch goes to another: each worker that does pays
+    for its first step, or for the first file that it saves."""
     from xdist.scheduler import LoadFileScheduling
 
     class ByRoom(LoadFileScheduling):

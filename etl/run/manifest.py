@@ -121,6 +121,7 @@ class Tensor(_Part):
     role: Role | None = None
     scale: str | None = None
     missing: Text | None = None
+    trainable: bool | None = None
 
 
 class SnapshotInfo(_Part):

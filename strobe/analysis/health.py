@@ -28,7 +28,7 @@ class Kind(StrEnum):
     ZERO_GRADIENT = "zero gradient"
     FROZEN = "frozen"
     DECAY_ALONE = "moved by weight decay alone"
-    NOT_TRAINED = "requires_grad is False"
+    NOT_TRAINED = "frozen on purpose (requires_grad=False)"
 
 
 TROUBLE: Final = (

@@ -72,7 +72,7 @@ def _trouble_rows(catalogue: Catalogue, run: str) -> Iterator[Row]:
 
 ANALYSIS = TableAnalysis(
     table="health",
-    definition=1,
+    definition=2,
     order=2000,
     columns=(("step", BIGINT), ("quantity", TEXT), ("statistic", TEXT), ("value", DOUBLE)),
     needs=nothing,

@@ -11,28 +11,39 @@ from strobe.derive.analysis import BIGINT, DOUBLE, SMALLINT, TEXT, Row, TableAna
 NAMED: Final = 5
 """Tensors a snapshot and kind that are named, the worst; all of them are counted."""
 
+# What is frozen from the beginning is said by whoever recorded it, and holds until the tensor moves.
 TROUBLES: Final = f"""
-WITH moved AS (
+WITH frozen AS (
+  SELECT DISTINCT item.tensor, item.layer FROM (
+    SELECT unnest(from_json(config->'$.frozen', '[{{"tensor": "VARCHAR", "layer": "SMALLINT"}}]')) AS item
+    FROM runs WHERE run = $1 AND json_valid(config)
+  )
+), moved AS (
   SELECT step, section, tensor, layer, l2, abs_max, nonfinite, update_ratio,
-    count(*) FILTER (update_ratio IS NULL OR update_ratio > {STILL!r}) OVER earlier AS moves
+    count(*) FILTER (update_ratio IS NULL OR update_ratio > {STILL!r}) OVER earlier AS moves,
+    count(*) FILTER (update_ratio > {STILL!r}) OVER earlier AS went
   FROM tensors WHERE run = $1 AND section IN ('params', 'grads')
   WINDOW earlier AS (PARTITION BY section, tensor, layer ORDER BY step)
 ), each AS (
   SELECT *, count(*) FILTER (update_ratio <= {STILL!r}) OVER streak AS still FROM moved
   WINDOW streak AS (PARTITION BY section, tensor, layer, moves ORDER BY step)
 )
-SELECT step, section, tensor, layer, l2, update_ratio, CASE
+SELECT step, section, each.tensor, each.layer, l2, update_ratio, CASE
     WHEN nonfinite > 0 AND section = 'params' THEN '{Kind.NONFINITE_WEIGHT}'
     WHEN nonfinite > 0 THEN '{Kind.NONFINITE_GRADIENT}'
     WHEN section = 'grads' AND l2 >= {EXPLODING!r} THEN '{Kind.EXPLODING}'
     WHEN section = 'grads' AND l2 = 0 THEN '{Kind.ZERO_GRADIENT}'
     WHEN section = 'grads' AND l2 <= {VANISHING!r} THEN '{Kind.VANISHING}'
+    WHEN section = 'params' AND frozen.tensor IS NOT NULL AND went = 0 THEN '{Kind.NOT_TRAINED}'
     WHEN section = 'params' AND still >= {STILL_CHECKS} THEN '{Kind.FROZEN}'
   END AS kind, nonfinite::DOUBLE AS nonfinite
-FROM each WHERE kind IS NOT NULL
+FROM each LEFT JOIN frozen ON frozen.tensor = each.tensor AND frozen.layer IS NOT DISTINCT FROM each.layer
+WHERE kind IS NOT NULL
 """
-"""Every tensor that is in trouble, of the run $1: one row a snapshot and tensor, with the worst of its kinds."""
+"""Every tensor that is in trouble, of the run $1: one row a snapshot and tensor, with the worst of its kinds; and
+those that are frozen on purpose."""
 
+_WORST_FIRST: Final = [str(kind) for kind in (*TROUBLE, Kind.ZERO_GRADIENT, Kind.NOT_TRAINED)]
 _NAMED = f"""
 WITH troubled AS ({TROUBLES}), ranked AS (
   SELECT step, section, tensor, layer, kind, CASE kind
@@ -54,7 +65,7 @@ SELECT r.step, r.section, r.tensor, r.layer, r.kind, r.value, r.first_step, r.al
 FROM ranked r LEFT JOIN gradients g
   ON g.step = r.step AND g.tensor = r.tensor AND g.layer IS NOT DISTINCT FROM r.layer
 WHERE r.place <= {NAMED}
-ORDER BY r.step, list_position({[str(kind) for kind in (*TROUBLE, Kind.ZERO_GRADIENT)]!r}, r.kind), r.place
+ORDER BY r.step, list_position({_WORST_FIRST!r}, r.kind), r.place
 """
 
 
@@ -66,7 +77,7 @@ def rows(catalogue: Catalogue, run: str) -> list[Row]:
 
 ANALYSIS = TableAnalysis(
     table="health_tensors",
-    definition=1,
+    definition=2,
     order=2001,
     columns=(
         ("step", BIGINT), ("section", TEXT), ("tensor", TEXT), ("layer", SMALLINT), ("kind", TEXT), ("value", DOUBLE),

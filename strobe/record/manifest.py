@@ -148,7 +148,8 @@ def _alike(existing: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
 
 
 def _lasting(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in entry.items() if key != "offset"}
+    # What is frozen may be thawed when a run is resumed: its manifest tells of the beginning.
+    return {key: value for key, value in entry.items() if key not in ("offset", "trainable")}
 
 
 def validate(manifest: Mapping[str, Any], where: Path | str) -> None:

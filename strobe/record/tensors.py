@@ -35,7 +35,7 @@ SCALARS = (
 """The scalars every snapshot holds, one float64 each; NaN means unknown."""
 
 
-_OPTIONS = ("layer", "group", "taken", "scale", "role", "original", "causal")
+_OPTIONS = ("layer", "group", "taken", "scale", "role", "original", "causal", "trainable")
 """What a spec may say and its manifest entry then has."""
 
 COUNTED = "counted"
@@ -51,9 +51,9 @@ class TensorSpec:
     zero-dimensional one is recorded as shape [1], a complex one with a last axis "part" of two. `shape` and `dtype`
     (a name of the snapshot format) may be given where a callable cannot be called yet when the recorder begins; else
     the tensor is missing until it can. `role` says what the tensor is, `original` how the model itself names it where
-    that differs, `causal` whether attention looks only back. `taken` is when it is recorded: "before_update",
-    "after_update", None where nobody knows; by default what the recorder's `optimizer` shows, and without one nobody
-    knows. The rest is as in the manifest.
+    that differs, `causal` whether attention looks only back, `trainable` whether a parameter is to be trained.
+    `taken` is when it is recorded: "before_update", "after_update", None where nobody knows; by default what the
+    recorder's `optimizer` shows, and without one nobody knows. The rest is as in the manifest.
     """
 
     name: str
@@ -69,6 +69,7 @@ class TensorSpec:
     role: str | None = None
     original: str | None = None
     causal: bool | None = None
+    trainable: bool | None = None
 
     @property
     def full_name(self) -> str:

@@ -20,6 +20,8 @@ MOST_ALERTS: Final = 1_000
 """Alerts that are listed, the earliest first; all are counted."""
 MOST_SEEN: Final = 44
 """Characters of a tensor's name in the table of alerts: a longer one is cut in the middle, not at its end."""
+NAMED: Final = 3
+"""Tensors that the sentence names of each kind."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,15 @@ class Alert:
 @dataclass(frozen=True)
 class Health:
     """Of one run. `alerts` by first step, at most 1,000 of `found`, of which `troubles` are more than an explanation;
-    `troubled` of `tensors` have one; `gradients` and `moves`: whether the tables have any."""
+    `troubled` of `tensors` have one, and `frozen` are so on purpose; `gradients` and `moves`: whether the tables have
+    any."""
 
     alerts: list[Alert]
     found: int
     troubles: int
     tensors: int
     troubled: int
+    frozen: int
     snapshots: int
     gradients: bool
     moves: bool
@@ -72,21 +76,33 @@ class Health:
         of += "" if self.snapshots == 1 else "s"
         if not self.troubled:
             words = f"No trouble in {of}: {'; '.join(self._looked_at())}."
-            return " ".join(filter(None, (words, self.first_nonfinite.sentence()))) + self._not_looked_at()
+            return self._with_remarks(words)
         worst = "; ".join(alert.words() for alert in self._worst())
-        more = f"; and {count(self.troubles - 3)} more" if self.troubles > 3 else ""
+        more = f"; and {count(self.troubles - NAMED)} more" if self.troubles > NAMED else ""
         words = f"{count(self.troubled)} of {of} in trouble: {worst}{more}."
-        return " ".join(filter(None, (words, self.first_nonfinite.sentence()))) + self._not_looked_at()
+        return self._with_remarks(words)
+
+    def _with_remarks(self, words: str) -> str:
+        parts = (words, self.first_nonfinite.sentence(), self._frozen())
+        return " ".join(filter(None, parts)) + self._not_looked_at()
+
+    def _frozen(self) -> str:
+        """What is frozen on purpose, which is no trouble."""
+        names = [visible(alert.name, MOST_SEEN) for alert in self.alerts if alert.kind == Kind.NOT_TRAINED]
+        if not names:
+            return ""
+        more = f" and {count(self.frozen - NAMED)} more" if self.frozen > NAMED else ""
+        return f"Frozen on purpose (requires_grad=False): {', '.join(names[:NAMED])}{more}."
 
     def _worst(self) -> list[Alert]:
         troubles = [alert for alert in self.alerts if alert.kind in TROUBLE]
-        return sorted(troubles, key=lambda alert: (TROUBLE.index(Kind(alert.kind)), alert.first_step))[:3]
+        return sorted(troubles, key=lambda alert: (TROUBLE.index(Kind(alert.kind)), alert.first_step))[:NAMED]
 
     def _looked_at(self) -> list[str]:
         parts = ["every value is finite"]
         parts += ["no gradient vanishes or explodes"] if self.gradients else []
         parts += ["none is frozen"] if self.moves else []
-        zero = self.found - self.troubles
+        zero = self.found - self.troubles - self.frozen
         return parts + ([f"{count(zero)} gradient{' is' if zero == 1 else 's are'} zero at times"] if zero else [])
 
     def _not_looked_at(self) -> str:
@@ -103,17 +119,18 @@ def alerts_sql(run: str) -> str:
   arg_min(CASE kind WHEN '{Kind.FROZEN}' THEN update_ratio::DOUBLE WHEN '{Kind.NONFINITE_WEIGHT}' THEN nonfinite
     WHEN '{Kind.NONFINITE_GRADIENT}' THEN nonfinite ELSE l2::DOUBLE END, step) AS value,
   count(*) OVER () AS found, count(*) FILTER ({_IS_TROUBLE}) OVER () AS troubles,
-  count(DISTINCT (tensor, layer)) FILTER ({_IS_TROUBLE}) OVER () AS troubled
+  count(DISTINCT (tensor, layer)) FILTER ({_IS_TROUBLE}) OVER () AS troubled,
+  count(*) FILTER (kind = '{Kind.NOT_TRAINED}') OVER () AS frozen
 FROM ({TROUBLES.replace("$1", literal(run))})
 GROUP BY tensor, layer, section, kind
-ORDER BY first_step, kind, tensor, layer
+ORDER BY kind = '{Kind.NOT_TRAINED}', first_step, kind, tensor, layer
 LIMIT {MOST_ALERTS}"""
 
 
-_IS_TROUBLE: Final = f"kind <> '{Kind.ZERO_GRADIENT}'"
+_IS_TROUBLE: Final = f"kind NOT IN ('{Kind.ZERO_GRADIENT}', '{Kind.NOT_TRAINED}')"
 
 
-_COUNTS: Final = ("found", "troubles", "troubled")
+_COUNTS: Final = ("found", "troubles", "troubled", "frozen")
 
 
 def _looked_at_sql(run: str) -> str:
@@ -127,11 +144,11 @@ def health(tables: Tables, run: str) -> Health:
     """Of a run, from its tensors' statistics; no analysis is needed first."""
     answer = tables.ask(alerts_sql(run))
     rows: list[dict[str, Any]] = answer.table.to_pylist()
-    found, troubles, troubled = (rows[0][name] for name in _COUNTS) if rows else (0, 0, 0)
+    found, troubles, troubled, frozen = (rows[0][name] for name in _COUNTS) if rows else (0, 0, 0, 0)
     fields = ("tensor", "layer", "section", "kind", "first_step", "last_step", "snapshots", "value")
     alerts = [Alert(**{name: row[name] for name in fields}) for row in rows]
     (looked,) = tables.ask(_looked_at_sql(run)).table.to_pylist()
     return Health(
-        alerts, found, troubles, looked["tensors"], troubled, looked["snapshots"], bool(looked["gradients"]),
+        alerts, found, troubles, looked["tensors"], troubled, frozen, looked["snapshots"], bool(looked["gradients"]),
         bool(looked["moves"]), answer, first_nonfinite(tables, run),
     )  # fmt: skip

@@ -161,7 +161,8 @@ class RunFolder(Recording):
             device=str(training["device"]) if "device" in training else None,
             peak_flops=flops if flops is not None and math.isfinite(flops) else None,
             config={key: manifest.raw.get(key, {}) for key in ("model", "task", "training")}
-            | {"writer": manifest.run.writer},
+            | {"writer": manifest.run.writer}
+            | ({"frozen": frozen} if (frozen := frozen_on_purpose(manifest)) else {}),
             snapshots=self.path,
             **{key: whole(model.get(key)) for key in ("n_layer", "n_head", "n_embd", "vocab_size")},
         )
@@ -227,6 +228,18 @@ def parameter_count(manifest: Manifest) -> int | None:
     """Values in the section params, or None where a run does not record it."""
     sizes = [math.prod(t.shape) for t in manifest.snapshot.tensors if t.section == "params"]
     return sum(sizes) if sizes else None
+
+
+def frozen_on_purpose(manifest: Manifest) -> list[dict[str, str | int | None]]:
+    """The params tensors that are not to be trained, as table `tensors` names them: tensor, layer."""
+    frozen = [tensor for tensor in manifest.snapshot.tensors if tensor.trainable is False]
+    return [{"tensor": tensor.group or _own_name(tensor.name), "layer": tensor.layer} for tensor in frozen]
+
+
+def _own_name(name: str) -> str:
+    """The name of a params tensor without its section, also where statistics alone are recorded of it."""
+    own = name.partition("/")[2]
+    return own.replace("%2F", "/").removeprefix("params/") if name.startswith("stats/") else own
 
 
 def unix_time(value: float | str) -> float | None:

@@ -31,7 +31,7 @@ class KeptStatistics:
             self._parameters[name] = parameter
         return TensorSpec(
             name, "stats", ("statistic",), lambda: self._vector(name), (len(STATISTICS),), "float64", of.layer,
-            of.group, of.taken, original=of.original,
+            of.group, of.taken, original=of.original, trainable=of.trainable,
         )  # fmt: skip
 
     def measure(self) -> None:

@@ -135,6 +135,7 @@ class ModuleSource(TensorSource):
             place.name, section, axes(module, rank_of(module, leaf, tensor), role), read, shape, dtype,
             layer=place.layer, group=place.group, taken=self._taken, role=role if section == "params" else None,
             original=place.original if place.original != place.name else None,
+            trainable=False if section == "params" and not tensor.requires_grad else None,
         )  # fmt: skip
 
     def _parameter(self, name: str) -> Callable[[], Any]:

@@ -52,6 +52,11 @@ def updates_before(folder: Path, optimizer: Any) -> int:
     return max(counted) if counted else _came_to(folder)
 
 
+def recorded_at(folder: Path, step: int) -> bool:
+    """Whether the run in `folder` has a snapshot of `step`."""
+    return any(each == step for each, _, _ in list_files(folder))
+
+
 def _came_to(folder: Path) -> int:
     ends = [attempt.end_step for attempt in read_attempts(folder) if attempt.end_step is not None]
     lines: list[int] = [row["step"] for row in read_metrics(folder / METRICS).rows]

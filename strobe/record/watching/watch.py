@@ -16,7 +16,7 @@ from strobe.record.monitor.mirror import MonitorMirror, ScalarWriter
 from strobe.record.order import Clock, UpdateClock
 from strobe.record.recorder import Recorder
 from strobe.record.source import CombinedSources, TensorSource
-from strobe.record.watching.begin import Resume, folder_for, resumed, updates_before
+from strobe.record.watching.begin import Resume, folder_for, recorded_at, resumed, updates_before
 from strobe.record.watching.choice import Every, Names, chosen, due_at, statistics_of
 from strobe.record.watching.gradients import Unscaling
 from strobe.record.watching.monitoring import Monitoring, monitor_of
@@ -102,7 +102,8 @@ def watch(
             recorder = _recorder(place, both, clock, about, source.bytes(), again, is_sharded(model))
         watcher = monitor_of(monitor)
         seen = Monitoring(watcher, model, inner, _series(recorder, writer)) if watcher is not None else None
-        return Watcher(recorder, source, clock, due, unscaling, inner, seen)
+        lost = clock.updates if again and recorded_at(place, clock.updates) else None
+        return Watcher(recorder, source, clock, due, unscaling, inner, seen, lost)
     except StrobeError:
         raise
     except Exception as error:

@@ -35,12 +35,15 @@ class Watcher:
         unscaling: Unscaling,
         optimizer: Any,
         monitoring: Monitoring | None = None,
+        again: int | None = None,
     ) -> None:
+        """`again` is a step whose snapshot the attempt before has, and which counts no longer: due in any case."""
         self._recorder, self._source, self._clock, self._due = recorder, source, clock, due
         self._unscaling, self._optimizer, self._monitoring = unscaling, optimizer, monitoring
         self._hooks: list[Handle] = []
         self._holds = False
         self._last: int | None = None
+        self._again = again
         if optimizer is not None:
             self._hooks = [
                 optimizer.register_step_pre_hook(self._before_update),
@@ -102,15 +105,17 @@ class Watcher:
         for hook in self._hooks:
             hook.remove()
         self._hooks = []
-        unseen = self._last is not None and self._last < self._clock.updates
-        if end == "finished" and self._optimizer is not None and unseen:
+        lost = self._again is not None and self._last is None
+        unseen = end == "finished" and self._last is not None and self._last < self._clock.updates
+        if self._optimizer is not None and (unseen or lost):
             self._recorder.flush()
             self._take(_AFTER_THE_LAST)
         self._recorder.finish(end, reason)
 
     def _is_due(self, ahead: int = 0) -> bool:
         try:
-            return self._due(self._clock.updates + ahead)
+            step = self._clock.updates + ahead
+            return (step == self._again and self._last is None) or self._due(step)
         except Exception as error:
             self._recorder.trouble("every", error)
             return False

@@ -37,7 +37,7 @@ def alerts(view: RunView) -> None:
 
 def _table(state: Health, run: str) -> str:
     head = (
-        "<tr><th>Tensor</th><th>What is wrong</th><th>From step</th><th>to</th><th>Snapshots</th>"
+        "<tr><th>Tensor</th><th>What</th><th>From step</th><th>to</th><th>Snapshots</th>"
         f'<th title="{escaped(_VALUE)}">Value</th></tr>'
     )
     body = "".join(_row(alert, run) for alert in state.alerts)

@@ -27,9 +27,10 @@ def tensor(step: int, section: str, name: str, **values: Any) -> Row:
     return {"run": "r", "step": step, "section": section, "tensor": name} | base | values
 
 
-def recorded(*rows: Row) -> Any:
-    """A catalogue of one run with these rows of `tensors`."""
+def recorded(*rows: Row, frozen: str = "{}") -> Any:
+    """A catalogue of one run with these rows of `tensors`; `frozen` is what its config says of itself."""
     connection = duckdb.connect()
+    connection.register("runs", pa.table({"run": ["r"], "config": [frozen]}))
     connection.register("tensors", pa.Table.from_pylist(list(rows), pa.schema([
         ("run", pa.string()), ("step", pa.int64()), ("section", pa.string()), ("tensor", pa.string()),
         ("layer", pa.int16()), ("l2", pa.float64()), ("abs_max", pa.float64()), ("nonfinite", pa.int64()),
@@ -38,8 +39,19 @@ def recorded(*rows: Row) -> Any:
     return SimpleNamespace(query=lambda sql, values=None: connection.sql(sql, params=values).to_arrow_table())
 
 
-def troubles(*rows: Row) -> list[tuple[int, str, str]]:
-    return [(row["step"], row["tensor"], row["kind"]) for row in named(recorded(*rows), "r")]
+def troubles(*rows: Row, frozen: str = "{}") -> list[tuple[int, str, str]]:
+    return [(row["step"], row["tensor"], row["kind"]) for row in named(recorded(*rows, frozen=frozen), "r")]
+
+
+def test_what_is_frozen_on_purpose_is_so_until_it_moves() -> None:
+    ratios = (None, 0.0, 0.0, 0.0, 1e-3, 0.0, 0.0, 0.0)
+    rows = [tensor(step, "params", "w", update_ratio=ratio) for step, ratio in enumerate(ratios)]
+    said = [(0, "w"), (1, "w"), (2, "w"), (3, "w")]
+    kind = "frozen on purpose (requires_grad=False)"
+    found = troubles(*rows, frozen='{"frozen": [{"tensor": "w", "layer": null}]}')
+    assert found == [*((*each, kind) for each in said), (7, "w", "frozen")]
+    for other in ("{}", "not JSON", '{"frozen": [{"tensor": "w", "layer": 1}]}'):
+        assert troubles(*rows, frozen=other) == [(3, "w", "frozen"), (7, "w", "frozen")]
 
 
 def test_a_healthy_run_has_no_trouble() -> None:

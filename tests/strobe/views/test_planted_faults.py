@@ -118,7 +118,6 @@ EVERY = (*FIRST, "second.weight", "second.bias", "spare")
     ("run", "tensors", "kind", "step"),
     [
         ("lr0", FIRST, "frozen", 3),
-        ("fixed", FIRST, "frozen", 3),
         ("detached", FIRST, "frozen", 3),
         ("rounds", FIRST, "frozen", 3),
         ("nan", ("spare",), "weights not finite", SINCE),
@@ -133,6 +132,14 @@ def test_a_planted_fault_is_named_with_tensor_and_step(
     assert found(state) == dict.fromkeys(tensors, (kind, step))
     assert f"{kind} at step {step}" in state.sentence()
     assert state.troubled == len(tensors)
+
+
+def test_what_is_frozen_on_purpose_is_named_and_is_no_trouble(tables: CatalogueTables) -> None:
+    state = health(tables, "fixed")
+    assert found(state) == dict.fromkeys(FIRST, ("frozen on purpose (requires_grad=False)", 0))
+    assert (state.troubled, state.frozen) == (0, 2)
+    assert state.sentence().startswith("No trouble in 5 tensors")
+    assert "Frozen on purpose (requires_grad=False): first.bias, first.weight." in state.sentence()
 
 
 def test_a_healthy_run_raises_nothing(tables: CatalogueTables) -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import strobe
+from etl.run.folder import Run
 from strobe.record import RecorderError
 from strobe.record.monitor import WeightMonitor
 from strobe.record.watching.watch import SECTIONS
@@ -371,6 +372,21 @@ def test_a_run_without_a_counting_optimizer_is_continued_where_it_ended(tmp_path
         trained(model, optimizer, loss_of(model), 5)
     with strobe.watch(model, sgd(model), folder, resume="allow") as run:
         assert run.updates == 5
+
+
+@pytest.mark.parametrize("further", [0, 2])
+def test_the_step_at_which_a_run_is_continued_is_recorded_again(tmp_path: Path, further: int) -> None:
+    """The attempt before ends there, and with it the last snapshot that it took."""
+    model, folder = small(), tmp_path / "run"
+    first = sgd(model)
+    with strobe.watch(model, first, folder, every=4):
+        trained(model, first, loss_of(model), 5)
+    assert steps(folder) == [0, 4, 5]
+    optimizer = sgd(model)
+    with strobe.watch(model, optimizer, folder, every=4, resume="must"):
+        trained(model, optimizer, loss_of(model), further)
+    assert Run(folder).steps() == [0, 4, 5, *([7] if further else [])]
+    assert ("grads/0.weight" in Run(folder).at(5).names) == bool(further)
 
 
 def test_a_folder_of_its_own_is_made_where_none_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,13 @@
 import streamlit as st
 
 from strobe.ui.attention.panels import all_heads
-from strobe.ui.curves import panel
+from strobe.ui.curves import charts
 from strobe.ui.embeddings import flat
 from strobe.ui.panel import panel as panels
 from strobe.ui.runs import card, table
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
-from strobe.views.curves import Curve
 
-LOSSES = {"val_loss": "test", "train_loss": "train"}
 page = frame("runs")
 
 
@@ -28,8 +26,7 @@ def embedding() -> None:
 @part("loss")
 def loss() -> None:
     panels.title("Loss")
-    curves = [Curve(run, metric, split) for run in page.runs for metric, split in LOSSES.items()]
-    panel.draw(page, "timeline", curves, y_title="loss (nats)", log=True, height=190)
+    charts.loss_line(page, "timeline", 190)
 
 
 table.draw(page)

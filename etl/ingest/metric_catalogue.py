@@ -16,7 +16,7 @@ from etl.ingest.names import Names
 from etl.run.attempts import Attempt
 from etl.store.accuracy import NAMES, accuracy_scale
 from etl.store.order import order_of, ranks
-from etl.store.schema import UNITS, part_schema
+from etl.store.schema import LOSSES, UNITS, part_schema
 
 Column = npt.NDArray[Any]
 _NEVER = 2**63 - 1
@@ -24,12 +24,17 @@ _NEVER = 2**63 - 1
 
 
 def metrics_table(
-    scalars: pa.Table, attempts: Sequence[Attempt], names: Names, before: pa.Table | None = None
+    scalars: pa.Table,
+    attempts: Sequence[Attempt],
+    names: Names,
+    before: pa.Table | None = None,
+    *,
+    loss_unit: str | None = None,
 ) -> pa.Table:
     """The catalogue over the current ones among rows of `scalars`; with that of the rows `before` them.
 
     `names` are the log's own -> those that are stored. A row without a value is none. No current row of `scalars` may
-    have a key that one of those before has.
+    have a key that one of those before has. `loss_unit` is that of the losses, where it is known.
     """
     counts = _current(scalars, attempts)
     if scalars["value"].null_count:
@@ -41,7 +46,7 @@ def metrics_table(
     own = {stored: name for name, stored in names.items()}
     sources = pa.array([own.get(name, name) for name in catalogue["name"].to_pylist()], pa.string())
     catalogue = catalogue.set_column(catalogue.schema.get_field_index("source_name"), "source_name", sources)
-    return with_units(catalogue)
+    return with_units(catalogue, loss_unit)
 
 
 def _current(rows: pa.Table, attempts: Sequence[Attempt]) -> npt.NDArray[np.bool_]:
@@ -138,17 +143,17 @@ def _known_step(steps: Column) -> pa.Array:
     return _known(steps, steps != _NEVER)
 
 
-def with_units(metrics: pa.Table) -> pa.Table:
-    """A catalogue of metrics with the units that their names and values tell."""
-    return metrics.set_column(metrics.schema.get_field_index("unit"), "unit", _units(metrics))
+def with_units(metrics: pa.Table, loss_unit: str | None) -> pa.Table:
+    """A catalogue of metrics with the units that their names and values tell, and that of the losses."""
+    return metrics.set_column(metrics.schema.get_field_index("unit"), "unit", _units(metrics, loss_unit))
 
 
-def _units(metrics: pa.Table) -> pa.Array:
-    """Of every metric: by its name, of the accuracies by their values."""
+def _units(metrics: pa.Table, loss_unit: str | None) -> pa.Array:
+    """Of every metric: by its name, of the accuracies by their values, of the losses as given."""
     ends = {
         name: (low, top)
         for name, low, top in zip(*(metrics[key].to_pylist() for key in ("name", "min", "max")), strict=True)
         if name in NAMES and low is not None
     }
-    known = UNITS | dict.fromkeys(ends, accuracy_scale(ends).unit)
+    known = UNITS | dict.fromkeys(LOSSES, loss_unit) | dict.fromkeys(ends, accuracy_scale(ends).unit)
     return pa.array([known.get(name) for name in metrics["name"].to_pylist()], pa.string())

@@ -58,10 +58,13 @@ class ScalarsOfRun:
     def catalogue(self, attempts: Sequence[Attempt], *, same_cuts: bool) -> pa.Table:
         """The table `metrics` as it now is: from what was added alone, where the rows before it are as they were."""
         before, added, names = self.changes.rows("metrics"), self.added, self.state.get("names", {})
+        unit = self.recording.loss_unit
         if added is None or not same_cuts:
-            return metrics_table(self.changes.rows("scalars"), attempts, names)
+            return metrics_table(self.changes.rows("scalars"), attempts, names, loss_unit=unit)
         # Units may be told by another rule than today's, where a store is older than that.
-        return metrics_table(added, attempts, names, before) if added.num_rows else with_units(before)
+        if not added.num_rows:
+            return with_units(before, unit)
+        return metrics_table(added, attempts, names, before, loss_unit=unit)
 
     def newest_time(self) -> float | None:
         """When the newest metric was written; None where no time is known."""

@@ -161,6 +161,11 @@ class Recording(ABC):
     def about(self) -> About:
         return About(self.path.stem)
 
+    @property
+    def loss_unit(self) -> str | None:
+        """What train_loss and val_loss are measured in; None where that is not known."""
+        return None
+
     def metric_names(self) -> Mapping[str, str]:
         """Of metrics that this run calls otherwise than usual: own name -> the name to store it under."""
         return {}

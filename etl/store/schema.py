@@ -112,8 +112,6 @@ SORT: dict[str, tuple[str, ...]] = {
 """The order of rows inside a part: what one curve needs lies together."""
 
 UNITS = {
-    "train_loss": "nats",
-    "val_loss": "nats",
     "step_time_ms": "ms",
     "recorder_ms": "ms",
     "tokens_per_second": "tokens/s",
@@ -123,7 +121,8 @@ UNITS = {
     "memory_peak_bytes": "bytes",
 }
 """Units of the metrics whose names are part of the format; others have none that is known. That of the accuracies is
-told by their values (`etl.store.accuracy`)."""
+told by their values (`etl.store.accuracy`), that of the losses by what was trained (`etl.ingest.loss_unit`)."""
+LOSSES = ("train_loss", "val_loss")
 
 
 def register(table: str, schema: pa.Schema) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,7 +38,7 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
     if as_json:
         print_json(facts)
         return
-    for key, value in facts["run"].items():
+    for key, value in _said(facts).items():
         if value is not None and key not in ("config", "reduced"):
             lost = f"; {facts['losses']}" if key == "status" and facts["losses"] else ""
             typer.echo(f"{key:16} {visible(f'{value}{lost}')}")
@@ -62,6 +63,18 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
     columns = ["metric", "unit", "n", "last", "min", "at step", "max", "at step", "non-finite"]
     print_table(columns, [_metric_cells(row) for row in facts["metrics"]], numeric=columns[2:])
     _say_changes(opened, found)
+
+
+def _said(facts: dict[str, Any]) -> dict[str, Any]:
+    """The run's row for people: times as dates, and how many tokens are optimal where it learns from tokens."""
+    row = dict(facts["run"])
+    for key in ("created_at", "ended_at"):
+        if row[key] is not None:
+            row[key] = f"{datetime.fromtimestamp(row[key], UTC):%Y-%m-%d %H:%M:%S} UTC"
+    counted = any(metric["name"] == "tokens_seen" for metric in facts["metrics"])
+    if not (counted or row["tokens_per_step"] or row["vocab_size"]):
+        row["optimal_tokens"] = None
+    return row
 
 
 def _say_changes(store: Store, run: StoredRun) -> None:

@@ -23,6 +23,7 @@ from strobe.views.matrix_names import asked
 from strobe.views.run_view import RunView
 from strobe.views.sorted_values import MOST_POINTS, sorted_values
 from strobe.views.spectrum import AnalysedMatrix, analysed_matrices, stored_at
+from strobe.views.tokens import colour_words
 from strobe.views.weights import picture
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def embedding(request: Request) -> moment.Points:
     except ValueError as error:
         raise StrobeError(f"its embedding has no axes: {error}") from None
     reach = float(np.nanmax(np.abs(points), initial=0)) * 1.05 or 1.0
-    about = f"Axes of the last snapshot. Colour: residue, cyclic. {shown.rows.left_out}".rstrip()
+    colours = colour_words(shown.rows.modulus, 1)
+    about = f"Axes of the last snapshot. Colour: {colours}. {shown.rows.left_out}".rstrip()
     return moment.Points(
         points, shown.rows.labels, reach, "first principal axis", "second principal axis", caption=about
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -15,18 +15,22 @@ from strobe.plot.request import Request
 from strobe.views import curve_sql
 from strobe.views.curves import Curve, Range, metric_row, points_of, remarks_on, thinned
 from strobe.views.metric_units import units_of
+from strobe.views.split_curves import ACCURACIES, LOSSES
+from strobe.views.splits import split_words
 
 POINTS: Final = 1000
 """Of a curve: about the dots of a printed column."""
 
 
-def _metrics(request: Request, names: Mapping[str, str], y_title: str, log: bool) -> Curves:
+def _metrics(request: Request, names: Sequence[str], y_title: str, log: bool) -> Curves:
     """`y_title` is without its unit. What cannot be drawn, and units that differ, are said below."""
     looks = run_looks(request.runs)
     several, tables = len(request.runs) > 1, request.view().tables
+    words = {metric: split_words(tables, request.runs, metric) for metric in names if len(names) > 1}
     series, parts, remarks = [], [], []
     for run in request.runs:
-        for metric, split in names.items():
+        for metric in names:
+            split = words[metric][run] if metric in words else ""
             row = metric_row(tables, Curve(run, metric, split))
             if row is None:
                 continue
@@ -44,7 +48,7 @@ def _metrics(request: Request, names: Mapping[str, str], y_title: str, log: bool
         raise StrobeError(
             f"no {y_title} can be drawn: {' '.join(remarks)}" if remarks else f"no {y_title} was recorded"
         )
-    units = units_of(tables, request.runs, list(names))
+    units = units_of(tables, request.runs, names)
     made = curves(
         pa.concat_tables(parts), series, x_title="step", y_title=units.title(y_title), log=log, marks=request.onset()
     )  # fmt: skip
@@ -53,19 +57,19 @@ def _metrics(request: Request, names: Mapping[str, str], y_title: str, log: bool
 
 def loss(request: Request) -> Curves:
     """Train and test loss of every run, on a log axis."""
-    return _metrics(request, {"val_loss": "test", "train_loss": "train"}, "loss", True)
+    return _metrics(request, LOSSES, "loss", True)
 
 
 def accuracy(request: Request) -> Curves:
     """Train and test accuracy of every run."""
-    return _metrics(request, {"val_accuracy": "test", "train_accuracy": "train"}, "accuracy", False)
+    return _metrics(request, ACCURACIES, "accuracy", False)
 
 
 def metric(request: Request) -> Curves:
     """Any one metric of every run (--metric NAME)."""
     if request.metric is None:
         raise StrobeError("name the metric with --metric; `strobe show RUN` lists them")
-    return _metrics(request, {request.metric: ""}, request.metric, False)
+    return _metrics(request, (request.metric,), request.metric, False)
 
 
 def gradients(request: Request) -> Heatmap:

@@ -18,6 +18,7 @@ from strobe.views.run_view import RunView
 
 _COUNTED: Final = {
     "out": "outputs", "in": "inputs", "token": "tokens", "channel": "channels", "position": "positions",
+    "index": "entries",
 }  # fmt: skip
 """What the dimensions of a matrix count; a name that is not here speaks for itself."""
 

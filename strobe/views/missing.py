@@ -19,12 +19,12 @@ def why_missing(view: RunView, what: str, *sections: str, needs: str = "") -> st
     those remain where a recorder kept nothing else, or arrays were thinned away.
     """
     if not view.steps:
-        return f"This run has no snapshots, so there is no {what} to show."
+        return f"This run has no snapshots, so there {_is(what)} no {what} to show."
     snapshots = view.snapshots()
     if snapshots is None or not snapshots.current():
         return (
-            f"The snapshots of this run are not where they were, so there is no {what} to show. Put its folder back, "
-            f"or ingest it from where it is now; `strobe show {view.run}` names the folder."
+            f"The snapshots of this run are not where they were, so there {_is(what)} no {what} to show. Put "
+            f"its folder back, or ingest it from where it is now; `strobe show {view.run}` names the folder."
         )
     there = _sections(view)
     named = " or ".join(f"“{section}”" for section in sections)
@@ -36,12 +36,17 @@ def why_missing(view: RunView, what: str, *sections: str, needs: str = "") -> st
     if measured := _measured(view, sections):
         many = f"{measured:,} tensor{'' if measured == 1 else 's'}"
         return (
-            f"This run keeps statistics of {many} of the section {named} and not their values, so there is no {what} "
-            "to show. Curves and Health show the statistics."
+            f"This run keeps statistics of {many} of the section {named} and not their values, so there {_is(what)} "
+            f"no {what} to show. Curves and Health show the statistics."
         )
     if isinstance(snapshots, CheckpointRun):
         return f"This run is made of checkpoints, which hold a model's parameters and nothing of a step: no {what}."
     return f"This run recorded no {what}: its snapshots have no section {named}; they hold {_held(there)}."
+
+
+def _is(what: str) -> str:
+    """Gradients are, attention is."""
+    return "are" if what.partition(" of ")[0].endswith("s") else "is"
 
 
 def _sections(view: RunView) -> dict[str, int]:

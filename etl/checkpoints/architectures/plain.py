@@ -76,16 +76,20 @@ def is_buffer(name: str, stored: Stored) -> bool:
     return name.endswith(".bias") and len(stored.shape) == 4
 
 
+_EMBEDDING: Final = re.compile(r"(^|[._])emb(ed(ding)?s?)?$")
+"""How the module is called whose rows are looked up, if not by tokens: token_type_embeddings, user_emb."""
+
+
 def axes_of(name: str, shape: Sequence[int], role: Role | None) -> list[str]:
     """Names of axes, as PyTorch's layers have them where the name is one of theirs; axis0, axis1, ... where not."""
-    rank, leaf = len(shape), name.rpartition(".")[2]
+    rank, (path, _, leaf) = len(shape), name.rpartition(".")
     unknown = [f"axis{number}" for number in range(rank)]
     if rank == 1:
         return ["channel"] if role == "norm" else ["out"]
     if role is not None and role in _AXES:
         return list(_AXES[role]) if rank == 2 else unknown
-    if leaf == "kernel" and rank == 2:
-        return ["in", "out"]
+    if rank == 2 and (_EMBEDDING.search(path) or leaf == "kernel"):
+        return ["in", "out"] if leaf == "kernel" else ["index", "channel"]
     if role == "expert" and rank == 3:
         return ["expert", "out", "in"]
     if leaf == "weight" or leaf.startswith("weight_") or leaf == "in_proj_weight":

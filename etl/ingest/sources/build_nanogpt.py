@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from etl.ingest.loss_unit import NATS
 from etl.ingest.reading.patterns import PatternLog, Shape, compiled, is_of
 from etl.ingest.reading.usual_lines import UsualLine
 from etl.ingest.source import Recording
@@ -16,6 +17,7 @@ from etl.ingest.source import Recording
 
 class BuildNanogpt(PatternLog):
     source = "build_nanogpt"
+    loss_unit = NATS
     shape = Shape(
         compiled(rb"# (?:val <val_loss>|hella <hellaswag_accuracy>|train <train_loss>)"),
         re.compile(rb"^\d+ (?:val|hella|train)\b", re.MULTILINE),

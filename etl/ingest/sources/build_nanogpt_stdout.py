@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from etl.ingest.loss_unit import NATS
 from etl.ingest.reading.patterns import PatternLog, Shape, compiled, is_of
 from etl.ingest.reading.plain import text_head
 from etl.ingest.reading.usual_lines import UsualLine
@@ -21,6 +22,7 @@ from etl.ingest.source import Recording
 
 class BuildNanogptStdout(PatternLog):
     source = "build_nanogpt_stdout"
+    loss_unit = NATS
     shape = Shape(
         compiled(
             rb"step +# *[|,] *loss: <train_loss>(?: *[|,] *lr:? <learning_rate>)?(?: *[|,] *norm: <grad_norm>)?"

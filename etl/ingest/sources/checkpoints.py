@@ -86,6 +86,10 @@ class CheckpointFolder(RunFolder):
         found = (log for each in _LOGS for place in (self.path, *files) for log in each.SOURCE.find(place))
         return next((log for log in found if _of_one_start(log)), None)
 
+    @property
+    def loss_unit(self) -> str | None:
+        return (self._log.loss_unit if self._log is not None else None) or super().loss_unit
+
     def metric_names(self) -> Mapping[str, str]:
         return {**(self._log.metric_names() if self._log is not None else {}), **super().metric_names()}
 

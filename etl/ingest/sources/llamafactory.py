@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from etl.ingest.loss_unit import NATS
 from etl.ingest.mapping import FieldMapping
 from etl.ingest.reading.json_lines import JsonLines, first_object
 from etl.ingest.source import Recording
@@ -18,6 +19,7 @@ _PROGRESS = dict.fromkeys(("total_steps", "percentage", "elapsed_time", "remaini
 
 class TrainerLog(JsonLines):
     source = "llamafactory"
+    loss_unit = NATS
 
     def mapping(self) -> FieldMapping:
         return FieldMapping("current_steps", epoch="epoch", tokens="total_tokens", names=_PROGRESS)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from etl.ingest.loss_unit import NATS
 from etl.ingest.reading.patterns import PatternLog, Shape, compiled, is_of
 from etl.ingest.reading.usual_lines import UsualLine
 from etl.ingest.source import Recording
@@ -16,6 +17,7 @@ from etl.ingest.source import Recording
 
 class LlmcLog(PatternLog):
     source = "llmc_log"
+    loss_unit = NATS
     shape = Shape(
         compiled(
             rb"s:# +(?:tel:<val_loss>|eval:<hellaswag_accuracy>|"

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from etl.ingest.loss_unit import NATS
 from etl.ingest.reading.patterns import PatternLog, Shape, compiled, is_of
 from etl.ingest.reading.plain import text_head
 from etl.ingest.reading.usual_lines import UsualLine
@@ -33,6 +34,7 @@ _COUNTS = {
 
 class LlmcStdout(PatternLog):
     source = "llmc_stdout"
+    loss_unit = NATS
     shape = Shape(
         compiled(
             rb"step +#/\d+ \| (?:train )?loss +<train_loss>(?: \([^)|\n]*\))? *\| "

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from etl.ingest.loss_unit import NATS
 from etl.ingest.reading.patterns import PatternLog, Shape, compiled, is_of
 from etl.ingest.reading.usual_lines import UsualLine
 from etl.ingest.source import Recording
@@ -16,6 +17,7 @@ from etl.ingest.source import Recording
 
 class ModdedNanogpt(PatternLog):
     source = "modded_nanogpt"
+    loss_unit = NATS
     shape = Shape(
         compiled(
             rb"step:#/\d+ (?:(?:train_loss:<train_loss>|val_loss:<val_loss>) )?"

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from etl.ingest.loss_unit import NATS
 from etl.ingest.reading.patterns import PatternLog, Shape, compiled, is_of
 from etl.ingest.reading.plain import text_head
 from etl.ingest.reading.usual_lines import UsualLine
@@ -24,6 +25,7 @@ _TOKENS = re.compile(rb"^tokens per iteration will be: ([\d,]+)", re.MULTILINE)
 
 class NanoGpt(PatternLog):
     source = "nanogpt"
+    loss_unit = NATS
     shape = Shape(
         compiled(
             rb"(?:step|iter) #: (?:train loss <train_loss_eval>, val loss <val_loss>|"

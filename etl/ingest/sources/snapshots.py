@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from etl.ingest.flatten import Flattened, FlattenTask, flatten
+from etl.ingest.loss_unit import loss_unit
 from etl.ingest.scalars import scalar_table
 from etl.ingest.source import (
     SCALAR_ROWS,
@@ -143,6 +144,10 @@ class RunFolder(Recording):
 
     def attempts(self) -> Sequence[Attempt]:
         return self._run.attempts
+
+    @property
+    def loss_unit(self) -> str | None:
+        return loss_unit(self._run.manifest.raw)
 
     def metric_names(self) -> Mapping[str, str]:
         given = self._run.manifest.raw.get("metric_names", {})

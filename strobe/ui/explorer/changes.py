@@ -28,7 +28,7 @@ def _moments(view: RunView) -> dict[str, tuple[str, int]]:
     if onset is not None and onset.fitted is not None:
         moments["known"] = ("the training set known", onset.fitted)
     if peak is not None and peak.step is not None and peak.fallen is not None:
-        moments["peak"] = ("the test-loss peak", peak.step)
+        moments["peak"] = (f"the {known.held_out}-loss peak", peak.step)
     return moments | {CURSOR: ("the cursor", cursor.step())}
 
 

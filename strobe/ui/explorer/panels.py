@@ -7,7 +7,7 @@ import streamlit as st
 
 from strobe.ui.attention import frames
 from strobe.ui.attention.panels import one_layer
-from strobe.ui.curves import panel as curves_panel
+from strobe.ui.curves import charts
 from strobe.ui.embeddings.flat import token_embedding
 from strobe.ui.fourier import panels as fourier_panels
 from strobe.ui.panel import choice, panel
@@ -17,7 +17,6 @@ from strobe.ui.shell.page import Page
 from strobe.ui.weights import panels as weight_panels
 from strobe.ui.weights import spectrum_at_cursor
 from strobe.ui.weights.kept import matrices
-from strobe.views.curves import Curve
 from strobe.views.derived import has_rows
 from strobe.views.matrices import WeightMatrix
 from strobe.views.run_view import RunView
@@ -30,12 +29,7 @@ BESIDE = "_beside"
 def timeline(page: Page) -> None:
     """The losses as the time line: a click moves the cursor."""
     panel.title("Loss")
-    curves = [
-        Curve(run, metric, split)
-        for run in page.runs
-        for metric, split in {"val_loss": "test", "train_loss": "train"}.items()
-    ]
-    curves_panel.draw(page, "explorer_loss", curves, y_title="loss (nats)", log=True, height=180)
+    charts.loss_line(page, "explorer_loss", 180)
 
 
 def second(page: Page) -> RunView | None:

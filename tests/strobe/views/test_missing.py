@@ -37,6 +37,8 @@ def test_what_was_looked_at_is_said(view: RunView) -> None:
     assert why_missing(RunView(view.tables, "run"), "attention", "attention") == (
         "This run has no snapshots, so there is no attention to show."
     )
+    for what, words in (("gradients", "are no gradients"), ("moments of Adam", "are no moments of Adam")):
+        assert f"so there {words} to show" in why_missing(RunView(view.tables, "run"), what, "attention")
 
 
 def test_statistics_without_values_are_no_absence(view: RunView, tmp_path: Path) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from etl.shortened import shortened
 from strobe.charts.axes import Axis, Box, axes, ends, gutter, label_number, padded, titles
 from strobe.charts.colours import heatmap, log_shares, rgb
 from strobe.charts.figure import Figure, Key, Scale, legend
+from strobe.charts.names import brief
 from strobe.charts.svg import Drawing, cut, text_width
 from strobe.charts.theme import LIGHT, SEQUENTIAL, Look, nth_look
 
@@ -206,6 +208,10 @@ def curves(
     return Curves(lines, x_title, y_title, log, marks, clock, spans=spans, levels=levels)
 
 
+_MEASURED: Final = 100
+"""Characters of a name that tell whether it is too long for its place."""
+
+
 @dataclass(frozen=True)
 class Heatmap(Figure):
     """Rows by columns as `pixels` (rows, columns, 3), with the names of both and what the colours stand for."""
@@ -222,20 +228,28 @@ class Heatmap(Figure):
         return f"{self.scale.quantity}: {len(self.rows)} rows by {len(self.columns)} columns"
 
     def body(self, on: Drawing, width: float) -> float:
-        names = [cut(name, 140) for name in self.rows]
-        left = 10 + max((text_width(name) for name in names), default=0) + (22 if self.y_title else 0)
-        top = self.scale.paint(on, left) + 2
         # Few rows are no thicker than a label needs, and of very many each is still seen.
-        each = min(24.0, max(self.plot_height / max(1, len(names)), 2.0))
-        box = Box(left, top, width - 14, top + each * len(names))
+        each = min(24.0, max(self.plot_height / max(1, len(self.rows)), 2.0))
+        names = self._names(math.ceil(13 / each), max(140.0, 0.3 * width))
+        left = 10 + max(map(text_width, names.values()), default=0) + (22 if self.y_title else 0)
+        top = self.scale.paint(on, left, width) + 2
+        box = Box(left, top, width - 14, top + each * len(self.rows))
         wide = (box.right - box.left) / max(1, len(self.columns))
         on.picture(box.left, box.top, box.right - box.left, box.bottom - box.top, self.pixels)
-        for k in range(0, len(names), math.ceil(13 / each)):
-            on.text(left - 6, box.top + (k + 0.5) * each, names[k], anchor="end")
+        for k, name in names.items():
+            on.text(left - 6, box.top + (k + 0.5) * each, name, anchor="end")
         for k in range(0, len(self.columns), max(1, math.ceil(64 / wide))):
             on.text(box.left + (k + 0.5) * wide, box.bottom + 13, self.columns[k], anchor="middle")
         titles(on, box, self.x_title, self.y_title)
         return box.bottom + 44
+
+    def _names(self, every: int, most: float) -> dict[int, str]:
+        """Row -> its name in at most so many pixels, of each row that has room for one: without the words that most
+        rows share where the whole ones are too long."""
+        named = range(0, len(self.rows), every)
+        long = any(text_width(shortened(self.rows[k], _MEASURED)) > most for k in named)
+        names = brief(self.rows) if long else self.rows
+        return {k: cut(names[k], most) for k in named}
 
 
 def tensor_heatmap(

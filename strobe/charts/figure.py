@@ -93,10 +93,13 @@ class Scale:
     high: str
     middle: str = ""
 
-    def paint(self, on: Drawing, left: float, top: float = 0.0) -> float:
-        """One line of words and the bar; returns where the next thing may begin."""
-        y, x = top + 8, left
-        for words, colour in ((cut(self.quantity, 400), LIGHT.muted), (self.low, LIGHT.text)):
+    def paint(self, on: Drawing, left: float, right: float, top: float = 0.0) -> float:
+        """One line of words and the bar, from `left` on or as much before it as they need to end at `right`; returns
+        where the next thing may begin."""
+        rest = 14 + text_width(self.low) + 7 + 120 + 7 + text_width(self.high)
+        quantity = cut(self.quantity, min(400, right - rest))
+        y, x = top + 8, max(0.0, min(left, right - text_width(quantity) - rest))
+        for words, colour in ((quantity, LIGHT.muted), (self.low, LIGHT.text)):
             on.text(x, y, words, colour=colour)
             x += text_width(words) + (14 if colour == LIGHT.muted else 7)
         on.ramp(x, y - 5, 120, 10, self.colours)

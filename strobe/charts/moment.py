@@ -42,7 +42,7 @@ class Attention(Figure):
         labels = 8 + max(map(text_width, asking), default=0) if few else 0.0
         cell = min(180.0, (width - 22) / heads - labels - 14)
         scale = Scale("attention weight" + (" (square-root scale)" if self.root else ""), SEQUENTIAL, "0", "1")
-        top = scale.paint(on, 22) + 6
+        top = scale.paint(on, 22, width) + 6
         down = cell + (42 if few else 24)
         for layer, head in np.ndindex(layers, heads):
             left, high = 22 + labels + head * (cell + labels + 14), top + layer * down + 16
@@ -59,10 +59,11 @@ class Attention(Figure):
 
 def _tokens(on: Drawing, box: Box, keys: Sequence[str], queries: Sequence[str]) -> None:
     across, down = (box.right - box.left) / max(1, len(keys)), (box.bottom - box.top) / max(1, len(queries))
-    for k, name in enumerate(queries):
-        on.text(box.left - 6, box.top + (k + 0.5) * down, name, anchor="end")
-    for k, name in enumerate(keys):
-        on.text(box.left + (k + 0.5) * across, box.bottom + 11, name, anchor="middle")
+    for k in range(0, len(queries), math.ceil(12 / max(1.0, down))):
+        on.text(box.left - 6, box.top + (k + 0.5) * down, queries[k], anchor="end")
+    widest = max(map(text_width, keys), default=0)
+    for k in range(0, len(keys), math.ceil((widest + 4) / max(1.0, across))):
+        on.text(box.left + (k + 0.5) * across, box.bottom + 11, keys[k], anchor="middle")
 
 
 def points_table(points: Array, labels: Sequence[str]) -> pa.Table:
@@ -169,7 +170,7 @@ class Matrix(Figure):
     def body(self, on: Drawing, width: float) -> float:
         rows, columns = self.values.shape
         scale = Scale(self.quantity, DIVERGING, "−" + label_number(self.reach, 2), label_number(self.reach, 2), "0")
-        top, left = scale.paint(on, 70) + 2, 70.0
+        top, left = scale.paint(on, 70, width) + 2, 70.0
         wide = width - left - 14
         shown = rows * self.bins[0], columns * self.bins[1]
         high = min(max(wide * shown[0] / shown[1], 60.0), 1.5 * self.plot_height)

@@ -36,7 +36,7 @@ class Tiles(Figure):
     def body(self, on: Drawing, width: float) -> float:
         quantity, low, high = self.scale
         top, left, many = (
-            Scale(quantity, SEQUENTIAL, low, high).paint(on, 34) + 6,
+            Scale(quantity, SEQUENTIAL, low, high).paint(on, 34, width) + 6,
             34.0,
             min(self.across, len(self.values)),
         )

@@ -43,9 +43,13 @@ export const attention = {
     const { tokens, queries } = p.header, across = cell / tokens.length, down = cell / queries.length;
     g.fillStyle = p.look.muted;
     g.textAlign = "right"; g.textBaseline = "middle";
-    queries.forEach((text, i) => g.fillText(fitted(g, text, 30), box.left - 5, box.top + (i + 0.5) * down));
+    // Where they have no room beside each other every second is named, or every third.
+    const rows = Math.max(1, Math.ceil(12 / down));
+    queries.forEach((text, i) => { if (i % rows === 0) g.fillText(fitted(g, text, 30), box.left - 5, box.top + (i + 0.5) * down); });
     g.textAlign = "center"; g.textBaseline = "top";
-    tokens.forEach((text, i) => g.fillText(fitted(g, text, Math.max(30, across)), box.left + (i + 0.5) * across, box.bottom + 4));
+    const names = tokens.map((text) => fitted(g, text, Math.max(30, across)));
+    const every = Math.max(1, Math.ceil((Math.max(0, ...names.map((name) => g.measureText(name).width)) + 4) / across));
+    names.forEach((name, i) => { if (i % every === 0) g.fillText(name, box.left + (i + 0.5) * across, box.bottom + 4); });
   },
   pointermove(p, event, at) {
     const { layers, heads, tokens, queries } = p.header, { left, labels, cell, across, down } = this.geometry(p, p.box.clientWidth);

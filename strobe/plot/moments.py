@@ -16,10 +16,11 @@ from strobe.charts.theme import TEST
 from strobe.plot.request import Request
 from strobe.views.attention import rooted, weights_at
 from strobe.views.binning import bin_words
-from strobe.views.embedding import token_embedding
+from strobe.views.embedding import token_embedding, why_none
 from strobe.views.embedding_axes import on_axes_of
 from strobe.views.matrices import WeightMatrix, default_matrix, first_with_role, matrices, matrices_in, read_matrix
 from strobe.views.matrix_names import asked
+from strobe.views.missing import why_missing
 from strobe.views.run_view import RunView
 from strobe.views.sorted_values import MOST_POINTS, sorted_values
 from strobe.views.spectrum import AnalysedMatrix, analysed_matrices, stored_at
@@ -47,7 +48,7 @@ def embedding(request: Request) -> moment.Points:
     snapshot, view = request.snapshot(), request.view()
     shown = token_embedding(view)
     if shown is None:
-        raise StrobeError("its snapshots have no token embedding: no params tensor has that role, as wte has it")
+        raise StrobeError(why_none(view, "token embedding"))
     try:
         points = on_axes_of(shown, view.steps[-1], snapshot.step)
     except ValueError as error:
@@ -86,11 +87,11 @@ def _vector(matrix: WeightMatrix, values: Array) -> Curves:
 def _asked_matrix(request: Request, snapshot: Snapshot) -> WeightMatrix:
     """The matrix that --tensor and --layer name. Raises StrobeError where the snapshot has none such."""
     among = matrices_in([snapshot.spec(name) for name in snapshot.names])
-    if request.tensor:
+    if request.tensor and among:
         return asked(among, request.tensor, request.layer)
     first = first_with_role(among, "mlp_in", "qkv", "token_embedding") or default_matrix(among)
     if first is None:
-        raise StrobeError("its snapshots have no parameters")
+        raise StrobeError(why_missing(request.view(), "weight matrix", "params"))
     return asked(among, first.tensor, request.layer)
 
 

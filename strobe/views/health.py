@@ -53,8 +53,8 @@ class Alert:
 @dataclass(frozen=True)
 class Health:
     """Of one run. `alerts` by first step, at most 1,000 of `found`, of which `troubles` are more than an explanation;
-    `troubled` of `tensors` have one, and `frozen` are so on purpose; `gradients` and `moves`: whether the tables have
-    any."""
+    `troubled` of `tensors` have one, and `frozen` are so on purpose; `gradients`: whether the tables have
+    any; `moves`: at how many snapshots a movement was measured."""
 
     alerts: list[Alert]
     found: int
@@ -64,7 +64,7 @@ class Health:
     frozen: int
     snapshots: int
     gradients: bool
-    moves: bool
+    moves: int
     answer: Answer
     first_nonfinite: FirstNonfinite = field(default_factory=FirstNonfinite)
 
@@ -101,14 +101,15 @@ class Health:
     def _looked_at(self) -> list[str]:
         parts = ["every value is finite"]
         parts += ["no gradient vanishes or explodes"] if self.gradients else []
-        parts += ["none is frozen"] if self.moves else []
+        parts += ["none is frozen"] if self.moves >= STILL_CHECKS else []
         zero = self.found - self.troubles - self.frozen
         return parts + ([f"{count(zero)} gradient{' is' if zero == 1 else 's are'} zero at times"] if zero else [])
 
     def _not_looked_at(self) -> str:
         lacks = [] if self.gradients else ["gradients were not recorded"]
-        if not self.moves:
-            lacks.append(f"whether one is frozen cannot be told from fewer than {STILL_CHECKS + 1} snapshots")
+        if self.moves < STILL_CHECKS:
+            there = f"{'none has' if not self.moves else 'one has' if self.moves == 1 else f'{self.moves} have'} one"
+            lacks.append(f"whether one is frozen, which takes movements at {STILL_CHECKS} snapshots, and {there}")
         return f" Not looked at: {'; '.join(lacks)}." if lacks else ""
 
 
@@ -136,7 +137,7 @@ _COUNTS: Final = ("found", "troubles", "troubled", "frozen")
 def _looked_at_sql(run: str) -> str:
     return f"""SELECT count(DISTINCT (tensor, layer)) AS tensors, count(DISTINCT step) AS snapshots,
   bool_or(section = 'grads') AS gradients,
-  count(DISTINCT step) FILTER (section = 'params' AND update_ratio IS NOT NULL) >= {STILL_CHECKS} AS moves
+  count(DISTINCT step) FILTER (section = 'params' AND update_ratio IS NOT NULL) AS moves
 FROM tensors WHERE run = {literal(run)} AND section IN ('params', 'grads')"""
 
 
@@ -150,5 +151,5 @@ def health(tables: Tables, run: str) -> Health:
     (looked,) = tables.ask(_looked_at_sql(run)).table.to_pylist()
     return Health(
         alerts, found, troubles, looked["tensors"], troubled, frozen, looked["snapshots"], bool(looked["gradients"]),
-        bool(looked["moves"]), answer, first_nonfinite(tables, run),
+        looked["moves"], answer, first_nonfinite(tables, run),
     )  # fmt: skip

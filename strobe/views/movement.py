@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -28,6 +29,34 @@ ENDS: Final = (
     f"{number(HEALTHY_RATIO[1] * 10**DECADES, 2)} or more",
 )  # fmt: skip
 """What the ends and the middle of the colours stand for."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a movement is of in a run: for an axis, and as a sentence."""
+
+    quantity: str
+    about: str
+
+
+NET: Final = Words(
+    "net movement a step",
+    "How far a tensor moved since the snapshot before, relative to its norm there, divided by the steps between: the "
+    "update ratio of one step only where snapshots are one step apart.",
+)
+ONE_STEP: Final = Words(
+    "update ratio of one step",
+    "The update ratio of the one step that led to the snapshot, relative to the norm before it: statistics alone are "
+    "kept, so that nothing is known of the steps between snapshots.",
+)
+BOTH: Final = Words(NET.quantity, f"{NET.about} Of tensors that are kept as statistics alone it is that of one step.")
+
+
+def words(view: RunView) -> Words:
+    """By what the run keeps of its parameters: values, statistics alone, or some of each."""
+    names = [str(entry["name"]) for entry in view.tensor_entries()]
+    alone, whole = (any(name.startswith(section) for name in names) for section in ("stats/params", "params/"))
+    return NET if not alone else BOTH if whole else ONE_STEP
 
 
 def band_shades(ratios: Array) -> Array:

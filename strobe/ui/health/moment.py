@@ -19,9 +19,11 @@ def worst(view: RunView) -> None:
     follow_server()
     step = settled(view)
     answer = health_moment.worst_at(view, step)
-    panel.title(f"Both ends at step {step:,}")
+    panel.title(f"Largest and smallest at step {step:,}")
     if not answer.table.num_rows:
-        panel.caption("Nothing to compare at this snapshot: no two tensors have a gradient or a movement above 0.")
+        panel.caption(
+            "Nothing to compare at this snapshot: it takes two tensors with a gradient or a movement above 0."
+        )
         return
     columns = st.column_config
     st.dataframe(

@@ -16,10 +16,6 @@ from strobe.views.missing import why_missing
 from strobe.views.run_view import Answer, RunView
 from strobe.views.tensors import TensorSeries, statistic_sql, tensor_series
 
-MOVEMENT: Final = (
-    "How far a tensor moved since the snapshot before, relative to its norm there, divided by the steps between: the "
-    "update ratio of one step only where snapshots are one step apart, and of tensors kept as statistics alone."
-)
 _COLOURS: Final = {"gradient_l2": (SERIES[1], SERIES[4]), "update_ratio": (SERIES[2],)}
 
 
@@ -28,7 +24,8 @@ def spreads(view: RunView) -> None:
     if not view.steps:
         return
     _spread(view, "gradient_l2", "Gradients", "L2 of a tensor's gradient", "Over all tensors of a snapshot.")
-    _spread(view, "update_ratio", "Movement", "net movement a step", MOVEMENT)
+    words = movement.words(view)
+    _spread(view, "update_ratio", "Movement", words.quantity, words.about)
 
 
 def _spread(view: RunView, quantity: str, title: str, y_title: str, about: str) -> None:
@@ -59,7 +56,7 @@ def _why_empty(view: RunView, quantity: str, gap: int | None) -> str:
     if quantity == "gradient_l2":
         return why_missing(view, "gradients", "grads", needs="with a finite norm")
     if gap is None:
-        return f"A movement needs two snapshots; this run has {len(view.steps):,} with weights."
+        return f"A movement needs two snapshots; this run has {len(view.steps):,}."
     return "No tensor has a finite movement from one snapshot to the next."
 
 
@@ -99,8 +96,9 @@ def _tensors(view: RunView, every: TensorSeries) -> None:
 
 
 def _grid(view: RunView, answer: Answer, rows: list[str], about: str) -> None:
+    words = movement.words(view)
     derived.grid(
-        view, "health_movement", answer, rows, quantity="net movement a step",
+        view, "health_movement", answer, rows, quantity=words.quantity,
         row_height=18 if len(rows) <= 24 else 12, banded=Banded(movement.band_shades, movement.ENDS),
-        about=" ".join(filter(None, (MOVEMENT, movement.BAND, about))),
+        about=" ".join(filter(None, (words.about, movement.BAND, about))),
     )  # fmt: skip

@@ -93,7 +93,7 @@ def test_a_sound_run_says_what_was_looked_at(path: Path) -> None:
 def test_what_could_not_be_looked_at_is_said(path: Path) -> None:
     assert of(path, "bare").sentence() == (
         "No trouble in 1 tensor at 2 snapshots: every value is finite. Not looked at: gradients were not recorded; "
-        "whether one is frozen cannot be told from fewer than 4 snapshots."
+        "whether one is frozen, which takes movements at 3 snapshots, and one has one."
     )
 
 

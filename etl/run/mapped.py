@@ -19,6 +19,6 @@ class MappedSnapshot(Snapshot):
     def _opened(self, descriptor: int) -> None:
         self._map = mmap.mmap(descriptor, self.size, prot=mmap.PROT_READ)
 
-    def __getitem__(self, name: str) -> Array:
+    def _whole(self, name: str) -> Array:
         dtype, shape, offset = self.placed(name)
         return np.ndarray(shape, dtype, self._map, offset)

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from etl.local_files import NotAFileError, open_regular
 from etl.run.crc32 import crc32
 from etl.run.file_names import parse_file_name
+from etl.run.grouped import grouped, nearest
 from etl.run.header import Header
 from etl.run.layout import DTYPES, HEADER_BYTES, stored_bytes
 from etl.run.pieces import FileReader, Fill, ShortenedError, read_rows, room
@@ -159,9 +160,7 @@ class Snapshot:
         if name in self._missing:
             raise LacksError(f"{self.path}: tensor {name!r:.80} has no data here: {self._missing[name]:.200}")
         if name not in self._specs:
-            section = name.partition("/")[0]
-            near = [known for known in self._specs if known.startswith(section + "/")] or self.names
-            raise SnapshotError(f"{self.path}: no tensor {name!r:.80}; there are {', '.join(near[:20])}")
+            raise SnapshotError(f"{self.path}: no tensor {name!r:.80}; there are {nearest(name, self._specs)}")
         return self._specs[name]
 
     def placed(self, name: str) -> tuple[np.dtype[Any], tuple[int, ...], int]:
@@ -184,7 +183,23 @@ class Snapshot:
             raise SnapshotError(str(error)) from None
 
     def __getitem__(self, name: str) -> Array:
-        """The whole tensor, read-only. Raises SnapshotError."""
+        """The whole tensor, read-only. A name that the tables have means the same here: "params/layers.weight" is
+        that tensor of every layer, stacked, and "params/layers.weight.3" that of layer 3. Raises SnapshotError."""
+        if name in self._specs or (found := grouped(self._specs, name)) is None:
+            return self._whole(name)
+        parts = [self._whole(each) for each in found.names]
+        if not found.stacked:
+            return parts[0] if found.layer is None else parts[0][found.layer]
+        if len({(part.shape, part.dtype) for part in parts}) > 1:
+            raise SnapshotError(
+                f"{self.path}: {name!r:.80} differs between layers; ask for one, as {name + '.0'!r:.80}"
+            )
+        stacked = np.stack(parts)
+        stacked.flags.writeable = False
+        return stacked
+
+    def _whole(self, name: str) -> Array:
+        """One tensor of the file. Raises SnapshotError."""
         return self.read(name)
 
     def read(self, name: str, at: int | Sequence[int] | None = None, second: Sequence[int] | None = None) -> Array:

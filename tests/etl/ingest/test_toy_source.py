@@ -80,7 +80,8 @@ def test_it_shows(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) 
     curves = text_of(opened("curves", monkeypatch, store, run="run"))
     assert "No accuracy was recorded" in curves
     # The run, its attempt, its metric, fifty points of its curve; run and metric again for the onset;
-    # on Runs what its ingest left out, and on Curves how many series were searched for changes.
-    for page, rows in ((runs, 56), (curves, 56)):
+    # its task and what its held-out data is called; on Runs what its ingest left out, the unit of its loss and that
+    # word again, and on Curves how many series were searched for changes.
+    for page, rows in ((runs, 60), (curves, 58)):
         assert "No loss" not in page
         assert f"Read {rows} rows" in page

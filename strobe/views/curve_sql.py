@@ -75,6 +75,37 @@ WHERE run = {literal(run)} AND name = {literal(metric)} AND step <= {step}
 ORDER BY step DESC LIMIT 1"""
 
 
+def row_at(run: str, metric: str, at: float, axis: str = "step", *, origin: float = 0.0) -> str:
+    """The last row of one metric at a place on an axis or before it: step and value."""
+    x = place(run, axis, origin)
+    return f"""SELECT step, value FROM scalars
+WHERE run = {literal(run)} AND name = {literal(metric)} AND isfinite({x}) AND {x} <= {literal(float(at))}
+ORDER BY {x} DESC, step DESC LIMIT 1"""
+
+
+def last_places(run: str, metric: str, axis: str = "step", *, origin: float = 0.0) -> str:
+    """The last two places on an axis at which a metric has rows, the last one first (x)."""
+    x = place(run, axis, origin)
+    return f"""SELECT DISTINCT {x} AS x FROM scalars
+WHERE run = {literal(run)} AND name = {literal(metric)} AND isfinite({x}) ORDER BY x DESC LIMIT 2"""
+
+
+def not_finite(run: str, metric: str, axis: str = "step", *, origin: float = 0.0, most: int = 200) -> str:
+    """The stretches of one metric that are not finite, at most so many: from where to where on an axis (x_from,
+    x_to), the first step, and how many of their values are NaN, infinity (up) and minus infinity (down)."""
+    return f"""WITH placed AS (
+  SELECT step, {place(run, axis, origin)} AS x, value, isfinite(value) AS drawn FROM scalars
+  WHERE run = {literal(run)} AND name = {literal(metric)} AND x IS NOT NULL
+), numbered AS (
+  SELECT *, row_number() OVER (ORDER BY x, step) AS i FROM placed
+), stretches AS (
+  SELECT *, i - row_number() OVER (ORDER BY i) AS stretch FROM numbered WHERE NOT drawn
+)
+SELECT min(x) AS x_from, max(x) AS x_to, min(step) AS first, count(*) FILTER (isnan(value)) AS nan,
+  count(*) FILTER (value = 'inf'::DOUBLE) AS up, count(*) FILTER (value = '-inf'::DOUBLE) AS down
+FROM stretches GROUP BY stretch ORDER BY x_from LIMIT {most}"""
+
+
 def curve(
     run: str, metric: str, axis: str = "step", *, origin: float = 0.0, log: bool = False,
     window: tuple[float, float] | None = None,
@@ -120,8 +151,8 @@ ORDER BY name = 'val_loss' DESC, n DESC, name LIMIT 1"""
 
 
 def catalogue(runs: Sequence[str]) -> str:
-    """Every metric that any of the runs has, by name."""
-    return f"""SELECT name, max(n) AS n, count(*) AS runs
+    """Every metric that any of the runs has, by name, with the number of its points and its ends."""
+    return f"""SELECT name, max(n) AS n, count(*) AS runs, min(min) AS low, max(max) AS high
 FROM metrics WHERE run IN ({", ".join(map(literal, runs))}) GROUP BY name ORDER BY name"""
 
 

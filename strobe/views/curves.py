@@ -185,7 +185,7 @@ def read(
     raw = points_of(answer).shifted(part.origin)
     raw = raw.at(_with_breaks(raw.y))
     # A page outlives its making, and a long series is not to: what needs it asks again.
-    whole = partial(_whole, tables, curve, part.axis, smoothing, smoother) if smoothing.words() else None
+    whole = partial(whole_series, tables, curve, part.axis, smoothing, smoother) if smoothing.words() else None
     smoothed = _seen(whole().shifted(part.origin), part) if whole is not None else None
     unplaced = _unplaced(tables, curve, part.axis, row["n"])
     remarks += remarks_on(label, row, part.log, (smoothed or raw).count, unplaced)
@@ -206,7 +206,7 @@ def _unplaced(tables: Tables, curve: Curve, axis: str, rows: int) -> str:
     return f"{none['n']:,} of {rows:,} rows, {steps}, were logged without {what} and are left out on this axis."
 
 
-def _whole(tables: Tables, curve: Curve, axis: str, smoothing: Smoothing, smoother: Smoother) -> Points:
+def whole_series(tables: Tables, curve: Curve, axis: str, smoothing: Smoothing, smoother: Smoother) -> Points:
     """Smoothed over all its points in the order of steps, the same on every axis."""
     return smoother(tables.ask(curve_sql.series(curve.run, curve.metric, axis)), smoothing)
 
@@ -288,6 +288,17 @@ def place_steps(tables: Tables, run: str, axis: str, steps: Sequence[int]) -> Fl
     if not table.num_rows:
         return np.full(len(wanted), np.nan)
     return np.asarray(np.interp(wanted, table["step"].to_numpy(), table["x"].to_numpy()))
+
+
+def step_at(tables: Tables, run: str, axis: str, x: float) -> int | None:
+    """The step that stands at a place on the x axis, by the logged rows, linear between them; None if none does."""
+    if axis == "step":
+        return round(x)
+    names = tables.ask(curve_sql.fullest_metric(run)).table["name"].to_pylist()
+    table = tables.ask(curve_sql.curve(run, names[0] if names else "", axis)).table
+    if not table.num_rows:
+        return None
+    return int(np.interp(x, table["x"].to_numpy(), table["step"].to_numpy()))
 
 
 def available_axes(tables: Tables, run: str) -> list[str]:

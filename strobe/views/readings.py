@@ -100,6 +100,24 @@ def readings(tables: Tables, cursor: Cursor, placed: Placed) -> Readings:
     return Readings(tuple(cursor.steps), read.step[None], read.value[None], read.state[None])
 
 
+def reading_at(tables: Tables, cursor: Cursor, placed: Placed) -> Readings:
+    """The same at the one step of a cursor, of a series however long: only the rows that count are asked for."""
+    curve, own = placed.curve, placed.curve.run == cursor.run
+    by_step = own or cursor.axis == "step"
+    shift = 0.0 if own else cursor.origin - placed.origin
+    wanted = cursor.steps[0] - shift if by_step else cursor.xs[0]
+    axis, origin = ("step", 0.0) if by_step else (cursor.axis, placed.origin)
+    ends = _floats(tables.ask(curve_sql.last_places(curve.run, curve.metric, axis, origin=origin)).table["x"])
+    row = tables.once(curve_sql.row_at(curve.run, curve.metric, wanted, axis, origin=origin))
+    state = State.RECORDED if row.num_rows else State.NOT_YET
+    if not len(ends) and not by_step:
+        state = State.NO_PLACE
+    if len(ends) and wanted > _end(ends[::-1]) and not _running(tables, curve.run):
+        state = State.ENDED
+    step, value = (_floats(row[name]) if row.num_rows else np.full(1, np.nan) for name in ("step", "value"))
+    return Readings(tuple(cursor.steps), step[None], value[None], np.full((1, 1), state, np.uint8))
+
+
 def _end(places: Array) -> float:
     """As far behind the last of some places (ascending) as that is behind the one before."""
     last = float(places[-1])

@@ -37,7 +37,19 @@ TEST_BLUE = [0x44, 0x77, 0xAA]
 
 
 def panel(page: Any, key: str) -> Any:
+    """Of a panel by its key; of the charts in the grid by theirs."""
+    if key in ("loss", "accuracy"):
+        return page.locator(f".st-key-board [data-chart={key}] canvas[data-token]").first
     return page.locator(f".st-key-{key} canvas").first
+
+
+def dragged(page: Any, canvas: Any) -> None:
+    """Zooms to the part between two places of a chart."""
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + 100, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 250, box["y"] + 100, steps=4)
+    page.mouse.up()
 
 
 def opened(page: Any, url: str, key: str, timeout: float = 30_000) -> Any:
@@ -170,25 +182,24 @@ def test_changing_the_page_keeps_run_and_step(page: Any, server: str) -> None:
     assert label(page) == "step 500"
 
 
-CHANGED = "([canvas, before]) => canvas.dataset.token !== before"
-
-
-def test_a_click_in_a_curve_moves_the_cursor_and_a_drag_asks_for_the_points_inside(page: Any, server: str) -> None:
+def test_a_click_in_a_curve_moves_the_cursor_and_a_drag_zooms_all_charts(page: Any, server: str) -> None:
     canvas = opened(page, f"{server}/curves?run=grok-a", "loss")
-    box = canvas.bounding_box()
+    box, other = canvas.bounding_box(), panel(page, "accuracy")
     page.mouse.click(box["x"] + 56, box["y"] + 150)
     assert label(page) == "step 0"
-    before, token = canvas.evaluate(SNAP), canvas.get_attribute("data-token")
-    page.mouse.move(box["x"] + 100, box["y"] + 100)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 250, box["y"] + 100, steps=4)
-    page.mouse.up()
-    page.wait_for_function(CHANGED, arg=[canvas.element_handle(), token], timeout=60_000)
-    zoomed, token = canvas.evaluate(SNAP), canvas.get_attribute("data-token")
-    assert zoomed != before
-    page.mouse.dblclick(box["x"] + 150, box["y"] + 100)
-    page.wait_for_function(CHANGED, arg=[canvas.element_handle(), token], timeout=60_000)
-    assert canvas.evaluate(SNAP) != zoomed
+    page.mouse.move(5, 5)
+    before = canvas.evaluate(SNAP), other.evaluate(SNAP)
+    dragged(page, canvas)
+    page.wait_for_url("**zoom=**", timeout=5000)
+    zoomed = canvas.evaluate(SNAP), other.evaluate(SNAP)
+    assert zoomed[0] != before[0]
+    assert zoomed[1] != before[1]
+    page.get_by_role("button", name="Reset zoom").click()
+    page.wait_for_function("() => !location.search.includes('zoom=')", timeout=5000)
+    assert (canvas.evaluate(SNAP), other.evaluate(SNAP)) == before
+    dragged(page, canvas)
+    page.keyboard.press("Escape")
+    assert canvas.evaluate(SNAP) == before[0]
 
 
 def test_ticking_a_second_run_overlays_it(page: Any, server: str) -> None:
@@ -196,8 +207,7 @@ def test_ticking_a_second_run_overlays_it(page: Any, server: str) -> None:
     page.locator("label", has_text="second").first.click()
     page.wait_for_url("**run=second**", timeout=5000)
     page.wait_for_function("() => document.body.innerText.includes('second')")
-    legend = page.locator(".st-key-loss .legend")
-    legend.get_by_text("second · test").wait_for(timeout=5000)
+    page.locator(".st-key-board .dock").get_by_role("button", name="second").first.wait_for(timeout=5000)
 
 
 def test_a_click_on_a_curve_makes_its_run_the_first(page: Any, server: str) -> None:
@@ -208,14 +218,14 @@ def test_a_click_on_a_curve_makes_its_run_the_first(page: Any, server: str) -> N
     page.wait_for_url("**run=second&run=grok-a**", timeout=5000)
 
 
-def test_a_metric_is_found_by_a_regular_expression_and_drawn(page: Any, server: str) -> None:
+def test_a_metric_is_found_by_a_regular_expression_and_pinned(page: Any, server: str) -> None:
     opened(page, f"{server}/curves?run=grok-a", "loss")
     page.get_by_label("Filter metrics by name").fill("^recorder.ms$")
-    row = page.locator(".st-key-metric_picker label")
-    row.filter(has_text="recorder_ms").wait_for(timeout=5000)
-    assert row.count() == 1
-    row.click()
-    page.wait_for_url("**metric=recorder_ms**", timeout=5000)
+    tile = page.locator(".st-key-board .tile")
+    page.wait_for_function("() => location.search.includes('filter=')", timeout=5000)
+    assert tile.count() == 1
+    tile.get_by_role("button", name="Pin").click()
+    page.wait_for_url("**pin=recorder_ms**", timeout=5000)
     page.locator("canvas[aria-label^='recorder_ms']").wait_for(timeout=60_000)
 
 
@@ -234,13 +244,26 @@ def test_nothing_is_fetched_from_elsewhere(curves: Any, server: str, asked_for: 
 
 def test_a_zoom_ends_where_the_axis_changes(page: Any, server: str) -> None:
     canvas = opened(page, f"{server}/curves?run=grok-a", "loss")
-    whole, token, box = canvas.get_attribute("aria-label"), canvas.get_attribute("data-token"), canvas.bounding_box()
-    page.mouse.move(box["x"] + 100, box["y"] + 100)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 250, box["y"] + 100, steps=4)
-    page.mouse.up()
-    page.wait_for_function(CHANGED, arg=[canvas.element_handle(), token], timeout=60_000)
-    assert canvas.get_attribute("aria-label") != whole
+    dragged(page, canvas)
+    page.wait_for_url("**zoom=**", timeout=5000)
     page.get_by_role("radio", name="Tokens").or_(page.get_by_role("button", name="Tokens")).first.click()
-    expected = whole.replace("against step", "against tokens seen")
-    page.locator(f'.st-key-loss canvas[aria-label="{expected}"]').wait_for(timeout=60_000)
+    page.locator(".st-key-board [data-chart=loss] canvas[aria-label*='against tokens seen']").wait_for(timeout=60_000)
+    page.wait_for_function("() => !location.search.includes('zoom=')", timeout=5000)
+    assert not page.get_by_role("button", name="Reset zoom").is_visible()
+
+
+KEYS = (
+    ("+", "zoom=", True), (".", "zoom=", True), ("0", "zoom=", False), ("p", "pin=loss", True),
+    ("p", "pin=loss", False), ("l", "linear=loss", True), ("Home", "at=0", True),
+)  # fmt: skip
+
+
+def test_a_chart_is_worked_by_keys_alone(page: Any, server: str) -> None:
+    """Each key, what of the address it changes, and whether that is there then."""
+    opened(page, f"{server}/curves?run=grok-a&step=500", "loss")
+    page.locator(".st-key-board [data-chart=loss]").focus()
+    for key, part, there in KEYS:
+        page.keyboard.press(key)
+        page.wait_for_function("([part, there]) => location.search.includes(part) === there", arg=[part, there])
+    page.keyboard.press("Enter")
+    page.wait_for_url("**step=0**", timeout=5000)

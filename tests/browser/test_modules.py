@@ -13,7 +13,7 @@ from strobe.ui.shell.components import PANEL, pack, script
 
 pytestmark = pytest.mark.browser
 
-EXPORTS = (*PANEL, "picker")
+EXPORTS = (*PANEL, "matching", "picker")
 
 
 @pytest.fixture(scope="module")

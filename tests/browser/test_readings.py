@@ -28,7 +28,7 @@ pytestmark = pytest.mark.browser
 RUNS = ("grok-p97", "diverging", "sparse", "early", "resumed", "long", "logs")
 FIRST = tuple(run for run in RUNS if run != "logs")
 """Those with snapshots, which a cursor moves through."""
-PANELS = {"curves": "loss", "runs": "timeline", "explorer": "explorer_loss"}
+PANELS = {"curves": "board", "runs": "timeline", "explorer": "explorer_loss"}
 METRICS = {"test": "val_loss", "train": "train_loss"}
 FULL_LOSS = "FROM progress WHERE run = 'grok-p97' AND measure = 'full_loss' AND split ="
 DERIVED = {
@@ -63,7 +63,19 @@ READ = """async ([key]) => {
     legend: all(panel, ".legend button").map(({ childNodes: [, label, value] }) =>
       [label.textContent, value.textContent, value.title]),
     tip: all(panel, ".tip:not([hidden]) > div").map((line) => line.textContent),
+    where: all(panel, ".dock .where").map((line) => line.textContent).join(),
+    table: all(panel, ".dock tbody tr").map((row) => ({
+      names: [...row.querySelectorAll("button, td:not([class])")].slice(0, 3).map((part) => part.textContent),
+      step: row.querySelector(".s").textContent,
+      value: row.querySelector(".v").childNodes[0]?.textContent ?? "",
+      smoothed: row.querySelector("small")?.textContent ?? "",
+    })),
   };
+}"""
+SETTLED = """() => {
+  const all = (root, wanted) => [...root.querySelectorAll("*")].flatMap((element) =>
+    [...(element.matches(wanted) ? [element] : []), ...(element.shadowRoot ? all(element.shadowRoot, wanted) : [])]);
+  return all(document, ".dock").every((dock) => dock.dataset.settled === "true");
 }"""
 
 
@@ -83,6 +95,8 @@ class View:
     """Shares of the plot between which is dragged."""
     keys: tuple[str, ...] = ()
     pointer: float = 0.5
+    pointed: bool = False
+    """Whether the pointer is in the plot, so that the crosshair is there and not at the cursor."""
 
     @property
     def panel(self) -> str:
@@ -92,7 +106,7 @@ class View:
     def address(self) -> str:
         asked = {
             "run": self.runs, "step": self.step, "smooth": self.smooth, "x": self.axis, "align": self.align,
-            "align_step": self.align_step, "loss_axis": self.scale,
+            "align_step": self.align_step, "log" if self.scale == "log" else "linear": "loss",
         }  # fmt: skip
         return f"{self.page}?{urlencode(asked, doseq=True)}"
 
@@ -193,6 +207,41 @@ def curve_of(view: View, label: str) -> tuple[str, str]:
     return (names.get(run[0], run[0]) if run else view.runs[0]), METRICS[split]
 
 
+def check_table(truth: Truth, view: View, seen: dict[str, Any]) -> int:
+    """Compares every row of the docked table: each number is exactly the recorded one, at the step beside it."""
+    found = re.search(r"step ([\d,]+)", seen["where"])
+    if found is None or (view.axis != "step" and view.pointed):
+        return 0
+    step, compared = whole(found[1]), 0
+    titles = {"grokking modular addition, p = 97": "grok-p97"}
+    for row in seen["table"]:
+        names = list(dict.fromkeys(row["names"]))
+        run = view.runs[0] if len(names) == 1 else titles.get(names[0], names[0])
+        metric = METRICS[names[-1]]
+        state, at, value = truth.expected(view, run, metric, step)
+        where = f"{view}, {row}, expected {state} {at} {value}"
+        if at is None:
+            assert row["value"] == state, where
+            continue
+        if state == "ended":
+            assert row["value"] == f"ended at {at:,}", where
+            continue
+        assert row["step"] == (f"{at:,}" if at == step else f"at {at:,}"), where
+        assert repr(exactly(row["value"])) == repr(float(value)), where
+        compared += 1
+        assert bool(row["smoothed"]) == (view.smooth != "none" and math.isfinite(value)), where
+        if row["smoothed"]:
+            exact = truth.smoothed(view, run, metric)[at]
+            assert exactly(row["smoothed"].removeprefix("smoothed ")) == pytest.approx(exact, rel=1e-12), where
+            compared += 1
+    return compared
+
+
+def exactly(text: str) -> float:
+    """A number of the table, which has all its figures."""
+    return float(text.replace(",", "").replace("−", "-"))
+
+
 VALUE = r"(?:at (?P<at>[\d,]+): )?(?P<value>[^ ]+?)(?:, smoothed (?P<smoothed>[^ ]+))?$"
 
 
@@ -268,27 +317,37 @@ def drawn_at_random(dice: random.Random, truth: Truth) -> View:
     )  # fmt: skip
 
 
-def looked_at(page: Any, server: str, view: View) -> list[dict[str, Any]]:
+def looked_at(page: Any, server: str, view: View) -> list[tuple[View, dict[str, Any]]]:
     """What the page says: as it was opened, while the cursor moves, and zoomed with the pointer in the plot."""
     print(view)
     page.goto(f"{server}/{view.address}")
-    key = view.panel
-    canvas = page.locator(f".st-key-{key} canvas[data-token]").first
+    key, board = view.panel, view.page == "curves"
+    wanted = ".st-key-board [data-chart=loss] canvas[data-token]" if board else f".st-key-{key} canvas[data-token]"
+    canvas = page.locator(wanted).first
     canvas.wait_for(timeout=120_000)
     standing(page)
-    seen = [page.evaluate(READ, [key])]
+    seen = [(view, said(page, key))]
     if view.zoom is not None:
-        drag(page, canvas, view.zoom)
+        drag(page, canvas, view.zoom, board)
     for press in view.keys:
         page.keyboard.press(press)
-        seen.append(page.evaluate(READ, [key]))
+        seen.append((view, said(page, key)))
     if view.keys:
         page.wait_for_timeout(500)
         standing(page)
     box = canvas.bounding_box()
     page.mouse.move(box["x"] + 54 + view.pointer * (box["width"] - 68), box["y"] + box["height"] / 2)
-    seen.append(page.evaluate(READ, [key]))
+    seen.append((replace(view, pointed=True), said(page, key)))
+    page.mouse.move(1, 1)
     return seen
+
+
+def said(page: Any, key: str) -> dict[str, Any]:
+    page.wait_for_function(SETTLED, timeout=60_000)
+    read: dict[str, Any] = page.evaluate(READ, [key])
+    # The crosshair follows the cursor before the next frame; only then is what it reads asked for.
+    page.wait_for_function(SETTLED, timeout=60_000)
+    return read if key != "board" else page.evaluate(READ, [key])  # type: ignore[no-any-return]
 
 
 def standing(page: Any) -> None:
@@ -296,15 +355,19 @@ def standing(page: Any) -> None:
     page.wait_for_timeout(150)
 
 
-def drag(page: Any, canvas: Any, ends: tuple[float, float]) -> None:
+def drag(page: Any, canvas: Any, ends: tuple[float, float], board: bool) -> None:
     box, token = canvas.bounding_box(), canvas.get_attribute("data-token")
     places = [box["x"] + 54 + end * (box["width"] - 68) for end in ends]
     page.mouse.move(places[0], box["y"] + box["height"] / 2)
     page.mouse.down()
     page.mouse.move(places[1], box["y"] + box["height"] / 2, steps=2)
     page.mouse.up()
-    changed = "([canvas, before]) => canvas.dataset.token !== before"
-    page.wait_for_function(changed, arg=[canvas.element_handle(), token], timeout=60_000)
+    if board:
+        # Where every row is drawn already, nothing is asked for.
+        page.wait_for_url("**zoom=**", timeout=60_000)
+    else:
+        changed = "([canvas, before]) => canvas.dataset.token !== before"
+        page.wait_for_function(changed, arg=[canvas.element_handle(), token], timeout=60_000)
     standing(page)
 
 
@@ -328,7 +391,11 @@ def app(truth: Truth) -> Iterator[str]:
 def compared(page: Any, app: str, truth: Truth, views: list[View]) -> int:
     count = 0
     for view in views:
-        for seen in looked_at(page, app, view):
+        for at, seen in looked_at(page, app, view):
+            if view.page == "curves":
+                assert seen["table"], view
+                count += check_table(truth, at, seen)
+                continue
             assert seen["legend"], view
             count += check_legend(truth, view, seen) + check_tip(truth, view, seen)
     return count

@@ -24,6 +24,7 @@ from strobe.views.curves import (
     NONE,
     Curve,
     CurvePoints,
+    Points,
     Range,
     Window,
     metric_row,
@@ -31,6 +32,7 @@ from strobe.views.curves import (
     read,
     smooth,
     together,
+    whole_series,
 )
 from strobe.views.readings import Cursor, Placed
 from strobe.views.words import count, visible
@@ -78,13 +80,23 @@ def _looks(page: Page, curve: Curve, view: CurveOptions, several: bool) -> Serie
     return Series(label, own.colour, dash=curve.split == "train", run=curve.run, turn=own.turn)
 
 
+def recorded_row(page: Page, curve: Curve) -> dict[str, Any] | None:
+    """What the catalogue of metrics says of a curve; None where it was not recorded."""
+    return metric_row(page.of(curve.run), curve)
+
+
+def whole(page: Page, curve: Curve, view: CurveOptions) -> Points:
+    """The smoothed series of a curve, over all its points."""
+    return whole_series(page.of(curve.run), curve, view.axis, view.smoother, _smooth)
+
+
 def fetch(page: Page, wanted: Sequence[Curve], view: CurveOptions, *, log: bool, window: Window) -> Drawn:
     """The points of the curves that exist; what cannot be drawn is remarked on."""
     drawn = Drawn()
     several = len({curve.run for curve in wanted}) > 1
     for curve in wanted:
         tables = page.of(curve.run)
-        recorded = metric_row(tables, curve)
+        recorded = recorded_row(page, curve)
         if recorded is None:
             continue
         series = _looks(page, curve, view, several)
@@ -154,14 +166,14 @@ def draw(
         st.rerun()
     view = view or CurveOptions()
     zoom = _zoom(page, key, view)
-    drawn = fetch(page, wanted, view, log=log, window=_wider(zoom))
+    drawn = fetch(page, wanted, view, log=log, window=wider(zoom))
     if not drawn.lines:
         runs = "these runs" if len(page.runs) > 1 else "this run"
         nothing = f"No {visible(y_title.partition(' (')[0])} was recorded for {runs}."
         panel.caption(" ".join(drawn.remarks) or nothing)
         return
     moments = marks(page, wanted, drawn, view, wanted[0].metric)
-    placed = _place(page, view)
+    placed = place_of(page, view)
     read_off = readings_of(page, drawn.lines, placed)
     arrays = _points(drawn, view) | read_off.arrays()
     header = _header(
@@ -170,7 +182,7 @@ def draw(
     )  # fmt: skip
     panel.show(key, header, arrays, on_window_change=lambda: None, on_chosen_change=lambda: _choose(key))
     panel.tools(
-        key, _caption(drawn, view, about), [*drawn.sql, *queries(page, drawn.lines)],
+        key, caption_of(drawn, view, about), [*drawn.sql, *queries(page, drawn.lines)],
         lambda: every_row(page, drawn.lines, view),
         lambda: replace(
             curves(
@@ -189,7 +201,8 @@ def _choose(key: str) -> None:
         st.session_state["runs"] = [run, *(other for other in runs if other != run)]
 
 
-def _caption(drawn: Drawn, view: CurveOptions, about: str) -> str:
+def caption_of(drawn: Drawn, view: CurveOptions, about: str) -> str:
+    """What is smoothed, thinned and left out."""
     parts = [about, *drawn.remarks]
     if drawn.shown < drawn.total:
         words = f"{count(drawn.shown)} of {count(drawn.total)} points are drawn, with every spike and both ends"
@@ -212,7 +225,7 @@ def _zoom(page: Page, key: str, view: CurveOptions) -> Window:
     return float(held[0]), float(held[1])
 
 
-def _wider(zoom: tuple[float, float] | None) -> tuple[float, float] | None:
+def wider(zoom: tuple[float, float] | None) -> tuple[float, float] | None:
     """A little more than what is seen, so that lines run on to the edges."""
     if zoom is None:
         return None
@@ -220,7 +233,7 @@ def _wider(zoom: tuple[float, float] | None) -> tuple[float, float] | None:
     return zoom[0] - margin, zoom[1] + margin
 
 
-def _place(page: Page, view: CurveOptions) -> Cursor:
+def place_of(page: Page, view: CurveOptions) -> Cursor:
     """Where the cursor can rest on this axis; nowhere where the first run has no place on it."""
     tables = page.view.tables
     origin = view.alignment.origin(tables, page.run, view.axis, found)

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-
 from strobe.charts.curves import Level, Mark, Series, Span
 from strobe.views.run_view import RunView
 
@@ -95,13 +93,12 @@ class Line:
 
 @dataclass(frozen=True)
 class PlacedMark:
-    """A moment: a rule at `x` whose words stand in line `row` above the plot, or a ring at (`x`, `y`)."""
+    """A moment: a rule at `x`, or a ring at (`x`, `y`); its words stand above the plot."""
 
     x: float
     label: str
     colour: str
     of: str = ""
-    row: int = 0
     y: float | None = None
 
 
@@ -111,12 +108,8 @@ def line_of(series: Series, origin: float = 0.0, smoothed: bool = False) -> Line
 
 
 def placed_marks(marks: Sequence[Mark]) -> list[PlacedMark]:
-    """Marks for the browser: the words of each rule get a line of their own above the plot."""
-    rules = np.cumsum([mark.y is None for mark in marks]) - [mark.y is None for mark in marks]
-    return [
-        PlacedMark(mark.x, mark.label, mark.colour, mark.of, int(row), mark.y)
-        for mark, row in zip(marks, rules, strict=True)
-    ]
+    """Marks for the browser."""
+    return [PlacedMark(mark.x, mark.label, mark.colour, mark.of, mark.y) for mark in marks]
 
 
 @dataclass(frozen=True, kw_only=True)

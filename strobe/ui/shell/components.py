@@ -1,4 +1,4 @@
-"""The browser's part: five small components made of the modules in `static/`, and how frames travel to them.
+"""The browser's part: six components made of the modules in `static/`, and how frames travel to them.
 
 Streamlit takes a component's JavaScript as one module, so the files are joined here in the order of their imports;
 each stays an ordinary ES module that tests can load.
@@ -21,11 +21,16 @@ if TYPE_CHECKING:
 
 STATIC: Final = Path(__file__).parents[1] / "static"
 PANEL: Final = (
-    "scales", "readings", "clock", "draw",
+    "scales", "readings", "clock", "text", "marks", "draw", "look",
     *(f"kinds/{kind}" for kind in ("attention", "bars", "curves", "embedding", "grid", "profile", "tiles")),
     "kinds", "panel",
 )  # fmt: skip
 """The modules of a panel, in the order of their imports."""
+BOARD: Final = (
+    "scales", "readings", "clock", "text", "marks", "draw", "look", "matching",
+    *(f"board/{part}" for part in ("model", "plot", "readout", "board")),
+)  # fmt: skip
+"""The modules of the grid of charts."""
 _DTYPES: Final = {"|u1": "u1", "<f2": "f2", "<f4": "f4", "<f8": "f8", "<u4": "u4"}
 
 
@@ -51,7 +56,7 @@ def cursor() -> Callable[..., Any]:
 @cache
 def picker() -> Callable[..., Any]:
     """The run picker; state `selected` is a list of run ids."""
-    return _component("picker", script("picker", default="mountPicker"))
+    return _component("picker", script("matching", "picker", default="mountPicker"))
 
 
 @cache
@@ -70,6 +75,12 @@ def keeper() -> Callable[..., Any]:
 def panel() -> Callable[..., Any]:
     """A canvas panel for bytes of `pack`; states `window` (zoom) and `picked` (a clicked row)."""
     return _component("panel", script(*PANEL, default="mountPanel"))
+
+
+@cache
+def board() -> Callable[..., Any]:
+    """The grid of charts for bytes of `pack`; state `ask` is JSON: what it lacks, and what it remembers."""
+    return _component("board", script(*BOARD, default="mountBoard"))
 
 
 def pack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> bytes:

@@ -1,4 +1,6 @@
+import { drawMark } from "./marks.js";
 import { duration, durations, logTicks, moment, moments, power, scale, ticks, toldApart, words } from "./scales.js";
+import { fitted } from "./text.js";
 // The canvas primitives: heatmap grid, scatter, line with marks, bars. Each takes (canvas context, box, data, colours).
 
 const MOST_PIXELS = 16384;
@@ -17,35 +19,6 @@ export function prepare(canvas, width, height) {
   g.setTransform(ratio, 0, 0, ratio, 0, 0);
   g.clearRect(0, 0, width, height);
   return g;
-}
-
-/** `text` in at most `most` characters, cut in the middle: what tells two names apart stands mostly at the end. */
-export function shortened(text, most = 400) {
-  if (text.length <= most) return text;
-  const end = Math.floor((most - 1) / 2);
-  return most < 1 ? "" : `${text.slice(0, most - 1 - end)}…${end ? text.slice(-end) : ""}`;
-}
-
-/** The longest of `text` and its cuts that is at most `room` wide, by some ten measurements however long it is. */
-export function fitted(g, text, room) {
-  const name = shortened(text), fits = (some) => g.measureText(some).width <= room;
-  if (fits(name)) return name;
-  let good = 0, bad = name.length;
-  while (bad - good > 1) {
-    const middle = (good + bad) >> 1;
-    if (fits(shortened(name, middle))) good = middle;
-    else bad = middle;
-  }
-  return shortened(name, good);
-}
-
-/** Dotted names without the words that most of them have ("model", "weight"), numbers kept; as they are where what is
- * left would not tell them apart. */
-export function brief(names) {
-  const parts = names.map((name) => name.split(".")), often = new Map();
-  for (const own of parts) for (const part of new Set(own)) often.set(part, (often.get(part) || 0) + 1);
-  const kept = parts.map((own) => own.filter((part) => /^[0-9]/.test(part) || often.get(part) <= names.length / 2).join("."));
-  return new Set(kept).size === names.length && kept.every(Boolean) ? kept : names;
 }
 
 function tickWords(values, axis) {
@@ -85,6 +58,10 @@ export function axes(g, box, x, y, look) {
   const every = x.labels ? Math.max(1, Math.ceil((56 * x.labels.length) / (box.right - box.left))) : 0;
   g.fillStyle = look.muted;
   for (let i = 0; every && i < x.labels.length; i += every) g.fillText(fitted(g, x.labels[i], every * (sx(1) - sx(0))), sx(i + 0.5), box.bottom + 6);
+  if (x.title) {
+    g.textAlign = "right";
+    g.fillText(fitted(g, x.title, box.right - box.left), box.right, box.bottom + 22);
+  }
   g.strokeStyle = look.axis;
   g.beginPath(); g.moveTo(box.left, box.bottom + 0.5); g.lineTo(box.right, box.bottom + 0.5); g.stroke();
   return { sx, sy };
@@ -98,8 +75,8 @@ export function line(g, box, data, look) {
   for (const s of data.series) {
     if (s.hidden || !s.x.length) continue;
     g.strokeStyle = g.fillStyle = s.colour;
-    g.lineWidth = s.of ? 1 : 1.7;
-    g.globalAlpha = s.of ? 0.28 : 1;
+    g.lineWidth = s.wide ?? (s.of ? 1 : 1.7);
+    g.globalAlpha = s.alpha ?? (s.of ? 0.28 : 1);
     g.lineJoin = "round";
     g.setLineDash(s.dash || []);
     if (s.x.length === 1) { g.beginPath(); g.arc(sx(s.x[0]), sy(s.y[0]), 3.5, 0, 7); g.fill(); continue; }
@@ -113,8 +90,7 @@ export function line(g, box, data, look) {
   g.setLineDash([]);
   g.globalAlpha = 1;
   g.restore();
-  const taken = [];
-  for (const mark of data.marks) drawMark(g, box, mark, sx, sy, look, taken);
+  for (const mark of data.marks) drawMark(g, box, mark, sx, sy, look);
   return { sx, sy };
 }
 
@@ -151,33 +127,6 @@ export function levels(g, box, list, y) {
     g.fillRect(box.left, inside(high), box.right - box.left, inside(low) - inside(high));
   }
   g.globalAlpha = 1;
-}
-
-function drawMark(g, box, mark, sx, sy, look, taken) {
-  const at = sx(mark.x), ring = mark.y !== undefined;
-  if (at < box.left - 1 || at > box.right + 1) return;
-  g.font = look.font;
-  const label = fitted(g, mark.label, (box.right - box.left) / 2), wide = g.measureText(label).width, left = at + 8 + wide > box.right;
-  g.strokeStyle = mark.colour;
-  if (ring) {
-    g.lineWidth = 2;
-    g.fillStyle = look.background;
-    g.beginPath(); g.arc(at, sy(mark.y), 4, 0, 7); g.fill(); g.stroke();
-  } else {
-    g.lineWidth = 1.25;
-    g.setLineDash([2, 3]);
-    g.beginPath(); g.moveTo(at, box.top - 6 - 14 * mark.row); g.lineTo(at, box.bottom); g.stroke();
-    g.setLineDash([]);
-  }
-  // Words of a rule stand above the plot, where no line runs; those of a ring beside it.
-  let high = ring ? Math.max(box.top - 6, sy(mark.y) - 14) : box.top - 11 - 14 * mark.row;
-  const from = left ? at - 6 - wide : at + 6;
-  while (ring && taken.some((t) => Math.abs(t.y - high) < 14 && t.from < from + wide && from < t.to)) high += 14;
-  taken.push({ y: high, from, to: from + wide });
-  g.textAlign = left ? "right" : "left";
-  g.textBaseline = "middle";
-  g.fillStyle = look.text;
-  g.fillText(label, left ? at - 6 : at + 6, high);
 }
 
 /** The step cursor: in the colour of the text, so that it is seen in the dark too. */

@@ -1,21 +1,11 @@
 import { clock, drawn, follow, lacks } from "./clock.js";
 import { prepare } from "./draw.js";
+import { lookOf } from "./look.js";
 import { atOrBefore, unpack } from "./scales.js";
 import { kinds } from "./kinds.js";
 // A panel: one canvas that holds its frames, follows the clock and redraws without the server.
 
 const panels = new WeakMap();
-
-/** The theme of the page, read anew for each drawing: light and dark may change at any time. */
-export function lookOf(element) {
-  const css = getComputedStyle(element), of = (name) => css.getPropertyValue("--st-" + name).trim();
-  const mix = (share) => `color-mix(in srgb, ${of("text-color")} ${share}%, ${of("background-color")})`;
-  return {
-    font: `12px ${of("font") || "sans-serif"}`, text: of("text-color"), background: of("background-color"),
-    primary: of("primary-color"), muted: mix(62), grid: mix(9), axis: mix(28),
-    sequential: of("chart-sequential-colors").split(","), diverging: of("chart-diverging-colors").split(","),
-  };
-}
 
 /** What a panel says where it shows another step than the one that is asked for. */
 function noteOf({ follows, sampled, partial, lack }, { shown, asked, due, failed, outside }) {

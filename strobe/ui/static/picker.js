@@ -1,3 +1,4 @@
+import { matcher } from "./matching.js";
 // A list to tick things in, runs or metrics: names are set as text, never as HTML. The filter is a regular expression;
 // what is none is looked for as it stands.
 
@@ -35,17 +36,6 @@ function send(picker, ids) {
   picker.data.selected = ids;
   show(picker);
   picker.setStateValue("selected", ids);
-}
-
-/** A test of names for what was typed, letter case aside. */
-export function matcher(typed) {
-  try {
-    const pattern = new RegExp(typed, "i");
-    return (text) => pattern.test(text);
-  } catch {
-    const wanted = typed.toLowerCase();
-    return (text) => text.toLowerCase().includes(wanted);
-  }
 }
 
 function show(picker) {

@@ -2,7 +2,7 @@ import { atOrBefore, words } from "./scales.js";
 // What is said of a line at a step: the value that was recorded there, or what there is instead, with its own step.
 
 /** The states of a reading, as strobe/views/readings.py numbers them. */
-const RECORDED = 0, NOT_YET = 1, ENDED = 2, NOT_MEASURED = 3, NO_PLACE = 4;
+export const RECORDED = 0, NOT_YET = 1, ENDED = 2, NOT_MEASURED = 3, NO_PLACE = 4;
 
 /** A recorded number, also where it is not finite: NaN, inf. */
 export function value(v, digits = 3) {

@@ -112,8 +112,10 @@ HOSTILE = [
     {"step": "NaN"},
     {"step": str(2**63)}, {"step": "450"}, {"step": ["1", "2"]}, {"step": "٣"}, {"x": "sideways"},
     {"tensors": "nothing"},
-    {"row": "'; DROP"}, {"loss_axis": "<b>"}, {"probe": "99"}, {"unknown": "1"}, {"smooth": "ema-2"},
-    {"align": "step", "align_step": "-3"}, {"baseline": "nobody"}, {"metric": ["'; DROP", "<b>"]}, {"raw": "yes"},
+    {"row": "'; DROP"}, {"linear": "<b>"}, {"zoom": "3,1"}, {"zoom": "nan,1e999"}, {"y": "loss~a"}, {"at": "x"},
+    {"size": "huge"},
+    {"probe": "99"}, {"unknown": "1"}, {"smooth": "ema-2"},
+    {"align": "step", "align_step": "-3"}, {"baseline": "nobody"}, {"pin": ["'; DROP", "<b>"]}, {"raw": "yes"},
 ]  # fmt: skip
 
 
@@ -156,13 +158,21 @@ def test_a_link_restores_what_its_sender_saw(use, store: Path) -> None:
         "x": "tokens",
         "tensors": "weight",
         "row": ["wpe"],
-        "loss_axis": "linear",
+        "linear": ["loss"],
+        "zoom": "100,300.5",
+        "at": "200",
+        "y": ["accuracy~0.2,0.9"],
+        "hide": ["second|train"],
+        "columns": "3",
+        "size": "large",
+        "filter": "loss|acc",
+        "clip": "1",
         "smooth": "ema-0.9",
         "baseline": "second",
         "align": "step",
         "align_step": "200",
         "raw": "1",
-        "metric": ["recorder_ms", "train_loss"],
+        "pin": ["recorder_ms"],
     }
     at = well(opened("curves", **query))
     assert {name: values(at, name) for name in query} == {
@@ -226,7 +236,7 @@ def test_a_single_step(use, tmp_path: Path, page: str) -> None:
 def test_an_all_nan_metric_is_counted_in_words(use, tmp_path: Path) -> None:
     rows = [{"step": k + 1, "time": 1.0 + k, "val_loss": "NaN", "train_loss": 0.0} for k in range(902)]
     use(log_only(tmp_path, rows))
-    text = text_of(well(opened("curves")))
+    text = text_of(well(opened("curves", log="loss")))
     assert "test: none of its 902 values is finite." in text
     assert "train: none of its 902 values is above 0, as a log axis needs." in text
 

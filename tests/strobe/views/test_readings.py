@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
@@ -18,6 +18,7 @@ from etl.store.current import CUTS, current_rows
 from etl.store.schema import SCALARS
 from strobe.views import curve_sql
 from strobe.views.curves import Curve, Points, Smoothing
+from strobe.views.lost import Lost, lost
 from strobe.views.readings import (
     Cursor,
     Placed,
@@ -25,6 +26,7 @@ from strobe.views.readings import (
     State,
     nothing,
     of_rows,
+    reading_at,
     readings,
     smoothed,
     smoothed_at,
@@ -111,6 +113,19 @@ def agree(read: Readings, expected: Sequence[tuple[float, float, State]]) -> Non
     assert read.state[0].tolist() == list(states)
 
 
+def read_everywhere(tables: Memory, cursor: Cursor, placed: Placed) -> Readings:
+    """`readings`, which has to be what `reading_at` gives for each step alone."""
+    read = readings(tables, cursor, placed)
+    for k, step in enumerate(cursor.steps):
+        one = replace(cursor, steps=(step,), xs=tuple(cursor.xs[k : k + 1]))
+        alone = reading_at(tables, one, placed)
+        for name in ("step", "value", "state"):
+            np.testing.assert_array_equal(
+                getattr(alone, name)[0, 0], getattr(read, name)[0, k], err_msg=f"{step} {name}"
+            )
+    return read
+
+
 VALUES = st.floats(width=64) | st.sampled_from([math.nan, math.inf, -math.inf, 0.0])
 
 
@@ -140,7 +155,7 @@ def test_every_reading_is_the_last_row_there_or_before(
     tables = Memory({"a": first, "b": second}, snapshots)
     series = [Placed(Curve(run, "loss", ""), float(at)) for run, at in zip("ab", origins, strict=True)]
     for number, logged in enumerate((first, second)):
-        read = readings(tables, Cursor("a", snapshots, "step", float(origins[0])), series[number])
+        read = read_everywhere(tables, Cursor("a", snapshots, "step", float(origins[0])), series[number])
         assert read.at == tuple(snapshots)
         shift = origins[0] - origins[number]
         rows = {float(step + shift): (step, value) for step, (value, _) in logged.current().items()}
@@ -157,13 +172,13 @@ def test_on_another_axis_the_cursor_s_own_run_is_read_by_step_and_others_where_t
     series = [Placed(Curve(run, "loss", ""), 2.0) for run in "ab"]
     cursor = Cursor("a", snapshots, "tokens", 2.0, [x - 2.0 for x in xs])
     own = {float(step): (step, value) for step, (value, _) in first.current().items()}
-    agree(readings(tables, cursor, series[0]), [looked_up(own, step, first.status) for step in snapshots])
+    agree(read_everywhere(tables, cursor, series[0]), [looked_up(own, step, first.status) for step in snapshots])
     other = {}
     for step, (value, tokens) in sorted(second.current().items()):
         other[float(tokens)] = step, value
     nowhere = (math.nan, math.nan, State.NO_PLACE)
     expected = [looked_up(other, x, second.status) if other else nowhere for x in xs]
-    agree(readings(tables, cursor, series[1]), expected)
+    agree(read_everywhere(tables, cursor, series[1]), expected)
 
 
 def test_words_of_each_state() -> None:
@@ -178,15 +193,17 @@ def test_words_of_each_state() -> None:
 def test_one_row_ends_at_once_and_no_row_is_not_yet() -> None:
     tables = Memory({"a": Logged([0], [(0, 5, 1.0, 0)]), "b": Logged([0], [])}, (5, 6))
     both = [Placed(LOSS), Placed(Curve("b", "loss", ""))]
-    read = stacked([readings(tables, Cursor("a", (5, 6)), each) for each in both])
+    read = stacked([read_everywhere(tables, Cursor("a", (5, 6)), each) for each in both])
     assert read.state.tolist() == [[State.RECORDED, State.ENDED], [State.NOT_YET, State.NOT_YET]]
 
 
 def test_a_run_without_a_row_on_the_axis_is_not_on_it() -> None:
     tables = Memory({"a": Logged([0], [(0, 5, 1.0, 0)]), "b": Logged([0], [(0, 5, 1.0, 0)])}, (5,))
     cursor, other = Cursor("a", (5,), "epoch", 0.0, (0.0,)), Placed(Curve("b", "loss", ""))
-    assert readings(tables, cursor, other).state.tolist() == [[State.NO_PLACE]]
-    assert readings(tables, cursor, Placed(LOSS)).state.tolist() == [[State.RECORDED]], "its own run is read by step"
+    assert read_everywhere(tables, cursor, other).state.tolist() == [[State.NO_PLACE]]
+    assert read_everywhere(tables, cursor, Placed(LOSS)).state.tolist() == [[State.RECORDED]], (
+        "its own run is read by step"
+    )
 
 
 def test_the_query_that_is_shown_gives_the_number() -> None:
@@ -252,3 +269,14 @@ def test_readings_are_put_together_line_by_line() -> None:
         "read_step": "<f8", "read_value": "<f8", "read_state": "|u1",
     }  # fmt: skip
     assert stacked([]).at == nothing().at == ()
+
+
+def test_stretches_that_are_not_finite_are_found_with_their_first_step() -> None:
+    values = [1.0, math.nan, math.inf, 2.0, -math.inf, 3.0, 4.0, math.nan]
+    rows = [(0, 10 * k, value, k) for k, value in enumerate(values)]
+    found = lost(Memory({"a": Logged([0], rows)}, (0,)), LOSS, origin=5.0)
+    assert found == (
+        Lost(5.0, 15.0, 10, nan=1, up=1, down=0), Lost(35.0, 35.0, 40, nan=0, up=0, down=1),
+        Lost(65.0, 65.0, 70, nan=1, up=0, down=0),
+    )  # fmt: skip
+    assert lost(Memory({"a": Logged([0], rows[:1])}, (0,)), LOSS) == ()

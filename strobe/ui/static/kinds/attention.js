@@ -1,4 +1,5 @@
-import { colourBar, fitted, heatmap } from "../draw.js";
+import { colourBar, heatmap } from "../draw.js";
+import { fitted } from "../text.js";
 import { between, value } from "../readings.js";
 import { ramp } from "../scales.js";
 // Heads across, layers down, one frame a snapshot.

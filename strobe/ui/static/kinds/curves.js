@@ -1,5 +1,6 @@
 import { clock } from "../clock.js";
 import { levels, line, rule, SPAN_ALPHA, spans } from "../draw.js";
+import { labelRows } from "../marks.js";
 import { about, nearest, readingAt, said, value } from "../readings.js";
 import { atOrBefore, duration, moment, padded, words } from "../scales.js";
 // Lines over steps, tokens or time, with marks, spans, zoom by dragging, and the cursor as a rule.
@@ -121,13 +122,13 @@ export const curves = {
     const yr = extent(within, header.log) || extent(seen.map((s) => s.y), header.log) || [header.log ? 1 : 0, 10];
     const y = padded(yr, header.log);
     if (header.share) { y[0] = Math.min(y[0], 0); y[1] = Math.max(y[1], 1.04); }
-    const rows = header.marks.reduce((most, m) => (m.y === undefined ? Math.max(most, m.row + 1) : most), 0);
-    p.plot = { left: 54, right: width - 14, top: 14 + 14 * rows, bottom: header.height - 26 };
+    const moments = labelRows(g, header.marks.filter((m) => !p.view.hidden.has(m.of)), xr, 54, width - 14, look);
+    p.plot = { left: 54, right: width - 14, top: 14 + 14 * moments.count, bottom: header.height - 26 };
     if (header.spans) spans(g, p.plot, header.spans, { lo: xr[0], hi: xr[1], log: false });
     if (header.levels) levels(g, p.plot, header.levels, { lo: y[0], hi: y[1], log: header.log });
     p.scales = line(g, p.plot, {
       x: { lo: xr[0], hi: xr[1], log: false, unit: header.unit }, y: { lo: y[0], hi: y[1], log: header.log },
-      series: shown, marks: header.marks.filter((m) => !p.view.hidden.has(m.of)),
+      series: shown, marks: moments.marks,
     }, look);
     const at = cursorX(p);
     if (at !== null) rule(g, p.plot, p.scales.sx(at), look);

@@ -1,5 +1,6 @@
 import { clock } from "../clock.js";
-import { brief, colourBar, coloursOf, fitted, heatmap, rule, shortened } from "../draw.js";
+import { colourBar, coloursOf, heatmap, rule } from "../draw.js";
+import { brief, fitted, shortened } from "../text.js";
 import { value } from "../readings.js";
 import { atOrBefore, ramp, words } from "../scales.js";
 // Rows by snapshots as a heatmap; a click on a row picks it.

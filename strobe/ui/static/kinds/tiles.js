@@ -1,4 +1,5 @@
-import { colourBar, coloursOf, fitted, heatmap } from "../draw.js";
+import { colourBar, coloursOf, heatmap } from "../draw.js";
+import { fitted } from "../text.js";
 import { between } from "../readings.js";
 import { ramp, words } from "../scales.js";
 // Heatmaps side by side with one map of colours.

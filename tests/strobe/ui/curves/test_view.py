@@ -33,7 +33,7 @@ wanted = [Curve(run, st.query_params.get("name", "val_loss"), "test") for run in
 drawn = curve_panel.fetch(page, wanted, view, log=False, window=None)
 table = drawn.table()
 st.session_state["drawn"] = {
-    "table": table.to_pydict(), "remarks": drawn.remarks, "caption": curve_panel._caption(drawn, view, ""),
+    "table": table.to_pydict(), "remarks": drawn.remarks, "caption": curve_panel.caption_of(drawn, view, ""),
     "series": [vars(s) for s in drawn.series], "title": view.x_title(),
     "axes": __import__("strobe.views.curves", fromlist=["x"]).available_axes(page.view.tables, page.run),
     "marks": [(mark.x, mark.label) for mark in curve_panel.marks(page, wanted, drawn, view, "val_loss")],

@@ -7,8 +7,8 @@ from dataclasses import fields
 
 import pytest
 
-from strobe.charts.curves import Mark, Series
-from strobe.ui.panel.kinds import KINDS, CurvesPanel, Line, Panel, PlacedMark, Presence, line_of, placed_marks
+from strobe.charts.curves import Series
+from strobe.ui.panel.kinds import KINDS, CurvesPanel, Line, Panel, PlacedMark, Presence, line_of
 from strobe.ui.shell.components import PANEL, STATIC
 
 MADE_ON_THE_WAY = {"kind", "name", "token", "arrays"}
@@ -73,14 +73,9 @@ def test_a_header_is_what_json_has() -> None:
     assert (header["snapshots"], header["shift"], header["windowed"]) == ((0, 10), 3, False)
     plain = {"label": "x", "colour": "#000", "dash": (), "of": "", "run": "", "origin": 0.0, "smoothed": False}
     assert header["series"] == [plain]
-    assert header["marks"][0] == {"x": 1.0, "label": "onset", "colour": "#111", "of": "", "row": 0}
+    assert header["marks"][0] == {"x": 1.0, "label": "onset", "colour": "#111", "of": ""}
     assert header["marks"][1]["y"] == 2.0
     assert "presence" not in header
-
-
-def test_rules_get_a_line_each_and_rings_none() -> None:
-    marks = [Mark(1.0, "a", "#0"), Mark(2.0, "b", "#0", y=3.0), Mark(4.0, "c", "#0")]
-    assert [mark.row for mark in placed_marks(marks)] == [0, 1, 1]
 
 
 def test_a_series_keeps_all_that_a_line_has() -> None:

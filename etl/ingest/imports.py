@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from etl.ingest.source import Loss, Scalars
+from etl.ingest.source import Loss
 from etl.local_files import name_text
 from etl.store.schema import part_schema
 
@@ -17,14 +17,14 @@ MOST_REASONS: Final = 200
 """Losses that are named in the table; the others are counted."""
 
 
-def tally(state: Mapping[str, Any], log: Scalars, *, whole: bool) -> dict[str, Any]:
+def tally(state: Mapping[str, Any], rows: int, lost: Sequence[Loss], *, whole: bool) -> dict[str, Any]:
     """The counts of a log with those of one more reading: `rows`, `skipped` and the first `reasons`; of this reading
     alone where it was of the whole log."""
     before = {} if whole else state.get("tally", {})
-    named = [*before.get("reasons", []), *(_said(loss) for loss in log.lost)][:MOST_REASONS]
+    named = [*before.get("reasons", []), *(_said(loss) for loss in lost)][:MOST_REASONS]
     return {
-        "rows": int(before.get("rows", 0)) + log.rows.num_rows,
-        "skipped": int(before.get("skipped", 0)) + len(log.lost),
+        "rows": int(before.get("rows", 0)) + rows,
+        "skipped": int(before.get("skipped", 0)) + len(lost),
         "reasons": named,
     }
 

@@ -160,7 +160,7 @@ class Ingest:
 
     def _scalars(self, of_snapshots: pa.Table) -> None:
         log = self.scalars.bring(of_snapshots)
-        self.report.metrics, self.report.torn = log.rows.num_rows, log.torn
+        self.report.metrics, self.report.torn = log.rows, log.torn
         self.report.lost += log.lost
         self.report.lost_before = self.state["tally"]["skipped"] - len(log.lost)
 

@@ -104,7 +104,7 @@ def _merged(catalogues: tuple[pa.Array, Mapping[str, Column]]) -> pa.Table:
     if (order := order_of([rank, columns["last_step"]])) is not None:
         names, rank = names.take(pa.array(order)), rank[order]
         columns = {name: column[order] for name, column in columns.items()}
-    begins = np.flatnonzero(np.diff(rank, prepend=-1))
+    begins = np.flatnonzero(np.concatenate([[True], rank[1:] != rank[:-1]]))
     own = names.take(pa.array(begins))
     made = _group_columns(columns, begins, np.diff(begins, append=len(rank)))
     made |= {"name": own, "source_name": own, "unit": pa.nulls(len(begins), pa.string())}

@@ -69,9 +69,20 @@ def in_order(rows: pa.Table) -> list[str]:
 
 def renamed(rows: pa.Table, names: Names) -> pa.Table:
     """Rows of `scalars` under the names that they are stored under."""
-    if not rows.num_rows or not names:
-        return rows
+    return with_texts(with_codes(rows, names)) if rows.num_rows and names else rows
+
+
+def with_codes(rows: pa.Table, names: Names) -> pa.Table:
+    """The same with each name as its place among those that there are, which is a fraction of the size."""
     encoded = rows["name"].combine_chunks().dictionary_encode()
     words = pa.array([names.get(name, name) for name in encoded.dictionary.to_pylist()], pa.string())
-    column = pa.DictionaryArray.from_arrays(encoded.indices, words).cast(pa.string())
+    return _with_name(rows, pa.DictionaryArray.from_arrays(encoded.indices, words))
+
+
+def with_texts(rows: pa.Table) -> pa.Table:
+    """Rows of `with_codes` as they are stored."""
+    return _with_name(rows, rows["name"].cast(pa.string()))
+
+
+def _with_name(rows: pa.Table, column: pa.Array | pa.ChunkedArray) -> pa.Table:
     return rows.set_column(rows.schema.get_field_index("name"), "name", column)

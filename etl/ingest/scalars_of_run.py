@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -14,12 +15,21 @@ import pyarrow.compute as pc
 
 from etl.ingest.imports import tally
 from etl.ingest.metric_catalogue import metrics_table, with_units
-from etl.ingest.names import Names, chosen, in_order, renamed
+from etl.ingest.names import Names, chosen, in_order, renamed, with_codes, with_texts
 from etl.ingest.scalars import among, newest_key, reaches_back, rebuilt, without
-from etl.ingest.source import SCALAR_ROWS, Recording, Scalars
+from etl.ingest.source import SCALAR_ROWS, Loss, Recording, Scalars, State
 from etl.run.attempts import Attempt
 from etl.store.changes import Changes
 from etl.store.order import sorted_rows
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What was new in a log: its rows, what was left out, and the bytes of a last line without its end."""
+
+    rows: int
+    lost: Sequence[Loss]
+    torn: int
 
 
 class ScalarsOfRun:
@@ -27,28 +37,44 @@ class ScalarsOfRun:
 
     def __init__(self, recording: Recording, changes: Changes, state: dict[str, Any]) -> None:
         self.recording, self.changes, self.state = recording, changes, state
+        self._rows = SCALAR_ROWS.empty_table()
         self.added: pa.Table | None = None
         """The rows that the table has more than before; None where they are not all that changed."""
 
-    def bring(self, of_snapshots: pa.Table) -> Scalars:
+    def bring(self, of_snapshots: pa.Table) -> Brought:
         """Bring the table up to date with the log, and with values that snapshots hold; what was new in the log."""
-        new = log = self.recording.scalars(self.state)
+        log = self.recording.scalars(self.state)
+        new = Brought(log.rows.num_rows, log.lost, log.torn)
         named = self._named(log.rows, {} if log.whole else self.state.get("names", {}))
-        anew = log.whole or self._stands_otherwise(named)
-        if anew or not self._append(renamed(log.rows, named), of_snapshots):
+        if log.whole or self._stands_otherwise(named):
+            self._rebuild(log if log.whole else self.recording.scalars({}), of_snapshots)
+            return new
+        state, newest = log.resume_from, newest_key(log.rows) if log.rows.num_rows else [-1, -1]
+        # The rows are as large as the sorted ones, and are let go as soon as those are made.
+        self._rows = with_codes(log.rows, named)
+        del log
+        if not self._append(of_snapshots):
             # A row that is stored already is replaced, and only the whole log tells by what.
-            log = log if log.whole else self.recording.scalars({})
-            named = self._named(log.rows, {})
-            stored = self.changes.rows("scalars")
-            stored = stored.filter(pc.invert(pc.is_in(stored["name"], value_set=self._moved(named))))
-            self.replace(rebuilt(renamed(log.rows, named), stored, of_snapshots))
-        counts = tally(self.state, log, whole=log.whole or log is not new)
-        self.state |= {**log.resume_from, "names": named, "tally": counts}
-        if log.rows.num_rows:
-            self.state["last_key"] = max(self.state["last_key"], newest_key(log.rows))
+            self._rebuild(self.recording.scalars({}), of_snapshots)
+            return new
+        self._remember(state, named, tally(self.state, new.rows, new.lost, whole=False), newest)
+        return new
+
+    def _rebuild(self, log: Scalars, of_snapshots: pa.Table) -> None:
+        """Put the whole log in place of what is stored of it."""
+        named = self._named(log.rows, {})
+        stored = self.changes.rows("scalars")
+        stored = stored.filter(pc.invert(pc.is_in(stored["name"], value_set=self._moved(named))))
+        self.replace(rebuilt(renamed(log.rows, named), stored, of_snapshots))
+        newest = newest_key(log.rows) if log.rows.num_rows else [-1, -1]
+        counts = tally(self.state, log.rows.num_rows, log.lost, whole=True)
+        self._remember(log.resume_from, named, counts, newest)
+
+    def _remember(self, state: State, named: Names, counts: dict[str, Any], newest: Sequence[int]) -> None:
+        last = max(self.state["last_key"], list(newest))
+        self.state |= {**state, "names": named, "tally": counts, "last_key": last}
         if self.added is None or self.added.num_rows:
             self.state |= self._newest_time()
-        return new
 
     def replace(self, rows: pa.Table) -> None:
         """Make these the table's only rows."""
@@ -91,13 +117,21 @@ class ScalarsOfRun:
         gone = {target for name, target in known.items() if named.get(name) != target}
         return pa.array(sorted(gone | {name for name, target in named.items() if name != target}), pa.string())
 
-    def _append(self, rows: pa.Table, of_snapshots: pa.Table) -> bool:
-        """Add rows that are all new; False, and nothing is done, when one of them replaces a stored one."""
-        near = self._near(rows, of_snapshots)
+    def _append(self, of_snapshots: pa.Table) -> bool:
+        """Add the rows, which are all new; False, and nothing is done, when one of them replaces a stored one."""
+        rows, self._rows = self._rows, SCALAR_ROWS.empty_table()
+        near = with_texts(self._near(rows, of_snapshots))
         if among(near, stored := self._stored_at(near, of_snapshots)).any():
             return False
-        self.added = sorted_rows("scalars", pa.concat_tables([rows, without(of_snapshots, near, stored)]))
+        if (others := without(of_snapshots, near, stored)).num_rows:
+            rows = with_codes(pa.concat_tables([with_texts(rows), others]), {})
+        del near
+        rows = sorted_rows("scalars", rows)
+        self.added = with_texts(rows)
+        del rows
         self.changes.append("scalars", self.added)
+        # What writing took is much, and the catalogue is made of the same rows.
+        pa.default_memory_pool().release_unused()
         return True
 
     def _newest_time(self) -> dict[str, float]:

@@ -21,7 +21,13 @@ def sorted_rows(table: str, rows: pa.Table) -> pa.Table:
     if not keys or not rows.num_rows:
         return rows
     order = order_of([ranks(rows[key]) for key in keys])
-    return rows if order is None else rows.take(pa.array(order))
+    if order is None:
+        return rows
+    # Half as large as they are; no table in memory has more rows.
+    places, order = pa.array(order.astype(np.uint32)), None
+    # A column without a value is the same in any order.
+    columns = [each if each.null_count == rows.num_rows else each.take(places) for each in rows.columns]
+    return pa.table(columns, schema=rows.schema)
 
 
 def ranks(column: pa.ChunkedArray) -> Ranks:
@@ -29,7 +35,8 @@ def ranks(column: pa.ChunkedArray) -> Ranks:
     if pa.types.is_integer(column.type) and not column.null_count:
         numbers: Ranks = column.to_numpy()
         return numbers
-    encoded = column.combine_chunks().dictionary_encode()
+    whole = column.combine_chunks()
+    encoded = whole if pa.types.is_dictionary(column.type) else whole.dictionary_encode()
     texts, count = encoded.dictionary, len(encoded.dictionary)
     rank = np.full(count + 1, count, np.int32)
     rank[pc.sort_indices(texts).to_numpy()] = np.arange(count)

@@ -86,15 +86,17 @@ def coded_table(
     tokens: Floats | None = None,
 ) -> pa.Table:
     """SCALAR_ROWS of rows (n,) in the order of a log, the name of each by its place in `names`; NaN in `time`,
-    `epoch` and `tokens` is unknown."""
-    attempt = attempt.astype(np.int32)
+    `epoch` and `tokens` is unknown. `attempt` may be changed."""
+    attempt = attempt.astype(np.int32, copy=False)
     if not _rises(code, attempt, step, len(names)):
         attempt[superseded(attempt, step, code)] = -1
     made = {"attempt": pa.array(attempt), "step": pa.array(step), "value": pa.array(value)}
+    nothing = pa.nulls(len(step), pa.float64())
     for column, known in (("time", time), ("epoch", epoch)):
-        made[column] = pa.nulls(len(step), pa.float64()) if known is None else pa.array(known, mask=np.isnan(known))
+        made[column] = nothing if known is None else pa.array(known, mask=np.isnan(known))
     if tokens is None:
-        made["tokens"] = pa.nulls(len(step), pa.int64())
+        # The same bytes of nothing as another column may have.
+        made["tokens"] = pa.Array.from_buffers(pa.int64(), len(step), nothing.buffers(), len(step))
     else:
         unknown = np.isnan(tokens)
         made["tokens"] = pa.array(np.where(unknown, 0, tokens).astype(np.int64), mask=unknown)
@@ -104,9 +106,19 @@ def coded_table(
     return pa.table({column: made[column] for column in SCALAR_ROWS.names}, schema=SCALAR_ROWS)
 
 
+def _ascends(*keys: npt.NDArray[Any]) -> bool:
+    """Whether each row lies behind the one before it, by the first key in which they differ."""
+    undecided = np.ones(len(keys[0]) - 1, bool)
+    for key in keys:
+        if (undecided & (key[1:] < key[:-1])).any():
+            return False
+        undecided &= key[1:] == key[:-1]
+    return not undecided.any()
+
+
 def _rises(code: npt.NDArray[np.int32], attempt: npt.NDArray[np.int32], step: Integers, names: int) -> bool:
     """Whether each row surely lies behind the one of its name before it: then none stands in place of another."""
-    if len(step) < 2:
+    if len(step) < 2 or _ascends(attempt, step, code) or _ascends(code, attempt, step):
         return True
     small = code.astype(np.uint16) if names <= 1 << 16 else code
     order = np.argsort(small, kind="stable")

@@ -17,7 +17,7 @@ from etl.ingest.reading.wire import Bytes, Integers
 from etl.ingest.source import Loss
 
 HEADER, FOOTER = 12, 4
-CHUNK = 4 << 20
+CHUNK = 1 << 19
 MOST_RECORD = 64 << 20
 """A longer record holds pictures or a graph, and is passed over without being held."""
 MOST_CHECKED = 256

@@ -9,11 +9,13 @@ TensorFlow 2, pictures, texts and the graph are left out.
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from etl.ingest.reading.columns import coded_table
@@ -89,7 +91,8 @@ class _Gathered:
 
     def __init__(self) -> None:
         self._names: dict[str, int] = {}
-        self._parts: list[tuple[Any, ...]] = []
+        # Arrays that grow where they lie: what is gathered in parts is scattered among what was freed between them.
+        self._columns: tuple[array[Any], ...] = (array("i"), array("i"), array("q"), array("d"), array("d"))
 
     def add(self, rows: EventRows, restarts: Restarts) -> None:
         known = self._names
@@ -97,13 +100,15 @@ class _Gathered:
         code = np.array(codes, np.int32)
         attempt = restarts.attempts_of(code, rows.step, rows.time, list(known))
         told = code >= 0
-        self._parts.append(tuple(column[told] for column in (code, attempt, rows.step, rows.value, rows.time)))
+        parts: tuple[npt.NDArray[Any], ...] = (code, attempt.astype(np.int32), rows.step, rows.value, rows.time)
+        for column, part in zip(self._columns, parts, strict=True):
+            column.frombytes(part[told].tobytes())
 
     def table(self) -> pa.Table:
-        if not self._parts:
+        if not self._columns[0]:
             return SCALAR_ROWS.empty_table()
-        code, attempt, step, value, time = (np.concatenate(column) for column in zip(*self._parts, strict=True))
-        time = np.where((time > EARLIEST) & (time <= LATEST), time, np.nan)
+        code, attempt, step, value, time = (np.frombuffer(each, each.typecode) for each in self._columns)
+        time[~((time > EARLIEST) & (time <= LATEST))] = np.nan
         return coded_table(list(self._names), code, attempt, step, value, time=time)
 
 

@@ -63,7 +63,8 @@ class StoredRun:
 
     def damaged(self) -> dict[int, str]:
         """What is wrong with each snapshot on this machine that cannot be read, by its step: as headers tell, and as
-        is known of files that were read whole. Nothing else is read: `strobe verify` reads all."""
+        is known of files that were read whole. Nothing else is read (`strobe verify` reads all), but for checkpoints
+        that no ingest has found sound."""
         if self.folder is None:
             return {}
         run = self.recording()
@@ -72,9 +73,12 @@ class StoredRun:
 
     def _wrong(self, run: Run, step: int, path: Path) -> str:
         try:
-            if isinstance(run, CheckpointRun) and self._verdicts and self._verdicts.has(step, fingerprint(path)):
-                return ""
-            return known(run.open(path), self._told) or ""
+            if not isinstance(run, CheckpointRun):
+                return known(run.open(path), self._told) or ""
+            # The store has no row of a damaged checkpoint: one that it has no row of is looked at.
+            if self._verdicts is None or not self._verdicts.has(step, fingerprint(path)):
+                run.sound(path)
+            return ""
         except (SnapshotError, OSError) as error:
             return str(error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from etl.errors import StrobeError
@@ -92,6 +93,23 @@ def test_what_is_not_known_is_read(folder: Path, read: list[str], change: str) -
         run = StoredRun(run.row, run.files, run.pointer.__class__(run.id, 0, {}))
     assert run.at(10).step == 10
     assert read == ["step_000010.bin"]
+
+
+def test_a_damaged_checkpoint_is_neither_counted_nor_given_out(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for step in (0, 5, 10):
+        np.savez(folder / f"step{step}.npz", wte=np.full((40, 16), step, np.float32))
+    path = folder / "step5.npz"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    ingest([folder], tmp_path / "store")
+    run = Store(tmp_path / "store").run("model")
+    assert (run.steps(), list(run.damaged())) == ([0, 10], [5])
+    with pytest.raises(PayloadError, match="another CRC"):
+        run.at(5)
+    assert run.at(10)["params/wte"][0, 0] == 10
 
 
 def test_a_folder_without_a_store_reads_each_once(folder: Path, read: list[str]) -> None:

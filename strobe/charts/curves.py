@@ -16,6 +16,7 @@ from strobe.charts.axes import Axis, Box, axes, ends, gutter, label_number, padd
 from strobe.charts.colours import heatmap, log_shares, rgb
 from strobe.charts.figure import Figure, Key, Scale, legend
 from strobe.charts.names import brief
+from strobe.charts.rules import Rule, SecondScale, paint_rules, paint_second, right_gutter
 from strobe.charts.svg import Drawing, cut, text_width
 from strobe.charts.theme import LIGHT, SEQUENTIAL, Look, nth_look
 
@@ -34,6 +35,8 @@ class Series:
     """Label of the smoothed curve that this one is the raw, faint line of; it has no legend entry then."""
     run: str = ""
     turn: int = 0
+    dots: bool = False
+    """Whether its points stand alone, without a line."""
 
     @property
     def dashes(self) -> tuple[int, ...]:
@@ -81,7 +84,8 @@ class Level:
 
 @dataclass(frozen=True)
 class Curves(Figure):
-    """Lines with their points, both (n,), marks, and shaded spans and levels."""
+    """Lines with their points, both (n,), marks, shaded spans and levels, and rules across; `second` is another scale
+    at the right edge. `keys` is a legend in place of one of all lines."""
 
     lines: Sequence[tuple[Series, Array, Array]]
     x_title: str
@@ -91,6 +95,9 @@ class Curves(Figure):
     clock: bool = False
     spans: Sequence[Span] = ()
     levels: Sequence[Level] = ()
+    rules: Sequence[Rule] = ()
+    second: SecondScale | None = None
+    keys: Sequence[Key] | None = None
 
     @property
     def alt(self) -> str:
@@ -99,7 +106,8 @@ class Curves(Figure):
     def _axes(self) -> tuple[Axis, Axis]:
         ends = []
         for part in (1, 2):
-            all_values = np.concatenate([line[part] for line in self.lines] or [np.zeros(0)])
+            across = np.array([rule.y for rule in self.rules if part == 2])
+            all_values = np.concatenate([across, *(line[part] for line in self.lines)])
             all_values = all_values[~np.isnan(all_values)]
             ends.append((float(all_values.min()), float(all_values.max())) if all_values.size else (1.0, 10.0))
         unit = "clock" if self.clock else ""
@@ -108,14 +116,17 @@ class Curves(Figure):
     def body(self, on: Drawing, width: float) -> float:
         x, y = self._axes()
         left, rules = gutter(y, self.plot_height), [mark for mark in self.marks if mark.y is None]
-        keys = [Key(s.label, s.colour, s.dashes) for s, _, _ in self.lines if not s.of]
-        top = legend(on, keys, left, width) + 12 + 14 * len(rules)
-        box = Box(left, top, width - 14, top + self.plot_height)
+        keys = [Key(s.label, s.colour, s.dashes, s.dots) for s, _, _ in self.lines if not s.of]
+        top = legend(on, keys if self.keys is None else self.keys, left, width) + 12 + 14 * len(rules)
+        box = Box(left, top, width - right_gutter(self.second, y, self.plot_height), top + self.plot_height)
         for span in self.spans:
             _span(on, box, span, x)
         for level in self.levels:
             _level(on, box, level, y)
         axes(on, box, x, y)
+        if self.second is not None:
+            paint_second(on, box, self.second, y, width)
+        paint_rules(on, box, self.rules, y)
         # What is faint lies below what it is the raw line of.
         for series, xs, ys in sorted(self.lines, key=lambda line: not line[0].of):
             at = x.place(xs, box.left, box.right), y.place(ys, box.bottom, box.top)
@@ -135,7 +146,10 @@ def _stretches(values: Array) -> list[slice]:
 
 def _line(on: Drawing, series: Series, x: Array, y: Array, *, alone: bool) -> None:
     """One stretch of a line without a gap; a single point is a dot."""
-    if len(x) == 1:
+    if series.dots:
+        for at in zip(x.tolist(), y.tolist(), strict=True):
+            on.circle(*at, 2.2, series.colour)
+    elif len(x) == 1:
         on.circle(float(x[0]), float(y[0]), 3.5 if alone else 2, series.colour)
     elif series.of:
         on.path(x, y, series.colour, 1, opacity=0.28)

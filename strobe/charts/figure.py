@@ -11,7 +11,7 @@ from strobe.charts.svg import Drawing, cut, text_width, wrapped
 from strobe.charts.theme import LIGHT
 
 WIDTH: Final = 640
-"""Of one figure, in pixels; a PNG has twice as many."""
+"""Of one figure, in pixels, of which 96 are an inch."""
 PAD: Final = 12
 _ROW: Final = 20
 _SMALL: Final = 11
@@ -112,11 +112,12 @@ class Scale:
 
 @dataclass(frozen=True)
 class Sheet(Figure):
-    """Figures side by side, `across` in a row, each as wide as the others."""
+    """Figures side by side, `across` in a row, each as wide as the others, under the legend of `keys`."""
 
     figures: Sequence[Figure]
     across: int = 2
     each: float = 480
+    keys: Sequence[Key] = ()
 
     @property
     def alt(self) -> str:
@@ -129,7 +130,7 @@ class Sheet(Figure):
     def body(self, on: Drawing, width: float) -> float:
         across = min(self.across, len(self.figures))
         each = (width - (across - 1) * 2 * PAD) / across
-        down = 0.0
+        down = legend(on, self.keys, 0, width) + PAD if self.keys else 0.0
         for first in range(0, len(self.figures), across):
             high = 0.0
             for k, figure in enumerate(self.figures[first : first + across]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,8 +28,20 @@ def plot(
     tensor: Annotated[str | None, typer.Option(help="Matrix for weights and spectrum, as fcw.")] = None,
     layer: Annotated[int, typer.Option(min=0, help="Layer of that matrix.")] = 0,
     metric: Annotated[str | None, typer.Option(help="Name, for the panel metric.")] = None,
+    per_parameter: Annotated[
+        float, typer.Option(min=0.001, help="Tokens a parameter of the target that tokens stand beside.")
+    ] = 20.0,
     kind: Annotated[str, typer.Option("--format", help="png, svg or pdf.")] = "png",
-    out: Annotated[Path, typer.Option(help="Folder for the file RUN-PANEL[-step-N].KIND.")] = Path(),
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="A file that ends in .png, .svg or .pdf, or a folder for the file RUN-PANEL[-step-N].KIND.",
+        ),
+    ] = Path(),
+    each: Annotated[bool, typer.Option("--each", help="A file for each run.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every run of the store.")] = False,
     force: Annotated[bool, typer.Option(help="Replace the file if it is there.")] = False,
     listing: Annotated[bool, typer.Option("--list", help="List the panels of RUN: strobe plot --list RUN.")] = False,
     store: StoreOption = None,
@@ -40,31 +53,73 @@ def plot(
 
     opened = opening.store_at(store)
     names = [panel, *(runs or [])] if listing else runs or []
-    if not names:
+    if every:
+        ids = opened.runs()["run"].to_pylist()
+    elif not names:
         raise StrobeError(f"name a run: strobe plot {visible(panel)} RUN; `strobe runs` lists them")
-    ids = list(dict.fromkeys(opening.find_run(opened, run).id for run in names))
-    request = Request(opened, ids, step, tensor, layer, metric)
+    else:
+        ids = list(dict.fromkeys(opening.find_run(opened, run).id for run in names))
+    request = Request(opened, ids, step, tensor, layer, metric, per_parameter)
+    target = _Target(out, kind, force)
     if listing:
         _list(request, as_json)
+    elif each or (panel == "report" and len(ids) > 1 and not target.is_file):
+        _draw_each(panel, request, target)
     else:
-        _draw(panel, request, kind, out, force)
+        _draw(panel, request, target)
 
 
-def _draw(panel: str, request: Request, kind: str, out: Path, force: bool) -> None:
+@dataclass(frozen=True)
+class _Target:
+    """Where figures go: a file by its name's end, or a folder for files of a kind."""
+
+    out: Path
+    kind: str
+    force: bool
+
+    @property
+    def is_file(self) -> bool:
+        return self.out.suffix.lower() in (".png", ".svg", ".pdf") and not self.out.is_dir()
+
+    def place(self, name: str) -> tuple[Path, str]:
+        """The file of a figure and its kind. Raises StrobeError where it cannot be there."""
+        from etl.errors import StrobeError
+
+        kind = self.out.suffix.lower()[1:] if self.is_file else self.kind
+        if kind not in ("png", "svg", "pdf"):
+            raise StrobeError(f"no figure of kind {visible(kind)!r}; there are png, svg, pdf")
+        if not self.is_file and self.out.exists() and not self.out.is_dir():
+            raise StrobeError(f"{self.out} is not a folder; --out names one, or a file in .png, .svg or .pdf")
+        return free(self.out if self.is_file else self.out / f"{name}.{kind}", self.force), kind
+
+
+def _draw_each(panel: str, request: Request, target: _Target) -> None:
+    """A file for each run; one that cannot be drawn costs no other."""
     from etl.errors import StrobeError
+
+    if target.is_file and len(request.runs) > 1:
+        raise StrobeError(f"a file for each of {len(request.runs)} runs needs a folder: --out {target.out.parent}")
+    failed = 0
+    for run in request.runs:
+        try:
+            _draw(panel, replace(request, runs=[run]), target)
+        except (StrobeError, OSError) as error:
+            failed += 1
+            typer.echo(f"strobe: {run}: {visible(str(error))}", err=True)
+    if failed:
+        raise StrobeError(f"{failed} of {len(request.runs)} runs could not be drawn")
+
+
+def _draw(panel: str, request: Request, target: _Target) -> None:
     from etl.replacing import replacing, write_all
     from strobe.charts.export import image
     from strobe.plot.figures import make
 
-    if kind not in ("png", "svg", "pdf"):
-        raise StrobeError(f"no figure of kind {visible(kind)!r}; there are png, svg, pdf")
     made = make(panel, request)
-    if out.exists() and not out.is_dir():
-        raise StrobeError(f"{out} is not a folder; --out names the folder that the file goes to")
-    path = free(out / f"{made.name}.{kind}", force)
+    path, kind = target.place(made.name)
     data = image(made.figure, kind)
     with writing(path):
-        out.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as descriptor:
             write_all(descriptor, data)
     for reason in made.missing:

@@ -8,7 +8,7 @@ from typing import Final
 
 from etl.errors import StrobeError
 from strobe.charts.figure import Figure, Sheet
-from strobe.plot import cost as use
+from strobe.plot import compared as use
 from strobe.plot import memorization as known
 from strobe.plot import moments as at
 from strobe.plot import training as over
@@ -19,6 +19,7 @@ PANELS: Final[dict[str, Callable[[Request], Figure]]] = {
     "fourier": over.fourier, "progress": over.progress, "heads": over.heads, "ranks": over.ranks,
     "attention": at.attention, "embedding": at.embedding, "weights": at.weights, "spectrum": at.spectrum,
     "frequencies": at.frequencies,
+    "perplexity": use.perplexity,
     "learning_rate": use.learning_rate, "tokens": use.tokens, "mfu": use.mfu, "throughput": use.throughput,
     "memory": use.memory,
     "memorization_rate": known.rate, "compression": known.compression, "memorization_scatter": known.scatter,
@@ -26,18 +27,20 @@ PANELS: Final[dict[str, Callable[[Request], Figure]]] = {
 }  # fmt: skip
 MOMENTS: Final = ("attention", "embedding", "weights", "spectrum", "frequencies")
 """Panels that show one step; the others show all of training."""
-_COST: Final = ("learning_rate", "tokens", "mfu", "throughput", "memory")
-SEVERAL: Final = ("loss", "accuracy", "metric", *_COST, "cost", "compare")
+_COST: Final = ("perplexity", "learning_rate", "tokens", "mfu", "throughput", "memory")
+SEVERAL: Final = ("loss", "accuracy", "metric", *_COST, "report", "cost", "compare")
 """Panels that show several runs at once."""
 MATRICES: Final = ("weights", "spectrum")
 """Panels of one matrix."""
 SHEETS: Final = {
     "report": ("loss", "accuracy", "gradients", "progress", "fourier", "embedding"),
     "inside": ("attention", "embedding", "weights", "spectrum", "frequencies", "ranks"),
-    "cost": ("loss", *_COST),
-    "compare": ("loss", "accuracy"),
+    "cost": _COST,
+    "compare": _COST,
 }
 """Up to six panels on one sheet: those that the run has, in this order."""
+_LAID: Final = ("cost", "compare")
+"""Sheets whose panels are of several runs on the same axes, under one legend."""
 
 
 _ON_SHEET: Final = 220
@@ -61,6 +64,9 @@ def make(panel: str, request: Request) -> Made:
         raise StrobeError(f"{panel} shows one run; for several there are {', '.join(SEVERAL)}")
     if panel in PANELS:
         return Made(_titled(panel, request), _name(panel, request))
+    if panel in _LAID or (panel == "report" and not _looks_inside(request)):
+        sheet, missing = use.sheet_of(request)
+        return Made(sheet, _name(panel, request), missing)
     figures: list[Figure] = []
     reasons: dict[str, list[str]] = {}
     for name in SHEETS[panel]:
@@ -74,6 +80,14 @@ def make(panel: str, request: Request) -> Made:
     caption = f"Not drawn: {'; '.join(missing)}." if missing else ""
     sheet = Sheet(figures, title=_whose(request), caption=caption)
     return Made(sheet, _name(panel, request), missing)
+
+
+def _looks_inside(request: Request) -> bool:
+    """Whether a report is of what stands in snapshots: of one run that has some. Of a log, and of several runs, it is
+    of what they did and used."""
+    return len(request.runs) == 1 and bool(
+        request.rows("SELECT count(*) AS n FROM snapshots WHERE run = $1")["n"][0].as_py()
+    )
 
 
 def available(request: Request) -> list[tuple[str, str, str]]:
@@ -96,7 +110,7 @@ def _reason(error: Exception) -> str:
 
 def step_of(panel: str, request: Request) -> int | None:
     """The step that a figure of one moment shows; None for the others."""
-    shown = SHEETS.get(panel, (panel,))
+    shown = SHEETS.get(panel, (panel,)) if panel != "report" or _looks_inside(request) else ()
     if not any(name in MOMENTS for name in shown):
         return None
     try:

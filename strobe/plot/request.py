@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,8 +12,11 @@ import pyarrow as pa
 from etl.errors import StrobeError
 from strobe.charts.curves import Mark
 from strobe.charts.theme import SERIES
+from strobe.views.compared import MOST_RUNS, Laid
 from strobe.views.milestones import milestones
+from strobe.views.run_use import RunUse, run_use
 from strobe.views.run_view import CatalogueTables, RunView
+from strobe.views.tokens_seen import PER_PARAMETER
 
 if TYPE_CHECKING:
     from etl.run.snapshot import Snapshot
@@ -23,7 +27,8 @@ if TYPE_CHECKING:
 class Request:
     """What a figure is to show: runs (the first where a panel shows one), and a step where it shows a moment.
 
-    `tensor` (without its section) and `layer` name a matrix, `metric` a metric, for the panels that take one.
+    `tensor` (without its section) and `layer` name a matrix, `metric` a metric, for the panels that take one;
+    `per_parameter` is the target in tokens a parameter.
     """
 
     store: Store
@@ -32,6 +37,21 @@ class Request:
     tensor: str | None = None
     layer: int = 0
     metric: str | None = None
+    per_parameter: float = PER_PARAMETER
+
+    @cached_property
+    def uses(self) -> list[RunUse]:
+        """What the runs did and used, of as many as are laid on the same axes."""
+        tables = CatalogueTables(self.store.current(), str(self.store.path))
+        return [run_use(RunView(tables, run)) for run in self.runs[:MOST_RUNS]]
+
+    @cached_property
+    def laid(self) -> Laid:
+        """The runs by their names; by their ids too where two are called alike."""
+        names = {run: str(self.store.run(run).row.get("name") or run) for run in self.runs}
+        called = list(names.values())
+        titles = {run: name if called.count(name) == 1 else f"{name} ({run})" for run, name in names.items()}
+        return Laid(titles=titles, per_parameter=self.per_parameter)
 
     @property
     def run(self) -> str:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
 from strobe.views.curves import together
-from strobe.views.run_use import Axis, RunUse
+from strobe.views.run_use import AXES, Axis, RunUse
 from strobe.views.tokens_seen import PER_PARAMETER
 from strobe.views.training_log import Floats, Trace
-from strobe.views.words import count, parameters, size
+from strobe.views.words import count, parameters, size, visible
 
 MOST_RUNS: Final = 8
 """Of runs on the same axes: more lines cannot be told apart."""
+_COUNTS: Final = ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands"), (1.0, ""))
+_SECONDS: Final = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"))
 FAR: Final = 4.0
 """A level this many times above all that was measured is said and not drawn, or the lines would lie on the ground."""
 
@@ -64,6 +66,7 @@ class Panel:
     log: bool = False
     perplexity: bool = False
     """Whether exp(y) is the perplexity."""
+    x_title: str = "step"
     remarks: Sequence[str] = ()
 
 
@@ -80,6 +83,10 @@ class Laid:
     def title(self, run: str) -> str:
         return self.titles.get(run, run)
 
+    def short(self, run: str) -> str:
+        """As a sentence has room for it."""
+        return visible(self.title(run), 32)
+
 
 def panels(uses: Sequence[RunUse], laid: Laid) -> list[Panel]:
     """The six panels of some runs. A run without a place on the axis is left out of all, and that is said once, in
@@ -87,15 +94,32 @@ def panels(uses: Sequence[RunUse], laid: Laid) -> list[Panel]:
     placed = [use for use in uses if not use.no_place(laid.axis, laid.onsets.get(use.run))]
     first, *others = (_PANELS[key](placed, laid) for key in _PANELS)
     left_out = [
-        f"{laid.title(use.run)}: {reason}."
+        f"{laid.short(use.run)}: {reason}."
         for use in uses
         if (reason := use.no_place(laid.axis, laid.onsets.get(use.run)))
     ]
-    return [_with(first, left_out), *others]
+    made = [replace(first, remarks=[*left_out, *first.remarks]), *others]
+    return [replace(panel, remarks=together(panel.remarks)) for panel in _on_axis(made, laid.axis)]
 
 
-def _with(panel: Panel, remarks: Sequence[str]) -> Panel:
-    return Panel(**{**vars(panel), "remarks": together([*remarks, *panel.remarks])})
+def _on_axis(found: Sequence[Panel], axis: Axis) -> list[Panel]:
+    """The panels with x in a unit that people read."""
+    ends = [float(np.nanmax(line.x)) for panel in found for line in panel.lines if np.isfinite(line.x).any()]
+    units = {"tokens": _COUNTS, "time": _SECONDS}.get(axis, ((1.0, ""),))
+    scale, unit = _unit(max(ends, default=0.0), units)
+    title = AXES[axis] + (f" ({unit})" if unit else "")
+    return [
+        replace(
+            panel, x_title=title, lines=[replace(line, x=line.x / scale) for line in panel.lines],
+            moments=[replace(moment, x=moment.x / scale) for moment in panel.moments],
+        )
+        for panel in found
+    ]  # fmt: skip
+
+
+def _unit(most: float, units: Sequence[tuple[float, str]]) -> tuple[float, str]:
+    """The largest unit that `most` is two of at least, else the smallest."""
+    return next((unit for unit in units if most >= 2 * unit[0]), units[-1])
 
 
 def _line(
@@ -115,10 +139,10 @@ def _loss(uses: Sequence[RunUse], laid: Laid) -> Panel:
         own = _line(use, laid, use.train) + _line(use, laid, use.val, "validation", points=True)
         lines += own
         if not own:
-            remarks.append(f"{laid.title(use.run)}: no loss was logged.")
+            remarks.append(f"{laid.short(use.run)}: no loss was logged.")
         for word, ends in (("train", use.train_ends), ("validation", use.val_ends)):
             if ends.lost_from is not None:
-                remarks.append(f"{laid.title(use.run)}: {word} loss not finite from step {count(ends.lost_from)} on.")
+                remarks.append(f"{laid.short(use.run)}: {word} loss not finite from step {count(ends.lost_from)} on.")
     values = np.concatenate([line.y[np.isfinite(line.y)] for line in lines] or [np.zeros(0)])
     wide = bool(len(values)) and bool(values.min() > 0) and bool(values.max() > 100 * values.min())
     nats = bool(lines) and all(use.in_nats for use in uses if len(use.train) or len(use.val))
@@ -137,7 +161,7 @@ def _learning_rate(uses: Sequence[RunUse], laid: Laid) -> Panel:
             at = use.place_steps(laid.axis, np.array([found.warmup_end]), onset)
             moments.append(Moment(use.run, f"warm-up ends at step {count(found.warmup_end)}", float(at[0])))
         if said := found.sentence():
-            remarks.append(f"{laid.title(use.run)}: {said}")
+            remarks.append(f"{laid.short(use.run)}: {said}")
     return Panel("learning_rate", "Learning rate", "learning rate", lines, moments=moments, remarks=remarks)
 
 
@@ -148,17 +172,21 @@ def _tokens(uses: Sequence[RunUse], laid: Laid) -> Panel:
         if len(step):
             x = use.place_steps(laid.axis, step, laid.onsets.get(use.run))
             counted = use.tokens.source == "counted"
-            lines.append(Line(use.run, "counted" if counted else "", step, x, seen / 1e9, dash=counted))
+            lines.append(Line(use.run, "counted" if counted else "", step, x, seen, dash=counted))
         if said := use.tokens.sentence():
-            remarks.append(f"{laid.title(use.run)}: {said}")
+            remarks.append(f"{laid.short(use.run)}: {said}")
         target = use.tokens.target(laid.per_parameter)
         if target is None:
-            remarks.append(f"{laid.title(use.run)}: no target, since its number of parameters is not known.")
+            remarks.append(f"{laid.short(use.run)}: no target, since its number of parameters is not known.")
         else:
             words = f"target {parameters(target)} ({laid.per_parameter:g} a parameter)"
-            levels.append(Rule(use.run, words, target / 1e9))
+            levels.append(Rule(use.run, words, target))
     drawn, said_levels = _levels(lines, levels, laid)
-    return Panel("tokens", "Tokens seen", "tokens (billions)", lines, drawn, remarks=[*remarks, *said_levels])
+    scale, unit = _unit(max((float(np.nanmax(line.y)) for line in lines), default=0.0), _COUNTS)
+    lines = [replace(line, y=line.y / scale) for line in lines]
+    drawn = [replace(rule, y=rule.y / scale) for rule in drawn]
+    title = f"tokens ({unit})" if unit else "tokens"
+    return Panel("tokens", "Tokens seen", title, lines, drawn, remarks=[*remarks, *said_levels])
 
 
 def _mfu(uses: Sequence[RunUse], laid: Laid) -> Panel:
@@ -169,9 +197,9 @@ def _mfu(uses: Sequence[RunUse], laid: Laid) -> Panel:
         if use.cost.mean is not None:
             levels.append(Rule(use.run, f"mean {use.cost.mean:.1%}", 100 * use.cost.mean))
         if own:
-            remarks += [f"{laid.title(use.run)}: {reason}" for reason in use.cost.reasons()]
+            remarks += [f"{laid.short(use.run)}: {reason}" for reason in use.cost.reasons()]
         else:
-            remarks.append(f"{laid.title(use.run)}: no MFU was logged{_recomputed(use)}.")
+            remarks.append(f"{laid.short(use.run)}: no MFU was logged{_recomputed(use)}.")
     return Panel("mfu", "MFU", "MFU (%)", lines, levels, remarks=remarks)
 
 
@@ -190,9 +218,9 @@ def _throughput(uses: Sequence[RunUse], laid: Laid) -> Panel:
         if use.rate.mean is not None:
             levels.append(Rule(use.run, f"mean {use.rate.mean / 1e3:,.4g} thousand/s", use.rate.mean / 1e3))
         if use.rate.reason:
-            remarks.append(f"{laid.title(use.run)}: {use.rate.reason}.")
+            remarks.append(f"{laid.short(use.run)}: {use.rate.reason}.")
         elif use.rate.recomputed:
-            remarks.append(f"{laid.title(use.run)}: not logged; tokens of a step over its time.")
+            remarks.append(f"{laid.short(use.run)}: not logged; tokens of a step over its time.")
     return Panel("throughput", "Throughput", "thousand tokens/s", lines, levels, remarks=remarks)
 
 
@@ -203,9 +231,9 @@ def _memory(uses: Sequence[RunUse], laid: Laid) -> Panel:
         own += _line(use, laid, use.memory.peak, "peak", scale=1e-9, dash=True)
         lines += own
         if not own:
-            remarks.append(f"{laid.title(use.run)}: no memory was logged.")
+            remarks.append(f"{laid.short(use.run)}: no memory was logged.")
         elif use.memory.capacity is None:
-            remarks.append(f"{laid.title(use.run)}: {use.memory.reason}.")
+            remarks.append(f"{laid.short(use.run)}: {use.memory.reason}.")
         else:
             levels.append(Rule(use.run, f"capacity {size(use.memory.capacity)}", use.memory.capacity / 1e9))
     drawn, said = _levels(lines, levels, laid)
@@ -223,9 +251,9 @@ def _levels(lines: Sequence[Line], levels: Sequence[Rule], laid: Laid) -> tuple[
         if lines and y <= FAR * top:
             drawn.append(Rule(runs[0] if len(runs) == 1 else "", word, y))
         elif lines:
-            said += [f"{laid.title(run)}: {word}, above this panel." for run in runs]
+            said += [f"{laid.short(run)}: {word}, above this panel." for run in runs]
         else:
-            said += [f"{laid.title(run)}: {word}." for run in runs]
+            said += [f"{laid.short(run)}: {word}." for run in runs]
     return drawn, said
 
 

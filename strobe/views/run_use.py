@@ -19,7 +19,7 @@ from strobe.views.training_log import NOTHING, Floats, Trace, TrainingLog, train
 
 Axis = Literal["step", "tokens", "time", "onset"]
 AXES: Final[dict[Axis, str]] = {
-    "step": "step", "tokens": "tokens seen", "time": "time since the first row (s)", "onset": "steps from the onset",
+    "step": "step", "tokens": "tokens seen", "time": "time since the first row", "onset": "steps from the onset",
 }  # fmt: skip
 """Where runs are laid beside each other -> the words of the axis."""
 MOST_NATS: Final = 50.0

@@ -69,7 +69,7 @@ class TokensSeen:
         if self.source == "counted":
             return f"{self.each:,} tokens a step, counted and not logged."
         if not self.source:
-            return f"Tokens: not logged, and cannot be counted: {self.reason}."
+            return f"not logged, and cannot be counted: {self.reason}."
         if self.counted is None or not self.steps or not self.each:
             return ""
         # At the last step that has a count: other metrics may go on after it.
@@ -78,7 +78,7 @@ class TokensSeen:
         if abs(ratio - 1) <= DISAGREES:
             return ""
         return (
-            f"Logged at step {step:,.0f}: {parameters(value)} tokens; {self.each:,} a step come to "
+            f"logged at step {step:,.0f}: {parameters(value)} tokens; {self.each:,} a step come to "
             f"{parameters(self.each * step)}, {1 / ratio:.3g} times that."
         )
 

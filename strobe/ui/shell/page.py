@@ -28,7 +28,7 @@ from streamlit.errors import StreamlitDuplicateElementKey
 
 from etl.errors import StrobeError
 from strobe.charts.theme import ACCENT, DARK, LIGHT, Look, run_looks
-from strobe.ui.shell import address, components, left_out, parts, registry, writing
+from strobe.ui.shell import address, appearance, components, left_out, parts, registry, writing
 from strobe.ui.shell import cursor as step_cursor
 from strobe.ui.shell.moments import found, milestones_of
 from strobe.ui.shell.reader import Reader, RunTables
@@ -97,7 +97,7 @@ class Page:
 
     def title_of(self, run: str) -> str:
         """The display name of a run, as data (escape it before use)."""
-        return str(self.rows[run].get("name") or run)
+        return appearance.names().get(run) or str(self.rows[run].get("name") or run)
 
     def footer(self) -> None:
         """One small line: what was read and how long the page took. The notes of the body are shown too."""
@@ -165,9 +165,11 @@ def _draw(name: str, cursor: bool) -> Page:
     reader, rows = read_store(spec)
     address.choose_runs(list(rows), _default_run(rows))
     chosen: list[str] = st.session_state["runs"]
+    appearance.choose(chosen)
     tables = reader.of(chosen[0])
     steps = snapshot_steps(tables, chosen[0]) if cursor else ()
-    view = RunView(tables, chosen[0], steps, title=str(rows[chosen[0]].get("name") or chosen[0]))
+    title = appearance.names().get(chosen[0]) or str(rows[chosen[0]].get("name") or chosen[0])
+    view = RunView(tables, chosen[0], steps, title=title)
     page = Page(name, reader, rows, chosen, _looks(chosen), view, started=started)
     _sidebar(page)
     _header(page, spec)
@@ -191,7 +193,7 @@ def _on_accent() -> str:
 
 def _looks(chosen: list[str]) -> dict[str, Look]:
     # Alone on a page a run takes the accent, since colour then means the split.
-    return {chosen[0]: Look(ACCENT)} if len(chosen) == 1 else run_looks(chosen)
+    return appearance.dressed({chosen[0]: Look(ACCENT)} if len(chosen) == 1 else run_looks(chosen))
 
 
 def _default_run(rows: dict[str, dict[str, Any]]) -> str:

@@ -28,6 +28,7 @@ class PageSpec:
 _ALL: Final = (
     PageSpec("runs", "Runs", "", "What there is, and how each run ended."),
     PageSpec("curves", "Curves", "Analyse", "How it went: loss, accuracy, and the norm of every tensor."),
+    PageSpec("compare", "Compare", "Analyse", "What runs did and used, on the same axes."),
     PageSpec("sql", "SQL", "Analyse", "Ask the tables yourself."),
     PageSpec("explorer", "Explorer", "Inside the model", "One moment, everywhere at once."),
     PageSpec("attention", "Attention", "Inside the model", "Who looks at whom, in every head."),

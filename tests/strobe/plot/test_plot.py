@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from etl.errors import StrobeError
@@ -14,6 +15,7 @@ from etl.ingest.load import ingest
 from strobe.cli import app
 from strobe.plot.figures import MOMENTS, PANELS, SHEETS
 from tests.support.foreign_logs import FOREIGN
+from tests.support.llm_logs import llmc, loss_alone, training_logger
 from tests.support.make_run import make_run
 
 MAGIC = {"png": b"\x89PNG", "svg": b"<svg", "pdf": b"%PDF"}
@@ -50,8 +52,9 @@ SAYS = {
     "loss": ["loss (nats)", "test", "train", "onset 6,300"], "gradients": ["gradient, L2 norm (log scale)", "wte"],
     "attention": ["attention weight", "query", "key", "head 3", "="], "weights": ["fcw.0, weight", "out", "in", "×"],
     "spectrum": ["singular value", "128 singular values at step 14,000"], "frequencies": ["frequency", "norm"],
-    "tokens": ["tokens (billions)", "optimal", "20 a parameter"], "throughput": ["thousand tokens/s"],
-    "cost": ["Learning rate", "Tokens", "Throughput", "Not drawn: mfu: no MFU was recorded"],
+    "tokens": ["tokens (millions)", "target", "20 a parameter"], "throughput": ["thousand tokens/s"],
+    "cost": ["Learning rate", "Tokens", "Throughput", "Not drawn: MFU: grok-p97: no MFU was logged"],
+    "perplexity": ["loss", "perplexity", "validation"],
     "embedding": ["first principal axis", "second principal axis", "="],
 }  # fmt: skip
 
@@ -66,7 +69,14 @@ def test_what_trainings_used_stands_on_one_sheet(here: Path) -> None:
     plot("cost", "a", "b", "--format", "svg", "--store", str(here / "store"))
     (path,) = here.glob("a-b-cost.svg")
     words = " ".join(words_of(path))
-    for said in ("MFU (%)", "a: mean 34.8%", "memory (GB)", "b · peak", "Not drawn", "learning_rate", "tokens"):
+    for said in (
+        "MFU (%)",
+        "memory (GB)",
+        "peak",
+        "Not drawn",
+        "Learning rate: a and b: no learning rate",
+        "perplexity",
+    ):
         assert said in words, said
 
 
@@ -160,3 +170,56 @@ def test_a_place_that_is_no_folder_is_one_line(here: Path) -> None:
         with pytest.raises(StrobeError, match=words):
             plot("loss", "grok-p97", "--format", "svg", "--out", out)
     assert [path.name for path in here.iterdir()] == ["file"]
+
+
+def test_a_report_of_logs_is_what_they_used_one_file_each(here: Path) -> None:
+    logs = [
+        training_logger(here, "a", steps=60),
+        llmc(here, "b", steps=40, lost_from=20),
+        loss_alone(here, "c", steps=9),
+    ]
+    ingest(logs, here / "store")
+    plot("report", "a", "b", "--format", "svg", "--out", "figures")
+    assert sorted(path.name for path in (here / "figures").iterdir()) == ["a-report.svg", "b-report.svg"]
+    words = " ".join(words_of(here / "figures" / "b-report.svg"))
+    for said in (
+        "Loss",
+        "perplexity",
+        "MFU",
+        "train loss not finite from step 20 on",
+        "Memory: b: no memory was logged",
+    ):
+        assert said in words, said
+    plot("report", "a", "b", "c", "-o", "one.svg")
+    assert {"a", "b", "c"} <= set(words_of(here / "one.svg"))
+
+
+def test_a_png_is_of_300_dots_to_the_inch(here: Path) -> None:
+    ingest([loss_alone(here, "c", steps=9)], here / "store")
+    plot("compare", "c", "-o", "c.png")
+    with Image.open(here / "c.png") as picture:
+        assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.01)
+        assert picture.width == pytest.approx((480 + 24) * 300 / 96, abs=2)
+
+
+def test_every_run_on_its_own_and_one_that_cannot_be_drawn_costs_no_other(here: Path) -> None:
+    ingest([llmc(here, "b", steps=40), loss_alone(here, "c", steps=9)], here / "store")
+    result = CliRunner().invoke(app, ["plot", "mfu", "--all", "--each", "--format", "svg"])
+    assert isinstance(result.exception, StrobeError)
+    assert "runs could not be drawn" in str(result.exception)
+    assert "c: no MFU was recorded: c: no MFU was logged" in result.stderr
+    assert (here / "b-mfu.svg").is_file()
+
+
+def test_several_files_do_not_go_into_one(here: Path) -> None:
+    ingest([llmc(here, "b", steps=9), loss_alone(here, "c", steps=9)], here / "store")
+    with pytest.raises(StrobeError, match="needs a folder"):
+        plot("mfu", "b", "c", "--each", "-o", "out.png")
+
+
+def test_beyond_eight_runs_the_others_are_named(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("strobe.plot.compared", "strobe.plot.request"):
+        monkeypatch.setattr(f"{module}.MOST_RUNS", 2)
+    ingest([loss_alone(here, name, steps=5) for name in ("a", "b", "c")], here / "store")
+    plot("compare", "a", "b", "c", "-o", "all.svg")
+    assert "Not drawn: 1 of 3 runs (c);" in " ".join(words_of(here / "all.svg"))

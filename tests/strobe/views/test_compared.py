@@ -79,10 +79,10 @@ def test_counted_tokens_are_marked_and_a_far_target_is_said(uses: dict[str, RunU
     panel = drawn(uses)["tokens"]
     line = next(line for line in panel.lines if line.run == "llama")
     assert line.word == "counted"
-    assert line.y[-1] == pytest.approx(1000 * TOKENS / 1e9)
+    assert line.y[-1] == pytest.approx(1000 * TOKENS / 1e6)
     assert any("25.9 B (20 a parameter), above this panel" in r and "llama" in r for r in panel.remarks)
     near = drawn(uses, Laid(per_parameter=0.5))["tokens"]
-    assert any(rule.y == pytest.approx(N_PARAMS / 2e9) for rule in near.rules)
+    assert any(rule.y == pytest.approx(N_PARAMS / 2e6) for rule in near.rules)
 
 
 def test_memory_stands_beside_what_the_device_has(uses: dict[str, RunUse]) -> None:
@@ -106,7 +106,7 @@ def test_runs_without_a_place_on_the_axis_are_left_out_by_name(
 
 def test_on_the_axis_of_time_rows_stand_where_their_clock_was(uses: dict[str, RunUse]) -> None:
     line = next(line for line in drawn(uses, Laid(axis="time"))["loss"].lines if line.run == "llama")
-    assert line.x[list(line.step).index(500.0)] == pytest.approx(500 * 8.0)
+    assert line.x[list(line.step).index(500.0)] == pytest.approx(500 * 8.0 / 3600)
 
 
 def test_at_the_onset_x_is_0(uses: dict[str, RunUse]) -> None:

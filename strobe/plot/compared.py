@@ -129,7 +129,8 @@ def of_request(request: Request, key: str) -> Curves:
     found = next(panel for panel in panels(request.uses, request.laid) if panel.key == key)
     if not found.lines:
         why = " ".join(found.remarks)
-        raise StrobeError(f"no {found.title[:1].lower()}{found.title[1:]} was recorded" + (f": {why}" if why else ""))
+        name = found.title if found.title.isupper() else found.title.lower()
+        raise StrobeError(f"no {name} was recorded" + (f": {why}" if why else ""))
     return panel_figure(found, _dressed(request))
 
 

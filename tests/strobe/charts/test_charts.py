@@ -173,11 +173,12 @@ def test_a_figure_becomes_a_file(kind: str, magic: bytes) -> None:
     assert export.image(figure(), kind).startswith(magic)
 
 
-def test_a_png_is_twice_as_large_as_on_screen() -> None:
+def test_a_png_has_300_dots_to_an_inch_of_96_pixels() -> None:
     svg = ElementTree.fromstring(figure().svg())
     head = export.image(figure(), "png")[16:24]
     sides = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:], "big")
-    assert sides == pytest.approx((2 * float(svg.attrib["width"]), 2 * float(svg.attrib["height"])), abs=2)
+    inches = [float(svg.attrib[side]) / 96 for side in ("width", "height")]
+    assert sides == pytest.approx([300 * inch for inch in inches], abs=2)
 
 
 def test_an_unknown_kind_of_image_is_refused() -> None:

@@ -24,7 +24,15 @@ def subject(plan: Plan) -> tuple[Passages, Callable[[int], GPT]]:
     if plan.model is not None:
         return _of_hugging_face(plan, Path(plan.model))
     passages = made_up(plan.passages, plan.longest, plan.seed)
-    config = ModelConfig(plan.layers, plan.heads, plan.width, 4 * plan.width, passages.longest, passages.vocab_size)
+    config = ModelConfig(
+        plan.layers,
+        plan.heads,
+        plan.width,
+        4 * plan.width,
+        passages.longest,
+        passages.vocab_size,
+        init_std=plan.init_std,
+    )
     return passages, lambda seed: GPT(config, seed)
 
 

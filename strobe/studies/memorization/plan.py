@@ -15,7 +15,14 @@ from strobe.analysis.memorization.reproduction import MEMORIZED
 from strobe.derive.study_files import FOLDER, STUDY, study_of
 
 MODES: Final[dict[str, dict[str, Any]]] = {
-    "example": {"passages": 20, "epochs": (1, 3, 10), "longest": 64, "width": 128, "learning_rate": 2e-3},
+    "example": {
+        "passages": 20,
+        "epochs": (1, 3, 10),
+        "longest": 64,
+        "width": 128,
+        "learning_rate": 1e-3,
+        "init_std": 0.08,
+    },
     "quick": {"passages": 50, "epochs": (1, 5, 20)},
     "standard": {"passages": 100, "epochs": (1, 3, 5, 10, 20, 30, 50, 100)},
     "deep": {"passages": 200, "epochs": (1, 3, 5, 10, 20, 30, 50, 100, 200)},
@@ -35,11 +42,12 @@ class Plan:
     epochs: tuple[int, ...]
     seed: int = 0
     training: str = "continuous"
-    longest: int = 128
+    longest: int = 96
     layers: int = 4
     heads: int = 4
     width: int = 256
-    learning_rate: float = 1e-3
+    init_std: float = 0.05
+    learning_rate: float = 5e-4
     batch_size: int = 1
     threshold: float = MEMORIZED
     neighbours: int = NEIGHBOURS

@@ -249,7 +249,38 @@ class ProfilePanel(Panel):
     """Whether the y axis has 0 in it, where it is not logarithmic."""
 
 
+@dataclass(frozen=True)
+class Group:
+    """What some points of a panel have in common."""
+
+    label: str
+    colour: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DotsPanel(Panel):
+    """Points on two axes with units: `points` float32 (frame, point, 2), NaN for one that has no place."""
+
+    kind: ClassVar[str] = "dots"
+    labels: Sequence[str]
+    groups: Sequence[Group]
+    member: Sequence[int]
+    """Of each point its group, by index."""
+    height: int
+    x_name: str
+    y_name: str
+
+
 KINDS: Mapping[str, type[Panel]] = {
     kind.kind: kind
-    for kind in (AttentionPanel, BarsPanel, CurvesPanel, EmbeddingPanel, GridPanel, ProfilePanel, TilesPanel)
+    for kind in (
+        AttentionPanel,
+        BarsPanel,
+        CurvesPanel,
+        DotsPanel,
+        EmbeddingPanel,
+        GridPanel,
+        ProfilePanel,
+        TilesPanel,
+    )
 }

@@ -41,6 +41,8 @@ from strobe.views.words import count, size
 WATCH_SECONDS: Final = 5.0
 """Between two looks at the store while a shown run is training."""
 
+_STUDIES: Final = "memorization"
+"""The page, and the task, of memorization studies."""
 _ROUTED = "_routed"
 _PAGE = "_page"
 _STYLE = f"<style>{(components.STATIC / 'frame.css').read_text(encoding='utf-8')}</style>"
@@ -163,7 +165,7 @@ def _draw(name: str, cursor: bool) -> Page:
     st.logo(str(components.STATIC / "logo.svg"), size="medium")
     st.html(_STYLE + _on_accent())
     reader, rows = read_store(spec)
-    address.choose_runs(list(rows), _default_run(rows))
+    address.choose_runs(list(rows), _default_run(rows, name))
     chosen: list[str] = st.session_state["runs"]
     appearance.choose(chosen)
     tables = reader.of(chosen[0])
@@ -196,9 +198,11 @@ def _looks(chosen: list[str]) -> dict[str, Look]:
     return appearance.dressed({chosen[0]: Look(ACCENT)} if len(chosen) == 1 else run_looks(chosen))
 
 
-def _default_run(rows: dict[str, dict[str, Any]]) -> str:
-    """The newest run; the example where it is the only one."""
-    return max(rows, key=lambda run: (rows[run].get("created_at") or 0, run))
+def _default_run(rows: dict[str, dict[str, Any]], page: str) -> str:
+    """The newest run of those that the page is about: studies on the page of that name, and elsewhere the others;
+    the newest of all where there is none."""
+    own = [run for run, row in rows.items() if (row.get("task") == _STUDIES) == (page == _STUDIES)]
+    return max(own or rows, key=lambda run: (rows[run].get("created_at") or 0, run))
 
 
 def _sidebar(page: Page) -> None:

@@ -36,6 +36,7 @@ _ALL: Final = (
     PageSpec("weights", "Weights", "Inside the model", "Matrices, their spectra, and units that died."),
     PageSpec("fourier", "Fourier", "Inside the model", "Which frequencies the network computes with."),
     PageSpec("health", "Health", "How it learns", "Whether every tensor learns, and since when one does not."),
+    PageSpec("memorization", "Memorization", "How it learns", "What is known by heart, and what layers show."),
 )  # fmt: skip
 
 

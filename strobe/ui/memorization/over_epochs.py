@@ -1,0 +1,64 @@
+"""Lines over epochs, with the cursor of the snapshots at those epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from strobe.charts.curves import Series
+from strobe.charts.figure import Figure
+from strobe.ui.panel import panel
+from strobe.ui.panel.kinds import CurvesPanel, line_of
+from strobe.views.memorization import Study
+from strobe.views.readings import of_rows
+from strobe.views.run_view import RunView
+
+Array = np.ndarray[Any, Any]
+Line = tuple[Series, Array]
+"""A series with its value at each epoch point."""
+
+
+def lines(
+    view: RunView, key: str, shown: Study, drawn: Sequence[Line], *, y_title: str, height: int = 220,
+    share: bool = False,
+) -> pa.Table:  # fmt: skip
+    """Draws lines over the epoch points, all of them read off at the cursor; returns their numbers."""
+    epochs, steps = np.array(shown.epochs, np.float64), np.array(shown.steps, np.float64)
+    each = steps[0] / epochs[0]
+    arrays: dict[str, Array] = {}
+    for k, (_, values) in enumerate(drawn):
+        arrays |= {f"x{k}": epochs, f"y{k}": np.asarray(values, np.float64), f"s{k}": steps}
+    named = [one for one, _ in drawn if not one.of]
+    table = _table(shown, [(one, values) for one, values in drawn if not one.of])
+    read = of_rows(table, [one.label for one in named], view.steps)
+    places = [k for k, (one, _) in enumerate(drawn) if not one.of]
+    order = [places.index(k) if k in places else 0 for k in range(len(drawn))]
+    header = CurvesPanel(
+        subject=f"{key} {view.run}", run=view.run, steps=list(view.steps), height=height, log=False, share=share,
+        cursor_x=[step / each for step in view.steps], x_name="epoch", plain=False, read_at=read.at,
+        series=[line_of(replace(one, run=view.run)) for one, _ in drawn],
+        alt=f"{y_title} against epoch: {', '.join(one.label for one in named)}",
+    )  # fmt: skip
+    readings = read.rows(order).arrays()
+    panel.show(key, header, arrays | readings, on_window_change=lambda: None, on_chosen_change=lambda: None)
+    return table
+
+
+def _table(shown: Study, drawn: Sequence[Line]) -> pa.Table:
+    """series, epoch, step, value."""
+    many = len(shown.epochs)
+    return pa.table({
+        "series": pa.array([one.label for one, _ in drawn for _ in range(many)], pa.string()),
+        "epoch": pa.array(shown.epochs * len(drawn), pa.int64()),
+        "step": pa.array(list(shown.steps) * len(drawn), pa.int64()),
+        "value": pa.array(np.concatenate([np.asarray(values, np.float64) for _, values in drawn]), from_pandas=True),
+    })  # fmt: skip
+
+
+def tools(key: str, about: str, shown: Study, table: pa.Table, figure: Callable[[], Figure] | None) -> None:
+    """The caption line with the queries that the study was made from, the numbers that are drawn, and the figure."""
+    panel.tools(key, about, [answer.sql for answer in shown.answers], lambda: table, figure)

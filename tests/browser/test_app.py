@@ -67,7 +67,17 @@ def asked_for() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def _loaded(lasting: Any, server: str, asked_for: list[str]) -> Any:
+def untouched(store: Path) -> dict[Path, int]:
+    """When each file of the store was written, as of before the first page."""
+    return written(store)
+
+
+def written(store: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in store.rglob("*")}
+
+
+@pytest.fixture(scope="module")
+def _loaded(lasting: Any, server: str, asked_for: list[str], untouched: dict[Path, int]) -> Any:
     lasting.on("request", lambda request: asked_for.append(request.url))
     # The server is just started: the first page waits for its imports.
     opened(lasting, f"{server}/curves?run=grok-a", "loss", timeout=120_000)
@@ -130,14 +140,16 @@ def test_the_cursor_stays_in_reach_when_the_page_is_scrolled(curves: Any) -> Non
     main.evaluate("(main) => main.scrollTo(0, 0)")
 
 
-def test_space_plays_and_pauses(page: Any, server: str) -> None:
-    opened(page, f"{server}/curves?run=grok-a&step=0", "loss")
-    page.keyboard.press("Space")
-    page.wait_for_function("() => window.__strobe.step >= 200", timeout=3000)
-    page.keyboard.press("Space")
-    stopped = label(page)
-    page.wait_for_timeout(500)
-    assert label(page) == stopped != "step 1,500"
+def test_space_plays_and_pauses(curves: Any) -> None:
+    curves.evaluate("() => document.activeElement.blur()")  # Space belongs to a button that has the focus
+    curves.keyboard.press("Home")
+    assert label(curves) == "step 0"
+    curves.keyboard.press("Space")
+    curves.wait_for_function("() => window.__strobe.step >= 200", timeout=3000)
+    curves.keyboard.press("Space")
+    stopped = label(curves)
+    curves.wait_for_timeout(500)
+    assert label(curves) == stopped != "step 1,500"
 
 
 def test_typing_does_not_move_the_cursor(curves: Any) -> None:
@@ -182,23 +194,23 @@ def test_changing_the_page_keeps_run_and_step(page: Any, server: str) -> None:
     assert label(page) == "step 500"
 
 
-def test_a_click_in_a_curve_moves_the_cursor_and_a_drag_zooms_all_charts(page: Any, server: str) -> None:
-    canvas = opened(page, f"{server}/curves?run=grok-a", "loss")
-    box, other = canvas.bounding_box(), panel(page, "accuracy")
-    page.mouse.click(box["x"] + 56, box["y"] + 150)
-    assert label(page) == "step 0"
-    page.mouse.move(5, 5)
+def test_a_click_in_a_curve_moves_the_cursor_and_a_drag_zooms_all_charts(curves: Any) -> None:
+    canvas = panel(curves, "loss")
+    box, other = canvas.bounding_box(), panel(curves, "accuracy")
+    curves.mouse.click(box["x"] + 56, box["y"] + 150)
+    assert label(curves) == "step 0"
+    curves.mouse.move(5, 5)
     before = canvas.evaluate(SNAP), other.evaluate(SNAP)
-    dragged(page, canvas)
-    page.wait_for_url("**zoom=**", timeout=5000)
+    dragged(curves, canvas)
+    curves.wait_for_url("**zoom=**", timeout=5000)
     zoomed = canvas.evaluate(SNAP), other.evaluate(SNAP)
     assert zoomed[0] != before[0]
     assert zoomed[1] != before[1]
-    page.get_by_role("button", name="Reset zoom").click()
-    page.wait_for_function("() => !location.search.includes('zoom=')", timeout=5000)
+    curves.get_by_role("button", name="Reset zoom").click()
+    curves.wait_for_function("() => !location.search.includes('zoom=')", timeout=5000)
     assert (canvas.evaluate(SNAP), other.evaluate(SNAP)) == before
-    dragged(page, canvas)
-    page.keyboard.press("Escape")
+    dragged(curves, canvas)
+    curves.keyboard.press("Escape")
     assert canvas.evaluate(SNAP) == before[0]
 
 
@@ -229,10 +241,8 @@ def test_a_metric_is_found_by_a_regular_expression_and_pinned(page: Any, server:
     page.locator("canvas[aria-label^='recorder_ms']").wait_for(timeout=60_000)
 
 
-def test_the_store_is_not_written(page: Any, server: str, store: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in store.rglob("*")}
-    opened(page, f"{server}/curves?run=grok-a", "loss")
-    assert {path: path.stat().st_mtime_ns for path in store.rglob("*")} == before
+def test_the_store_is_not_written(curves: Any, store: Path, untouched: dict[Path, int]) -> None:
+    assert written(store) == untouched
 
 
 def test_nothing_is_fetched_from_elsewhere(curves: Any, server: str, asked_for: list[str]) -> None:
@@ -242,14 +252,16 @@ def test_nothing_is_fetched_from_elsewhere(curves: Any, server: str, asked_for: 
     ] == []
 
 
-def test_a_zoom_ends_where_the_axis_changes(page: Any, server: str) -> None:
-    canvas = opened(page, f"{server}/curves?run=grok-a", "loss")
-    dragged(page, canvas)
-    page.wait_for_url("**zoom=**", timeout=5000)
-    page.get_by_role("radio", name="Tokens").or_(page.get_by_role("button", name="Tokens")).first.click()
-    page.locator(".st-key-board [data-chart=loss] canvas[aria-label*='against tokens seen']").wait_for(timeout=60_000)
-    page.wait_for_function("() => !location.search.includes('zoom=')", timeout=5000)
-    assert not page.get_by_role("button", name="Reset zoom").is_visible()
+def test_a_zoom_ends_where_the_axis_changes(curves: Any) -> None:
+    canvas = panel(curves, "loss")
+    dragged(curves, canvas)
+    curves.wait_for_url("**zoom=**", timeout=5000)
+    curves.get_by_role("radio", name="Tokens").or_(curves.get_by_role("button", name="Tokens")).first.click()
+    curves.locator(".st-key-board [data-chart=loss] canvas[aria-label*='against tokens seen']").wait_for(
+        timeout=60_000
+    )
+    curves.wait_for_function("() => !location.search.includes('zoom=')", timeout=5000)
+    assert not curves.get_by_role("button", name="Reset zoom").is_visible()
 
 
 KEYS = (

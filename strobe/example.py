@@ -1,4 +1,4 @@
-"""The embedded example: a real run that groks, thinned to travel with the code."""
+"""The embedded examples: a real run that groks, and a memorization study, thinned to travel with the code."""
 
 from __future__ import annotations
 
@@ -16,13 +16,24 @@ from etl.run.folder import Run
 from etl.run.thin import choose_steps, thin
 from etl.store.catalogue import Store
 from etl.store.files import Files
-from etl.store.pointer import commit, forget_versions_before, read_pointer, read_rows, write_part
+from etl.store.pointer import (
+    PartFile,
+    commit,
+    forget_versions_before,
+    read_pointer,
+    read_rows,
+    table_folder,
+    write_part,
+)
 from strobe.derive.filling.deriver import Deriver
 from strobe.derive.milestones import milestones
+from strobe.derive.study_files import FOLDER, study_of
 
 SNAPSHOTS = 28
 """How many snapshots of the grokking run fit the size budget."""
 MAX_BYTES = 15_000_000
+KEPT_OF_A_STUDY = frozenset({"scalars", "probe"})
+"""Sections of a study's snapshots that travel: its tables and its epoch points hold the rest."""
 
 
 def dense_range(store: Store, run: str) -> tuple[int, int] | None:
@@ -34,7 +45,7 @@ def dense_range(store: Store, run: str) -> tuple[int, int] | None:
 
 
 def embed(run_folder: Path, target: Path, *, on_step: Callable[[int], None] = lambda _step: None) -> int:
-    """Make `target` a store that holds just this run, thinned; returns its size in bytes.
+    """Make `target` a store that holds this run, thinned, and what other runs it held; returns its size in bytes.
 
     `target` is replaced as a whole at the end. Raises StrobeError when the result is over the budget.
     """
@@ -44,11 +55,13 @@ def embed(run_folder: Path, target: Path, *, on_step: Callable[[int], None] = la
         run = Run(run_folder)
         steps = choose_steps(run.steps(), SNAPSHOTS, dense_range(Store(made), report.run))
         folder = f"runs/{report.run}/snapshots"
-        reduced = thin(run, made / folder, steps, on_step=on_step)
+        reduced = thin(run, made / folder, steps, drop=_dropped(run), on_step=on_step)
+        _take_points(run_folder, made / folder)
         _point_to(Files(made), report.run, folder, reduced)
         analysed = Store(made)
         Deriver(analysed, analysed.run(report.run)).fill()
         forget_versions_before(Files(made), report.run)
+        _keep_others(target, made, report.run)
         for lock in made.rglob(".lock"):
             lock.unlink()
         size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
@@ -57,6 +70,30 @@ def embed(run_folder: Path, target: Path, *, on_step: Callable[[int], None] = la
         shutil.rmtree(target, ignore_errors=True)
         made.rename(target)
     return size
+
+
+def _dropped(run: Run) -> set[str]:
+    """The sections that do not travel."""
+    if study_of(run.folder) is None:
+        return {"grads"}
+    return {tensor.section for tensor in run.manifest.snapshot.tensors} - KEPT_OF_A_STUDY
+
+
+def _take_points(run: Path, snapshots: Path) -> None:
+    """The epoch points of a study, from which its tables can be filled again."""
+    if (run / FOLDER).is_dir():
+        shutil.copytree(run / FOLDER, snapshots / FOLDER, ignore=shutil.ignore_patterns(".*"))
+
+
+def _keep_others(before: Path, made: Path, run: str) -> None:
+    """The other runs of a store that is replaced go on in the one that is made."""
+    files = Files(before)
+    for other in files.names("runs"):
+        if other != run:
+            shutil.copytree(before / "runs" / other, made / "runs" / other)
+            for table in files.names("tables"):
+                if (part := before / table_folder(table, other)).is_dir():
+                    shutil.copytree(part, made / table_folder(table, other))
 
 
 def _point_to(files: Files, run: str, folder: str, reduced: dict[str, object]) -> None:
@@ -75,7 +112,9 @@ def _point_to(files: Files, run: str, folder: str, reduced: dict[str, object]) -
     about = read_rows(files, pointer, "runs")
     for column, value in (("snapshots_path", folder), ("reduced", json.dumps(reduced))):
         about = about.set_column(about.schema.get_field_index(column), column, pa.array([value]))
-    tables = {"snapshots": [write_part(files, run, "snapshots", snapshots)]}
+    # Where it was read from means nothing elsewhere.
+    tables: dict[str, list[PartFile]] = {"imports": []}
+    tables["snapshots"] = [write_part(files, run, "snapshots", snapshots)]
     tables["runs"] = [write_part(files, run, "runs", about)]
     state = pointer.state | {"reduced": json.dumps(reduced), "recording": folder}
     commit(files, pointer, tables, state)

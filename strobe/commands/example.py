@@ -10,7 +10,7 @@ import typer
 
 from strobe.commands.runs import StoreOption
 
-_NAME = "grok-p97"
+_NAME, _STUDY = "grok-p97", "memorization-example"
 
 
 def example(
@@ -22,7 +22,7 @@ def example(
     show: Annotated[bool, typer.Option("--show", help="Attach it again.")] = False,
     store: StoreOption = None,
 ) -> None:
-    """Train the embedded example for real (about five minutes on a CPU), ingest it, and thin it into examples/."""
+    """Train the embedded examples for real (some minutes on a CPU), ingest them, and thin them into examples/."""
     from etl.errors import StrobeError
     from strobe.settings import store_path
 
@@ -39,15 +39,22 @@ def example(
         _embed(run, target)
         return
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / _NAME
-        _train(folder)
-        _embed(folder, target)
+        for name, train in ((_NAME, _train), (_STUDY, _study)):
+            train(Path(scratch) / name)
+            _embed(Path(scratch) / name, target)
 
 
 def _train(folder: Path) -> None:
     from strobe.commands.train import modadd
 
     modadd(preset="grok", out=folder)
+
+
+def _study(folder: Path) -> None:
+    from strobe.studies.memorization.experiment import begin
+    from strobe.studies.memorization.plan import plan_of
+
+    begin(folder, plan_of("example", threads=1), resume=False).run(lambda *_: None)
 
 
 def _embed(run: Path, target: Path) -> None:

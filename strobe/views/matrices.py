@@ -117,15 +117,15 @@ def in_every_layer(among: Sequence[WeightMatrix], matrix: WeightMatrix) -> list[
     return [other for other in among if (other.tensor, other.part, other.shape) == same]
 
 
-def read_matrix(snapshot: Snapshot, matrix: WeightMatrix) -> Array:
+def read_matrix(snapshot: Snapshot, matrix: WeightMatrix, section: str = "params") -> Array:
     """The matrix (rows, columns) as floats, exactly as recorded; of a stacked tensor the one layer, and of experts
     the one, alone is read. Raises SnapshotError where the snapshot has no such tensor, or one of another shape."""
     at = [matrix.layer] if matrix.layer is not None and not matrix.group else []
     at += [matrix.part[1]] if matrix.part else []
     first, second = ([*at, None, None])[:2]
-    values = snapshot.values(f"params/{matrix.name}", first, None if second is None else [second])
+    values = snapshot.values(f"{section}/{matrix.name}", first, None if second is None else [second])
     if values.size != matrix.shape[0] * matrix.shape[1]:
-        raise SnapshotError(f"{snapshot.path}: params/{matrix.name:.80} is not {list(matrix.shape)} here")
+        raise SnapshotError(f"{snapshot.path}: {section}/{matrix.name:.80} is not {list(matrix.shape)} here")
     return values.reshape(matrix.shape)
 
 

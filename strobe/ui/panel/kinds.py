@@ -271,6 +271,17 @@ class DotsPanel(Panel):
     y_name: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class RidgesPanel(Panel):
+    """Distributions of all steps below each other: `x` and `y` float32 (frame, point), NaN beyond a frame's own
+    points."""
+
+    kind: ClassVar[str] = "ridges"
+    count: int
+    height: int
+    x_name: str
+
+
 KINDS: Mapping[str, type[Panel]] = {
     kind.kind: kind
     for kind in (
@@ -281,6 +292,7 @@ KINDS: Mapping[str, type[Panel]] = {
         EmbeddingPanel,
         GridPanel,
         ProfilePanel,
+        RidgesPanel,
         TilesPanel,
     )
 }

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 STATIC: Final = Path(__file__).parents[1] / "static"
 PANEL: Final = (
     "scales", "readings", "clock", "text", "marks", "draw", "look",
-    *(f"kinds/{kind}" for kind in ("attention", "bars", "curves", "dots", "embedding", "grid", "profile", "tiles")),
+    *(
+        f"kinds/{kind}"
+        for kind in ("attention", "bars", "curves", "dots", "embedding", "grid", "profile", "ridges", "tiles")
+    ),
     "kinds", "panel",
 )  # fmt: skip
 """The modules of a panel, in the order of their imports."""

@@ -182,6 +182,8 @@ def _draw(name: str, cursor: bool) -> Page:
         step_cursor.draw(view, page.milestones.ticks())
     page.notes = st.container()
     page.say()
+    if spec.one_run and len(page.runs) > 1:
+        _which(page)
     if any(page.rows[run].get("status") == "running" for run in page.runs):
         _watch(page)
     return page
@@ -191,6 +193,16 @@ def _on_accent() -> str:
     """The colour of what stands on the accent: Streamlit has white there, which is 2.6:1 in the dark."""
     mode = DARK if st.context.theme.type == "dark" else LIGHT
     return f"<style>[data-testid^=stBaseButton-primary] * {{ color: {mode.background} !important; }}</style>"
+
+
+def _which(page: Page) -> None:
+    """Of several runs, which one is drawn."""
+    others = ", ".join(page.title_of(run) for run in page.runs[1:])
+    markup(
+        '<p class="st-caption">Drawn: {run}, the first of {n} selected runs; not {others}. '
+        "Explorer sets a second run beside the first.</p>",
+        run=page.title_of(page.run), n=len(page.runs), others=others,
+    )  # fmt: skip
 
 
 def _looks(chosen: list[str]) -> dict[str, Look]:

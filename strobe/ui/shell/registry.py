@@ -19,6 +19,8 @@ class PageSpec:
     title: str
     group: str
     answers: str
+    one_run: bool = False
+    """Whether of several selected runs the first alone is drawn."""
 
     @property
     def file(self) -> Path:
@@ -31,12 +33,12 @@ _ALL: Final = (
     PageSpec("compare", "Compare", "Analyse", "What runs did and used, on the same axes."),
     PageSpec("sql", "SQL", "Analyse", "Ask the tables yourself."),
     PageSpec("explorer", "Explorer", "Inside the model", "One moment, everywhere at once."),
-    PageSpec("attention", "Attention", "Inside the model", "Who looks at whom, in every head."),
-    PageSpec("embeddings", "Embeddings", "Inside the model", "What shape the tokens take."),
-    PageSpec("weights", "Weights", "Inside the model", "Matrices, their spectra, and units that died."),
-    PageSpec("fourier", "Fourier", "Inside the model", "Which frequencies the network computes with."),
-    PageSpec("health", "Health", "How it learns", "Whether every tensor learns, and since when one does not."),
-    PageSpec("memorization", "Memorization", "How it learns", "What is known by heart, and what layers show."),
+    PageSpec("attention", "Attention", "Inside the model", "Who looks at whom, in every head.", True),
+    PageSpec("embeddings", "Embeddings", "Inside the model", "What shape the tokens take.", True),
+    PageSpec("weights", "Weights", "Inside the model", "Matrices, their spectra, and units that died.", True),
+    PageSpec("fourier", "Fourier", "Inside the model", "Which frequencies the network computes with.", True),
+    PageSpec("health", "Health", "How it learns", "Whether every tensor learns, and since when one does not.", True),
+    PageSpec("memorization", "Memorization", "How it learns", "What is known by heart, and what layers show.", True),
 )  # fmt: skip
 
 

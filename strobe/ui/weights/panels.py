@@ -14,7 +14,7 @@ from strobe.ui.panel import choice, derived, downloads, movie, panel
 from strobe.ui.panel.kinds import TilesPanel, presence
 from strobe.ui.panel.settled import Later, at_once
 from strobe.ui.shell.cursor import settled
-from strobe.ui.weights import bands, histogram, kept, spectrum, spectrum_at_cursor
+from strobe.ui.weights import bands, histogram, history, kept, spectrum, spectrum_at_cursor
 from strobe.ui.weights import vector as vector_panels
 from strobe.views.binning import bin_words
 from strobe.views.matrices import WeightMatrix, default_matrix, matrix_at
@@ -133,6 +133,7 @@ def matrix_row(view: RunView) -> None:
         return
     left, right = st.columns([3, 2], gap="medium")
     (_vector_panels if matrix.vector else _matrix_panels)(view, matrix, left, right)
+    history.over_steps(view, matrix)()
 
 
 def _vector_panels(view: RunView, vector: WeightMatrix, left: Any, right: Any) -> None:

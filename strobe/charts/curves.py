@@ -15,6 +15,7 @@ from etl.shortened import shortened
 from strobe.charts.axes import Axis, Box, axes, ends, gutter, label_number, padded, titles
 from strobe.charts.colours import heatmap, log_shares, rgb
 from strobe.charts.figure import Figure, Key, Scale, legend
+from strobe.charts.lost import Gap, bands, edges
 from strobe.charts.names import brief
 from strobe.charts.rules import Rule, SecondScale, paint_rules, paint_second, right_gutter
 from strobe.charts.svg import Drawing, cut, text_width
@@ -98,6 +99,7 @@ class Curves(Figure):
     rules: Sequence[Rule] = ()
     second: SecondScale | None = None
     keys: Sequence[Key] | None = None
+    gaps: Sequence[Gap] = ()
 
     @property
     def alt(self) -> str:
@@ -109,20 +111,23 @@ class Curves(Figure):
             across = np.array([rule.y for rule in self.rules if part == 2])
             all_values = np.concatenate([across, *(line[part] for line in self.lines)])
             all_values = all_values[~np.isnan(all_values)]
+            if part == 1 and self.gaps:
+                all_values = np.concatenate([all_values, [at for gap in self.gaps for at in (gap.start, gap.end)]])
             ends.append((float(all_values.min()), float(all_values.max())) if all_values.size else (1.0, 10.0))
         unit = "clock" if self.clock else ""
         return Axis(*ends[0], self.x_title, unit=unit), Axis(*padded(*ends[1], self.log), self.y_title, self.log)
 
     def body(self, on: Drawing, width: float) -> float:
         x, y = self._axes()
-        left, rules = gutter(y, self.plot_height), [mark for mark in self.marks if mark.y is None]
+        left, marks = gutter(y, self.plot_height), sorted(self.marks, key=lambda mark: -mark.x)
         keys = [Key(s.label, s.colour, s.dashes, s.dots) for s, _, _ in self.lines if not s.of]
-        top = legend(on, keys if self.keys is None else self.keys, left, width) + 12 + 14 * len(rules)
+        top = legend(on, keys if self.keys is None else self.keys, left, width) + 12 + 14 * len(marks)
         box = Box(left, top, width - right_gutter(self.second, y, self.plot_height), top + self.plot_height)
         for span in self.spans:
             _span(on, box, span, x)
         for level in self.levels:
             _level(on, box, level, y)
+        bands(on, box, self.gaps, x)
         axes(on, box, x, y)
         if self.second is not None:
             paint_second(on, box, self.second, y, width)
@@ -132,8 +137,9 @@ class Curves(Figure):
             at = x.place(xs, box.left, box.right), y.place(ys, box.bottom, box.top)
             for stretch in _stretches(ys):
                 _line(on, series, at[0][stretch], at[1][stretch], alone=len(xs) == 1)
-        for mark in self.marks:
-            _mark(on, box, mark, x, y, rules)
+        edges(on, box, self.gaps, x)
+        for row, mark in enumerate(marks):
+            _mark(on, box, mark, x, y, row)
         return box.bottom + 44
 
 
@@ -184,33 +190,31 @@ def _tint(colour: str) -> str:
     return "#" + "".join(f"{round(255 - 0.12 * (255 - part)):02x}" for part in rgb(colour))
 
 
-def _mark(on: Drawing, box: Box, mark: Mark, x: Axis, y: Axis, rules: Sequence[Mark]) -> None:
-    """The words of a rule stand above the plot, where no line runs; those of a ring beside it."""
+def _mark(on: Drawing, box: Box, mark: Mark, x: Axis, y: Axis, row: int) -> None:
+    """A rule, or a ring with a thin line up to its words, which stand above the plot, where no curve runs: in a row
+    of their own, the last mark lowest, so that no line runs through them."""
     at = float(x.place(mark.x, box.left, box.right))
     if not box.left - 1 <= at <= box.right + 1:
         return
-    if mark.y is None:
-        row = rules.index(mark)
-        on.line(at, box.top - 6 - 14 * row, at, box.bottom, mark.colour, 1.25, "2 3")
-        high = box.top - 11 - 14 * row
-    else:
-        middle = float(y.place(mark.y, box.bottom, box.top))
-        on.circle(at, middle, 4, LIGHT.background, mark.colour)
-        high = max(box.top - 6, middle - 14)
+    foot = box.bottom if mark.y is None else float(y.place(mark.y, box.bottom, box.top))
+    on.line(at, box.top - 6 - 14 * row, at, foot, mark.colour, 1.25 if mark.y is None else 0.75, "2 3")
+    if mark.y is not None:
+        on.circle(at, foot, 4, LIGHT.background, mark.colour)
     words = cut(mark.label, (box.right - box.left) / 2)
     after = at + 8 + text_width(words) > box.right
-    on.text(at + (-6 if after else 6), high, words, colour=LIGHT.text, anchor="end" if after else "start")
+    anchor = "end" if after else "start"
+    on.text(at + (-6 if after else 6), box.top - 11 - 14 * row, words, colour=LIGHT.text, anchor=anchor)
 
 
 def curves(
     table: pa.Table, series: Sequence[Series], *, x_title: str, y_title: str, log: bool, marks: Sequence[Mark] = (),
-    clock: bool = False, spans: Sequence[Span] = (), levels: Sequence[Level] = (),
+    clock: bool = False, spans: Sequence[Span] = (), levels: Sequence[Level] = (), gaps: Sequence[Gap] = (),
 ) -> Curves:  # fmt: skip
     """Lines over `table` (columns series: string, x: float64, y: float64), one per entry of `series`.
 
-    Values that are not finite, and on a log axis those that are not positive, are left out: the caller reports them.
-    A line breaks where y is NULL. A series of one point is a dot. With `clock`, x is Unix time in seconds, shown in
-    UTC.
+    Values that are not finite, and on a log axis those that are not positive, are left out: the caller reports them,
+    and gives those that are not finite as `gaps`. A line breaks where y is NULL. A series of one point is a dot. With
+    `clock`, x is Unix time in seconds, shown in UTC.
     """
     lines = []
     for one in series:
@@ -219,7 +223,7 @@ def curves(
         gap = rows["y"].is_null().to_numpy(zero_copy_only=False)
         good = np.isfinite(x) & (gap | np.isfinite(y) & ((y > 0) if log else True))
         lines.append((one, x[good], y[good]))
-    return Curves(lines, x_title, y_title, log, marks, clock, spans=spans, levels=levels)
+    return Curves(lines, x_title, y_title, log, marks, clock, spans=spans, levels=levels, gaps=gaps)
 
 
 _MEASURED: Final = 100

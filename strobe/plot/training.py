@@ -10,10 +10,12 @@ import pyarrow as pa
 
 from etl.errors import StrobeError
 from strobe.charts.curves import Curves, Heatmap, Series, curves, numbered, tensor_heatmap
+from strobe.charts.lost import Gap
 from strobe.charts.theme import SERIES, TEST, TRAIN, Look, run_looks
 from strobe.plot.request import Request
 from strobe.views import curve_sql
 from strobe.views.curves import Curve, Range, metric_row, points_of, remarks_on, thinned
+from strobe.views.lost import lost
 from strobe.views.metric_units import units_of
 from strobe.views.split_curves import ACCURACIES, LOSSES
 from strobe.views.splits import split_words
@@ -27,7 +29,7 @@ def _metrics(request: Request, names: Sequence[str], y_title: str, log: bool) ->
     looks = run_looks(request.runs)
     several, tables = len(request.runs) > 1, request.view().tables
     words = {metric: split_words(tables, request.runs, metric) for metric in names if len(names) > 1}
-    series, parts, remarks = [], [], []
+    series, parts, remarks, gaps = [], [], [], []
     for run in request.runs:
         for metric in names:
             split = words[metric][run] if metric in words else ""
@@ -41,6 +43,8 @@ def _metrics(request: Request, names: Sequence[str], y_title: str, log: bool) ->
             if not points.count:
                 continue
             look = looks[run] if several else Look(TRAIN if split == "train" else TEST)
+            found = lost(tables, Curve(run, metric, split)) if row["nonfinite"] else ()
+            gaps += [Gap(g.start, g.end, look.colour, g.nan > 0, g.up > 0, g.down > 0) for g in found]
             series.append(Series(label, look.colour, dash=several and split == "train", turn=look.turn))
             column = pa.array([label] * len(points.x), pa.string())
             parts.append(pa.table({"series": column, "x": points.x, "y": pa.array(points.y, from_pandas=True)}))
@@ -50,7 +54,8 @@ def _metrics(request: Request, names: Sequence[str], y_title: str, log: bool) ->
         )
     units = units_of(tables, request.runs, names)
     made = curves(
-        pa.concat_tables(parts), series, x_title="step", y_title=units.title(y_title), log=log, marks=request.onset()
+        pa.concat_tables(parts), series, x_title="step", y_title=units.title(y_title), log=log, marks=request.onset(),
+        gaps=gaps,
     )  # fmt: skip
     return replace(made, caption=" ".join([units.note(), *remarks]).strip())
 

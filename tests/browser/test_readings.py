@@ -65,7 +65,7 @@ READ = """async ([key]) => {
     tip: all(panel, ".tip:not([hidden]) > div").map((line) => line.textContent),
     where: all(panel, ".dock .where").map((line) => line.textContent).join(),
     table: all(panel, ".dock tbody tr").map((row) => ({
-      names: [...row.querySelectorAll("button, td:not([class])")].slice(0, 3).map((part) => part.textContent),
+      names: [...row.querySelectorAll("button span, button small")].map((part) => part.textContent).filter(Boolean),
       step: row.querySelector(".s").textContent,
       value: row.querySelector(".v").childNodes[0]?.textContent ?? "",
       smoothed: row.querySelector("small")?.textContent ?? "",
@@ -215,7 +215,7 @@ def check_table(truth: Truth, view: View, seen: dict[str, Any]) -> int:
     step, compared = whole(found[1]), 0
     titles = {"grokking modular addition, p = 97": "grok-p97"}
     for row in seen["table"]:
-        names = list(dict.fromkeys(row["names"]))
+        names = row["names"]
         run = view.runs[0] if len(names) == 1 else titles.get(names[0], names[0])
         metric = METRICS[names[-1]]
         state, at, value = truth.expected(view, run, metric, step)

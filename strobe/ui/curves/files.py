@@ -11,7 +11,7 @@ from strobe.ui.curves import panel
 from strobe.ui.curves.asking import Look
 from strobe.ui.curves.options import CurveOptions
 from strobe.ui.curves.read_off import every_row, queries
-from strobe.ui.curves.tile import wanted
+from strobe.ui.curves.tile import gaps_of, wanted
 from strobe.ui.panel import panel as panels
 from strobe.ui.shell.page import Page
 from strobe.views.metric_sections import MetricChart
@@ -41,7 +41,7 @@ def files(page: Page, view: CurveOptions, chart: MetricChart, look: Look) -> Non
         made = curves(
             drawn.table(), drawn.series, x_title=view.x_title(), y_title=title, log=log,
             marks=panel.marks(page, those, drawn, view, those[0].metric),
-            clock=view.axis == "clock" and view.align == "none",
+            clock=view.axis == "clock" and view.align == "none", gaps=gaps_of(page, drawn, view),
         )  # fmt: skip
         return replace(made, caption=" ".join([about, *drawn.remarks]).strip())
 

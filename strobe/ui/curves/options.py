@@ -70,16 +70,17 @@ def controls(page: Page) -> CurveOptions:
     axes = available_axes(page.view.tables, page.run)
     with panel.head("curves"):
         panel.caption(page.milestones.sentence())
-        with st.container(horizontal=True, width="content", gap="small", wrap=False, vertical_alignment="center"):
+        with st.container(horizontal=True, width="content", gap="small", vertical_alignment="center"):
+            smoothing = _smoothing()
             axis = choice.segmented("x", "X axis", axes, "step", words=lambda name: X_AXES[name][0])
             with st.popover("View", icon=":material/tune:", key="curves_view"):
                 chosen = _popover(page)
-    return CurveOptions(axis=axis, **chosen)
+    return CurveOptions(axis=axis, smoothing=smoothing, **chosen)
 
 
 def _popover(page: Page) -> dict[str, Any]:
-    smoothing = _select("Smoothing", "smooth", SMOOTHINGS, _smoothing_words)
-    chosen: dict[str, Any] = {"smoothing": smoothing, "every_point": _every_point()}
+    _kind_of_mean()
+    chosen: dict[str, Any] = {"every_point": _every_point()}
     others = [run for run in page.rows if page.rows[run].get("name")]
     baseline = _select("Baseline", "baseline", [NONE, *others], lambda run: _run_words(page, run))
     chosen["baseline"] = None if baseline == NONE else baseline
@@ -97,6 +98,24 @@ def _popover(page: Page) -> dict[str, Any]:
     if align == "step":
         chosen["align_step"] = _align_step()
     return chosen
+
+
+def _smoothing() -> str:
+    """A slider over how much; in "View" the kind of mean, which a link tells by its smoothing."""
+    asked = address.arrived("smooth")
+    if asked is not None and asked[0] in SMOOTHINGS and asked[0] != NONE:
+        st.session_state["smooth_by"] = asked[0].partition("-")[0]
+    kind = st.session_state.get("smooth_by", "ema")
+    options = [name for name in SMOOTHINGS if name == NONE or name.startswith(kind)]
+    return choice.slider("smooth", "Smoothing", options, words=_smoothing_words, width=230)
+
+
+def _kind_of_mean() -> None:
+    st.session_state.setdefault("smooth_by", "ema")
+    st.segmented_control(
+        "Smooth by", ["ema", "mean"], key="smooth_by", persist_state="session", required=True,
+        format_func={"ema": "exponential mean", "mean": "running mean"}.__getitem__,
+    )  # fmt: skip
 
 
 def _every_point() -> bool:
@@ -126,7 +145,7 @@ def _align_step() -> int:
 
 def _smoothing_words(name: str) -> str:
     words = Smoothing(name).words()
-    return words[0].upper() + words[1:] if words else "None"
+    return words or "not smoothed"
 
 
 def _run_words(page: Page, run: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import streamlit as st
 
+from strobe.charts.axes import label_number
 from strobe.charts.curves import Mark, Series, curves
 from strobe.charts.theme import SERIES, TEST, TRAIN, Look
 from strobe.ui.curves.options import BASELINE, CurveOptions
@@ -145,7 +146,7 @@ def marks(page: Page, wanted: Sequence[Curve], drawn: Drawn, view: CurveOptions,
         peak = moments.peak
         if metric == "val_loss" and peak is not None and peak.step is not None and peak.fallen is not None:
             at = _x_of(page, run, view, peak.step)
-            words = f"{who}peak {peak.value:.3g} at {peak.step:,}"
+            words = f"{who}peak {label_number(peak.value)} at {peak.step:,}"
             made.append(Mark(at, words, line.series.colour if several else TEST, y=peak.value, of=label))
     return [mark for mark in made if math.isfinite(mark.x)]
 

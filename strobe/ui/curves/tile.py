@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from strobe.charts.lost import Gap
 from strobe.ui.curves import panel
 from strobe.ui.curves.options import CurveOptions
 from strobe.ui.panel.kinds import line_of, placed_marks
@@ -69,6 +70,16 @@ def tile(
     }  # fmt: skip
     made["token"] = _token(made, own)
     arrays |= own
+    return made
+
+
+def gaps_of(page: Page, drawn: panel.Drawn, view: CurveOptions) -> list[Gap]:
+    """Where the lines of a figure are not finite."""
+    made = []
+    for line in drawn.lines:
+        if not line.series.of and (panel.recorded_row(page, line.of.curve) or {}).get("nonfinite"):
+            found = lost(page.of(line.of.curve.run), line.of.curve, view.axis, line.of.origin)
+            made += [Gap(g.start, g.end, line.series.colour, g.nan > 0, g.up > 0, g.down > 0) for g in found]
     return made
 
 

@@ -29,6 +29,14 @@ def select(
     return _choice(st.selectbox, name, label, options, default, words, labelled, widget)
 
 
+def slider(
+    name: str, label: str, options: Sequence[str], default: str | None = None, *, words: Words | None = None,
+    labelled: bool = False, **widget: Any,
+) -> str:  # fmt: skip
+    """One of options that have an order."""
+    return _choice(st.select_slider, name, label, options, default, words, labelled, widget)
+
+
 def _choice(
     draw: Callable[..., Any], name: str, label: str, options: Sequence[str], default: str | None,
     words: Words | None, labelled: bool, widget: dict[str, Any],

@@ -1,5 +1,5 @@
 import { drawMark } from "./marks.js";
-import { duration, durations, logTicks, moment, moments, power, scale, ticks, toldApart, words } from "./scales.js";
+import { duration, durations, logTicks, moment, moments, power, scale, threeTicks, ticks, toldApart, words } from "./scales.js";
 import { fitted } from "./text.js";
 // The canvas primitives: heatmap grid, scatter, line with marks, bars. Each takes (canvas context, box, data, colours).
 
@@ -36,7 +36,7 @@ export function axes(g, box, x, y, look) {
   g.lineWidth = 1;
   g.textBaseline = "middle";
   g.textAlign = "right";
-  const rows = y.log ? logTicks(y.lo, y.hi, (box.bottom - box.top) / 26) : ticks(y.lo, y.hi, (box.bottom - box.top) / 44);
+  const rows = y.log ? logTicks(y.lo, y.hi, (box.bottom - box.top) / 26) : threeTicks(y.lo, y.hi, (box.bottom - box.top) / 44);
   tickWords(rows, y).forEach((word, i) => {
     const at = Math.round(sy(rows[i])) + 0.5;
     g.strokeStyle = look.grid;

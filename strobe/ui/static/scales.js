@@ -62,9 +62,14 @@ export function logTicks(lo, hi, count) {
   if (whole.length > 2) return whole;
   const between = [[1, 2, 5], [1, 3]].map((of) => multiples(lo, hi, of)).filter((made) => made.length > 2);
   if (between.length) return between.find((made) => made.length <= count) || between.at(-1);
-  let round = ticks(lo, hi, 3);
-  for (let n = 4; round.length < 3 && n < 12; n++) round = ticks(lo, hi, n);
-  return round;
+  return threeTicks(lo, hi, 3);
+}
+
+/** Ticks, of which there are three at least where numbers allow it. */
+export function threeTicks(lo, hi, count) {
+  let made = ticks(lo, hi, count);
+  for (let n = Math.ceil(count) + 1; made.length < 3 && n < 12; n++) made = ticks(lo, hi, n);
+  return made;
 }
 
 const SUPERSCRIPT = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };

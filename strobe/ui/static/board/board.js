@@ -139,7 +139,7 @@ class Board {
       this.layout = placed(list, width, columns, size, this.opened, this.folded);
       this.grid.style.height = `${this.layout.height}px`;
       const found = list.reduce((sum, { list: own }) => sum + own.length, 0);
-      this.at("many").textContent = found ? `${found === this.charts.length ? "" : `${found.toLocaleString("en")} of `}${this.charts.length.toLocaleString("en")} charts` : "No metric has this in its name.";
+      this.at("many").textContent = found ? `${found === this.charts.length ? "" : `${found.toLocaleString("en")} of `}${this.charts.length.toLocaleString("en")} chart${this.charts.length === 1 ? "" : "s"}` : "No metric has this in its name.";
       this.pressed();
     }
     const top = -this.grid.getBoundingClientRect().top;
@@ -360,7 +360,7 @@ class Board {
     const whole = here || sent, asked = here ? step : sent ? sent.step : step;
     showReadout(this.dock, {
       title: data.title, where: `at ${whereWords(frame, at, asked)}`, entries, settled: Boolean(whole), keys: KEYS,
-      columns: { run: new Set(mains.map((line) => line.run)).size > 1, split: mains.some((line) => line.split), baseline: Boolean(frame.baseline) },
+      columns: { run: new Set(mains.map((line) => line.run)).size > 1, baseline: Boolean(frame.baseline) },
       note: frame.smoothed ? `Smoothed over all points: ${frame.smoothed}.` : "",
     }, this);
     if (this.lacksReading) this.ask(REST_MS);

@@ -63,7 +63,10 @@ function row(entry, columns, board) {
   made.className = off ? "off" : "";
   const name = document.createElement("td"), button = document.createElement("button"), mark = document.createElement("i");
   mark.style.cssText = stroke(line);
-  button.append(mark, columns.run ? entry.run : line.split || entry.run);
+  const words = document.createElement("span"), split = document.createElement("small");
+  words.textContent = columns.run ? entry.run : line.split || entry.run;
+  split.textContent = columns.run ? line.split : "";
+  button.append(mark, words, split);
   button.title = off ? "Show this series on all charts" : "Hide this series on all charts";
   button.setAttribute("aria-pressed", String(!off));
   button.onclick = () => board.hide(line.id);
@@ -71,7 +74,6 @@ function row(entry, columns, board) {
   made.onpointerleave = () => board.light("");
   name.append(button);
   made.append(name);
-  if (columns.run && columns.split) made.append(cell("", line.split));
   made.append(cell("s", reading ? stepOf(reading) : ""));
   const text = wordsOf(reading), value = cell(reading && reading.state ? "v none" : "v", reading ? text : "…");
   if (reading && !reading.state && smoothed && Number.isFinite(smoothed.value)) {
@@ -90,7 +92,7 @@ export function showReadout(dock, { title, where, entries, columns, settled, not
   head.textContent = title;
   sub.textContent = where;
   sub.className = "where";
-  const names = [columns.run ? "run" : "series", ...(columns.run && columns.split ? ["series"] : []), "step", "value", ...(columns.baseline ? ["vs baseline"] : [])];
+  const names = [columns.run ? "run" : "series", "step", "value", ...(columns.baseline ? ["vs baseline"] : [])];
   const top = table.createTHead().insertRow(), classes = { step: "s", value: "v", "vs baseline": "d" };
   for (const name of names) {
     const th = document.createElement("th");

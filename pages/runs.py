@@ -6,7 +6,7 @@ from strobe.ui.attention.panels import all_heads
 from strobe.ui.curves import charts
 from strobe.ui.embeddings import flat
 from strobe.ui.panel import panel as panels
-from strobe.ui.runs import card, table
+from strobe.ui.runs import card, editing, table
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
 
@@ -30,6 +30,7 @@ def loss() -> None:
 
 
 table.draw(page)
+editing.draw(page)
 loss()
 card.draw(page)
 if page.view.steps:

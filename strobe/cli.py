@@ -9,7 +9,21 @@ import sys
 import typer
 
 from etl.errors import StrobeError
-from strobe.commands import analyze, data, example, export, listing, opening, plot, runs, sql, study, train, verify
+from strobe.commands import (
+    analyze,
+    annotate,
+    data,
+    example,
+    export,
+    listing,
+    opening,
+    plot,
+    runs,
+    sql,
+    study,
+    train,
+    verify,
+)
 from strobe.commands import app as app_command
 from strobe.version import __version__
 
@@ -52,6 +66,9 @@ app.command("analyze")(analyze.analyze)
 app.command("verify")(verify.verify)
 app.command("rm")(runs.rm)
 app.command("rename")(runs.rename)
+app.command("tag")(annotate.tag)
+app.command("note")(annotate.note)
+app.command("archive")(annotate.archive)
 app.add_typer(export.app, name="export")
 app.command("plot")(plot.plot)
 app.command("example")(example.example)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -172,11 +173,31 @@ def rm(
         typer.echo(f"{name} is the example: it is hidden from this store; `strobe example --show` brings it back")
         return
     if not yes:
+        _say_what_goes(opening.store_at(store), name)
         typer.confirm(f"Remove the tables of {name} from {store or store_path()}?", abort=True)
     count = remove_run(files, name)
     kept = f"; its snapshots stay in {folder}" if folder is not None else ""
     opening.forget()
     typer.echo(f"removed {name} ({count} files){kept}")
+
+
+def _say_what_goes(store: Store, run: str) -> None:
+    from etl.errors import StrobeError
+    from strobe.views.annotating import what_goes
+
+    # Of a damaged run it is not known.
+    with contextlib.suppress(StrobeError):
+        found = store.run(run)
+        typer.echo(what_goes([found.pointer], [found.folder]))
+
+
+def writable(run: StoredRun) -> None:
+    """Raises StrobeError for the example, which is not to be changed."""
+    from etl.errors import StrobeError
+    from strobe.settings import example_path
+
+    if run.files.local is not None and run.files.local == example_path():
+        raise StrobeError(f"{run.id} is the example, which is read-only")
 
 
 def rename(
@@ -185,12 +206,9 @@ def rename(
     store: StoreOption = None,
 ) -> None:
     """Give a run another name."""
-    from etl.errors import StrobeError
     from etl.store.manage import rename_run
-    from strobe.settings import example_path
 
     found = opening.find_run(opening.store_at(store), run)
-    if found.files.local is not None and found.files.local == example_path():
-        raise StrobeError(f"{found.id} is the example, which is read-only")
+    writable(found)
     rename_run(found.files, found.id, name)
     typer.echo(f"{found.id} is now named {name}")

@@ -155,6 +155,21 @@ def snapshot_steps(tables: Tables, run: str) -> tuple[int, ...]:
     return tuple(answer.table["step"].to_pylist())
 
 
+def logged_steps(tables: Tables, run: str, most: int = 1_000) -> tuple[int, ...]:
+    """The steps at which a run logged its main loss, or else its first metric, ascending; of more than `most` every
+    n-th, with the first and the last."""
+    answer = tables.ask(
+        f"""WITH chosen AS (
+  SELECT name FROM metrics WHERE run = {literal(run)} ORDER BY name <> 'val_loss', name <> 'train_loss', name LIMIT 1
+), ordered AS (
+  SELECT step, row_number() OVER (ORDER BY step) - 1 AS k, count(*) OVER () AS n
+  FROM (SELECT DISTINCT step FROM scalars WHERE run = {literal(run)} AND name IN (FROM chosen))
+)
+SELECT step FROM ordered WHERE k % greatest(1, n // {most}) = 0 OR k = n - 1 ORDER BY step"""
+    )
+    return tuple(answer.table["step"].to_pylist())
+
+
 def literal(value: str | float) -> str:
     """A value as SQL: text in quotes with its own quotes doubled, numbers in full precision."""
     return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)

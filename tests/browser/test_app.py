@@ -103,7 +103,7 @@ def test_the_loss_curve_is_drawn(curves: Any) -> None:
 
 
 def test_a_key_redraws_the_panel_without_the_server(page: Any, server: str) -> None:
-    canvas = opened(page, f"{server}/runs?run=grok-a", "attention")
+    canvas = opened(page, f"{server}/runs?run=grok-a&step=1500", "attention")
     page.evaluate(LISTEN)
     before = canvas.evaluate(SNAP)
     assert label(page) == "step 1,500"

@@ -65,7 +65,7 @@ def test_one_key_moves_all_five_panels_of_the_explorer(page: Any, server: str) -
 def test_phases_are_named_and_a_neuron_follows_the_cursor(page: Any, server: str) -> None:
     from playwright.sync_api import expect
 
-    page.goto(f"{server}/fourier?run=grok-p97")
+    page.goto(f"{server}/fourier?run=grok-p97&step=14000")
     one = canvas(page, "fourier_one")
     assert "circuit formation" in page.locator(".st-key-fourier_losses .legend").inner_text()
     expect(one).to_have_attribute("aria-label", re.compile(r"k = \d+ holds 9\d%, activation .* to "), timeout=60_000)
@@ -122,14 +122,17 @@ def test_a_page_left_in_the_middle_of_a_move_shows_where_it_ended(page: Any, ser
     no_note(page)
 
 
-def test_the_way_back_moves_the_cursor(page: Any, server: str) -> None:
+def test_the_way_back_restores_where_the_cursor_was(page: Any, server: str) -> None:
     page.goto(f"{server}/runs?run=grok-a&step=500")
     canvas(page, "attention")
     page.get_by_text("page made in").wait_for(timeout=90_000)
-    for key, step in (("ArrowRight", 600), ("Home", 0)):
-        page.keyboard.press(key)
-        page.wait_for_url(f"**step={step}**", timeout=60_000)
-    page.wait_for_timeout(500)
-    page.go_back()
-    page.locator("[data-at=step]").filter(has_text="step 600").wait_for(timeout=60_000)
+    page.keyboard.press("ArrowRight")
     page.wait_for_url("**step=600**", timeout=60_000)
+    page.get_by_role("link", name="Attention", exact=True).click()
+    page.locator("h1", has_text="Attention").wait_for(timeout=60_000)
+    canvas(page, "attention")
+    page.keyboard.press("Home")
+    page.wait_for_url("**step=0**", timeout=60_000)
+    page.go_back()
+    page.wait_for_url("**/runs**step=600**", timeout=60_000)
+    page.locator("[data-at=step]").filter(has_text="step 600").wait_for(timeout=60_000)

@@ -40,7 +40,9 @@ def draw(page: Page) -> None:
     if what:
         markup('<p class="st-caption">Thinned to travel: {what}.</p>', what=what)
     if not page.view.steps:
-        st.info(inert("This run has no snapshots, so the cursor and the model panels rest. Its curves and SQL work."))
+        panel.caption(
+            "This run has no snapshots: the cursor moves over the steps that it logged, and no model is shown."
+        )
 
 
 def _milestones(page: Page) -> None:

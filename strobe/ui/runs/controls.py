@@ -24,7 +24,7 @@ def wanted(page: Page) -> Wanted:
     """Drawn above the table; what changes what is found begins at its first page again."""
     values = Values(page.reader)
     with st.container(key="runs_controls", horizontal=True, gap="small", vertical_alignment="center"):
-        search = choice.text("q", "Search runs", placeholder="Search names, tags, notes", width=220)
+        search = choice.text("search", "Search runs", placeholder="Search names, tags, notes", width=220)
         condition = choice.text("where", "Filter runs", placeholder="Filter, as: lr > 1e-3 and status = 'finished'",
                                 width=340)  # fmt: skip
         shared = groupable(values)

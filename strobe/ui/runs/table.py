@@ -13,6 +13,7 @@ from strobe.analysis.onset_answer import RULE
 from strobe.ui.panel import panel
 from strobe.ui.runs import controls
 from strobe.ui.shell import address, components
+from strobe.ui.shell import cursor as step_cursor
 from strobe.ui.shell.page import Page
 from strobe.ui.shell.parts import part
 from strobe.ui.shell.words import inert
@@ -61,6 +62,12 @@ def _mount(page: Page, wanted: Wanted, found: Listing) -> None:
         runs = [run for run in _sent("selected") or [] if run in page.rows]
         _select(runs, before)
 
+    def opened() -> None:
+        run = str(_sent("opened") or "").partition("@")[0]
+        if run in page.rows:
+            step_cursor.open_at_end()
+            _select([run], [])
+
     def every() -> None:
         first = [run for run in before[:1] if run in found.found]
         _select(list(dict.fromkeys([*first, *found.found])), before)
@@ -72,8 +79,8 @@ def _mount(page: Page, wanted: Wanted, found: Listing) -> None:
         st.session_state[controls.AT] = int(_sent("page") or 0)
 
     components.runs()(
-        key=_KEY, data=data(page, wanted, found), on_selected_change=selected, on_every_change=every,
-        on_sort_change=sorted_anew, on_page_change=turned,
+        key=_KEY, data=data(page, wanted, found), on_selected_change=selected, on_opened_change=opened,
+        on_every_change=every, on_sort_change=sorted_anew, on_page_change=turned,
     )  # fmt: skip
     if st.session_state.pop("_runs_chosen", False):
         st.rerun()

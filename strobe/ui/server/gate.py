@@ -16,6 +16,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from strobe.settings import read_only
+from strobe.ui.server.document import is_document, plainly, with_ours
 from strobe.ui.server.turns import Turns, Visitor
 
 Scope = MutableMapping[str, Any]
@@ -45,7 +46,10 @@ class Gate:
         elif scope["type"] == "websocket":
             await self._stream(scope, receive, send)
         else:
-            await self._app(scope, receive, send if read_only() else _unframed(send))
+            answer = send if read_only() else _unframed(send)
+            if scope["type"] == "http" and is_document(scope):
+                scope, answer = plainly(scope), with_ours(answer)
+            await self._app(scope, receive, answer)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         if is_foreign(_header(scope, b"origin"), _header(scope, b"host")):

@@ -13,6 +13,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from strobe.settings import read_only
+from strobe.ui.server.failing import told
 from strobe.ui.server.files import routes
 from strobe.ui.server.gate import Gate
 from strobe.ui.shell import writing
@@ -22,7 +23,12 @@ MOST_DESCRIPTORS: Final = 65_536
 
 def parts() -> dict[str, Any]:
     """The arguments of `streamlit.starlette.App` beside the script."""
-    return {"middleware": [Middleware(Gate)], "lifespan": _lifespan, "routes": routes(_base())}
+    return {
+        "middleware": [Middleware(Gate)],
+        "lifespan": _lifespan,
+        "routes": routes(_base()),
+        "on_script_error": told,
+    }
 
 
 @asynccontextmanager

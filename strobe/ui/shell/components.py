@@ -64,7 +64,8 @@ def picker() -> Callable[..., Any]:
 
 @cache
 def runs() -> Callable[..., Any]:
-    """The table of runs; states `selected` (run ids), `every` (all that were found), `sort`, and `page`."""
+    """The table of runs; states `selected` (run ids), `opened` (run@time), `every` (all that were found), `sort`,
+    and `page`."""
     return _component("runs", script("runs", default="mountRuns"))
 
 

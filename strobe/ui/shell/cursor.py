@@ -13,11 +13,13 @@ from strobe.views.run_view import RunView, index_at_or_before
 
 _ARRIVALS: Final = "_step_arrivals"
 _RESTING: Final = "_resting"
+_AT_END: Final = "_step_at_end"
 
 
-def choose(steps: Sequence[int]) -> int | None:
-    """The step of the cursor among the snapshots that exist (ascending); the nearest earlier one where a link asks
-    for another; the last where nothing was asked. None where there are no snapshots."""
+def choose(steps: Sequence[int], onset: int | None = None, what: str = "snapshot") -> int | None:
+    """The step of the cursor among those where it can rest (ascending), which are steps with a `what`; the nearest
+    earlier one where a link asks for another. Where nothing was asked: the last one of a run that was opened by
+    itself, else the one at the grokking `onset`, or the middle one. None where there are no steps."""
     asked = address.arrived("step")
     step: Any = st.session_state.get("step")
     if asked is not None:
@@ -28,12 +30,21 @@ def choose(steps: Sequence[int]) -> int | None:
     if not steps:
         address.write("step", None)
         return None
-    chosen = steps[-1] if step is None else steps[index_at_or_before(steps, step)]
-    if asked is not None and step is not None and chosen != step:
+    if st.session_state.pop(_AT_END, False) and asked is None:
+        st.session_state[_ARRIVALS], step = _arrivals() + 1, steps[-1]
+    if step is None:
+        step = onset if onset is not None else steps[len(steps) // 2]
+    chosen = steps[index_at_or_before(steps, step)]
+    if asked is not None and address.whole_number(asked[0]) is not None and chosen != step:
         side = "at" if step > steps[0] else "before"
-        address.note(f"There is no snapshot {side} step {step:,}: showing step {chosen:,}.")
+        address.note(f"There is no {what} {side} step {step:,}: showing step {chosen:,}.")
     _rest(chosen)
     return chosen
+
+
+def open_at_end() -> None:
+    """The page that is made next has the cursor at its run's last step."""
+    st.session_state[_AT_END] = True
 
 
 def resting() -> dict[str, int]:
@@ -61,21 +72,22 @@ def settled_index(view: RunView, steps: Sequence[int]) -> int:
 
 
 @st.fragment
-def draw(view: RunView, ticks: Sequence[dict[str, Any]]) -> None:
-    """The cursor over the snapshots of a run, with `ticks` (step, label, kind, rule) at its moments."""
+def draw(view: RunView, ticks: Sequence[dict[str, Any]], steps: Sequence[int], what: str = "snapshot") -> None:
+    """The cursor over the snapshots of a run, or the steps that it logged, with `ticks` (step, label, kind, rule) at
+    its moments."""
 
     def came_to_rest() -> None:
         told = str(st.session_state["step_cursor"].get("at")).rpartition("@")[0]
         run, _, at = told.rpartition("@")
-        if run == view.run and at.isdigit() and int(at) in view.steps:
+        if run == view.run and at.isdigit() and int(at) in steps:
             _rest(int(at))
             parts.remake_followers()
 
     components.cursor()(
         key="step_cursor",
         data={
-            "run": view.run, "steps": list(view.steps), "step": st.session_state.get("step") if view.steps else 0,
-            "arrived": _arrivals(), "ticks": list(ticks), "empty": "no snapshots: curves only",
+            "run": view.run, "steps": list(steps), "step": st.session_state.get("step") if steps else 0,
+            "arrived": _arrivals(), "ticks": list(ticks), "what": what, "empty": "no steps: nothing was logged",
         },
         on_at_change=came_to_rest,
     )  # fmt: skip

@@ -35,7 +35,7 @@ from strobe.ui.shell.reader import Reader, RunTables
 from strobe.ui.shell.start import read_only_line, read_store, store_name
 from strobe.ui.shell.words import dot_style, escaped, inert, markup
 from strobe.views.milestones import Milestones
-from strobe.views.run_view import RunView, snapshot_steps
+from strobe.views.run_view import RunView, logged_steps, snapshot_steps
 from strobe.views.words import count, size
 
 WATCH_SECONDS: Final = 5.0
@@ -63,6 +63,8 @@ class Page:
     view: RunView
     """The first selected run; without steps on a page that has no cursor."""
     milestones: Milestones = field(default_factory=Milestones)
+    stops: tuple[int, ...] = ()
+    """Where the cursor can rest: the snapshots of the first run, or the steps that it logged where there are none."""
     started: float = field(default_factory=time.perf_counter)
     notes: Any = None
     told: list[str] = field(default_factory=list)
@@ -177,9 +179,11 @@ def _draw(name: str, cursor: bool) -> Page:
     _header(page, spec)
     parts.none_follow()
     if cursor:
-        step_cursor.choose(view.steps)
         page.milestones = milestones_of(view)
-        step_cursor.draw(view, page.milestones.ticks())
+        what = "snapshot" if view.steps else "logged step"
+        page.stops = view.steps or logged_steps(tables, view.run)
+        step_cursor.choose(page.stops, page.milestones.onset.step if page.milestones.onset else None, what)
+        step_cursor.draw(view, page.milestones.ticks(), page.stops, what)
     page.notes = st.container()
     page.say()
     if spec.one_run and len(page.runs) > 1:

@@ -9,6 +9,9 @@ from typing import Final
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from etl.errors import StrobeError
 
 _FOLLOWERS: Final = "_followers"
 _inside: ContextVar[str] = ContextVar("part", default="")
@@ -27,12 +30,24 @@ def part(name: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
             outer = _inside.set(path)
             try:
                 body()
+            except (StrobeError, OSError):
+                # What it shows has changed since the page was made, as where a run was removed: the whole page is
+                # made again, of the store as it is now, and says so. In a whole page the error stands.
+                if not _alone():
+                    raise
+                st.rerun()
             finally:
                 _inside.reset(outer)
 
         return run
 
     return decorated
+
+
+def _alone() -> bool:
+    """Whether a part is made again by itself, and not with its page."""
+    context = get_script_run_ctx(suppress_warning=True)
+    return context is not None and bool(context.fragment_ids_this_run)
 
 
 def follow_server() -> None:

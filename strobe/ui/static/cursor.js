@@ -85,7 +85,7 @@ class Cursor {
     const { steps } = this.data;
     this.slider.value = this.index;
     const label = steps.length
-      ? [`step ${words(steps[this.index])}`, `snapshot ${words(this.index + 1)} of ${words(steps.length)}`]
+      ? [`step ${words(steps[this.index])}`, `${this.data.what} ${words(this.index + 1)} of ${words(steps.length)}`]
       : [this.data.empty || "no snapshots", ""];
     this.at("step").textContent = label[0];
     this.at("count").textContent = label[1];

@@ -103,7 +103,12 @@ function cell(table, item, column, value) {
       dot.style.borderColor = colour;
     }
     open.append(dot, made("span", "", item.name));
-    open.onclick = () => select(table, item.ids.slice(0, table.data.most));
+    open.onclick = () => {
+      if (item.ids.length > 1) return select(table, item.ids.slice(0, table.data.most));
+      table.data.selected = item.ids;
+      draw(table);
+      send(table, "opened", `${item.ids[0]}@${Date.now()}`);
+    };
     place.append(open);
   } else if (column.id === "spark") {
     place.append(spark(value || []));

@@ -71,7 +71,7 @@ def test_accuracies_logged_as_percentages_are_shown_as_such(use, tmp_path: Path)
 
 def test_a_link_restores_search_condition_order_and_columns(use, store: Path) -> None:
     use(store)
-    at = opened(q="grok", where="steps > 100", sort="name", columns=["name", "max(val_loss)", "lr"])
+    at = opened(search="grok", where="steps > 100", sort="name", columns=["name", "max(val_loss)", "lr"])
     data = given(at, "runs")
     assert [row["name"] for row in data["rows"]] == ["grok-a"]
     assert data["words"]["said"] == "1 of 2 runs"

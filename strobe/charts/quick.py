@@ -17,12 +17,13 @@ _BARS = 60
 
 @dataclass(frozen=True)
 class Axes:
-    """Columns of the result: x, y, and colour or None."""
+    """Columns of the result: x, y, and colour or None. `logs` has which of "x" and "y" are log axes."""
 
     x: str
     y: str
     colour: str | None
     mark: str
+    logs: tuple[str, ...] = ()
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -67,9 +68,11 @@ def figure(table: pa.Table, axes: Axes) -> Any:
     kind = table.schema.field(axes.x).type
     x_type = "Q" if is_number(kind) else "T" if pa.types.is_temporal(kind) else "N"
     sort = None if x_type == "N" else alt.Undefined
-    scale = alt.Undefined if x_type == "N" else alt.Scale(zero=False, nice=False)
+    x_scale = {"type": "log"} if "x" in axes.logs else {"zero": False}
+    scale = alt.Undefined if x_type == "N" else alt.Scale(nice=False, **x_scale)
+    y_scale = alt.Scale(type="log") if "y" in axes.logs else alt.Scale(zero=axes.mark == "bars")
     x = alt.X(f"x:{x_type}", title=_title(axes.x), sort=sort, scale=scale)
-    y = alt.Y("y:Q", title=_title(axes.y), scale=alt.Scale(zero=axes.mark == "bars"))
+    y = alt.Y("y:Q", title=_title(axes.y), scale=y_scale)
     colour = alt.value(SERIES[0])
     if axes.colour is not None:
         colour = alt.Color("colour:N", title=_title(axes.colour), scale=alt.Scale(range=list(SERIES)))
@@ -89,9 +92,33 @@ def _rows(table: pa.Table, axes: Axes) -> list[dict[str, Any]]:
     rows = [
         {**row, "x": _drawable(row["x"]), "y": float(row["y"])}
         for row in rows
-        if row["y"] is not None and math.isfinite(row["y"]) and _finite(row["x"])
+        if row["y"] is not None
+        and math.isfinite(row["y"])
+        and _finite(row["x"])
+        and all(row[axis] > 0 for axis in axes.logs)
     ]
     return rows[:_BARS] if axes.mark == "bars" else rows
+
+
+def may_be_log(table: pa.Table, x: str, y: str, mark: str) -> list[str]:
+    """Which of "x" and "y" a log axis makes sense of: numbers, some of them above 0. A bar begins at 0."""
+    names = {"x": x, "y": y}
+    return [axis for axis, name in names.items() if mark != "bars" and _is_positive(table[name])]
+
+
+def _is_positive(column: pa.ChunkedArray) -> bool:
+    if not is_number(column.type) or column.null_count == len(column):
+        return False
+    most = pc.max(column).as_py()
+    return most is not None and most > 0
+
+
+def without_place(table: pa.Table, axes: Axes) -> int:
+    """How many rows with both values have no place on a log axis."""
+    if not axes.logs:
+        return 0
+    every = Axes(axes.x, axes.y, axes.colour, axes.mark)
+    return len(_rows(table, every)) - len(_rows(table, axes))
 
 
 def _finite(value: Any) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +21,8 @@ StoreOption = Annotated[
     Path | None, typer.Option("--store", help="The store; default $STROBE_STORE, else ./store.", show_default=False)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+_WIDE = 30
+"""Characters of a name that others are put in line with."""
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id, unique name, or folder of a run.")]
 
 
@@ -33,19 +34,18 @@ def _verdict(onset: Onset) -> dict[str, Any]:
 def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Everything about one run: its configuration, attempts, snapshots and metrics, and whether the two agree."""
 
+    from strobe.views.run_facts import told
+
     opened = opening.store_at(store)
     found = opening.find_run(opened, run)
     facts = _facts(opened, found)
     if as_json:
         print_json(facts)
         return
-    for key, value in _said(facts).items():
-        if value is not None and key not in ("config", "reduced"):
-            lost = f"; {facts['losses']}" if key == "status" and facts["losses"] else ""
-            typer.echo(f"{key:16} {visible(f'{value}{lost}')}")
-    for key in ("config", "reduced"):
-        if facts["run"][key] is not None:
-            typer.echo(f"{key:16} {visible(json.dumps(facts['run'][key], ensure_ascii=False))}")
+    known = told(_said(found.row, facts["metrics"]), facts["diverged_at"], facts["annotations"], facts["losses"])
+    wide = max(16, *(len(name) for name, _ in known if len(name) <= _WIDE))
+    for name, words in known:
+        typer.echo(f"{visible(name):{wide}} {visible(words)}")
     steps = facts["snapshot_steps"]
     where = f" from step {steps[0]:,} to {steps[-1]:,}" if steps else ""
     made = f". {facts['origin']}" if facts["origin"] else ""
@@ -66,13 +66,10 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
     _say_changes(opened, found)
 
 
-def _said(facts: dict[str, Any]) -> dict[str, Any]:
-    """The run's row for people: times as dates, and how many tokens are optimal where it learns from tokens."""
-    row = dict(facts["run"])
-    for key in ("created_at", "ended_at"):
-        if row[key] is not None:
-            row[key] = f"{datetime.fromtimestamp(row[key], UTC):%Y-%m-%d %H:%M:%S} UTC"
-    counted = any(metric["name"] == "tokens_seen" for metric in facts["metrics"])
+def _said(stored: dict[str, Any], metrics: list[dict[str, Any]]) -> dict[str, Any]:
+    """The run's row for people: how many tokens are optimal only where it learns from tokens."""
+    row = dict(stored)
+    counted = any(metric["name"] == "tokens_seen" for metric in metrics)
     if not (counted or row["tokens_per_step"] or row["vocab_size"]):
         row["optimal_tokens"] = None
     return row
@@ -103,6 +100,7 @@ def _facts(store: Store, run: StoredRun) -> dict[str, Any]:
     from strobe.views.health import health
     from strobe.views.loss_check import finding
     from strobe.views.recording import losses, origin
+    from strobe.views.run_values import AllRuns, Values
     from strobe.views.run_view import CatalogueTables, RunView
 
     row = dict(run.row)
@@ -116,8 +114,11 @@ def _facts(store: Store, run: StoredRun) -> dict[str, Any]:
     transitions = catalogue.query(
         "SELECT * EXCLUDE run FROM transitions WHERE run = $1 ORDER BY step, series", [run.id]
     )
+    said = catalogue.annotations()[run.id]
     return {
         "run": row,
+        "annotations": {"tags": list(said.tags), "note": said.note, "archived": said.archived},
+        "diverged_at": Values(AllRuns(catalogue)).diverged([run.id]).get(run.id),
         "attempts": attempts.to_pylist(),
         "metrics": metrics.to_pylist(),
         "transitions": transitions.to_pylist(),

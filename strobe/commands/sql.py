@@ -102,10 +102,41 @@ def _print_table(table: pa.Table) -> None:
         return
     from pyarrow import types
 
+    console = Console()
+    if not _fits(table, console.width):
+        _print_records(table)
+        return
     shown = Table(show_edge=False, header_style="bold")
     for field in table.schema:
         number = types.is_integer(field.type) or types.is_floating(field.type) or types.is_decimal(field.type)
         shown.add_column(Text(printable(field.name)), justify="right" if number else "left", overflow="fold")
     for row in table.to_pylist():
         shown.add_row(*(Text(printable(text_of(value))) for value in row.values()))
-    Console().print(shown)
+    console.print(shown)
+
+
+def _cells(table: pa.Table) -> list[list[str]]:
+    """Every cell as text, row by row."""
+    from strobe.rows import printable, text_of
+
+    return [[printable(text_of(value)) for value in row.values()] for row in table.to_pylist()]
+
+
+def _fits(table: pa.Table, width: int) -> bool:
+    """Whether every column stands in `width` characters beside the others, unbroken."""
+    from rich.cells import cell_len
+
+    rows = [table.column_names, *_cells(table)]
+    return sum(max(map(cell_len, column)) + 3 for column in zip(*rows, strict=True)) - 3 + 2 <= width
+
+
+def _print_records(table: pa.Table) -> None:
+    """One row a block, a line for each of its columns: what is wider than the terminal is read from top to bottom."""
+    from strobe.rows import printable
+
+    names = [printable(name) for name in table.column_names]
+    wide = max(map(len, names), default=0)
+    for number, row in enumerate(_cells(table), 1):
+        typer.echo(f"-- row {number:,} of {table.num_rows:,}")
+        for name, cell in zip(names, row, strict=True):
+            typer.echo(f"{name:{wide}}  {cell}")

@@ -51,7 +51,7 @@ class Training:
         if self.batch_size is not None and self.batch_size < 1:
             raise ConfigError(f"batch size is {self.batch_size}; give at least 1, or full")
         if not 0 < self.learning_rate < 10:
-            raise ConfigError(f"learning rate is {self.learning_rate}; give a number above 0, such as 1e-3")
+            raise ConfigError(f"learning rate is {self.learning_rate:g}; give a number above 0 and below 10, as 1e-3")
         if not 0 <= self.weight_decay * self.learning_rate < 1:
             raise ConfigError(f"weight decay is {self.weight_decay}; give 0 or more, below 1 / learning rate")
         if not 0 <= self.beta1 < 1 or not 0 <= self.beta2 < 1:

@@ -47,7 +47,7 @@ def _ways_to_begin() -> None:
     for column, (title, why, command) in zip(
         st.columns(3, border=True),
         (
-            ("Open the example", "A transformer that learns addition modulo 97 and groks.", "strobe example"),
+            ("Open the example", "A transformer that learns addition modulo 97 and groks.", "strobe example --show"),
             ("Train one", "The same task on your machine, with your settings.", _TRAIN),
             ("Ingest a folder", "Snapshots or logs that you already have.", "strobe ingest PATH"),
         ),
@@ -68,6 +68,6 @@ def read_only_line() -> None:
     """How to get the rest, where nothing can be written."""
     writing.keep()
     if read_only():
-        st.caption("Read-only. Run `strobe app` to import, rename and delete.")
+        st.caption("Read-only. Run `strobe app` to name, tag, archive and remove runs.")
     elif not writing.on():
         st.caption("Read-only here. Open the address that the server printed as it started, token and all, to write.")

@@ -31,6 +31,8 @@ _URL: Final = "q"
 
 _EDITOR_STYLE = """<style>
 .st-key-sql_text textarea { font: 13.5px/1.5 "Source Code Pro", ui-monospace, monospace; tab-size: 2; }
+/* What stands below is of another text: of one that was put there, or that is being typed. */
+.st-key-sql_old, .stMain:has(.stForm [data-testid=InputInstructions]) .st-key-sql_result { opacity: .45; }
 .st-schema { font-size: 13px; max-height: 520px; overflow: auto; }
 .st-schema summary { cursor: pointer; padding: 2px 0; }
 .st-schema summary span, .st-schema td + td { opacity: .6; font-size: 12px; }
@@ -61,7 +63,11 @@ def sql_panel(page: Page) -> None:
         if outcome is None:
             Sandbox.warm()  # so that a child is ready before Run is pressed
         else:
-            result.show(outcome)
+            changed = st.session_state.get(_TEXT) != outcome.sql
+            if changed:
+                st.caption("The text above is another by now: below is what was run before.")
+            with st.container(key="sql_old" if changed else "sql_result"):
+                result.show(outcome)
 
 
 def _take_link() -> None:

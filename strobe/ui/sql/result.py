@@ -52,11 +52,24 @@ def _show_reply(reply: Reply) -> None:
     else:
         if table.num_rows == 0:
             st.caption("The query ran and gave no rows.")
-        st.dataframe(shown(table), width="stretch", hide_index=True, alt="Rows of the query's result")
+        st.dataframe(
+            shown(table), width="stretch", hide_index=True, alt="Rows of the query's result",
+            column_config=_digits(table),
+        )  # fmt: skip
     markup(
         '<p class="st-caption">{rows} rows, {columns} columns, {seconds} s in the engine</p>',
         rows=f"{table.num_rows:,}", columns=f"{table.num_columns:,}", seconds=f"{reply.seconds:.2g}",
     )  # fmt: skip
+
+
+def _digits(table: pa.Table) -> dict[str, Any]:
+    """How the grid writes numbers: with the digits that they have. By itself it rounds to four places behind the
+    point, and 4.49e-7 is 0 there."""
+    return {
+        field.name: st.column_config.NumberColumn(format="%.7g" if field.type == pa.float32() else "%.12g")
+        for field in table.schema
+        if pa.types.is_floating(field.type)
+    }
 
 
 def shown(table: pa.Table) -> pa.Table:
@@ -87,7 +100,7 @@ def _downloads(table: pa.Table) -> None:
 
 
 def _chart(table: pa.Table) -> None:
-    from strobe.charts import quick
+    from strobe.charts import export, quick
     from strobe.charts.theme import DARK, LIGHT, altair_config
 
     suggested = quick.suggest(table)
@@ -100,12 +113,23 @@ def _chart(table: pa.Table) -> None:
         y = _pick("y", y_names, suggested.y)
         colour = _pick("colour", ["(none)", *colours], suggested.colour or "(none)")
         mark = _pick("mark", list(_MARKS), suggested.mark)
-    axes = quick.Axes(x, y, None if colour == "(none)" else colour, mark)
+        logs = [
+            axis for axis in quick.may_be_log(table, x, y, mark) if st.toggle(f"log {axis}", key=f"sql_log_{axis}")
+        ]
+    axes = quick.Axes(x, y, None if colour == "(none)" else colour, mark, tuple(logs))
     # The figure is made in the light theme, for files; on screen it takes the visitor's.
     config = altair_config(DARK if st.context.theme.type == "dark" else LIGHT) | {"background": "transparent"}
     st.vega_lite_chart(spec=quick.figure(table, axes).to_dict() | {"config": config}, theme=None, width="stretch")
-    if mark == "bars" and table.num_rows > 60:
-        st.caption("Bars show the first 60 rows.")
+    with st.container(horizontal=True, gap="small"):
+        if lost := quick.without_place(table, axes):
+            st.caption(f"{lost:,} rows that are not above 0 have no place on a log axis.")
+        if mark == "bars" and table.num_rows > 60:
+            st.caption("Bars show the first 60 rows.")
+        for kind in ("png", "svg", "pdf"):
+            st.download_button(
+                kind.upper(), lambda kind=kind: export.image(quick.figure(table, axes), kind), f"query.{kind}",  # type: ignore[misc]
+                export.MIME[kind], key=f"sql_{kind}", on_click="ignore", type="tertiary", icon=":material/download:",
+            )  # fmt: skip
 
 
 def _pick(name: str, options: list[str], default: str) -> Any:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from etl.sql.reply import QueryError
 from strobe import rows, settings
+from strobe.commands import sql as sql_command
 from strobe.commands.sql import sql
 from tests.support import sandbox_store
 
@@ -109,3 +110,23 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
 def test_an_error_keeps_its_parts() -> None:
     error = QueryError("name", "No such column", 2, 5, 'Did you mean "step"?')
     assert str(error) == 'No such column (line 2, column 5) Did you mean "step"?'
+
+
+def test_a_table_that_does_not_fit_is_one_record_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pa.table({"name": ["a", "b"], "words": ["x" * 60, "short"], "n": [4.49e-7, None]})
+    printed: list[str] = []
+    monkeypatch.setattr(sql_command.typer, "echo", printed.append)
+    monkeypatch.setenv("COLUMNS", "60")
+    sql_command._print_table(table)
+    assert printed[:4] == ["-- row 1 of 2", "name   a", f"words  {'x' * 60}", "n      4.49e-07"]
+    assert printed[4] == "-- row 2 of 2"
+
+
+def test_a_table_that_fits_keeps_its_lines_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    sql_command._print_table(pa.table({"name": ["a"], "words": ["x" * 60]}))
+    printed = capsys.readouterr().out
+    assert f"a    │ {'x' * 60}" in printed
+    assert "-- row" not in printed

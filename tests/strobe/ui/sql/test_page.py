@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -262,3 +263,30 @@ def test_chart_suggestions() -> None:
 def test_what_a_grid_cannot_show_becomes_text() -> None:
     table = pa.table({"b": [b"\x01\xff"], "l": [[1.0, None]], "n": [1], "t": ["x"]})
     assert shown(table).to_pylist() == [{"b": "01ff", "l": "[1.0, null]", "n": 1, "t": "x"}]
+
+
+def test_numbers_keep_their_digits(store: Path) -> None:
+    app = pressed(opened(), "select 4.49e-7::DOUBLE as small, 3::BIGINT as whole")
+    columns = json.loads(app.dataframe[0].proto.columns)
+    assert columns["small"]["type_config"]["format"] == "%.12g"
+    assert "whole" not in columns
+
+
+def test_another_text_dims_what_was_run_before(store: Path) -> None:
+    app = pressed(opened(), "select 1 as one")
+    assert "The text above is another by now" not in words(app)
+    app.session_state["sql_text"] = "select 2 as two"
+    app.run()
+    assert "The text above is another by now" in words(app)
+
+
+def test_log_axes_leave_out_and_count_what_has_no_place() -> None:
+    table = pa.table({"step": [0, 1, 10], "loss": [1.0, 0.1, -1.0], "below": [-1.0, -2.0, None]})
+    axes = quick.Axes("step", "loss", None, "line", ("x", "y"))
+    made = quick.figure(table, axes).to_dict()
+    assert [row["x"] for row in made["data"]["values"]] == [1.0]
+    assert made["encoding"]["x"]["scale"]["type"] == made["encoding"]["y"]["scale"]["type"] == "log"
+    assert quick.without_place(table, axes) == 2
+    assert quick.may_be_log(table, "step", "loss", "line") == ["x", "y"]
+    assert quick.may_be_log(table, "step", "below", "line") == ["x"]
+    assert quick.may_be_log(table, "step", "loss", "bars") == []

@@ -27,6 +27,7 @@ from etl.ingest.source import Recording, Scalars, State
 from etl.ingest.sources.table_csv import TableCsv
 from etl.store.catalogue import Store
 from strobe.cli import app
+from tests.support.effort import tries
 from tests.support.foreign_logs import FOREIGN, llmc_stdout, trainer_row
 from tests.support.impostors import STAGES
 
@@ -310,7 +311,7 @@ def packed(data: bytes) -> set[float]:
 
 
 @pytest.mark.parametrize("name", sorted(FOREIGN))
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=tries(6, 15), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_no_damage_crashes_a_reader_or_makes_a_value_up(name: str, tmp_path: Path, data: st.DataObject) -> None:
     whole = FOREIGN[name].stage(tmp_path, STAGES).read_bytes()

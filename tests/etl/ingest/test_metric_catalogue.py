@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import duckdb
 import pyarrow as pa
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from etl.ingest.metric_catalogue import metrics_table
 from etl.ingest.source import SCALAR_ROWS
 from etl.run.attempts import Attempt, with_cuts
 from etl.store.current import CUTS, current_rows
+from tests.support.duck import cursor
 
 DEFINITION = """
     SELECT name, count(*) AS n, min(step) AS first_step, max(step) AS last_step, arg_max(value, step) AS last_value,
@@ -45,7 +45,7 @@ def by_definition(rows: pa.Table, attempts: list[Attempt]) -> str:
         {"attempt": [a.attempt for a in attempts], "cut_step": [a.cut_step for a in attempts]},
         schema=pa.schema([("attempt", pa.int32()), ("cut_step", pa.int64())]),
     )
-    with duckdb.connect() as connection:
+    with cursor() as connection:
         connection.register("scalars", rows)
         connection.register(CUTS, cuts)
         sql = DEFINITION.format(current=current_rows("scalars", SCALAR_ROWS.names))

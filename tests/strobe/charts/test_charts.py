@@ -9,7 +9,6 @@ from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,6 +25,7 @@ from strobe.views.budget import window
 from strobe.views.run_view import Answer
 from strobe.views.tensors import shades, tensor_series
 from strobe.views.words import age, number, size, thinned, visible
+from tests.support.duck import cursor
 from tests.support.places import ROOT
 
 NASTY = '<img src=x> "quoted" $x$ :red[y]'
@@ -213,7 +213,7 @@ def test_csv_disarms_formulas_and_parquet_keeps_types() -> None:
 
 
 def ask(values: list[float], **options: Any) -> list[dict[str, Any]]:
-    connection = duckdb.connect()
+    connection = cursor()
     steps = list(range(len(values)))
     scalars = pa.table({
         "run": ["a"] * len(values), "name": ["val_loss"] * len(values), "step": steps, "value": values,

@@ -6,12 +6,12 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pytest
 
 from strobe.derive.health import rows as health
 from strobe.derive.health_tensors import rows as named
+from tests.support.duck import cursor
 
 Row = dict[str, Any]
 
@@ -29,7 +29,7 @@ def tensor(step: int, section: str, name: str, **values: Any) -> Row:
 
 def recorded(*rows: Row, frozen: str = "{}") -> Any:
     """A catalogue of one run with these rows of `tensors`; `frozen` is what its config says of itself."""
-    connection = duckdb.connect()
+    connection = cursor()
     connection.register("runs", pa.table({"run": ["r"], "config": [frozen]}))
     connection.register("tensors", pa.Table.from_pylist(list(rows), pa.schema([
         ("run", pa.string()), ("step", pa.int64()), ("section", pa.string()), ("tensor", pa.string()),

@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from strobe.analysis.onset_answer import Answer, Onset
 from strobe.derive.milestones import chance, milestones, onsets
+from tests.support.duck import cursor
 
 STEPS = np.arange(0, 10_001, 100)
 P97 = {"kind": "modular_addition", "modulus": 97}
@@ -282,13 +282,13 @@ def store(runs: Mapping[str, dict[str, Any]]) -> Query:
         "run": list(runs), "status": [planted["status"] for planted in runs.values()],
         "config": [json.dumps({"task": planted["task"]}) for planted in runs.values()],
     }  # fmt: skip
-    connection = duckdb.connect()
+    connection = cursor()
     connection.register("scalars", pa.table(rows, pa.schema(
         [("run", pa.string()), ("name", pa.string()), ("step", pa.int64()), ("value", pa.float64())]
     )))  # fmt: skip
     connection.register("runs", pa.table(about))
     connection.execute(
-        "CREATE TABLE metrics AS SELECT run, name, count(*) FILTER (NOT isfinite(value)) AS nonfinite "
+        "CREATE TEMP TABLE metrics AS SELECT run, name, count(*) FILTER (NOT isfinite(value)) AS nonfinite "
         "FROM scalars GROUP BY ALL"
     )
     return lambda sql: connection.sql(sql).to_arrow_table()

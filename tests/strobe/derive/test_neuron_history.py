@@ -5,9 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-import duckdb
-
 from strobe.derive.neuron_history import rows
+from tests.support.duck import cursor
 
 STEPS = (0, 10, 20, 40)
 HISTORIES: dict[tuple[int, int], list[tuple[int | None, float | None]]] = {
@@ -23,9 +22,9 @@ threshold; one that comes late; one from the start; one that never varies."""
 
 def table(histories: dict[tuple[int, int], list[tuple[int | None, float | None]]]) -> Any:
     """A catalogue whose runs "r" has these neurons, and another one other neurons; in no order."""
-    connection = duckdb.connect()
+    connection = cursor()
     connection.execute(
-        "CREATE TABLE neurons "
+        "CREATE TEMP TABLE neurons "
         "(run VARCHAR, step BIGINT, layer SMALLINT, neuron INTEGER, frequency INTEGER, share DOUBLE)"
     )
     for (layer, neuron), history in reversed(histories.items()):

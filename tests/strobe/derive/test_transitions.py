@@ -5,7 +5,6 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -13,11 +12,12 @@ import pytest
 from strobe.analysis.change_points import change_points
 from strobe.derive.transitions import NO_CHANGE, NOT_AMONG_SO_MANY, NOT_SEARCHED, UNEVEN
 from strobe.derive.transitions import rows as transitions
+from tests.support.duck import cursor
 
 
 def logged(**series: Any) -> Any:
     """A catalogue of one run with these scalars, each (steps, values), and nothing else."""
-    connection = duckdb.connect()
+    connection = cursor()
     tables = [
         pa.table({"run": ["r"] * len(steps), "name": [name] * len(steps), "step": steps, "value": values})
         for name, (steps, values) in series.items()
@@ -29,9 +29,9 @@ def logged(**series: Any) -> Any:
         "first_token DOUBLE, diagonal DOUBLE, induction DOUBLE, max_weight DOUBLE)",
         "tensors (run VARCHAR, tensor VARCHAR, layer BIGINT, section VARCHAR, step BIGINT, l2 DOUBLE)",
     ):
-        connection.execute(f"CREATE TABLE {table}")
-    connection.execute("CREATE TABLE runs AS SELECT 'r' AS run, 'finished' AS status, '{}' AS config")
-    connection.execute("CREATE TABLE metrics AS SELECT DISTINCT run, name, 0 AS nonfinite FROM scalars")
+        connection.execute(f"CREATE TEMP TABLE {table}")
+    connection.execute("CREATE TEMP TABLE runs AS SELECT 'r' AS run, 'finished' AS status, '{}' AS config")
+    connection.execute("CREATE TEMP TABLE metrics AS SELECT DISTINCT run, name, 0 AS nonfinite FROM scalars")
     return SimpleNamespace(
         query=lambda sql, values=None: connection.sql(sql, params=values).to_arrow_table(),
         run=lambda _: SimpleNamespace(folder=None),

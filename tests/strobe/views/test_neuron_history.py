@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
-import duckdb
 import pytest
 
 from strobe.derive.neuron_history import rows
 from strobe.views import neuron_history
 from strobe.views.run_view import Answer, RunView
+from tests.support.duck import cursor
 
 STEPS = (0, 100, 200, 300)
 History = Sequence[tuple[int | None, float | None]]
@@ -33,13 +33,13 @@ class Planted:
     key = ("planted", "1")
 
     def __init__(self, histories: Sequence[History] = (), layers: Sequence[Layer] = ()) -> None:
-        self.connection = duckdb.connect()
+        self.connection = cursor()
         self.connection.execute("""
-CREATE TABLE neurons (run VARCHAR, step BIGINT, layer SMALLINT, neuron INTEGER, frequency INTEGER, share DOUBLE);
-CREATE TABLE neuron_history (run VARCHAR, layer SMALLINT, neuron INTEGER, switches BIGINT, final_frequency INTEGER,
-  commitment_step BIGINT, note VARCHAR);
-CREATE TABLE coarseness (run VARCHAR, step BIGINT, layer SMALLINT, neurons BIGINT, mean DOUBLE, blob DOUBLE,
-  plaid DOUBLE)""")
+CREATE TEMP TABLE neurons (run VARCHAR, step BIGINT, layer SMALLINT, neuron INTEGER, frequency INTEGER, share DOUBLE);
+CREATE TEMP TABLE neuron_history (run VARCHAR, layer SMALLINT, neuron INTEGER, switches BIGINT,
+  final_frequency INTEGER, commitment_step BIGINT, note VARCHAR);
+CREATE TEMP TABLE coarseness (run VARCHAR, step BIGINT, layer SMALLINT, neurons BIGINT, mean DOUBLE,
+  blob DOUBLE, plaid DOUBLE)""")
         self._plant("r", histories, layers)
         self._plant("other", [FROM_THE_START], [(0, 0, 1, 0.9, 1.0, 0.0)])
 

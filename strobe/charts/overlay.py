@@ -80,13 +80,13 @@ class Overlay:
         ]
         for layer in layers:
             layer["encoding"] = self._encoding(tooltip=layer["mark"]["type"] == "point")
-        # Axes that are each layer's own, as with a second scale, would be drawn once for each.
-        for layer in layers[1:]:
-            layer["encoding"]["y"]["axis"] = None
         layers += [_mark(mark, mode) for mark in self.marks]
         config = altair_config(mode) | {"background": "transparent", "padding": 4}
         spec: dict[str, Any] = {"layer": layers, "height": height, "config": config}
         if self.perplexity:
+            # With axes of their own each layer would draw one; where they share it, one without takes it from all.
+            for layer in layers[1:]:
+                layer["encoding"]["y"]["axis"] = None
             spec["layer"].append(self._second())
             spec["resolve"] = {"axis": {"y": "independent"}}
         return spec
@@ -151,7 +151,7 @@ def _only(places: Sequence[int]) -> dict[str, Any]:
 def _mark(mark: OverlayMark, mode: Mode) -> dict[str, Any]:
     colour = mark.colour or mode.text
     row = {"y": mark.y, "label": mark.label} | ({} if mark.x is None else {"x": mark.x})
-    y = {"field": "y", "type": "quantitative", "axis": None}
+    y: dict[str, Any] = {"field": "y", "type": "quantitative"}
     encoding: dict[str, Any] = {"y": y, "tooltip": [{"field": "label", "type": "nominal", "title": " "}]}
     if mark.x is None:
         return {

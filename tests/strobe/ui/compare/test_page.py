@@ -56,6 +56,21 @@ def test_six_panels_and_both_tables(store: Path, monkeypatch: pytest.MonkeyPatch
         assert words in text, words
 
 
+def test_one_axis_at_the_left_and_perplexity_at_the_right(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = charts(opened(store, monkeypatch, "llama", "gpt"))
+    for name, spec in found.items():
+        layers = json.loads(json.dumps(spec["layer"]))
+        drawn = [layer["encoding"]["y"].get("axis", {}) for layer in layers]
+        if name == "loss":
+            assert [
+                axis["orient"] if axis and "orient" in axis else bool(axis) for axis in drawn if axis is not None
+            ] == [True, "right"]
+            assert spec["resolve"] == {"axis": {"y": "independent"}}
+        else:
+            assert None not in drawn
+            assert "resolve" not in spec
+
+
 def test_a_run_with_a_loss_alone(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at = opened(store, monkeypatch, "bare")
     assert set(charts(at)) == {"loss"}

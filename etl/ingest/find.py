@@ -22,6 +22,8 @@ from etl.store.store_file import STORE_FILE
 
 MOST_ENTRIES = 200_000
 """Files and folders of a path that are looked at."""
+_TABLES = frozenset({".csv", ".tsv", ".jsonl", ".parquet"})
+_MOST_LOOKED_AT, _MOST_TABLES = 100, 5
 _NEVER = frozenset({"__pycache__", "node_modules", "site-packages", "dist-packages"})
 _KINDS = (
     "a Strobe run, checkpoints, llm.c, nanoGPT, Hugging Face, LLaMA-Factory, Lightning, Keras, W&B, TensorBoard, "
@@ -35,6 +37,13 @@ class Found:
 
     recordings: Sequence[Recording]
     passed_over: Sequence[Path] = ()
+
+    @property
+    def tables_passed_over(self) -> list[str]:
+        """In words, the first tables among them: which each is, and what could be done about it."""
+        named = [path for path in self.passed_over if path.suffix.lower() in _TABLES]
+        found = [path for path in named[:_MOST_LOOKED_AT] if any(table.fields(path) for table in _tables())]
+        return [f"{path}: {looks_like(path)}" for path in found[:_MOST_TABLES]]
 
     @property
     def kinds_passed_over(self) -> str:

@@ -53,6 +53,8 @@ class IngestReport:
     torn: int = 0
     lost: list[Loss] = field(default_factory=list)
     lost_before: int = 0
+    restarts: list[int] = field(default_factory=list)
+    """The first step of each attempt that was found now, but for the first one."""
 
     @property
     def sound(self) -> bool:
@@ -173,6 +175,7 @@ class Ingest:
     def _summaries(self) -> None:
         attempts, about = self.recording.attempts(), self.recording.about()
         cuts = self._cuts()
+        self.report.restarts = [each.step for each in attempts[max(1, len(cuts)) :]]
         self.changes.replace("attempts", attempts_table(attempts))
         self.changes.replace("metrics", self.scalars.catalogue(attempts, same_cuts=self._cuts()[: len(cuts)] == cuts))
         metrics, snapshots = self.changes.rows("metrics"), self.changes.rows("snapshots")

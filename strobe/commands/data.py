@@ -105,6 +105,9 @@ def _say(reports: list[IngestReport], as_json: bool) -> None:
         news = f"{report.snapshots:,} snapshots, {report.metrics:,} metric values"
         same = {"damaged": "not brought up to date", "unread": "cannot be read"}.get(report.status, "nothing new")
         typer.echo(f"{report.run}: {news} added, {report.status}" if report.changed else f"{report.run}: {same}")
+        if report.restarts and report.changed:
+            steps = ", ".join(f"{step:,}" for step in report.restarts[:_SHOWN])
+            typer.echo(f"  begun again at step {steps}: from there on the later attempt counts", err=True)
         for loss in report.lost[:_SHOWN]:
             typer.echo(f"  left out {visible(loss.where)}: {visible(loss.reason)}", err=True)
         if len(report.lost) > _SHOWN:

@@ -43,6 +43,8 @@ def say_passed_over(found: Found) -> None:
         typer.echo(
             f"passed over {count:,} {files} no log of a training: {visible(found.kinds_passed_over)}", err=True
         )
+        for words in found.tables_passed_over:
+            typer.echo(f"  {visible(words)}", err=True)
     reasons = list(found.reasons.items())
     for path, why in reasons[:_MOST_NAMED]:
         typer.echo(f"  {visible(path.name)} {why}", err=True)

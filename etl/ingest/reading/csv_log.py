@@ -37,6 +37,18 @@ def split(line: bytes, delimiter: str) -> list[str]:
     ]
 
 
+def distinct(names: Sequence[str]) -> list[str]:
+    """Names of columns, in which the second that is called `loss` is `loss (2)`, or the next that is free."""
+    taken: dict[str, None] = {}
+    for name in names:
+        numbered, count = name, 1
+        while numbered in taken or (count > 1 and numbered in names):
+            count += 1
+            numbered = f"{name} ({count})"
+        taken[numbered] = None
+    return list(taken)
+
+
 def header(path: Path) -> tuple[list[str], str]:
     """The names of a file's first line and what stands between them; ([], "") for no such file."""
     line = text_head(path).removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n").partition(b"\n")[0]
@@ -44,7 +56,7 @@ def header(path: Path) -> tuple[list[str], str]:
     if delimiter.encode() not in line or line.lstrip()[:1] in (b"{", b"[", b"<"):
         return [], ""
     try:
-        names = split(line, delimiter)
+        names = distinct(split(line, delimiter))
     except csv.Error:
         return [], ""
     return (names, delimiter) if all(names[1:]) and any(not _is_number(name) for name in names) else ([], "")
@@ -105,10 +117,10 @@ class CsvLog(LogFile):
             except csv.Error as error:
                 self.lose(f"no row: {error}", line, byte)
                 continue
-            if "names" not in self.memory or self._begins_again(fields):
+            if "names" not in self.memory or self._begins_again(distinct(fields)):
                 self._put(rows, into)
                 rows = []
-                self.memory |= {"names": fields, "delimiter": delimiter}
+                self.memory |= {"names": distinct(fields), "delimiter": delimiter}
             elif len(fields) != len(self.memory["names"]):
                 self.lose(f"{len(fields):,} fields under {len(self.memory['names']):,} names", line, byte)
             else:

@@ -408,3 +408,28 @@ def test_no_byte_of_a_file_crashes_a_reader(name: str, data: bytes, tmp_path: Pa
         for recording, log in zip(found, logs, strict=True):
             recording.about(), recording.attempts(), recording.said, recording.resumes(log.resume_from)
             json.dumps(log.resume_from)
+
+
+def test_two_columns_of_one_name_are_both_kept(write: Write) -> None:
+    log = read(write("a.csv", "step,loss,loss,loss (2)\n0,1.5,2.5,3.5\n1,1.25,2.25,3.25\n"))
+    assert values(log.rows, "train_loss") == {0: 1.5, 1: 1.25}
+    assert values(log.rows, "loss (2)") == {0: 3.5, 1: 3.25}
+    assert values(log.rows, "loss (3)") == {0: 2.5, 1: 2.25}
+
+
+def test_a_table_that_is_passed_over_is_named_with_what_to_do(write: Write, tmp_path: Path) -> None:
+    write("logs/a.csv", "step,loss\n0,1.5\n")
+    write("logs/odd.csv", "n;value\n1;0,5\n")
+    (said,) = survey(tmp_path / "logs").tables_passed_over
+    assert said.endswith("odd.csv: it looks like a table of n, value: say which one is the step by --step NAME")
+
+
+def test_a_restart_is_told_once(write: Write, tmp_path: Path) -> None:
+    lines = [f"iter {step}: loss 2.5000, time 1.00ms, mfu 1.00%\n" for step in (*range(0, 100, 10), 50, 60)]
+    path = write("a.log", "".join(lines[:10]))
+    assert ingest([path], tmp_path / "store")[0].restarts == []
+    path.write_text("".join(lines[:11]))
+    said = CliRunner().invoke(app, ["ingest", str(path), "--store", str(tmp_path / "store")]).stderr
+    assert "begun again at step 50: from there on the later attempt counts" in said
+    path.write_text("".join(lines))
+    assert ingest([path], tmp_path / "store")[0].restarts == []

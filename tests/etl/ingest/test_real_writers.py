@@ -85,8 +85,8 @@ class Rows(torch.utils.data.Dataset):
     def __getitem__(self, at):
         return {"x": torch.ones(1), "labels": torch.zeros(1)}
 given = transformers.TrainingArguments(
-    "real", max_steps=5, logging_steps=1, save_steps=2, eval_strategy="steps", eval_steps=2, report_to=[], use_cpu=True,
-    disable_tqdm=True, per_device_train_batch_size=4,
+    "real", max_steps=5, logging_steps=1, save_steps=2, eval_strategy="steps", eval_steps=2, report_to=[],
+    use_cpu=True, disable_tqdm=True, per_device_train_batch_size=4,
 )
 trainer = transformers.Trainer(Model(), given, train_dataset=Rows(), eval_dataset=Rows())
 trainer.train()

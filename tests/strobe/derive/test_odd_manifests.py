@@ -25,7 +25,7 @@ from tests.support.odd_manifests import STEPS, odd_run
 
 NAMED = re.compile(
     r"model|task|training|run\.|shape|dims|dtype|role|section|layer|scale|offset|name|group|taken|snapshot\.bytes"
-    r"|n_head|n_embd|block_size|vocab_size|mlp_width|activation|bias|embeddings|NaN|Infinity|key|probe|tokens|params/"
+    r"|n_head|n_embd|block_size|vocab_size|mlp_width|activation|bias|embeddings|NaN|Infinity|key|probe|tokens|params/|study"
 )
 """What a refusal has one of: the field or the tensor that stands against it."""
 _VALUES = {

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 import strobe
@@ -16,8 +15,7 @@ from etl.ingest.load import ingest
 from etl.store.catalogue import Store
 from strobe.cli import app
 from tests.support.any_models import MODELS
-from tests.support.app_store import EVERY_PAGE
-from tests.support.places import ROOT
+from tests.support.every_page import open_every_page
 from tests.support.watched import faults, steps, trained
 
 OF_HUGGING_FACE = {"gpt2", "llama", "bert", "mixtral", "vit", "lora"}
@@ -72,9 +70,4 @@ def test_it_is_recorded_ingested_analysed_and_opened(
     assert told == [{"source_name": "loss"}]
     done: Any = CliRunner().invoke(app, ["analyze", name, "--store", str(store)])
     assert done.exit_code == 0, done.output
-    monkeypatch.setenv("STROBE_STORE", str(store))
-    for page in EVERY_PAGE:
-        at = AppTest.from_file(str(ROOT / "pages" / f"{page}.py"), default_timeout=60)
-        at.query_params["run"] = name
-        at.run()
-        assert not at.exception, (page, at.exception[0].stack_trace)
+    open_every_page(monkeypatch, store, name)

@@ -12,9 +12,11 @@ import pytest
 import torch
 
 import strobe
+from etl.ingest.load import ingest
 from strobe.record.order import UpdateClock
 from strobe.record.watching.ranks import SilentRecorder
 from tests.support import ranks
+from tests.support.every_page import open_every_page
 from tests.support.places import ROOT
 from tests.support.watched import faults, recorded, spec, steps
 
@@ -27,7 +29,9 @@ def free_port() -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["ddp", "fsdp"])
-def test_two_processes_record_what_one_would(tmp_path: Path, how: str) -> None:
+def test_two_processes_record_what_one_would_and_every_page_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
     port = str(free_port())
     children = [
         subprocess.Popen(
@@ -36,7 +40,7 @@ def test_two_processes_record_what_one_would(tmp_path: Path, how: str) -> None:
         )
         for rank in range(2)
     ]  # fmt: skip
-    said = [child.communicate(timeout=240)[0] for child in children]
+    said = [child.communicate(timeout=600)[0] for child in children]
     assert [child.returncode for child in children] == [0, 0], said
     options = {"log": ("params", "grads", "optimizer", "activations"), "probe": torch.ones(1, 4)}
     ranks.train("plain", tmp_path / "one", **options)
@@ -49,6 +53,10 @@ def test_two_processes_record_what_one_would(tmp_path: Path, how: str) -> None:
     assert spec(tmp_path / "run", 0, "params/0.weight")["taken"] == "before_update"
     assert faults(tmp_path / "run") == []
     assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 3
+    monkeypatch.setattr("strobe.settings.example_path", lambda: None)
+    ingest([tmp_path], tmp_path / "store")
+    for run in ("run", *(["stats"] if how == "fsdp" else [])):
+        open_every_page(monkeypatch, tmp_path / "store", run)
 
 
 def test_a_process_that_does_not_record_counts_and_leaves_nothing(

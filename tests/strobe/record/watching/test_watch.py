@@ -173,11 +173,15 @@ def test_without_an_optimizer_step_says_when_and_snapshots_are_after_the_update(
     assert [line["step"] for line in lines] == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+INDUCTOR = pytest.param("inductor", marks=[pytest.mark.slow, pytest.mark.filterwarnings("default")])
+"""It compiles with g++, for a minute, and warns of its own parts."""
+
+
+@pytest.mark.parametrize("backend", [None, "aot_eager", INDUCTOR])
 @pytest.mark.parametrize("keep", ["full", "stats"])
-def test_a_training_is_the_same_bit_for_bit_with_and_without(tmp_path: Path, keep: str, compiled: bool) -> None:
+def test_a_training_is_the_same_bit_for_bit_with_and_without(tmp_path: Path, keep: str, backend: str | None) -> None:
     def run(folder: Path | None) -> list[float]:
-        model: Any = torch.compile(small(), backend="aot_eager") if compiled else small()
+        model: Any = torch.compile(small(), backend=backend) if backend is not None else small()
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
         if folder is None:
             return trained(model, optimizer, loss_of(model), 20)

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from etl.errors import StoreError
 from etl.run import strict_json
+from etl.store import inline
 from etl.store.claims import ConflictError
 from etl.store.files import UNREADABLE, Files
 from etl.store.narrow import is_real, narrowed
@@ -29,6 +30,10 @@ from etl.store.schema import NARROW, TABLES, columns_key, may_lack_columns, part
 GRACE_S = 120.0
 """How long a part stays after the commit that named it no longer: who resolved the version before may be reading. A
 page is made from one version in seconds, and asks again when a part is gone all the same."""
+
+
+_OPTIONAL = ("wide", "columns", "inline")
+"""What a pointer says of a part only where there is something to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class PartFile:
     """The columns that this part has as DOUBLE though they are declared REAL."""
     columns: str = ""
     """`columns_key` of its columns, where a table's may grow; empty where the file itself must be asked."""
+    inline: str = ""
+    """Its one row as JSON, of table `runs` (`etl.store.inline`)."""
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> PartFile:
@@ -50,13 +57,13 @@ class PartFile:
         part = cls(**{**raw, "wide": tuple(raw.get("wide", ()))})
         for name in ("rows", "bytes", "crc32"):
             _check_count(name, raw[name])
-        if not all(isinstance(text, str) for text in (part.file, part.columns, *part.wide)):
+        if not all(isinstance(text, str) for text in (part.file, part.columns, part.inline, *part.wide)):
             raise TypeError("a name in it is no text")
         return part
 
     def entry(self) -> dict[str, Any]:
         """What a pointer says of it."""
-        return {name: value for name, value in asdict(self).items() if value or name not in ("wide", "columns")}
+        return {name: value for name, value in asdict(self).items() if value or name not in _OPTIONAL}
 
 
 @dataclass
@@ -170,7 +177,8 @@ def write_part(files: Files, run: str, table: str, rows: pa.Table) -> PartFile:
     data = files.read(name)
     wide = [column for column in NARROW.get(table, ()) if not is_real(kept.schema.field(column).type)]
     columns = columns_key(kept.schema.names) if may_lack_columns(table) else ""
-    return PartFile(name, rows.num_rows, len(data), zlib.crc32(data), tuple(sorted(wide)), columns)
+    row = inline.written(table, kept)
+    return PartFile(name, rows.num_rows, len(data), zlib.crc32(data), tuple(sorted(wide)), columns, row)
 
 
 def kept_rows(table: str, rows: pa.Table) -> pa.Table:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from strobe.views.milestones import onsets
 from strobe.views.run_columns import Column, fact, flattened, names_in
 from strobe.views.run_view import Answer, CatalogueTables
-from strobe.views.runs import EVERY_RUN, NEWEST_FIRST
+from strobe.views.runs import NEWEST_FIRST
 
 if TYPE_CHECKING:
     from etl.store.annotations import Annotations
@@ -40,6 +40,9 @@ class Source(Protocol):
     def each(self, sql: str, order: Sequence[tuple[str, str]] = (), runs: Collection[str] | None = None) -> Answer:
         """The answer to SQL whose every row is of the run in its column `run`; of `runs` alone where given."""
 
+    def every_run(self) -> pa.Table:
+        """Table `runs`, the newest first."""
+
     def onsets(self, runs: Collection[str]) -> Mapping[str, Onset]:
         """The grokking onset of some runs."""
 
@@ -63,6 +66,10 @@ class AllRuns:
         if order:
             table = table.take(pc.sort_indices(table, sort_keys=list(order)))
         return Answer(sql, table)
+
+    def every_run(self) -> pa.Table:
+        table = self.catalogue.every_run()
+        return table.take(pc.sort_indices(table, sort_keys=list(NEWEST_FIRST)))
 
     def onsets(self, runs: Collection[str]) -> Mapping[str, Onset]:
         return onsets(CatalogueTables(self._of(runs)))
@@ -102,7 +109,7 @@ class Values:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.rows = {row["run"]: row for row in source.each(EVERY_RUN, NEWEST_FIRST).table.to_pylist()}
+        self.rows = {row["run"]: row for row in source.every_run().to_pylist()}
         self.said = source.annotations()
         self._metrics: dict[tuple[str, str], dict[str, Any]] = {}
         self._means: dict[tuple[str, str], float | None] = {}

@@ -7,8 +7,6 @@ from typing import Final
 NEWEST_FIRST: Final = (("created_at", "descending"), ("run", "ascending"))
 """The order of lists of runs, NULL last."""
 
-EVERY_RUN: Final = "SELECT * FROM runs"
-
 LISTED: Final = """SELECT r.run, r.name, r.task, r.status, r.n_params, r.steps, r.created_at, r.ended_at, r.config,
   max(m.last_value) FILTER (m.name = 'train_loss') AS train_loss,
   max(m.last_value) FILTER (m.name = 'val_loss') AS val_loss,

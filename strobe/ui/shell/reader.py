@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from strobe.ui.shell.cache import shared
 from strobe.views.milestones import onsets
 from strobe.views.run_view import Answer
+from strobe.views.runs import NEWEST_FIRST
 
 if TYPE_CHECKING:
     from etl.store.annotations import Annotations
@@ -182,6 +183,17 @@ class Reader:
         answer: Answer = shared().get(("each", self.key, sql, which), merged, "each")
         self.read.append(Read.of(answer))
         return answer
+
+    def every_run(self) -> pa.Table:
+        """Table `runs`, the newest first."""
+
+        def read() -> pa.Table:
+            table = self.all_runs()._newest(self.catalogue.every_run)
+            return table.take(pc.sort_indices(table, sort_keys=list(NEWEST_FIRST)))
+
+        table: pa.Table = shared().get(("every run", self.key), read, "every run")
+        self.read.append(Read(table.num_rows, table.nbytes))
+        return table
 
     def onsets(self, runs: Collection[str]) -> dict[str, Onset]:
         """The grokking onset of some runs."""

@@ -11,7 +11,6 @@ from strobe.settings import read_only, store_path
 from strobe.ui.shell import left_out, registry, writing
 from strobe.ui.shell.reader import Reader
 from strobe.ui.shell.words import inert, markup
-from strobe.views.runs import EVERY_RUN, NEWEST_FIRST
 
 _TRAIN = "strobe train modadd --preset grok\nstrobe ingest runs/grok"
 
@@ -21,7 +20,7 @@ def read_store(spec: registry.PageSpec) -> tuple[Reader, dict[str, dict[str, Any
     where the store cannot be read or holds no run."""
     try:
         reader = Reader.newest()
-        table = reader.each(EVERY_RUN, NEWEST_FIRST).table
+        table = reader.every_run()
     except (StrobeError, OSError) as error:
         _title(spec)
         st.error(inert(str(error)), icon=":material/folder_off:")

@@ -6,7 +6,7 @@ from strobe.ui.attention.panels import all_heads
 from strobe.ui.curves import charts
 from strobe.ui.embeddings import flat
 from strobe.ui.panel import panel as panels
-from strobe.ui.runs import card, editing, table
+from strobe.ui.runs import card, common, editing, table
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
 
@@ -32,6 +32,7 @@ def loss() -> None:
 table.draw(page)
 editing.draw(page)
 loss()
+common.draw(page)
 card.draw(page)
 if page.view.steps:
     left, right = st.columns([3, 2], gap="medium")

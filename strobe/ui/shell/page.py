@@ -194,9 +194,14 @@ def _draw(name: str, cursor: bool) -> Page:
 
 
 def _on_accent() -> str:
-    """The colour of what stands on the accent: Streamlit has white there, which is 2.6:1 in the dark."""
+    """The colour of what stands on the accent: Streamlit has white there, which is 2.6:1 in the dark; and a ring
+    round what has the focus of the keyboard."""
     mode = DARK if st.context.theme.type == "dark" else LIGHT
-    return f"<style>[data-testid^=stBaseButton-primary] * {{ color: {mode.background} !important; }}</style>"
+    ring = ":is(a, button, summary, input, textarea, [tabindex]):focus-visible"
+    return (
+        f"<style>[data-testid^=stBaseButton-primary] * {{ color: {mode.background} !important; }} "
+        f"{ring} {{ outline: 2px solid {mode.primary}; outline-offset: 1px; }}</style>"
+    )
 
 
 def _which(page: Page) -> None:

@@ -27,6 +27,7 @@ class Cursor {
     }
     this.slider.oninput = () => this.move(+this.slider.value);
     this.at("link").onclick = () => this.copyLink();
+    this.at("help").onclick = () => this.explain(this.at("keys").hidden);
     this.onKey = (event) => this.key(event);
     this.onSeek = ({ detail }) => this.seek(detail);
     window.addEventListener("keydown", this.onKey);
@@ -85,7 +86,7 @@ class Cursor {
     const { steps } = this.data;
     this.slider.value = this.index;
     const label = steps.length
-      ? [`step ${words(steps[this.index])}`, `${this.data.what} ${words(this.index + 1)} of ${words(steps.length)}`]
+      ? [`step ${words(steps[this.index])}`, `${this.data.what || "snapshot"} ${words(this.index + 1)} of ${words(steps.length)}`]
       : [this.data.empty || "no snapshots", ""];
     this.at("step").textContent = label[0];
     this.at("count").textContent = label[1];
@@ -190,7 +191,15 @@ class Cursor {
     this.move(this.index);
   }
 
+  /** Shows what the keys do, or hides it. */
+  explain(shown) {
+    this.at("keys").hidden = !shown;
+    this.at("help").setAttribute("aria-expanded", `${shown}`);
+  }
+
   key(event) {
+    if (event.key === "?" && this.data && !busy(event)) return this.explain(this.at("keys").hidden);
+    if (event.key === "Escape") this.explain(false);
     if (!this.data || this.data.steps.length < 2 || busy(event)) return;
     if (event.key === " ") this.press("play");
     else {

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from etl.store.catalogue import Store
 from strobe.cli import app
+from strobe.commands.app import follower
+from tests.support.make_run import make_run
 
 
 def test_it_binds_this_machine_and_turns_writing_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,3 +53,22 @@ def test_a_signal_reaches_the_server(tmp_path: Path) -> None:
         assert started.wait(20) != 0
     with pytest.raises(ProcessLookupError):
         os.kill(server_pid, 0)
+
+
+def test_recordings_are_read_first_and_then_followed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "runs" / "mine", steps=(0, 100))
+    started: list[list[str]] = []
+    monkeypatch.setattr("strobe.commands.app.subprocess.Popen", lambda command, **_: started.append(command))
+    monkeypatch.setattr("strobe.commands.app.os.execve", lambda *_: None)
+    result = CliRunner().invoke(app, ["app", str(run), "--store", str(tmp_path / "store"), "--no-browser"])
+    assert result.exit_code == 0, result.output
+    assert Store(tmp_path / "store").current().names() == ["mine"]
+    (command,) = started
+    assert command[3:] == [str(os.getpid()), "ingest", str(run), "--store", str(tmp_path / "store"), "--watch"]
+
+
+def test_what_follows_ends_with_the_server(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "runs" / "mine", steps=(0, 100), end=None)
+    command = follower([run], tmp_path / "store")
+    command[3] = "1"  # no process of ours: as where the server is gone
+    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0

@@ -65,8 +65,9 @@ def test_a_warm_page_asks_nothing_of_its_run_after_another_grew(
     grow(store, "b", 2)
     at.run()
     assert not at.exception
-    assert asked
-    assert {frozenset(runs) for runs, _ in asked} == {frozenset({"b"})}
+    # The pointers tell what runs there are; Curves shows nothing else of the other run.
+    others = {frozenset({"b"})} if page == "runs" else set()
+    assert {frozenset(runs) for runs, _ in asked} == others
 
 
 def test_keys_of_a_run_stay_while_another_grows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

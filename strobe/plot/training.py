@@ -14,7 +14,8 @@ from strobe.charts.lost import Gap
 from strobe.charts.theme import SERIES, TEST, TRAIN, Look, run_looks
 from strobe.plot.request import Request
 from strobe.views import curve_sql
-from strobe.views.curves import Curve, Range, metric_row, points_of, remarks_on, thinned
+from strobe.views.curve_remarks import remarks_on
+from strobe.views.curves import Curve, Range, metric_row, points_of, thinned
 from strobe.views.lost import lost
 from strobe.views.metric_units import units_of
 from strobe.views.split_curves import ACCURACIES, LOSSES

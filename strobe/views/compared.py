@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from strobe.views.curves import together
+from strobe.views.curve_remarks import together
 from strobe.views.run_use import AXES, Axis, RunUse
 from strobe.views.tokens_seen import PER_PARAMETER
 from strobe.views.training_log import Floats, Trace

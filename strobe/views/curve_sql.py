@@ -77,17 +77,25 @@ ORDER BY step DESC LIMIT 1"""
 
 def row_at(run: str, metric: str, at: float, axis: str = "step", *, origin: float = 0.0) -> str:
     """The last row of one metric at a place on an axis or before it: step and value."""
+    own = f"FROM scalars WHERE run = {literal(run)} AND name = {literal(metric)}"
+    if axis == "step" and not origin:
+        # By a greatest step, which is found without an order of all rows before it.
+        return f"""SELECT step, value {own}
+AND step = (SELECT max(step) {own} AND step <= {literal(float(at))}) LIMIT 1"""
     x = place(run, axis, origin)
-    return f"""SELECT step, value FROM scalars
-WHERE run = {literal(run)} AND name = {literal(metric)} AND isfinite({x}) AND {x} <= {literal(float(at))}
+    return f"""SELECT step, value {own} AND isfinite({x}) AND {x} <= {literal(float(at))}
 ORDER BY {x} DESC, step DESC LIMIT 1"""
 
 
 def last_places(run: str, metric: str, axis: str = "step", *, origin: float = 0.0) -> str:
     """The last two places on an axis at which a metric has rows, the last one first (x)."""
     x = place(run, axis, origin)
-    return f"""SELECT DISTINCT {x} AS x FROM scalars
-WHERE run = {literal(run)} AND name = {literal(metric)} AND isfinite({x}) ORDER BY x DESC LIMIT 2"""
+    return f"""WITH placed AS (
+  SELECT {x} AS x FROM scalars WHERE run = {literal(run)} AND name = {literal(metric)} AND isfinite({x})
+), ends AS (
+  SELECT max(x) AS x FROM placed UNION ALL SELECT max(x) FROM placed WHERE x < (SELECT max(x) FROM placed)
+)
+SELECT x FROM ends WHERE x IS NOT NULL ORDER BY x DESC"""
 
 
 def not_finite(run: str, metric: str, axis: str = "step", *, origin: float = 0.0, most: int = 200) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from strobe.analysis.smoothing import Floats, exponential, extremes, running_mean
 from strobe.views import curve_sql
+from strobe.views.curve_remarks import remarks_on
 from strobe.views.milestones import Milestones, milestones
 from strobe.views.run_view import Answer, Tables
 
@@ -146,6 +147,8 @@ class Range:
 
 
 Smoother = Callable[[Answer, Smoothing], Points]
+LONG: Final = 50_000
+"""From so many points on a curve is kept whole, so that a zoom reads nothing."""
 
 
 def smooth(answer: Answer, smoothing: Smoothing) -> Points:
@@ -167,29 +170,61 @@ def metric_row(tables: Tables, curve: Curve) -> dict[str, Any] | None:
     return next(iter(tables.ask(curve_sql.metric(curve.run, curve.metric)).table.to_pylist()), None)
 
 
+def long_points(tables: Tables, curve: Curve, axis: str) -> Points:
+    """Every point of a curve in the order of x, NaN where its value is not finite."""
+    table = tables.once(curve_sql.points(curve.run, curve.metric, axis))
+    step, x, y = (table[name].cast("float64").to_numpy() for name in ("step", "x", "y"))
+    return Points(x if axis == "step" else step, x, y)
+
+
+Keeper = Callable[[Tables, Curve, str], Points]
+
+
 def read(
     tables: Tables, curve: Curve, part: Range, smoothing: Smoothing, label: str, row: dict[str, Any],
-    smoother: Smoother = smooth,
+    smoother: Smoother = smooth, keeper: Keeper = long_points,
 ) -> CurvePoints:  # fmt: skip
     """The points of one metric with its `metric_row`. `label` begins the remarks."""
     remarks: list[str] = []
-    make, asked = curve_sql.curve, part.unshifted()
-    answer = tables.ask(asked.query(curve, make))
-    total = answer.table["n"][0].as_py() if answer.table.num_rows else 0
-    if part.every_point and total > points_of(answer).count:
-        if total <= MOST_RAW:
-            make = curve_sql.points
-            answer = tables.ask(asked.query(curve, make))
-        else:
-            remarks.append(f"{label}: {total:,} points are too many to draw each; zoom in to {MOST_RAW:,}.")
-    raw = points_of(answer).shifted(part.origin)
-    raw = raw.at(_with_breaks(raw.y))
+    asked, make = part.unshifted(), curve_sql.curve
+    if row["n"] >= LONG and not part.every_point:
+        raw, total = _of_long(keeper(tables, curve, part.axis), asked)
+    else:
+        raw, total, make = _queried(tables, curve, asked, label, remarks)
+    raw = raw.shifted(part.origin)
     # A page outlives its making, and a long series is not to: what needs it asks again.
     whole = partial(whole_series, tables, curve, part.axis, smoothing, smoother) if smoothing.words() else None
     smoothed = _seen(whole().shifted(part.origin), part) if whole is not None else None
     unplaced = _unplaced(tables, curve, part.axis, row["n"])
     remarks += remarks_on(label, row, part.log, (smoothed or raw).count, unplaced)
     return CurvePoints(raw, smoothed, whole, total, part.query(curve, make), tuple(remarks))
+
+
+def _queried(
+    tables: Tables, curve: Curve, asked: Range, label: str, remarks: list[str]
+) -> tuple[Points, int, Callable[..., str]]:
+    """(the points that are drawn, how many there are, what makes the query); what is too much is remarked on."""
+    make: Callable[..., str] = curve_sql.curve
+    answer = tables.ask(asked.query(curve, make))
+    total = answer.table["n"][0].as_py() if answer.table.num_rows else 0
+    if asked.every_point and total > points_of(answer).count:
+        if total <= MOST_RAW:
+            make = curve_sql.points
+            answer = tables.ask(asked.query(curve, make))
+        else:
+            remarks.append(f"{label}: {total:,} points are too many to draw each; zoom in to {MOST_RAW:,}.")
+    raw = points_of(answer)
+    return raw.at(_with_breaks(raw.y)), total, make
+
+
+def _of_long(whole: Points, part: Range) -> tuple[Points, int]:
+    """(the points that are drawn of a window, how many there are), as `curve_sql.curve` has them."""
+    if part.window is not None:
+        first, last = np.searchsorted(whole.x, part.window[0]), np.searchsorted(whole.x, part.window[1], side="right")
+        whole = whole.at(slice(first, last))
+    if part.log:
+        whole = replace(whole, y=np.where(whole.y > 0, whole.y, np.nan))
+    return thinned(whole, curve_sql.POINTS), whole.count
 
 
 def _unplaced(tables: Tables, curve: Curve, axis: str, rows: int) -> str:
@@ -245,37 +280,6 @@ def _with_breaks(y: Floats) -> Any:
     after = np.concatenate([[False], there[:-1]])
     kept = np.flatnonzero(there | after)
     return kept[:-1] if len(kept) and not there[kept[-1]] else kept
-
-
-def remarks_on(label: str, row: dict[str, Any], log: bool, drawn: int, unplaced: str = "") -> list[str]:
-    """What of a metric with its `metric_row` has no place on a chart, or why none of it has, in sentences that begin
-    with `label`; `drawn` is how many points there are on screen, `unplaced` says which rows have no place on x."""
-    if row["nonfinite"] == row["n"]:
-        return [f"{label}: none of its {row['n']:,} values is finite."]
-    if log and row["max"] <= 0:
-        return [f"{label}: none of its {row['n']:,} values is above 0, as a log axis needs."]
-    remarks = []
-    if row["nonfinite"]:
-        remarks.append(
-            f"{label}: {row['n'] - row['nonfinite']:,} of {row['n']:,} values are finite, "
-            f"the first that is not at step {row['first_nonfinite_step']:,}."
-        )
-    if log and row["min"] <= 0:
-        remarks.append(f"{label}: values of zero or less have no place on a log axis and are left out.")
-    if unplaced:
-        remarks.append(f"{label}: {unplaced}")
-    if not drawn and not remarks:
-        remarks.append(f"{label}: nothing in this range.")
-    return remarks
-
-
-def together(remarks: Sequence[str]) -> list[str]:
-    """Remarks of `remarks_on`, each once: those that say the same of several series begin with all their labels."""
-    labels: dict[str, list[str]] = {}
-    for remark in dict.fromkeys(remarks):
-        label, colon, said = remark.partition(": ")
-        labels.setdefault(colon + said, []).append(label)
-    return [" and ".join(names) + said for said, names in labels.items() if said] + labels.get("", [])
 
 
 def place_steps(tables: Tables, run: str, axis: str, steps: Sequence[int]) -> Floats:

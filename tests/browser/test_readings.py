@@ -68,7 +68,7 @@ READ = """async ([key]) => {
       names: [...row.querySelectorAll("button span, button small")].map((part) => part.textContent).filter(Boolean),
       step: row.querySelector(".s").textContent,
       value: row.querySelector(".v").childNodes[0]?.textContent ?? "",
-      smoothed: row.querySelector("small")?.textContent ?? "",
+      smoothed: row.querySelector(".v small")?.textContent ?? "",
     })),
   };
 }"""

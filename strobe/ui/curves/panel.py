@@ -21,6 +21,7 @@ from strobe.ui.panel.kinds import CurvesPanel, line_of, placed_marks
 from strobe.ui.shell.cache import cached_by_run
 from strobe.ui.shell.moments import found
 from strobe.ui.shell.page import Page
+from strobe.views.curve_remarks import together
 from strobe.views.curves import (
     NONE,
     Curve,
@@ -28,11 +29,11 @@ from strobe.views.curves import (
     Points,
     Range,
     Window,
+    long_points,
     metric_row,
     place_steps,
     read,
     smooth,
-    together,
     whole_series,
 )
 from strobe.views.readings import Cursor, Placed
@@ -106,7 +107,7 @@ def fetch(page: Page, wanted: Sequence[Curve], view: CurveOptions, *, log: bool,
             drawn.remarks.append(f"{page.title_of(curve.run)} has no onset to align at, and is left out.")
             continue
         part = Range(view.axis, origin, log, window, view.every_point)
-        points = read(tables, curve, part, view.smoother, series.label, recorded, _smooth)
+        points = read(tables, curve, part, view.smoother, series.label, recorded, _smooth, _long)
         _add(drawn, series, points, Placed(curve, origin))
     drawn.remarks = together(drawn.remarks)
     return drawn
@@ -126,6 +127,7 @@ def _add(drawn: Drawn, series: Series, points: CurvePoints, of: Placed) -> None:
 
 
 _smooth = cached_by_run(smooth)
+_long = cached_by_run(long_points)
 
 
 def marks(page: Page, wanted: Sequence[Curve], drawn: Drawn, view: CurveOptions, metric: str) -> list[Mark]:

@@ -10,6 +10,7 @@ import pytest
 from etl.ingest.load import ingest
 from etl.store.catalogue import Store
 from strobe.views import curves
+from strobe.views.curve_remarks import together
 from strobe.views.curves import Alignment, Curve, CurvePoints, Range, Smoothing, available_axes, place_steps, read
 from strobe.views.run_view import CatalogueTables
 from tests.support.app_store import grokking, log_only
@@ -34,6 +35,12 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> CatalogueTables:
         {"step": k, "time": 1.76e9, "train_loss": "NaN" if k in (3, 5) else 1.0 + k} for k in range(8)
     ], "holes")  # fmt: skip
     return CatalogueTables(Store(store).current(), str(store))
+
+
+@pytest.fixture(autouse=True, params=[curves.LONG, 1], ids=["queried", "kept whole"])
+def _long(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A curve that is kept whole has the points of one that is queried."""
+    monkeypatch.setattr(curves, "LONG", request.param)
 
 
 def fetched(
@@ -230,4 +237,4 @@ def test_alignment_on_another_axis(tables: CatalogueTables) -> None:
 
 def test_what_is_said_of_two_series_is_said_once() -> None:
     said = ["test: none of its 5 rows.", "train: none of its 5 rows.", "test: other.", "test: other.", "plain"]
-    assert curves.together(said) == ["test and train: none of its 5 rows.", "test: other.", "plain"]
+    assert together(said) == ["test and train: none of its 5 rows.", "test: other.", "plain"]

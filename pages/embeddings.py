@@ -3,6 +3,7 @@
 import streamlit as st
 
 from strobe.ui.embeddings import axes, flat, geometry, roundness, three_axes
+from strobe.ui.embeddings import nearest as neighbours
 from strobe.ui.panel import movie, panel
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
@@ -36,6 +37,12 @@ def scatter() -> None:
         solid()
 
 
+@part("nearest")
+def nearest() -> None:
+    name = st.session_state.get("embedding")
+    neighbours.draw(page.view, next((each for each in recorded if each.name == name), recorded[0]))
+
+
 @part("geometry")
 def classes() -> None:
     geometry.draw(page.view)
@@ -44,6 +51,7 @@ def classes() -> None:
 recorded = embeddings(page.view)
 if recorded:
     scatter()
+    nearest()
     classes()
 else:
     panel.caption(why_none(page.view))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-__all__ = ["Recorder", "__version__", "finish", "init", "log", "open", "watch"]
+__all__ = ["Recorder", "__version__", "finish", "init", "log", "open", "run_memorization", "watch"]
 
 
 def open(path: str | Path | None = None) -> Store:
@@ -45,6 +45,10 @@ def __getattr__(name: str) -> Any:
         from strobe.record.watching.watch import watch
 
         return watch
+    if name == "run_memorization":
+        from strobe.studies.memorization.api import run_memorization
+
+        return run_memorization
     if name in ("init", "log", "finish"):
         from strobe.record.watching import scalars
 

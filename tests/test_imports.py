@@ -56,7 +56,7 @@ ARROWS = (
     ("strobe/saved_queries.py", ("etl", "strobe.settings")),
     ("strobe/doctor.py", ("etl", "strobe.settings")),
     ("strobe/example.py", ("etl", "strobe.derive")),
-    ("strobe/__init__.py", ("etl", "strobe.settings", "strobe.record", "strobe.version")),
+    ("strobe/__init__.py", ("etl", "strobe.settings", "strobe.record", "strobe.studies", "strobe.version")),
     ("strobe/__main__.py", ("strobe.entry",)),
     ("strobe/entry.py", ("etl", "strobe.cli", "strobe.interrupts")),
     ("strobe/interrupts.py", ()),

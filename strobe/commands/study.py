@@ -85,6 +85,8 @@ def _folder(out: Path | None, mode: str) -> Path:
 
 def _carry_out(study: Study, store: Path | None) -> None:
     from strobe.commands.progress import TrainingProgress
+    from strobe.settings import store_path
+    from strobe.studies.memorization.api import into_store
 
     plan = study.plan
     typer.echo(
@@ -96,22 +98,10 @@ def _carry_out(study: Study, store: Path | None) -> None:
     if end != "finished":
         typer.echo(f"{end}; continue with the same command and --resume")
         raise typer.Exit(130)
-    run = into_store(study.folder, store)
+    run = into_store(study.folder, store if store is not None else store_path())
     typer.echo(f"{run}: measured at epochs {', '.join(map(str, plan.epochs))}")
     _write(store, run, study.folder / "report")
     typer.echo("look at it: strobe app")
-
-
-def into_store(folder: Path, store: Path | None) -> str:
-    """The run and its tables into the store; returns its id."""
-    from etl.ingest.load import ingest
-    from strobe.derive.filling.deriver import Deriver
-    from strobe.settings import open_store, store_path
-
-    (report,) = ingest([folder], store if store is not None else store_path())
-    opened = open_store(store)
-    Deriver(opened, opened.run(report.run)).fill(["findings"])
-    return report.run
 
 
 @app.command()

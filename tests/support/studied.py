@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from strobe.commands.study import into_store
 from strobe.derive.study_files import points
 from strobe.studies.memorization import plan as plans
+from strobe.studies.memorization.api import into_store
 from strobe.studies.memorization.experiment import begin
 from strobe.studies.memorization.measuring import write_point
 from tests.support.small_study import small_plan

@@ -13,8 +13,8 @@ import pytest
 import strobe
 from etl.errors import StrobeError
 from etl.run.folder import Run
-from strobe.commands.study import into_store
 from strobe.derive.study_files import FOLDER, points, read_point, study_of
+from strobe.studies.memorization.api import into_store
 from strobe.studies.memorization.experiment import begin
 from strobe.studies.memorization.plan import plan_of
 from tests.support.places import ROOT

@@ -98,7 +98,7 @@ def separation(view: RunView, shown: Study) -> None:
         "step": pa.array(list(shown.steps) * len(rows), pa.int64()),
         "value": pa.array(values.ravel(), from_pandas=True),
     })  # fmt: skip
-    about = "Hedges' g of the compression of both groups, in standard deviations; empty where it cannot be told."
+    about = "Hedges' g of the compression of both groups, in standard deviations, at the steps of the epoch points."
     derived.grid(
         view, "compression_layers", Answer(shown.answers[2].sql, table), rows, row_height=22, signed=True,
         quantity="standard deviations", about=about,

@@ -32,14 +32,17 @@ _PAIRS: Final = {
 }
 """Key -> the title of a chart of both splits, and its metrics."""
 
+_WORD: Final = re.compile(r"[a-z]+[0-9]*")
+_NUMBER: Final = re.compile(r"([0-9]{1,15})")
+
 DECADE: Final = 10.0
 """A log axis says more than a linear one from so many times the least value on."""
 
 
 def kind_of(name: str) -> str:
     """What a metric measures, by the words of its name: one of KINDS."""
-    words = set(re.findall(r"[a-z]+[0-9]*", name.lower()))
-    return next((kind for kind, known in _WORDS if words & known), "other")
+    words = _WORD.findall(name.lower())
+    return next((kind for kind, known in _WORDS if not known.isdisjoint(words)), "other")
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ def charts_of(catalogue: Iterable[Mapping[str, Any]]) -> list[MetricChart]:
     ranks: dict[str, int] = {}
     for chart in made:
         ranks[chart.section] = min(ranks.get(chart.section, len(KINDS)), KINDS.index(chart.kind))
-    return sorted(made, key=lambda chart: _place(chart, ranks[chart.section]))
+    sections = {name: (rank, name.endswith("/"), _natural(name)) for name, rank in ranks.items()}
+    return sorted(made, key=lambda chart: (sections[chart.section], _place(chart)))
 
 
 def _chart(key: str, title: str, metrics: tuple[str, ...], rows: list[Mapping[str, Any]]) -> MetricChart:
@@ -94,14 +98,13 @@ def _chart(key: str, title: str, metrics: tuple[str, ...], rows: list[Mapping[st
     return MetricChart(key, title, section, kind, metrics, max(row["n"] for row in rows), decade and kind == "loss")
 
 
-def _place(chart: MetricChart, rank: int) -> tuple[Any, ...]:
-    return (
-        rank, chart.section.endswith("/"), _natural(chart.section), KINDS.index(chart.kind), chart.key not in _PAIRS,
-        _natural(chart.title),
-    )  # fmt: skip
+def _place(chart: MetricChart) -> tuple[Any, ...]:
+    """Within its section."""
+    return KINDS.index(chart.kind), chart.key not in _PAIRS, _natural(chart.title)
 
 
 def _natural(text: str) -> list[tuple[int, int, str]]:
     """Sorts "layer2" before "layer10"."""
-    parts = re.split(r"([0-9]{1,15})", text.lower())
-    return [(0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part) for part in parts if part]
+    parts = _NUMBER.split(text.lower())
+    # The numbers are every second part.
+    return [(0, int(part), "") if k % 2 else (1, 0, part) for k, part in enumerate(parts) if part]

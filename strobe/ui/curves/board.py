@@ -17,12 +17,14 @@ from strobe.ui.curves.options import CurveOptions
 from strobe.ui.curves.tile import tile, wanted
 from strobe.ui.panel.panel import caption
 from strobe.ui.shell import address, components
+from strobe.ui.shell.cache import cached_by_run
 from strobe.ui.shell.moments import found
 from strobe.ui.shell.page import Page
 from strobe.views import curve_sql
 from strobe.views.curves import NONE, X_AXES, step_at
 from strobe.views.metric_sections import MetricChart, charts_of
 from strobe.views.readings import Cursor, Placed, reading_at, smoothed, stacked
+from strobe.views.run_view import Answer
 
 KEY: Final = "board"
 FIRST: Final = 6
@@ -60,11 +62,11 @@ def draw(page: Page, view: CurveOptions) -> None:
     runs = view.runs(page)
     if st.session_state.get("runs", page.runs) != page.runs:
         st.rerun()
-    rows = page.of(*runs).ask(curve_sql.catalogue(runs)).table.to_pylist()
-    if not rows:
+    charts = _charts(page.of(*runs).ask(curve_sql.catalogue(runs)))
+    if not charts:
         caption("No metric was recorded: a training program writes them to metrics.jsonl.")
         return
-    board = Board(page, view, {chart.key: chart for chart in charts_of(rows)})
+    board = Board(page, view, charts)
     look = _look(board)
     ask, _ = asking.parsed(_sent())
     fresh = st.session_state.get(_PAGE) is not page
@@ -72,6 +74,12 @@ def draw(page: Page, view: CurveOptions) -> None:
     header, arrays = _answer(board, ask, look, framed=ask.framed and not fresh)
     components.board()(key=KEY, data=components.pack(header, arrays), on_ask_change=_asked)
     files(page, view, board.charts.get(ask.files) or next(iter(board.charts.values())), look)
+
+
+@cached_by_run
+def _charts(catalogue: Answer) -> dict[str, MetricChart]:
+    """The charts by their keys, which each request of the browser needs."""
+    return {chart.key: chart for chart in charts_of(catalogue.table.to_pylist())}
 
 
 def _sent() -> Any:

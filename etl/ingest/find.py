@@ -73,10 +73,13 @@ def find(path: str | os.PathLike[str]) -> list[Recording]:
     return list(survey(path).recordings)
 
 
-def survey(path: str | os.PathLike[str], given: Given | None = None) -> Found:
+def survey(
+    path: str | os.PathLike[str], given: Given | None = None, told: Mapping[Path, Given] | None = None
+) -> Found:
     """The recordings that `path` means: a file, a folder and what lies in it at any depth, or a pattern with "*".
 
-    With `given` every table in text is read as that says. Links are not followed inside a folder, and hidden folders
+    With `given` every table in text is read as that says, and those that `told` has by their resolved paths as that
+    does. Links are not followed inside a folder, and hidden folders
     are not looked into. Raises StrobeError for none.
     """
     places = _places(path)
@@ -88,7 +91,7 @@ def survey(path: str | os.PathLike[str], given: Given | None = None) -> Found:
         if _is_held(place, by_path):
             held.add(place)
             continue
-        for each in _recordings(place, given):
+        for each in _recordings(place, given or (told.get(place.resolve()) if told else None)):
             if known.setdefault((type(each), each.path, each.run_key), each) is each:
                 by_path.setdefault(each.path, []).append(each)
     mine = [

@@ -53,6 +53,8 @@ class IngestReport:
     torn: int = 0
     lost: list[Loss] = field(default_factory=list)
     lost_before: int = 0
+    mapping: str = ""
+    """In words, which columns were taken for what, where that was guessed or told."""
     restarts: list[int] = field(default_factory=list)
     """The first step of each attempt that was found now, but for the first one."""
 
@@ -127,6 +129,7 @@ class Ingest:
         self._scalars(SCALAR_ROWS.empty_table() if snapshots is None else snapshots.scalars)
         self._summaries()
         self._say_what_was_read([] if snapshots is None else snapshots.lost)
+        self.report.mapping = self.recording.said
         self.report.changed = self._commit()
         return self.report
 
@@ -215,12 +218,12 @@ def ingest(
     Twice is once; a kill at any moment leaves the state before; of two at once, the second finds nothing to do.
     Raises StrobeError when there is nothing to read, or the store is none.
     """
-    found = [survey(path, given) for path in paths]
+    files = Files.of(store)
+    found = [_surveyed(path, given, files) for path in paths]
     for each in found:
         if surveyed is not None:
             surveyed(each)
     recordings = [recording for each in found for recording in each.recordings]
-    files = Files.of(store)
     prepare_store(files)
     with ThreadPoolExecutor(max_workers=jobs) as executor:
         reports = []
@@ -233,6 +236,34 @@ def ingest(
                     raise
                 reports.append(_unread(recording, error))
         return reports
+
+
+def _surveyed(path: str | os.PathLike[str], given: Given | None, files: Files) -> Found:
+    """`survey`, in which a table that no name tells the step of is read as a person said of it before."""
+    try:
+        found = survey(path, given)
+        lacking = bool(found.tables_passed_over)
+    except StrobeError:
+        if given is not None or not (told := _told(files)):
+            raise
+        return survey(path, None, told)
+    return survey(path, None, told) if lacking and given is None and (told := _told(files)) else found
+
+
+def _told(files: Files) -> dict[Path, Given]:
+    """What was said of the tables that the store has, by where they lie."""
+    found: dict[Path, Given] = {}
+    for run in files.names("runs"):
+        try:
+            state = read_pointer(files, run).state
+        except UNREADABLE:
+            continue
+        told = state.get("memory", {}).get("told")
+        place = files.recording_at(str(state.get("recording", ""))) if told else None
+        if place is not None:
+            roles = {role: told[role] for role in ("step", "time", "epoch", "tokens") if told.get(role)}
+            found[place.resolve()] = Given(roles, told.get("names", {}))
+    return found
 
 
 def _unread(recording: Recording, error: StrobeError) -> IngestReport:

@@ -105,6 +105,8 @@ def _say(reports: list[IngestReport], as_json: bool) -> None:
         news = f"{report.snapshots:,} snapshots, {report.metrics:,} metric values"
         same = {"damaged": "not brought up to date", "unread": "cannot be read"}.get(report.status, "nothing new")
         typer.echo(f"{report.run}: {news} added, {report.status}" if report.changed else f"{report.run}: {same}")
+        if report.mapping and report.changed:
+            typer.echo(f"  read with {visible(report.mapping)}", err=True)
         if report.restarts and report.changed:
             steps = ", ".join(f"{step:,}" for step in report.restarts[:_SHOWN])
             typer.echo(f"  begun again at step {steps}: from there on the later attempt counts", err=True)

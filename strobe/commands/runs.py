@@ -46,6 +46,8 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
     wide = max(16, *(len(name) for name, _ in known if len(name) <= _WIDE))
     for name, words in known:
         typer.echo(f"{visible(name):{wide}} {visible(words)}")
+    if again := [f"{each['first_step']:,}" for each in facts["attempts"][1:]]:
+        typer.echo(f"{'begun again':16} at step {', '.join(again)}: from there on the later attempt counts")
     steps = facts["snapshot_steps"]
     where = f" from step {steps[0]:,} to {steps[-1]:,}" if steps else ""
     made = f". {facts['origin']}" if facts["origin"] else ""

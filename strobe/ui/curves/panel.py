@@ -160,14 +160,12 @@ def _x_of(page: Page, run: str, view: CurveOptions, step: int) -> float:
 
 
 def draw(
-    page: Page, key: str, wanted: Sequence[Curve], *, view: CurveOptions | None = None, y_title: str, log: bool,
-    share: bool = False, height: int = 300, about: str = "",
+    page: Page, key: str, wanted: Sequence[Curve], *, y_title: str, log: bool, height: int = 300
 ) -> None:  # fmt: skip
-    """Fetches, draws, and says below what is drawn and what is not. `key` names the panel; `share` makes the axis
-    hold 0 to 1 at least."""
+    """Fetches, draws, and says below what is drawn and what is not. `key` names the panel."""
     if st.session_state.get("runs", page.runs) != page.runs:
         st.rerun()
-    view = view or CurveOptions()
+    view = CurveOptions()
     zoom = _zoom(page, key, view)
     drawn = fetch(page, wanted, view, log=log, window=wider(zoom))
     if not drawn.lines:
@@ -180,19 +178,18 @@ def draw(
     read_off = readings_of(page, drawn.lines, placed)
     arrays = _points(drawn, view) | read_off.arrays()
     header = _header(
-        page, key, drawn, moments, view, placed, read_at=read_off.at, zoom=zoom, log=log, share=share, height=height,
+        page, key, drawn, moments, view, placed, read_at=read_off.at, zoom=zoom, log=log, height=height,
         y_title=y_title,
     )  # fmt: skip
     panel.show(key, header, arrays, on_window_change=lambda: None, on_chosen_change=lambda: _choose(key))
     panel.tools(
-        key, caption_of(drawn, view, about), [*drawn.sql, *queries(page, drawn.lines)],
+        key, caption_of(drawn, view, ""), [*drawn.sql, *queries(page, drawn.lines)],
         lambda: every_row(page, drawn.lines, view),
         lambda: replace(
             curves(
-                drawn.table(), drawn.series, x_title=view.x_title(), y_title=y_title, log=log, marks=moments,
-                clock=view.axis == "clock" and view.align == "none",
+                drawn.table(), drawn.series, x_title=view.x_title(), y_title=y_title, log=log, marks=moments
             ),
-            caption=" ".join([about, *drawn.remarks]).strip(),
+            caption=" ".join(drawn.remarks),
         ),
     )  # fmt: skip
 

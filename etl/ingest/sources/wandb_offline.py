@@ -21,7 +21,7 @@ from etl.ingest.reading.named import NamedRecording
 from etl.ingest.reading.naming import log_name
 from etl.ingest.reading.values import measure, moment, whole_step
 from etl.ingest.source import About, Loss, Recording, Scalars, State
-from etl.local_files import NotAFileError, open_regular, read_start
+from etl.local_files import NotAFileError, name_text, open_regular, read_start
 from etl.run.attempts import Attempt
 
 START = b":W&B\xe1\xbe"
@@ -34,26 +34,44 @@ _FIRST_RECORDS = 100
 class WandbOffline(NamedRecording):
     source = "wandb_offline"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, files: Sequence[Path] = ()) -> None:
         super().__init__(path)
+        self._files = files or [path]
+        self.run_key = self._files[0].name if files else ""
         self._said: dict[str, Any] = {}
 
+    def holds(self, file: Path) -> bool:
+        return file in self._files
+
+    def _known(self, state: State) -> Mapping[str, Mapping[str, int]]:
+        """How far each file was read; a run of one file alone keeps that without the file's name."""
+        if "files" in state:
+            return dict(state["files"])
+        return {_key(self._files[0]): {"end": state["end"], "crc": state["crc"]}} if "end" in state else {}
+
     def resumes(self, state: State) -> bool:
-        with os.fdopen(open_regular(self.path), "rb") as file:
-            return is_continued(file, state)
+        known = self._known(state)
+        there = [file for file in self._files if _key(file) in known]
+        return bool(there) and all(_goes_on(file, known[_key(file)]) for file in there)
 
     def scalars(self, since: State) -> Scalars:
         self._said = dict(since.get("said", {}))
-        rows, lost = LongRows(), list[Loss]()
-        with os.fdopen(open_regular(self.path), "rb") as file:
-            log = BlockLog(file, self.path.name, int(since.get("end", _HEADER)))
-            for byte, record in log:
-                try:
-                    self._take(record, rows)
-                except ValueError as error:
-                    lost.append(Loss(self.path.name, str(error), byte=byte))
-            state = {"end": log.end, "crc": fingerprint(file, log.end), "said": self._said}
-        return Scalars(rows.table(), state, [*log.lost, *lost], log.torn)
+        rows, lost, torn, files = LongRows(), list[Loss](), 0, dict(self._known(since))
+        for path in self._files:
+            with os.fdopen(open_regular(path), "rb") as file:
+                log = BlockLog(file, path.name, int(files.get(_key(path), {}).get("end", _HEADER)))
+                if log.end == _HEADER:
+                    self._said.pop("end", None)
+                for byte, record in log:
+                    try:
+                        self._take(record, rows)
+                    except ValueError as error:
+                        lost.append(Loss(path.name, str(error), byte=byte))
+                files[_key(path)] = {"end": log.end, "crc": fingerprint(file, log.end)}
+            lost, torn = [*log.lost, *lost], torn + log.torn
+        (last, *more) = [files[_key(path)] for path in self._files]
+        state = {"files": files} if more else dict(last)
+        return Scalars(rows.table(), {**state, "said": self._said}, lost, torn)
 
     def _take(self, record: bytes, rows: LongRows) -> None:
         """Raises ValueError for a history without a step that is one."""
@@ -71,7 +89,7 @@ class WandbOffline(NamedRecording):
     @cached_property
     def _run(self) -> Mapping[int, bytes | int]:
         """The message `RunRecord`; empty where none is near the beginning."""
-        with os.fdopen(open_regular(self.path), "rb") as file:
+        with os.fdopen(open_regular(self._files[0]), "rb") as file:
             for _, (_, record) in zip(range(_FIRST_RECORDS), BlockLog(file, "", _HEADER), strict=False):
                 run = dict(message_fields(record)).get(_RUN)
                 if isinstance(run, bytes):
@@ -85,7 +103,7 @@ class WandbOffline(NamedRecording):
             text = self._run.get(number_)
             if isinstance(text, bytes) and text:
                 return text.decode(errors="replace")
-        return log_name(self.path)
+        return log_name(self._files[0])
 
     def attempts(self) -> Sequence[Attempt]:
         return (Attempt(0, 0, end=self._said.get("end")),)
@@ -141,12 +159,38 @@ def _history(content: bytes, rows: LongRows) -> None:
             rows.add(name, whole, value, time)
 
 
+def _key(path: Path) -> str:
+    """What tells a file from those of other resumes: the folder that W&B made for it."""
+    return name_text(path.parent.name)
+
+
+def _goes_on(path: Path, state: State) -> bool:
+    with os.fdopen(open_regular(path), "rb") as file:
+        return is_continued(file, state)
+
+
+def _is_one(path: Path) -> bool:
+    try:
+        return read_start(path, _HEADER).startswith(START)
+    except NotAFileError:
+        return False
+
+
 class WandbFiles:
     def find(self, path: Path) -> Sequence[Recording]:
-        try:
-            return [WandbOffline(path)] if read_start(path, _HEADER).startswith(START) else []
-        except NotAFileError:
-            return []
+        """A file; or the folder of W&B's folders, in which a run that was resumed has several of one name."""
+        if not path.is_dir():
+            return [WandbOffline(path)] if _is_one(path) else []
+        by_name: dict[str, list[Path]] = {}
+        for file in sorted(path.glob("*run-*/run-*.wandb")):
+            by_name.setdefault(file.name, []).append(file)
+        resumed = [files for files in by_name.values() if len(files) > 1 and all(map(_is_one, files))]
+        return [WandbOffline(path, sorted(files, key=_begun)) for files in resumed]
+
+
+def _begun(path: Path) -> str:
+    """When W&B made the folder of a file: `offline-run-20240101_120000-ID`, online without the first word."""
+    return path.parent.name.removeprefix("offline-")
 
 
 SOURCE = WandbFiles()

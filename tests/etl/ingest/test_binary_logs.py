@@ -90,3 +90,34 @@ def test_what_mlflow_marks_as_no_number_is_nan(tmp_path: Path) -> None:
         connection.execute("INSERT INTO metrics VALUES ('loss', 0, 1700000009000, 'aa01', 9, 1)")
     (recording,) = find(path)
     assert recording.scalars({}).rows["value"].to_pylist()[-1] != 0
+
+
+def test_a_run_of_wandb_that_was_resumed_is_one_run(tmp_path: Path) -> None:
+    store, root = tmp_path / "store", tmp_path / "wandb"
+
+    def write(folder: str, steps: range, value: float, *more: bytes) -> Path:
+        path = root / folder / "run-a1b2.wandb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [wandb_history(step, {"loss": value}) for step in steps]
+        path.write_bytes(blocks([wandb_run("wood"), *rows, *more]))
+        return path
+
+    def stored() -> list[tuple[str, int, float]]:
+        rows = Store(store).sql("SELECT run, step, value FROM scalars ORDER BY ALL").to_pylist()
+        return [(row["run"], row["step"], row["value"]) for row in rows]
+
+    first = write("offline-run-20240101_120000-a1b2", range(4), 0.5, field(18, field(1, 0)))
+    ingest([root], store)
+    write("run-20240102_110000-a1b2", range(2, 6), 0.25)
+    (report,) = ingest([root], store)
+    expected = [("wood", step, 0.5 if step < 2 else 0.25) for step in range(6)]
+    assert (report.run, stored()) == ("wood", expected)
+    assert not ingest([root], store)[0].changed
+    assert Store(store).sql("SELECT status FROM runs")["status"].to_pylist() != ["finished"], (
+        "the last file has no end"
+    )
+    write("run-20240102_110000-a1b2", range(2, 7), 0.25)
+    ingest([root], store)
+    assert stored() == [*expected, ("wood", 6, 0.25)]
+    ingest([first], store)
+    assert stored() == [*expected, ("wood", 6, 0.25)]

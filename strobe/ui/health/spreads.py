@@ -76,7 +76,13 @@ def movements(view: RunView) -> None:
         which = choice.segmented("rows", "Rows", rows, words=str.capitalize) if layered else "tensors"
     if which == "layers":
         answer = _by_layer(view)
-        _grid(view, answer, movement.layer_rows(answer), "Medians over the tensors of a layer.")
+        every = movement.layer_rows(answer)
+        _, rows = filtered.shown(every)
+        if not rows:
+            panel.caption(f"None of the {len(every):,} layers has this in its name.")
+            return
+        left_out = f" {len(rows):,} of {len(every):,} rows." if len(rows) < len(every) else ""
+        _grid(view, answer, rows, f"Medians over the tensors of a layer.{left_out}")
     else:
         _tensors(view, series)
 

@@ -68,17 +68,21 @@ class ParquetLog(NamedRecording):
     def take(self, batch: pa.RecordBatch, first: int, into: ScalarColumns) -> None:
         """Add the rows of a batch, whose first has the number `first`, from 1."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, files: Sequence[Path] = ()) -> None:
         super().__init__(path)
+        self.files = files or [path]
+        self._name = path.name
         self.lost: list[Loss] = []
 
     def resumes(self, state: State) -> bool:
         return state.get("key") == self.run_key and state.get("start") == self._start(int(state.get("count", 0)))
 
     def scalars(self, since: State) -> Scalars:
-        with os.fdopen(open_regular(self.path), "rb") as file:
-            size = file.seek(0, 2)
-            mark = [size, fingerprint(file, size)]
+        mark: list[int] = []
+        for path in self.files:
+            with os.fdopen(open_regular(path), "rb") as file:
+                size = file.seek(0, 2)
+                mark += [size, fingerprint(file, size)]
         if since.get("mark") == mark:
             return Scalars(ScalarColumns().table(), since)
         self.lost, into, count = [], ScalarColumns(), 0
@@ -90,8 +94,13 @@ class ParquetLog(NamedRecording):
         return Scalars(into.table(), state, self.lost, whole=bool(since.get("mark")))
 
     def _batches(self) -> Iterator[tuple[int, pa.RecordBatch]]:
+        for path in self.files:
+            self._name = path.name
+            yield from self._batches_of(path)
+
+    def _batches_of(self, path: Path) -> Iterator[tuple[int, pa.RecordBatch]]:
         first = 1
-        with parquet_file(self.path) as file:
+        with parquet_file(path) as file:
             wanted = list(self.columns(file.schema_arrow))
             for group in range(file.num_row_groups):
                 begun = first
@@ -100,7 +109,7 @@ class ParquetLog(NamedRecording):
                         yield first, batch
                         first += len(batch)
                 except (pa.ArrowException, OSError) as error:
-                    self.lost.append(Loss(self.path.name, f"row group {group + 1:,}: {str(error)[:80]}"))
+                    self.lost.append(Loss(self._name, f"row group {group + 1:,}: {str(error)[:80]}"))
                 first = begun + file.metadata.row_group(group).num_rows
 
     def _start(self, count: int) -> int:
@@ -115,7 +124,7 @@ class ParquetLog(NamedRecording):
         sound = (values >= 0) & (values <= MAX_STEP) & (values == np.floor(values))
         for place in np.flatnonzero(~sound)[: max(0, 1_000 - len(self.lost))].tolist():
             (said,) = plain(column.slice(place, 1))
-            self.lost.append(Loss(self.path.name, f"row {first + place:,}: {said!r:.40} is no step"))
+            self.lost.append(Loss(self._name, f"row {first + place:,}: {said!r:.40} is no step"))
         return np.where(sound, values, -1).astype(np.int64)
 
 

@@ -35,10 +35,13 @@ _SINGLE = {"int": "int_value", "float": "float_value", "string": "string_value",
 class NeptuneRun(ParquetLog):
     source = "neptune_parquet"
 
-    def __init__(self, path: Path, key: str) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, key: str, files: Sequence[Path] = ()) -> None:
+        super().__init__(path, files)
         self.run_key = key
         self._config: dict[str, Any] = {}
+
+    def holds(self, file: Path) -> bool:
+        return file in self.files
 
     @property
     def name(self) -> str:
@@ -74,19 +77,32 @@ class NeptuneRun(ParquetLog):
         return About(self.name, config=self._config)
 
 
+def _runs(path: Path) -> list[str]:
+    """The runs of a file; none for anything else."""
+    if not set(parquet_schema(path).names) >= _NEEDED:
+        return []
+    runs: dict[str, None] = {}
+    try:
+        with parquet_file(path) as file:
+            for batch in file.iter_batches(columns=["run_id"]):
+                runs |= dict.fromkeys(run for run in encoded(batch["run_id"])[1] if run)
+    except (StrobeError, pa.ArrowException, OSError):
+        # Those that were named before the damage can be read.
+        pass
+    return list(runs)
+
+
 class NeptuneFiles:
     def find(self, path: Path) -> Sequence[Recording]:
-        if not set(parquet_schema(path).names) >= _NEEDED:
-            return []
-        runs: dict[str, None] = {}
-        try:
-            with parquet_file(path) as file:
-                for batch in file.iter_batches(columns=["run_id"]):
-                    runs |= dict.fromkeys(run for run in encoded(batch["run_id"])[1] if run)
-        except (StrobeError, pa.ArrowException, OSError):
-            # Those that were named before the damage can be read.
-            pass
-        return [NeptuneRun(path, run) for run in runs]
+        """Those of a file; or of a folder of parts, where a run is in several of them."""
+        if not path.is_dir():
+            return [NeptuneRun(path, run) for run in _runs(path)]
+        by_run: dict[str, list[Path]] = {}
+        for file in sorted(path.glob("*.parquet")):
+            for run in _runs(file):
+                by_run.setdefault(run, []).append(file)
+        parted = any(len(files) > 1 for files in by_run.values())
+        return [NeptuneRun(path, run, files) for run, files in by_run.items()] if parted else []
 
 
 SOURCE = NeptuneFiles()

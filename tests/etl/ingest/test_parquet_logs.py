@@ -109,3 +109,21 @@ def test_a_time_beyond_what_there_is_costs_no_other(tmp_path: Path, unit: str) -
     late = 9223372036.854776 if unit == "ns" else None
     assert log.rows["time"].to_pylist() == [1.7e9, pytest.approx(late) if late else None, None]
     assert recording.resumes(log.resume_from)
+
+
+def test_the_parts_of_a_run_are_one_run(tmp_path: Path) -> None:
+    folder, store = tmp_path / "export", tmp_path / "store"
+    folder.mkdir()
+    table = pq.read_table(NeptuneParquet().stage(tmp_path, STAGES))
+    other = table.set_column(1, "run_id", pa.array(["RUN-8"] * len(table)))
+    pq.write_table(table.slice(0, 5), folder / "p_part_0.parquet")
+    ingest([folder], store)
+    pq.write_table(pa.concat_tables([table.slice(5), other]), folder / "p_part_1.parquet")
+    ingest([folder], store)
+    rows = Store(store).sql("SELECT run, count(*) AS n, max(step) AS last FROM scalars GROUP BY run ORDER BY run")
+    count = len(table) - 1
+    assert [tuple(row.values()) for row in rows.to_pylist()] == [
+        ("run-7", count, count - 1),
+        ("run-8", count, count - 1),
+    ]
+    assert not any(report.changed for report in ingest([folder], store))

@@ -18,20 +18,21 @@ from strobe.views.words import visible
 
 
 def draw(page: Page) -> None:
-    """A menu of what can be changed; nothing where nothing may be written, or the runs are the example's."""
+    """What can be changed; nothing where nothing may be written, or the runs are the example's."""
     own = [run for run in page.runs if not page.reader.catalogue.pointer(run)[0].attached]
     if not writing.on() or not own:
         return
-    with st.popover("Edit", key="runs_edit", icon=":material/edit:"):
+    # Beside the menu and not in it, which would stand over the question whether to remove.
+    with st.container(key="runs_editing", horizontal=True, gap="small"):
         if page.run in own:
-            _form(page)
+            with st.popover("Edit", key="runs_edit", icon=":material/edit:"):
+                _form(page)
         which = f"these {len(own)} runs" if len(own) > 1 else "this run"
         archived = all(page.reader.catalogue.annotations()[run].archived for run in own)
-        if st.button(
-            f"{'List' if archived else 'Archive'} {which}{' again' if archived else ''}", key="runs_archive"
-        ):
+        label = f"{'List' if archived else 'Archive'} {which}{' again' if archived else ''}"
+        if st.button(label, key="runs_archive", type="tertiary"):
             _write(page, own, lambda said: replace(said, archived=not archived))
-        if st.button(f"Remove {which} …", key="runs_remove"):
+        if st.button(f"Remove {which} …", key="runs_remove", type="tertiary"):
             _confirm(page, own)
 
 

@@ -10,15 +10,17 @@ _ANY = re.compile(
     r"wandb-(history|summary|events)|events\.out\.tfevents.*|version_\d+|checkpoint-\d+|tb|tensorboard|runs|summary|files)",
     re.IGNORECASE,
 )
+_ROTATED = re.compile(r"(.+\.(?:log|out|txt|jsonl|json|csv|tsv))\.\d{1,3}")
 _ENDS = (".gz", ".jsonl", ".json", ".csv", ".tsv", ".txt", ".log", ".out", ".parquet", ".tfevents")
 
 
 def bare(path: Path) -> str:
-    """The file's name without the endings that tell its kind."""
+    """The file's name without the endings that tell its kind, and without the number of one that was rotated away."""
     name = path.name
     while (end := Path(name).suffix.lower()) in _ENDS and len(name) > len(end):
         name = name[: -len(end)]
-    return name
+    rotated = _ROTATED.fullmatch(name)
+    return bare(Path(rotated[1])) if rotated else name
 
 
 def log_name(path: Path) -> str:

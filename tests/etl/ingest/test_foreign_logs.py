@@ -452,3 +452,18 @@ def test_what_was_said_of_a_table_is_kept(write: Write, tmp_path: Path, lines: t
         assert (reports["odd"].metrics, reports["odd"].mapping) == (1, "step = n, train_loss = value")
     said = CliRunner().invoke(app, ["show", "odd", "--store", str(store)]).output
     assert "train_loss" in said
+
+
+@pytest.mark.parametrize("pack", [False, True])
+def test_a_log_that_is_rotated_away_stays_the_run_that_it_was(write: Write, tmp_path: Path, pack: bool) -> None:
+    def lines(steps: range) -> str:
+        return "".join(f"iter {step}: loss 2.5000, time 1.00ms, mfu 1.00%\n" for step in steps)
+
+    path, store = write("logs/gpt.log", lines(range(5))), tmp_path / "store"
+    ingest([path.parent], store)
+    path.rename(path.with_name("gpt.log.1"))
+    if pack:
+        write("logs/gpt.log.1.gz", gzip.compress(path.with_name("gpt.log.1").read_bytes()))
+        path.with_name("gpt.log.1").unlink()
+    write("logs/gpt.log", lines(range(5, 8)))
+    assert [(each.run, each.metrics) for each in ingest([path.parent], store)] == [("gpt-2", 9), ("gpt", 0)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import zlib
@@ -51,7 +52,7 @@ class Document(NamedRecording):
     def document(self) -> Mapping[str, Any]:
         """What the file holds, or what is left of it. Raises StrobeError where that is nothing."""
         with plain_text(self._file) as text:
-            data = text.file.read(MOST_BYTES + 1)
+            data = text.file.read(MOST_BYTES + 1).removeprefix(codecs.BOM_UTF8)
         if len(data) > MOST_BYTES:
             raise StrobeError(f"{self._file}: a JSON document of more than {MOST_BYTES:,} bytes; nothing was read")
         try:

@@ -28,14 +28,19 @@ class TableCsv(CsvLog):
         return found if found is not None and found.step in names else FieldMapping(names[0])
 
 
+_FIRST = 16
+"""Lines among which the first row stands."""
+
+
 class TableCsvs:
     def find(self, path: Path) -> Sequence[Recording]:
         names, delimiter = header(path)
         mapping = guessed(names)
         if mapping is None:
             return []
-        second = text_head(path).split(b"\n", 2)[1:2]
-        fields = split(second[0], delimiter) if second else []
+        start = text_head(path).lstrip(b"\r\n").split(b"\n", _FIRST)[1:_FIRST]
+        lines = [line for line in start if line.strip()]
+        fields = split(lines[0], delimiter) if lines else []
         row = dict(zip(names, fields, strict=False))
         has_values = any(measure(with_point(text)) is not None and mapping.metric(name) for name, text in row.items())
         return [TableCsv(path)] if has_values and number(row.get(mapping.step)) is not None else []

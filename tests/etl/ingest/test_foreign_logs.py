@@ -467,3 +467,14 @@ def test_a_log_that_is_rotated_away_stays_the_run_that_it_was(write: Write, tmp_
         path.with_name("gpt.log.1").unlink()
     write("logs/gpt.log", lines(range(5, 8)))
     assert [(each.run, each.metrics) for each in ingest([path.parent], store)] == [("gpt-2", 9), ("gpt", 0)]
+
+
+@pytest.mark.parametrize("name", ["trainer_state", "training_logger", "table_csv", "table_jsonl", "wandb_history"])
+@pytest.mark.parametrize("change", [lambda data: b"\xef\xbb\xbf" + data, lambda data: data.replace(b"\n", b"\n\n")])
+def test_a_signature_and_blank_lines_cost_nothing(
+    name: str, change: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    path = FOREIGN[name].stage(tmp_path, STAGES)
+    path.write_bytes(change(path.read_bytes()))
+    (report,) = ingest([path], tmp_path / "store")
+    assert (report.metrics, report.lost) == (FOREIGN[name].values, [])

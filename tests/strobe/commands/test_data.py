@@ -120,7 +120,7 @@ def test_show_by_id_name_and_folder(filled: Path, tmp_path: Path) -> None:
     assert rows("show", str(tmp_path / "runs" / "alpha"), "--json") == by_id
     call("rename", "alpha", "The first")
     assert rows("show", "The first", "--json")["run"]["run"] == "alpha"
-    assert "n_params" in call("show", "alpha")
+    assert "parameters" in call("show", "alpha")
 
 
 def test_unknown_runs_are_answered_with_the_nearest(filled: Path) -> None:

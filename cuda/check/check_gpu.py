@@ -28,7 +28,8 @@ sys.path[:0] = [str(CUDA.parent), str(HERE)]
 
 from pytorch_speed import NotCheckedError, Size, pytorch_speed, require_torch  # noqa: E402  (found by the line above)
 
-from etl.run.snapshot import Snapshot, fnv1a64, list_files  # noqa: E402
+from etl.run.file_names import list_files  # noqa: E402
+from etl.run.snapshot import Snapshot, fnv1a64  # noqa: E402
 
 BUDGET_S = 460.0
 

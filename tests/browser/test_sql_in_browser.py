@@ -73,6 +73,8 @@ def test_hostile_names_make_no_element(context: Any, server: str) -> None:
 def test_a_chart_opens_its_query(context: Any, server: str) -> None:
     page = context.new_page()
     page.goto(f"{server}/curves")
+    # What a chart has below it stands still once the board has its height.
+    page.locator(".st-key-board [data-chart=loss] canvas[data-token]").first.wait_for(timeout=90_000)
     page.get_by_role("button", name="SQL and files").first.click(timeout=90_000)
     page.get_by_role("button", name="in SQL").first.click(timeout=15_000)
     page.get_by_text("This query came with the link").wait_for(timeout=15_000)

@@ -27,6 +27,7 @@ from etl.run.snapshot import Snapshot, fnv1a64, manifest_bytes
 from etl.run.writer import SnapshotWriter
 from strobe.cli import app
 from strobe.record import SCALARS, LockedError, Recorder, TensorSpec
+from strobe.record.order import Clock
 from tests.support.cuda_programs import CUDA, NEEDS_A_COMPILER
 from tests.support.cuda_recorder import DIMS, GPT2, Driver, Given, sound
 
@@ -78,7 +79,7 @@ def test_the_manifest_is_the_one_that_the_python_recorder_writes(driver: Driver,
     assert driver.open(tmp_path / "My Run.1", [VECTOR], writer="strobe (test)", **options) is None
     driver.exchange("close")
     spec = TensorSpec("x", "params", ("a",), VECTOR.array)
-    Recorder(tmp_path / "python" / "My Run.1", [spec], **options).finish()
+    Recorder(tmp_path / "python" / "My Run.1", [spec], optimizer=Clock(0), **options).finish()
     ours, theirs = (
         json.loads((folder / "My Run.1" / "manifest.json").read_bytes())
         for folder in (tmp_path, tmp_path / "python")
@@ -211,12 +212,14 @@ def test_a_resume_is_the_next_attempt(driver: Driver, tmp_path: Path) -> None:
 def test_python_and_c_resume_each_others_runs(driver: Driver, tmp_path: Path) -> None:
     spec = TensorSpec("x", "params", ("a",), VECTOR.array)
     about: dict[str, Any] = {"model": GPT2, "training": {"lr": 0.5}}
-    with Recorder(tmp_path / "r", [spec], when_full="wait", **about) as recorder:
+    about_ours = about | {"when_full": "wait"}
+    with Recorder(tmp_path / "r", [spec], optimizer=Clock(0, "before_update"), **about_ours) as recorder:
         recorder.snapshot(0)
     assert driver.open(tmp_path / "r", [VECTOR], resume=1, step=1, **about) is None
     driver.exchange("snapshot", 1)
     driver.exchange("close")
-    with Recorder(tmp_path / "r", [spec], resume=True, step=2, when_full="wait", **about) as recorder:
+    clock = Clock(2, "before_update")
+    with Recorder(tmp_path / "r", [spec], resume=True, step=2, optimizer=clock, **about_ours) as recorder:
         recorder.snapshot(2)
     assert [path.name for path in Run(tmp_path / "r").current().values()] == [
         "step_000000.bin", "step_000001.1.bin", "step_000002.2.bin",

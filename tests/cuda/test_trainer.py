@@ -76,7 +76,8 @@ def test_what_is_recorded_is_what_pytorch_records(binary: Path, program: Program
     ours = read(tmp_path / "run", 0)
     probe = torch.from_numpy(ours["probe/tokens"].copy())
     tokens, targets = (torch.from_numpy(np.asarray(part)).long() for part in case.batches(0))
-    with Recorder(tmp_path / "python", Gpt2Source(model, optimizer, probe, lambda: tokens)) as recorder:
+    source = Gpt2Source(model, optimizer, probe, lambda: tokens)
+    with Recorder(tmp_path / "python", source, optimizer=optimizer) as recorder:
         logits = model(tokens).flatten(0, 1)
         torch.nn.functional.cross_entropy(logits, targets.flatten(), ignore_index=-1).backward()
         recorder.snapshot(0)

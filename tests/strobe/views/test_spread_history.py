@@ -54,7 +54,7 @@ def test_a_distribution_is_that_of_the_numbers(view: RunView, matrix: WeightMatr
     assert found.steps == list(STEPS)
     for k, step in enumerate(STEPS):
         own = values(view, name, step)
-        width = np.nanmax(found.centres[k]) - np.nanmin(found.centres[k])
+        width = float(np.nanmax(found.centres[k]) - np.nanmin(found.centres[k]))
         assert mean_of(found, k) == pytest.approx(own.mean(), abs=0.05 * width)
 
 

@@ -77,12 +77,13 @@ class Database:
             self.define("SET preserve_insertion_order = true")
 
 
-@functools.cache
 def shared_database() -> Database:
     """The one of this process for versions of runs that come and go, of whatever store."""
+    return _database_of(os.getpid())
+
+
+@functools.cache
+def _database_of(process: int) -> Database:  # noqa: ARG001 - what tells one from another
+    # A forked child makes another, and leaves alone what it inherited: a DuckDB whose threads stayed behind crashes
+    # what ends it.
     return Database(shared=True)
-
-
-if hasattr(os, "register_at_fork"):
-    # DuckDB's threads stay behind in the process that was forked.
-    os.register_at_fork(after_in_child=shared_database.cache_clear)

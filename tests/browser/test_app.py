@@ -172,6 +172,7 @@ def test_a_shared_link_shows_what_its_sender_saw(page: Any, browser: Any, server
     page.wait_for_url("**step=0**", timeout=5000)
     other = browser.new_context().new_page()
     canvas = opened(other, page.url, "loss")
+    other.locator("[data-at=step]", has_text="step 0").wait_for(timeout=5000)
     assert label(other) == "step 0"
     assert "against tokens seen" in canvas.get_attribute("aria-label")
     other.context.close()

@@ -51,7 +51,7 @@ class RunFolder:
         step: int,
         take_over: bool,
     ) -> None:
-        self.path = path
+        self.path, self._told = path, description.told
         self._start: dict[str, Any] = {}
         self._used: Mapping[str, Any] | None = None
         """The manifest that was written under last."""
@@ -74,7 +74,7 @@ class RunFolder:
     def settle(self, taken: Taken | None, ahead: int) -> bool:
         """Let the manifest say when snapshots are taken, as the first one shows; False where an earlier snapshot has
         settled it otherwise. Raises OSError when the disk refuses."""
-        settled = as_taken(self.manifest, taken, ahead)
+        settled = as_taken(self.manifest, taken, ahead, self._told)
         if settled == self.manifest:
             return True
         if list_files(self.path):

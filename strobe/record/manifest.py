@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,9 @@ _FORMAT = "strobe-snapshot"
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What the manifest says of a run. `scalars` are the names of the numbers beside the tensors; `counted` tells
-    whether the updates are, so that the first snapshot shows when it was taken."""
+    """What the manifest says of a run. `scalars` are the names of the numbers beside the tensors; `taken`
+    stands for when they are taken until the first snapshot shows it, None where nobody will know; of the tensors that
+    are `told` it was said."""
 
     name: str
     model: Mapping[str, Any]
@@ -37,11 +38,12 @@ class Description:
     specs: Sequence[TensorSpec]
     scalars: Sequence[str]
     metric_names: Mapping[str, str] = field(default_factory=dict)
-    counted: bool = False
+    taken: Taken | None = None
+    told: Collection[str] = ()
 
     def manifest(self, folder: Path) -> dict[str, Any]:
         """The whole manifest of a run in `folder`. Raises RecorderError for what no reader would open."""
-        scalars = scalar_entries(self.scalars, counted=self.counted)
+        scalars = scalar_entries(self.scalars, self.taken)
         placed, size = place([spec.entry() for spec in self.specs] + scalars)
         manifest = {
             "format": _FORMAT,
@@ -63,19 +65,26 @@ class Description:
         return manifest
 
 
-def as_taken(manifest: Mapping[str, Any], taken: Taken | None, ahead: int) -> dict[str, Any]:
-    """The manifest with `taken` on every tensor that says when it was taken, or on none where that is not known.
+def as_taken(
+    manifest: Mapping[str, Any], taken: Taken | None, ahead: int, told: Collection[str] = ()
+) -> dict[str, Any]:
+    """The manifest with `taken` on every tensor that says when it was taken, or on none where that is not known; what
+    of those that are `told` was said stays.
 
     `ahead` is how many updates more than its step says a snapshot holds: `training.updates_ahead` where it is not 0.
     """
-    tensors = [{key: value for key, value in tensor.items() if key != "taken"} | (
-        {"taken": taken} if taken is not None and "taken" in tensor else {}
-    ) for tensor in manifest["snapshot"]["tensors"]]  # fmt: skip
+    tensors = [tensor if tensor["name"] in told else _retaken(tensor, taken)
+               for tensor in manifest["snapshot"]["tensors"]]  # fmt: skip
     training = {key: value for key, value in manifest.get("training", {}).items() if key != "updates_ahead"}
     if ahead:
         training["updates_ahead"] = ahead
     said = {"training": training} if ahead or "training" in manifest else {}
     return {**manifest, **said, "snapshot": {**manifest["snapshot"], "tensors": tensors}}
+
+
+def _retaken(tensor: Mapping[str, Any], taken: Taken | None) -> dict[str, Any]:
+    kept = {key: value for key, value in tensor.items() if key != "taken"}
+    return kept | {"taken": taken} if taken is not None and "taken" in tensor else kept
 
 
 def plain(values: Any, what: str) -> dict[str, Any]:

@@ -34,6 +34,11 @@ class Clock:
         self.taken = taken
         """What a snapshot taken now is; None before the first backward pass and the first update."""
 
+    def now(self, step: int) -> tuple[Taken | None, int]:
+        """What a snapshot taken now is, None where that is not known, and how many updates more than `step` it holds,
+        0 where that is not known."""
+        return self.taken, self.updates - step
+
     def start(self) -> None:
         """Begin to hear what happens."""
 
@@ -73,15 +78,18 @@ class UpdateClock(Clock):
         self._handles.clear()
 
     def _updated(self, optimizer: Any, *_: object) -> None:
-        # A fused optimizer under a gradient scaler makes no update where a gradient overflowed.
-        overflowed = getattr(optimizer, "found_inf", None)
-        if overflowed is not None and float(overflowed) > 0:
-            return
-        self.updates += 1
-        self.taken = "after_update"
+        if not overflowed(optimizer):
+            self.updates += 1
+            self.taken = "after_update"
 
     def _went_back(self, _: object) -> None:
         self.taken = "before_update"
+
+
+def overflowed(optimizer: Any) -> bool:
+    """Whether a fused optimizer under a gradient scaler made no update, since a gradient overflowed."""
+    found = getattr(optimizer, "found_inf", None)
+    return found is not None and float(found) > 0
 
 
 class SnapshotOrder:
@@ -95,25 +103,33 @@ class SnapshotOrder:
         """
         self._clock, self._settle, self._warn_once = clock, settle, warn_once
         self._first: tuple[Taken | None, int] | None = None
+        self.taken: Taken | None = None
+        """What the last snapshot was; None before the first, and where that is not known."""
         self.stop = clock.stop
         clock.start()
 
     def settle(self, step: int) -> None:
         """Called before each snapshot. Raises OSError when the manifest cannot be written: the next one tries
         again."""
-        taken, ahead = self._clock.taken, self._clock.updates - step
+        self.taken, ahead = self._clock.now(step)
         if self._first is None:
-            if not self._settle(taken, ahead):
+            if not self._settle(self.taken, ahead):
                 self._warn_once(
-                    "order", f"step {step:,} is taken {_spoken(taken)}; the run's manifest says otherwise"
+                    "order", f"step {step:,} is taken {_spoken(self.taken)}; the run's manifest says otherwise"
                 )
-            self._first = (taken, 0)
-        elif self._first[0] not in (None, taken):
-            before = _spoken(self._first[0])
-            self._warn_once("order", f"step {step:,} is taken {_spoken(taken)}, and the first snapshot was {before}")
+            self._first = (self.taken, 0)
+        elif self._first[0] not in (None, self.taken):
+            self._warn_once("order", _otherwise(step, self.taken, self._first[0]))
         if ahead != self._first[1]:
             self._first = (self._first[0], ahead)
-            self._warn_once("updates", _misnumbered(step, self._clock.updates))
+            self._warn_once("updates", _misnumbered(step, step + ahead))
+
+
+def _otherwise(step: int, taken: Taken | None, first: Taken | None) -> str:
+    before = f"and the first snapshot was {_spoken(first)}"
+    if taken is None:
+        return f"nobody knows when step {step:,} is taken, {before}; give the recorder the optimizer"
+    return f"step {step:,} is taken {_spoken(taken)}, {before}"
 
 
 def _spoken(taken: Taken | None) -> str:

@@ -31,6 +31,21 @@ def followed(specs: Iterable[TensorSpec]) -> list[TensorSpec]:
     ]
 
 
+class Owned:
+    """Reads what a module has under the name of `parameter`; that one itself where the module is gone."""
+
+    def __init__(self, module: Any, name: str, parameter: Any) -> None:
+        self._module, self._name, self._parameter = weakref.ref(module), name, parameter
+
+    def __call__(self) -> Any:
+        owner = self._module()
+        if owner is None:
+            return self._parameter
+        if self._name not in owner._parameters:
+            raise RecorderError(f"its {type(owner).__name__} has no parameter {self._name!r} any more")
+        return owner._parameters[self._name]
+
+
 def _places(wanted: set[int]) -> dict[int, Callable[[], Any]]:
     """How to read each of the Parameters where the first module that was found has it, by their ids."""
     import torch
@@ -41,19 +56,5 @@ def _places(wanted: set[int]) -> dict[int, Callable[[], Any]]:
         if issubclass(type(thing), torch.nn.Module):
             for name, parameter in thing.__dict__.get("_parameters", {}).items():
                 if id(parameter) in wanted:
-                    found.setdefault(id(parameter), _reader(thing, name, parameter))
+                    found.setdefault(id(parameter), Owned(thing, name, parameter))
     return found
-
-
-def _reader(module: Any, name: str, parameter: Any) -> Callable[[], Any]:
-    alive = weakref.ref(module)
-
-    def read() -> Any:
-        owner = alive()
-        if owner is None:
-            return parameter
-        if name not in owner._parameters:
-            raise RecorderError(f"its {type(owner).__name__} has no parameter {name!r} any more")
-        return owner._parameters[name]
-
-    return read

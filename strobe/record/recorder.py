@@ -32,16 +32,11 @@ from strobe.record.folder import RunFolder
 from strobe.record.layouts import Layouts
 from strobe.record.limits import Limits, WhenFull
 from strobe.record.manifest import Description
-from strobe.record.order import Clock, SnapshotOrder, SteppedOptimizer, UpdateClock
+from strobe.record.order import Clock, SnapshotOrder, SteppedOptimizer, Taken
+from strobe.record.overheard import OverheardClock, clock_of
 from strobe.record.source import PlainTensor, TensorSource, appeared, as_source
 from strobe.record.status import Status, Trouble
-from strobe.record.tensors import (
-    SCALARS,
-    TensorSpec,
-    scalar_arrays,
-    whole_step,
-    with_taken,
-)
+from strobe.record.tensors import COUNTED, SCALARS, TensorSpec, scalar_arrays, whole_step, with_taken
 from strobe.record.writer import Job, Writer
 
 __all__ = ["Recorder", "Status"]
@@ -69,8 +64,9 @@ class Recorder:
 
     `optimizer` is what updates the parameters, one of torch: its updates and the backward passes before them are then
     counted, the manifest says truthfully when snapshots are `taken`, and a step that is not the number of updates is
-    warned of once. It may be a Clock that counts them already. Without it nobody knows when snapshots are `taken`,
-    but where the specs say it.
+    warned of once. It may be a Clock that counts them already. Without it the recorder hears every optimizer of torch
+    that has recorded parameters; where that does not tell, the manifest does not say when snapshots are `taken`, but
+    where the specs do.
 
     `queue` snapshots at most wait in memory; when they do, `when_full` "skip" leaves the next one out and counts it,
     "wait" holds up the training. `keep_last` and `max_disk` (bytes) thin the folder, oldest first, both ends kept.
@@ -106,36 +102,38 @@ class Recorder:
             about = {
                 "name": name, "model": model, "task": task, "training": training, "metric_names": metric_names,
             }  # fmt: skip
-            self._counted = optimizer is not None
-            self._describe(tensors, scalars, about)
-            self._begin(optimizer, resume=resume, step=step, take_over=take_over)
+            self._source = as_source(tensors)
+            specs, step = self._source.specs(), whole_step(step)
+            clock = clock_of(optimizer, specs, step)
+            self._describe(specs, scalars, about, clock)
+            self._begin(clock, resume=resume, step=step, take_over=take_over)
         except StrobeError:
             raise
         except Exception as error:
             raise RecorderError(f"{shown(folder)}: cannot begin: {type(error).__name__}: {error}") from error
 
     def _describe(
-        self,
-        tensors: TensorSource | Iterable[TensorSource | TensorSpec | PlainTensor],
-        scalars: Sequence[str],
-        about: Mapping[str, Any],
+        self, specs: Sequence[TensorSpec], scalars: Sequence[str], about: Mapping[str, Any], clock: Clock | None
     ) -> None:
-        self._source = as_source(tensors)
+        taken: Taken | None = "before_update" if clock is not None else None
+        # What was only overheard does not speak against what the person says.
+        told = (
+            {spec.full_name for spec in specs if spec.taken != COUNTED} if isinstance(clock, OverheardClock) else ()
+        )
         self._description = Description(
             about["name"] or self.folder.name,
             about["model"] or self._source.model_entry() or _UNKNOWN_MODEL,
             about["task"] or {},
             about["training"] or {},
-            with_taken(self._source.specs(), counted=self._counted),
+            with_taken(specs, taken),
             tuple(scalars),
             about["metric_names"] or {},
-            self._counted,
+            taken,
+            told,
         )
         self._layouts = Layouts(self._description.specs)
 
-    def _begin(self, optimizer: SteppedOptimizer | Clock | None, *, resume: bool, step: int, take_over: bool) -> None:
-        step = whole_step(step)
-        clock = optimizer if isinstance(optimizer, Clock | None) else UpdateClock(optimizer, step)
+    def _begin(self, clock: Clock | None, *, resume: bool, step: int, take_over: bool) -> None:
         self.status = Status()
         self._trouble = Trouble(self.status)
         self._pid, self._step, self._finished = os.getpid(), step, False
@@ -151,6 +149,8 @@ class Recorder:
             self._order = SnapshotOrder(clock, settle, warn) if clock is not None else None
             self._writer = Writer(self._run, self.status, self._trouble, queue=self._limits.queue)
         except BaseException:
+            if clock is not None:
+                clock.stop()
             self._run.release()
             raise
         atexit.register(self._at_exit)
@@ -207,7 +207,7 @@ class Recorder:
     def _capture(self, step: int, scalars: Mapping[str, Any], began: float) -> Job:
         self._source.prepare()
         if more := appeared(self._source):
-            self._layouts.add(with_taken(more, counted=self._counted))
+            self._layouts.add(with_taken(more, self._order.taken if self._order is not None else None))
         arrays, absent = tensors_of(self._layouts.specs, self._trouble)
         names = self._description.scalars
         if unknown := {name: value for name, value in scalars.items() if name not in names}:

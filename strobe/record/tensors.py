@@ -53,7 +53,7 @@ class TensorSpec:
     the tensor is missing until it can. `role` says what the tensor is, `original` how the model itself names it where
     that differs, `causal` whether attention looks only back, `trainable` whether a parameter is to be trained.
     `taken` is when it is recorded: "before_update", "after_update", None where nobody knows; by default what the
-    recorder's `optimizer` shows, and without one nobody knows. The rest is as in the manifest.
+    recorder's `optimizer` shows, or the one that it hears. The rest is as in the manifest.
     """
 
     name: str
@@ -146,17 +146,15 @@ def reason(error: BaseException) -> str:
     return " ".join(plain.split())[:_MAX_REASON] or type(error).__name__
 
 
-def with_taken(specs: Iterable[TensorSpec], *, counted: bool) -> list[TensorSpec]:
-    """The specs, those that leave it open with `taken` as it is until the first snapshot shows it: "before_update"
-    where updates are counted, else None."""
-    found = "before_update" if counted else None
-    return [replace(spec, taken=found) if spec.taken == COUNTED else spec for spec in specs]
+def with_taken(specs: Iterable[TensorSpec], taken: str | None) -> list[TensorSpec]:
+    """The specs, those that leave it open with this `taken`."""
+    return [replace(spec, taken=taken) if spec.taken == COUNTED else spec for spec in specs]
 
 
-def scalar_entries(names: Iterable[str], *, counted: bool) -> list[dict[str, Any]]:
-    """Manifest entries of the section `scalars`; `counted` as in `with_taken`."""
+def scalar_entries(names: Iterable[str], taken: str | None) -> list[dict[str, Any]]:
+    """Manifest entries of the section `scalars`."""
     specs = [TensorSpec(name, "scalars", ("one",), None, shape=(1,), dtype="float64") for name in names]
-    return [spec.entry() for spec in with_taken(specs, counted=counted)]
+    return [spec.entry() for spec in with_taken(specs, taken)]
 
 
 def scalar_arrays(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, Array]:

@@ -167,17 +167,17 @@ def test_what_a_spec_leaves_open_stays_open(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("said", ["before_update", "after_update", None])
-def test_without_an_optimizer_nothing_is_claimed_but_what_a_spec_says(tmp_path: Path, said: str | None) -> None:
+def test_what_a_spec_says_of_itself_stays(tmp_path: Path, said: str | None) -> None:
     from strobe.record import TensorSpec
 
     toy = Toy()
-    tensors = [*toy.tensors(), TensorSpec("told", "params", ("out", "in"), toy.model.weight, taken=said)]
+    tensors = [*toy.tensors(), TensorSpec("told", "buffers", ("out", "in"), np.zeros((2, 2)), taken=said)]
     with Recorder(tmp_path / "run", tensors, fsync=False) as recorder:
-        toy.optimizer.step()
+        toy.model.weight.data += 1
         recorder.snapshot(0)
     entries = {tensor["name"]: tensor for tensor in Run(tmp_path / "run").manifest.raw["snapshot"]["tensors"]}
-    assert entries.pop("params/told").get("taken") == said
-    assert {entry.get("taken") for entry in entries.values()} == {None}
+    assert entries["buffers/told"].get("taken") == said
+    assert entries["params/w"].get("taken") is None
 
 
 def test_the_hooks_go_with_the_recorder(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ from strobe.version import __version__
 
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 """What a disk refuses, and a person can mend: one line tells it."""
+_OF_A_PATH = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EACCES, errno.EPERM)
+"""What is amiss with a path that was given."""
 
 app = typer.Typer(
     name="strobe",
@@ -89,8 +91,9 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(141)
     except OSError as error:
-        if error.errno not in _OF_THE_DISK:
+        if error.errno not in _OF_THE_DISK + _OF_A_PATH:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(f"strobe: {where}{os.strerror(error.errno)}; what was there before is still current\n")
+        kept = "; what was there before is still current" if error.errno in _OF_THE_DISK else ""
+        sys.stderr.write(f"strobe: {where}{os.strerror(error.errno)}{kept}\n")
         sys.exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 from etl.errors import StoreError
@@ -17,13 +18,16 @@ STORE_FILE = "store.json"
 
 def prepare_store(files: Files) -> None:
     """Make the store's own file unless it is there and sound. Raises StoreError for another format or a later
-    version."""
-    check_root(files)
-    if store_fault(files) or not files.exists(STORE_FILE):
-        try:
+    version, and where no file can be made."""
+    try:
+        check_root(files)
+        if store_fault(files) or not files.exists(STORE_FILE):
             files.put(STORE_FILE, json.dumps(STORE_FORMAT).encode())
-        except IsADirectoryError:
-            raise StoreError(f"{files.path(STORE_FILE)}: is a folder, not a file; move it away") from None
+    except IsADirectoryError:
+        raise StoreError(f"{files.path(STORE_FILE)}: is a folder, not a file; move it away") from None
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise StoreError(f"{files.path('')}: no store can be made here: {why}") from None
 
 
 def check_root(files: Files) -> None:

@@ -199,6 +199,30 @@ def test_a_disk_that_takes_no_more_is_one_line(filled: Path) -> None:
     assert "alpha: compact already" in call("compact", "alpha")
 
 
+@pytest.mark.parametrize("place", ["/proc/store", "a-file/store", "a" * 300])
+def test_a_store_that_cannot_be_made_is_one_line(tmp_path: Path, place: str) -> None:
+    make_run(tmp_path / "runs" / "alpha", steps=(0,))
+    (tmp_path / "a-file").touch()
+    command = [sys.executable, "-m", "strobe", "ingest", "runs", "--store", place]
+    result = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("strobe: ")
+    assert "no store can be made here: " in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["runs"], ["doctor"], ["sql", "SELECT 1"]])
+def test_a_path_that_no_system_takes_is_one_line(tmp_path: Path, command: list[str]) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "strobe", *command, "--store", "a" * 300],
+        check=False, cwd=tmp_path, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("strobe: ")
+    assert "File name too long" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_watching_a_live_run_until_it_ends(tmp_path: Path) -> None:
     run = make_run(tmp_path / "runs" / "alpha", end=None)
     watcher = subprocess.Popen(_strobe("ingest", "runs", "--watch", "--every", "0.1"), stdout=subprocess.PIPE)

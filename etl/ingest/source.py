@@ -20,6 +20,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import pyarrow as pa
 
+from etl.ingest.loss_unit import unit_by_settings
 from etl.ingest.mapping import Given
 from etl.run.attempts import Attempt
 from etl.run.names import run_id
@@ -164,7 +165,7 @@ class Recording(ABC):
     @property
     def loss_unit(self) -> str | None:
         """What train_loss and val_loss are measured in; None where that is not known."""
-        return None
+        return unit_by_settings(self.about().config)
 
     def metric_names(self) -> Mapping[str, str]:
         """Of metrics that this run calls otherwise than usual: own name -> the name to store it under."""

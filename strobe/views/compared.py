@@ -145,8 +145,12 @@ def _loss(uses: Sequence[RunUse], laid: Laid) -> Panel:
                 remarks.append(f"{laid.short(use.run)}: {word} loss not finite from step {count(ends.lost_from)} on.")
     values = np.concatenate([line.y[np.isfinite(line.y)] for line in lines] or [np.zeros(0)])
     wide = bool(len(values)) and bool(values.min() > 0) and bool(values.max() > 100 * values.min())
-    nats = bool(lines) and all(use.in_nats for use in uses if len(use.train) or len(use.val))
-    return Panel("loss", "Loss", "loss", lines, log=wide, perplexity=nats, remarks=remarks)
+    without: dict[str, list[str]] = {}
+    for use in uses:
+        if use.no_perplexity and (len(use.train) or len(use.val)):
+            without.setdefault(use.no_perplexity, []).append(laid.short(use.run))
+    remarks += [f"{', '.join(runs)}: no perplexity, since {why}." for why, runs in without.items()]
+    return Panel("loss", "Loss", "loss", lines, log=wide, perplexity=bool(lines) and not without, remarks=remarks)
 
 
 def _learning_rate(uses: Sequence[RunUse], laid: Laid) -> Panel:

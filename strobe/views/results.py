@@ -96,8 +96,8 @@ def _status(use: RunUse) -> Cell:
 def _perplexity(use: RunUse) -> Cell:
     if use.val_ends.last is None:
         return _missing("no validation loss was logged")
-    if not use.in_nats:
-        return _missing("the loss is no cross-entropy in nats")
+    if use.no_perplexity:
+        return _missing(use.no_perplexity)
     value = math.exp(use.val_ends.last)
     return Cell(number(value, 4), value, f"at step {count(use.val_ends.last_step)}")
 

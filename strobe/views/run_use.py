@@ -47,8 +47,8 @@ class RunUse:
     val: Trace = NOTHING
     train_ends: Ends = field(default_factory=Ends)
     val_ends: Ends = field(default_factory=Ends)
-    in_nats: bool = True
-    """Whether its losses may be cross-entropies in nats."""
+    no_perplexity: str = "no loss was logged"
+    """Why its losses have none; empty where they are cross-entropies in nats."""
     schedule: Schedule = field(default_factory=lambda: Schedule(np.zeros(0), np.zeros(0)))
     tokens: TokensSeen = field(default_factory=TokensSeen)
     cost: Cost = field(default_factory=Cost)
@@ -95,17 +95,25 @@ def use_of(run: str, log: TrainingLog) -> RunUse:
     tokens, timed = tokens_seen(log), clock(log)
     return RunUse(
         run, str(log.row.get("status") or "unknown"), train.drawn(), val.drawn(), _ends(train), _ends(val),
-        _in_nats(log, train, val), schedule(log), replace(tokens, logged=tokens.logged.drawn()), cost_of(log),
+        _no_perplexity(log, train, val), schedule(log), replace(tokens, logged=tokens.logged.drawn()), cost_of(log),
         log.positive("mfu").drawn(), replace(paced, trace=paced.trace.drawn()), step_times(log), timed.drawn(),
         replace(memory, allocated=memory.allocated.drawn(), peak=memory.peak.drawn()),
         whole(log.config, DEVICES), log.last_step,
     )  # fmt: skip
 
 
-def _in_nats(log: TrainingLog, *losses: Trace) -> bool:
-    told = {log.units.get(name) for name in ("train_loss", "val_loss")} - {None, "nats"}
+def _no_perplexity(log: TrainingLog, *losses: Trace) -> str:
     finite = np.concatenate([trace.finite().value for trace in losses])
-    return not told and bool(len(finite)) and float(finite.min()) >= 0 and float(finite.max()) < MOST_NATS
+    if not len(finite):
+        return "no loss was logged"
+    told = {log.units.get(name) for name in ("train_loss", "val_loss")} - {None}
+    if other := sorted(str(unit) for unit in told - {"nats"}):
+        return f"the loss is in {' and '.join(other)}"
+    if not told:
+        return "what the loss is measured in is not known; a setting loss='cross_entropy' says that it is in nats"
+    if float(finite.min()) < 0 or float(finite.max()) >= MOST_NATS:
+        return f"the loss is no cross-entropy in nats: it goes from {finite.min():.3g} to {finite.max():.3g}"
+    return ""
 
 
 def _ends(trace: Trace) -> Ends:

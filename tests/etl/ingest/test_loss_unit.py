@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from etl.ingest.load import ingest
-from etl.ingest.loss_unit import loss_unit
+from etl.ingest.loss_unit import loss_unit, unit_by_settings
 from etl.store.catalogue import Store
 from strobe.record import Recorder
 
@@ -32,6 +32,21 @@ from strobe.record import Recorder
 )
 def test_what_tells_the_unit(manifest: dict[str, Any], unit: str | None) -> None:
     assert loss_unit(manifest) == unit
+
+
+@pytest.mark.parametrize(
+    ("settings", "unit"),
+    [
+        ({}, None),
+        ({"lr": 0.1, "n_layer": 4}, None),
+        ({"block_size": 1024, "n_layer": 4}, "nats"),
+        ({"vocab_size": 50257, "criterion": "mse"}, None),
+        ({"vocab_size": "many"}, None),
+        ({"loss": "cross_entropy"}, "nats"),
+    ],
+)
+def test_what_settings_beside_a_log_tell(settings: dict[str, Any], unit: str | None) -> None:
+    assert unit_by_settings(settings) == unit
 
 
 @pytest.mark.parametrize(("training", "unit"), [({}, None), ({"loss": "cross_entropy"}, "nats")])

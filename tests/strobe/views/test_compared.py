@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from etl.ingest.load import ingest
 from etl.store.catalogue import Store
+from strobe.record import Recorder
 from strobe.views.compared import KEYS, Laid, Panel, panels
 from strobe.views.results import NOT_RECORDED, Price, Row, not_recorded, results
 from strobe.views.run_use import RunUse, run_use
@@ -44,7 +46,8 @@ def test_six_panels_of_what_there_is(uses: dict[str, RunUse]) -> None:
     loss = {(line.run, line.word): line for line in found["loss"].lines}
     assert loss["llama", ""].y[0] == pytest.approx(falling(0))
     assert loss["llama", "validation"].points
-    assert found["loss"].perplexity
+    assert not found["loss"].perplexity, "of one of them nobody knows what its loss is measured in"
+    assert drawn({run: use for run, use in uses.items() if run != "bare"})["loss"].perplexity
     assert not found["loss"].log
 
 
@@ -54,6 +57,27 @@ def test_what_one_run_lacks_costs_no_other(uses: dict[str, RunUse]) -> None:
     assert any(remark.startswith("bare: no MFU was logged") for remark in found["mfu"].remarks)
     assert any("bare" in remark and "no memory was logged" in remark for remark in found["memory"].remarks)
     assert "bare: no target, since its number of parameters is not known." in found["tokens"].remarks
+
+
+def test_no_perplexity_of_a_loss_whose_unit_nobody_knows(uses: dict[str, RunUse]) -> None:
+    why = "what the loss is measured in is not known; a setting loss='cross_entropy' says that it is in nats"
+    assert f"bare: no perplexity, since {why}." in drawn(uses)["loss"].remarks
+    (row,) = [row for row in results([uses["bare"]]) if row.name == "perplexity, last validation"]
+    assert row.cells[0].value is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "shown"), [({}, False), ({"loss": "mse"}, False), ({"loss": "cross_entropy"}, True)]
+)
+def test_a_run_may_say_that_its_loss_is_in_nats(tmp_path: Path, setting: dict[str, str], shown: bool) -> None:
+    with Recorder(tmp_path / "run", [], training=setting) as recorder:
+        for step in range(3):
+            recorder.log(step, train_loss=2.0, val_loss=1.0)
+    ingest([tmp_path / "run"], tmp_path / "store")
+    use = run_use(RunView(CatalogueTables(Store(tmp_path / "store").current()), "run"))
+    assert (use.no_perplexity == "") == shown
+    text = cells(results([use]), 0)["perplexity, last validation"]
+    assert (text == f"{math.e:.3f}") == shown
 
 
 def test_a_run_that_diverged_says_since_when(uses: dict[str, RunUse]) -> None:

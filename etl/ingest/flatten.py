@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from etl.ingest.statistics import Statistics
 
 SECTIONS = ("params", "grads", "attention", "residual")
-_MOMENTS = {"m_l2.": "adam_m", "v_l2.": "adam_v"}
+_KEPT = {"m_l2": ("adam_m", "l2"), "v_l2": ("adam_v", "l2"), "lr": ("adam_lr", "mean")}
+"""What an optimizer keeps of a tensor -> the section and the column of its rows."""
 _EPSILON = 1e-12
 
 Array = npt.NDArray[Any]
@@ -126,19 +127,18 @@ def _add_deltas(rows: Sequence[Row], deltas: Sequence[float], norms: Sequence[fl
         row["update_ratio"] = real(delta / gap / (norm + _EPSILON)) if math.isfinite(norm) else None
 
 
-def _moment_rows(spec: Mapping[str, Any], values: Array, sizes: Mapping[str, list[int]]) -> list[Row]:
-    """Adam's norms: l2 as recorded, infinities too, and n from the shape of the parameter."""
-    rest = str(spec["name"]).partition("/")[2]
-    adam, tensor = _MOMENTS.get(rest[:5]), rest[5:]
-    if adam is None:
+def _kept_rows(spec: Mapping[str, Any], values: Array, sizes: Mapping[str, list[int]]) -> list[Row]:
+    """Adam's norms and rates: as recorded, infinities too, and n from the shape of the parameter."""
+    short, _, tensor = str(spec["name"]).partition("/")[2].partition(".")
+    if short not in _KEPT or not tensor:
         return []
-    stacked, shape, rows = _layers(spec), sizes.get(tensor), []
-    shared = str(spec.get("group", rest))[5:]
+    (section, column), stacked, shape, rows = _KEPT[short], _layers(spec), sizes.get(tensor), []
+    shared = str(spec.get("group", f"{short}.{tensor}")).partition(".")[2]
     count = None if shape is None else math.prod(shape[1:] if stacked else shape)
     for layer, value in enumerate(np.asarray(values, np.float64).reshape(-1)):
         at = layer if stacked else spec.get("layer")
-        norm = None if math.isnan(value) else float(value)
-        rows.append({"section": adam, "tensor": shared, "layer": at, "n": count, "l2": norm})
+        number = None if math.isnan(value) else float(value)
+        rows.append({"section": section, "tensor": shared, "layer": at, "n": count, column: number})
     return rows
 
 
@@ -204,7 +204,7 @@ class _Pass:
             gap = None if self._before is None else self.snapshot.step - self._before.snapshot.step
             self._rows += _statistics_rows(spec, reading.whole(spec["name"]), gap)
         elif section == "optimizer":
-            self._rows += _moment_rows(spec, reading.whole(spec["name"]), self._sizes)
+            self._rows += _kept_rows(spec, reading.whole(spec["name"]), self._sizes)
         elif section == "scalars" and spec["shape"] == [1]:
             value = float(reading.whole(spec["name"])[0])
             if not math.isnan(value):  # NaN stands for "unknown" here

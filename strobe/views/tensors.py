@@ -51,20 +51,30 @@ QUANTITIES: Final = {
     ),
     "adam-step": Quantity(
         "Adam step", "adam_v", "", "per weight",
-        "learning rate × rms(m) / √rms(v), rms over the weights of a tensor: the size of Adam's next step where all "
-        "weights are alike, without its bias correction (which matters in the first steps) and without weight decay",
+        "the tensor's own learning rate × rms(m) / √rms(v), rms over its weights: the size of Adam's next step where "
+        "all of them are alike, without bias correction (which matters in the first steps) and weight decay",
     ),
 }  # fmt: skip
 
 # Of v its L2 norm is recorded, so that √rms(v) stands for the root of every element: by Jensen's inequality at least
 # their mean.
-_ADAM_STEP: Final = """SELECT m.tensor, m.layer, m.step,
-  if(v.l2 > 0, rate.value * (m.l2::DOUBLE / sqrt(m.n)) / sqrt(v.l2::DOUBLE / sqrt(v.n)), NULL) AS value
-FROM (SELECT * FROM tensors WHERE run = {run} AND section = 'adam_m') m
-JOIN (SELECT * FROM tensors WHERE run = {run} AND section = 'adam_v') v
+# Where no snapshot has the rate of a tensor's own group, the metric is that of all only where the settings name one.
+_ADAM_STEP: Final = """WITH kept AS (
+  SELECT * FROM tensors WHERE run = {run} AND section IN ('adam_m', 'adam_v', 'adam_lr')
+), one AS (
+  SELECT step, value FROM scalars WHERE run = {run} AND name = 'learning_rate'
+    AND NOT EXISTS (SELECT 1 FROM kept WHERE section = 'adam_lr')
+    AND EXISTS (SELECT 1 FROM runs WHERE run = {run} AND json_exists(config, '$.training.learning_rate'))
+)
+SELECT m.tensor, m.layer, m.step,
+  if(v.l2 > 0, coalesce(own.mean::DOUBLE, one.value) * (m.l2::DOUBLE / sqrt(m.n)) / sqrt(v.l2::DOUBLE / sqrt(v.n)),
+    NULL) AS value
+FROM (SELECT * FROM kept WHERE section = 'adam_m') m
+JOIN (SELECT * FROM kept WHERE section = 'adam_v') v
   ON v.tensor = m.tensor AND v.layer IS NOT DISTINCT FROM m.layer AND v.step = m.step
-ASOF LEFT JOIN (SELECT step, value FROM scalars WHERE run = {run} AND name = 'learning_rate') rate
-  ON m.step >= rate.step
+LEFT JOIN (SELECT * FROM kept WHERE section = 'adam_lr') own
+  ON own.tensor = m.tensor AND own.layer IS NOT DISTINCT FROM m.layer AND own.step = m.step
+ASOF LEFT JOIN one ON m.step >= one.step
 ORDER BY m.tensor, m.layer, m.step"""
 
 

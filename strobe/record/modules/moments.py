@@ -1,4 +1,4 @@
-"""The norms of Adam's moments, reduced where they lie."""
+"""What an optimizer keeps of each parameter: the norms of Adam's moments, reduced where they lie, and its rate."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any, Final
 
 MOMENTS: Final = {"m_l2": "exp_avg", "v_l2": "exp_avg_sq"}
 """The name that a norm is recorded under -> what torch's optimizers call the moment."""
+RATE: Final = "lr"
+"""The name that the learning rate of a parameter's group is recorded under."""
 
 
 def norms(parameters: Mapping[str, Any], optimizer: Any) -> dict[str, float]:
@@ -35,6 +37,12 @@ def norms(parameters: Mapping[str, Any], optimizer: Any) -> dict[str, float]:
         numbers = torch.stack([norm for _, norm in pairs]).tolist()
         found |= {name: number for (name, _), number in zip(pairs, numbers, strict=True)}
     return found
+
+
+def rates(parameters: Mapping[str, Any], optimizer: Any) -> dict[str, float]:
+    """The learning rate of the group of each parameter that has one, by "lr.NAME"."""
+    own = {id(p): float(group["lr"]) for group in optimizer.param_groups if "lr" in group for p in group["params"]}
+    return {f"{RATE}.{name}": own[id(parameter)] for name, parameter in parameters.items() if id(parameter) in own}
 
 
 def _moments_of(optimizer: Any) -> tuple[str, ...]:

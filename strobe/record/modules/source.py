@@ -12,7 +12,7 @@ from strobe.record.host import NotDueError
 from strobe.record.modules.about import model_entry, tied_names
 from strobe.record.modules.axes import axes
 from strobe.record.modules.kept import KeptStatistics
-from strobe.record.modules.moments import MOMENTS, norms
+from strobe.record.modules.moments import MOMENTS, RATE, norms, rates
 from strobe.record.modules.places import Place, places
 from strobe.record.modules.roles import Roles
 from strobe.record.source import TensorSource
@@ -33,9 +33,9 @@ class ModuleSource(TensorSource):
     a Parameter is recorded from then on, and one that appears joins.
 
     `model` may be compiled, or wrapped for data parallel training: names are without that. Tied weights are recorded
-    once. `optimizer` has the moments of section "optimizer"; `taken` is when snapshots are taken, None where that is
-    not known. `unscaled` makes a gradient what the optimizer will use. Of the sections `statistics_of` statistics
-    alone are recorded.
+    once. `optimizer` has the moments and rates of section "optimizer"; `taken` is when snapshots are taken, None
+    where that is not known. `unscaled` makes a gradient what the optimizer will use. Of the sections `statistics_of`
+    statistics alone are recorded.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class ModuleSource(TensorSource):
     def prepare(self) -> None:
         self._look_up()
         if "optimizer" in self._sections and self._optimizer is not None:
-            self._moments = norms(self._now, self._optimizer)
+            self._moments = norms(self._now, self._optimizer) | rates(self._now, self._optimizer)
         self._kept.measure()
 
     @property
@@ -111,7 +111,7 @@ class ModuleSource(TensorSource):
         if "grads" in self._sections:
             specs += [self._spec("grads", place, roles, self._gradient(place.original)) for place in found]
         if "optimizer" in self._sections:
-            specs += [self._moment(short, place) for short in MOMENTS for place in found]
+            specs += [self._moment(short, place) for short in (*MOMENTS, RATE) for place in found]
         if originals is self._now:
             specs += self._buffer_specs()
         return [self._as_kept(spec) for spec in specs]
@@ -167,7 +167,7 @@ class ModuleSource(TensorSource):
 
             value = self._moments.get(f"{short}.{place.original}")
             if value is None:
-                raise NotDueError(f"the optimizer has no {MOMENTS[short]} of it")
+                raise NotDueError(f"the optimizer has no {MOMENTS.get(short, 'learning rate')} of it")
             return np.array([value], np.float32)
 
         group = f"{short}.{place.group}" if place.group is not None else None

@@ -8,6 +8,7 @@ import numpy as np
 
 from strobe.ui.panel import choice, derived, filtered, panel
 from strobe.ui.shell.cache import cached_by_run
+from strobe.views.adam_rates import adam_rates
 from strobe.views.missing import why_missing
 from strobe.views.movement import furthest
 from strobe.views.run_view import Answer, RunView
@@ -45,8 +46,9 @@ def _read(view: RunView, which: str) -> TensorSeries:
 def _why_none(which: str) -> str:
     if which == "step":
         return (
-            "The size of a step needs one learning rate for all tensors, as the metric learning_rate, and second "
-            "moments above 0: no snapshot of this run has both."
+            "The size of a step needs the learning rate of each tensor, which `strobe.watch` records beside the "
+            "moments, or the metric learning_rate and a setting of that name that says that all have one; and second "
+            "moments above 0. No snapshot of this run has both."
         )
     return "No snapshot of this run has a finite norm of it."
 
@@ -61,7 +63,7 @@ def _grid(view: RunView, name: str, every: TensorSeries) -> None:
         f"{quantity.explains[0].upper()}{quantity.explains[1:]}. Colour on a log scale; empty: 0, or not recorded."
     )
     if name == "adam-step":
-        about += " The learning rate is the metric of that name: groups with rates of their own are not told apart."
+        about += f" {adam_rates(view)}"
     if len(rows) < len(series.rows):
         about += f" {len(rows):,} of {len(series.rows):,} tensors: those with the least and the most."
     derived.grid(

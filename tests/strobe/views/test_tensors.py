@@ -11,7 +11,8 @@ import pytest
 from etl.ingest.load import ingest
 from etl.store.catalogue import Store
 from strobe.record import Recorder
-from strobe.views.run_view import Answer, CatalogueTables
+from strobe.views.adam_rates import adam_rates
+from strobe.views.run_view import Answer, CatalogueTables, RunView
 from strobe.views.tensors import TensorSeries, statistic_sql, tensor_series
 
 
@@ -34,22 +35,44 @@ def test_some_rows_alone_keep_what_they_have() -> None:
     assert every.of([]).table().num_rows == 0
 
 
-def test_adams_step_is_that_of_alike_weights(tmp_path: Path) -> None:
+def adam_steps(folder: Path, training: dict[str, float], **rates: float) -> tuple[list[float | None], str]:
+    """Adam's step of w at steps 0 and 7, and what is said of its rate; each of 16 weights is to move by 1.5 rates."""
     weights, m, v = np.ones(16, np.float32), np.zeros(1, np.float32), np.zeros(1, np.float32)
     tensors = [
         ("w", "params", ("u",), weights), ("m_l2.w", "optimizer", ("one",), m), ("v_l2.w", "optimizer", ("one",), v),
+        *((f"lr.{name}", "optimizer", ("one",), np.array([rate])) for name, rate in rates.items()),
     ]  # fmt: skip
-    with Recorder(tmp_path / "run", tensors, queue=2) as recorder:
+    with Recorder(folder / "run", tensors, training=training, when_full="wait") as recorder:
         recorder.snapshot(0)
         recorder.log(0, learning_rate=0.5)
         recorder.flush()
-        # All 16 elements of m are 0.03, and of v 0.0004: each moves by 0.5 * 0.03 / 0.02.
+        # All 16 elements of m are 0.03, and of v 0.0004.
         m[:], v[:] = 0.03 * 4, 0.0004 * 4
         recorder.snapshot(7)
-    ingest([tmp_path / "run"], tmp_path / "store")
-    tables = CatalogueTables(Store(tmp_path / "store").current())
-    rows = tables.ask(statistic_sql("run", "adam-step")).table.to_pylist()
-    assert [(row["step"], row["value"]) for row in rows] == [(0, None), (7, pytest.approx(0.75, rel=1e-6))]
+    ingest([folder / "run"], folder / "store")
+    view = RunView(CatalogueTables(Store(folder / "store").current()), "run")
+    rows = view.tables.ask(statistic_sql("run", "adam-step")).table.to_pylist()
+    assert [row["step"] for row in rows] == [0, 7]
+    return [row["value"] for row in rows], adam_rates(view)
+
+
+def test_adams_step_is_that_of_alike_weights_with_the_rate_of_their_own_group(tmp_path: Path) -> None:
+    values, said = adam_steps(tmp_path, {}, w=0.02)
+    assert values == [None, pytest.approx(1.5 * 0.02, rel=1e-6)]
+    assert said == "The learning rate is that of the tensor's own parameter group."
+
+
+def test_one_rate_for_all_is_taken_where_the_settings_say_so(tmp_path: Path) -> None:
+    values, said = adam_steps(tmp_path, {"learning_rate": 0.5})
+    assert values == [None, pytest.approx(1.5 * 0.5, rel=1e-6)]
+    assert "one for all tensors" in said
+
+
+def test_where_no_rate_is_known_there_is_no_step(tmp_path: Path) -> None:
+    assert adam_steps(tmp_path / "metric alone", {})[0] == [None, None]
+    values, said = adam_steps(tmp_path / "of another", {"learning_rate": 0.5}, another=0.02)
+    assert values == [None, None]
+    assert said
 
 
 def test_layers_stand_in_their_order_whether_in_the_name_or_beside_it() -> None:

@@ -47,3 +47,8 @@ def list_files(folder: str | os.PathLike[str]) -> list[tuple[int, int, Path]]:
     with os.scandir(folder) as entries:
         named = [(parse_file_name(entry.name), entry.path) for entry in entries]
     return sorted((*key, Path(path)) for key, path in named if key is not None)
+
+
+def has_step(folder: str | os.PathLike[str], step: int) -> bool:
+    """Whether any attempt of the run in `folder` has a snapshot of `step`."""
+    return any(each == step for each, _, _ in list_files(folder))

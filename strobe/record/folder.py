@@ -9,12 +9,12 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from etl.run.attempts import ATTEMPTS, read_attempts
-from etl.run.file_names import MANIFEST, file_name, list_files, list_parts
+from etl.run.file_names import MANIFEST, file_name, has_step, list_files, list_parts
 from etl.run.journal import METRICS, Journal, read_metrics
 from etl.run.snapshot import fnv1a64, manifest_bytes
 from etl.run.snapshot_errors import SnapshotError
@@ -26,6 +26,7 @@ from strobe.record.limits import Limits
 from strobe.record.lock import FolderLock
 from strobe.record.manifest import Description, as_taken, check_same, is_manifest, plain, without_none
 from strobe.record.order import Taken
+from strobe.record.reached import came_to
 from strobe.record.thin import Thinner
 
 log = logging.getLogger("strobe.record")
@@ -34,7 +35,8 @@ _LEFT_OVER = re.compile(r"\.(step_[0-9]+(\.[0-9]+)?\.bin|manifest\.json)\.[0-9]+
 
 
 class RunFolder:
-    """Locks the folder and begins an attempt in it: the first, or with `resume` the next, from `step` on.
+    """Locks the folder and begins an attempt in it: the first, or with `resume` the next. That begins at the first
+    step it reaches; where `step` is given, no later than one step behind it.
 
     `manifest` is the one that holds: ours, or that of the resumed run. `snapshots` writes snapshot files and `thin`
     removes those beyond the limits. A run that recorded nothing is started over. Raises RecorderError or LockedError
@@ -48,11 +50,17 @@ class RunFolder:
         limits: Limits,
         *,
         resume: bool,
-        step: int,
+        step: int | None,
         take_over: bool,
     ) -> None:
         self.path, self._told = path, description.told
         self._start: dict[str, Any] = {}
+        self._from: int | None = None
+        """The step that the attempt goes on from, where somebody said so."""
+        self._started = False
+        """Whether the start line is on disk."""
+        self.again: int | None = None
+        """The step at which the attempt began, where one before has a snapshot of it, which counts no longer."""
         self._used: Mapping[str, Any] | None = None
         """The manifest that was written under last."""
         self.vanished = False
@@ -93,16 +101,47 @@ class RunFolder:
     def end(self, ending: Ending, reason: str | None, step: int, lost: Mapping[str, object]) -> None:
         """Append the end line, with what was `lost` where something was. Raises OSError when the disk refuses, and
         what `stand` raises."""
+        if "step" not in self._start:
+            # It recorded nothing, and all of what came before it holds on.
+            self._start_at(came_to(self.path) + 1)
         self.stand()
         line = {"attempt": self.attempt, "end": ending, "reason": reason, "step": step, "time": time.time()}
         self._append(without_none({**line, "lost": dict(lost) or None}))
 
+    def reach(self, step: int) -> bool:
+        """`step` is about to be recorded: True where the attempt begins with it.
+
+        What the attempt before has of the step that it is continued from holds on, unless that is recorded again.
+        """
+        if "step" in self._start:
+            return False
+        self._start_at(step if self._from is None else min(step, self._from + 1))
+        return True
+
+    def _start_at(self, step: int) -> None:
+        self._start = {"attempt": self.attempt, "step": step, "time": time.time(), **self._start}
+        if self.attempt and has_step(self.path, step):
+            self.again = step
+
+    def tell_what_is_gone(self, step: int, taken: Collection[int], warn_once: Callable[[str, str], None]) -> None:
+        """Say, where `step` is reached, that the first step of this attempt lost the snapshot it had, unless that is
+        among those `taken` in this attempt."""
+        if self.again is not None and self.again < step and self.again not in taken:
+            words = f"the snapshot of step {self.again:,} of an attempt before counts no longer: this one began there"
+            warn_once("again", f"{words} and did not record it again")
+
     def stand(self) -> None:
-        """Make sure that what is written next gets into this run.
+        """Make sure that what is written next gets into this run, behind the start line.
 
         A folder that was emptied, or made again empty, gets the manifest and the start line again. Raises OSError
         where there is no folder, LockedError or RecorderError where another's stands in its place.
         """
+        self._hold()
+        if not self._started and "step" in self._start:
+            self._append(self._start)
+            self._started = True
+
+    def _hold(self) -> None:
         manifest = self.path / MANIFEST
         if self._lock.held() and manifest.exists():
             return
@@ -122,8 +161,7 @@ class RunFolder:
                 raise RecorderError(f"{self.path}: another run stands there now")
         elif self._existing() is None:
             write_manifest(self.path, self.manifest)
-            self._append(self._start)
-            self._used = None
+            self._used, self._started = None, False
 
     def lost(self, snapshots: Iterable[int], lines: int) -> tuple[int, int]:
         """How many of the `snapshots`, by step, and of the `lines` that this attempt wrote are gone from here, those
@@ -142,7 +180,8 @@ class RunFolder:
     def tell(self, losses: Mapping[str, object]) -> None:
         """Append what was lost so far. Raises OSError when the disk refuses, and what `stand` raises."""
         self.stand()
-        self._append({"attempt": self.attempt, "time": time.time(), "lost": losses})
+        if self._started:
+            self._append({"attempt": self.attempt, "time": time.time(), "lost": losses})
 
     def release(self) -> None:
         """Let another recorder in."""
@@ -190,14 +229,16 @@ class RunFolder:
         files = list_files(self.path)
         return max([len(read_attempts(self.path)), *(attempt + 1 for _, attempt, _ in files)])
 
-    def _begin(self, step: int, training: Mapping[str, Any]) -> None:
+    def _begin(self, step: int | None, training: Mapping[str, Any]) -> None:
         for entry in os.scandir(self.path):
             if _LEFT_OVER.fullmatch(entry.name):
                 Path(entry.path).unlink()
         first = self.manifest.get("training", {})
         changed = {key: value for key, value in plain(training, "training").items() if first.get(key) != value}
-        self._start = {"attempt": self.attempt, "step": step, "time": time.time(), "training": changed}
-        self._append(self._start)
+        self._start, self._from = {"training": changed}, step
+        if not self.attempt:
+            self.reach(step or 0)
+        self.stand()
 
     def _append(self, line: Mapping[str, object]) -> None:
         journal = Journal(self.path / ATTEMPTS)

@@ -86,6 +86,12 @@ class UpdateClock(Clock):
         self.taken = "before_update"
 
 
+def updates_of(optimizer: Any) -> int | None:
+    """How many updates the loaded state of an optimizer counts; None where it counts none."""
+    counted = [int(state["step"]) for state in getattr(optimizer, "state", {}).values() if "step" in state]
+    return max(counted, default=None)
+
+
 def overflowed(optimizer: Any) -> bool:
     """Whether a fused optimizer under a gradient scaler made no update, since a gradient overflowed."""
     found = getattr(optimizer, "found_inf", None)
@@ -107,6 +113,10 @@ class SnapshotOrder:
         """What the last snapshot was; None before the first, and where that is not known."""
         self.stop = clock.stop
         clock.start()
+
+    def count_from(self, updates: int) -> None:
+        """So many updates have been applied by now: of a run that is continued from where only its steps tell."""
+        self._clock.updates = updates
 
     def settle(self, step: int) -> None:
         """Called before each snapshot. Raises OSError when the manifest cannot be written: the next one tries

@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from strobe.record.order import Clock, Handle, SteppedOptimizer, Taken, UpdateClock, overflowed
 from strobe.record.owners import Owned
@@ -26,7 +27,9 @@ class OverheardClock(Clock):
         super().__init__(updates)
         self._parameters = parameters
         self._places = {place for each in parameters if (place := _place(each)) is not None}
-        self._optimizers: set[int] = set()
+        self._heard: WeakSet[Any] = WeakSet()
+        self._optimizers = 0
+        """How many have updated a parameter, those that are gone by now too."""
         self._handles: list[Handle] = []
         self._began: list[int] | None = None
 
@@ -53,7 +56,7 @@ class OverheardClock(Clock):
     def _is_sure(self) -> bool:
         """Whether all that was done to the parameters was heard."""
         if self._optimizers:
-            return len(self._optimizers) == 1
+            return self._optimizers == 1
         # Whoever writes updates by hand is not heard, and gives himself away by what he changed.
         if self._began is not None and self._began != _checksums(self._parameters):
             self._began = None
@@ -62,12 +65,14 @@ class OverheardClock(Clock):
     def _stepped(self, optimizer: Any, *_: object) -> None:
         if overflowed(optimizer) or not self._has_ours(optimizer):
             return
-        self._optimizers.add(id(optimizer))
+        if optimizer not in self._heard:
+            self._heard.add(optimizer)
+            self._optimizers += 1
         self.updates += 1
         self.taken = "after_update"
 
     def _has_ours(self, optimizer: Any) -> bool:
-        if id(optimizer) in self._optimizers:
+        if optimizer in self._heard:
             return True
         return any(_place(each) in self._places for group in optimizer.param_groups for each in group["params"])
 

@@ -26,17 +26,17 @@ from typing import Any, Self
 from etl.errors import StrobeError
 from strobe.record import at_work
 from strobe.record.capture import numbers_of, shown, tensors_of
+from strobe.record.describing import described
 from strobe.record.ending import Ending, SigtermExit, ending_of, warn_of_losses
 from strobe.record.errors import RecorderError
 from strobe.record.folder import RunFolder
 from strobe.record.layouts import Layouts
 from strobe.record.limits import Limits, WhenFull
-from strobe.record.manifest import Description
-from strobe.record.order import Clock, SnapshotOrder, SteppedOptimizer, Taken
-from strobe.record.overheard import OverheardClock, clock_of
+from strobe.record.order import Clock, SnapshotOrder, SteppedOptimizer, updates_of
+from strobe.record.overheard import clock_of
 from strobe.record.source import PlainTensor, TensorSource, appeared, as_source
 from strobe.record.status import Status, Trouble
-from strobe.record.tensors import COUNTED, SCALARS, TensorSpec, scalar_arrays, whole_step, with_taken
+from strobe.record.tensors import SCALARS, TensorSpec, scalar_arrays, whole_step, with_taken
 from strobe.record.writer import Job, Writer
 
 __all__ = ["Recorder", "Status"]
@@ -44,7 +44,6 @@ __all__ = ["Recorder", "Status"]
 log = logging.getLogger("strobe.record")
 
 _CLOSE_TIMEOUT_S = 60.0
-_UNKNOWN_MODEL = {"family": "other"}
 
 
 class Recorder:
@@ -56,11 +55,12 @@ class Recorder:
     None values; so do `metric_names`, which say under which names metrics of this run are stored ({"my/loss":
     "train_loss"}), beside those that every ingest knows.
 
-    `resume` continues the run in the folder, as its next attempt, from `step` on: the tensors must be the same, and
-    what differs in `training` is written down. Without it an existing run is refused, unless it recorded nothing:
-    that is started over. `take_over` takes the folder from a recorder of another host that is surely gone, such as
-    the same container before it was started again. A recorder of this very process that is still at work there is
-    ended, and that is said.
+    `resume` continues the run in the folder, as its next attempt, from `step` on, or by default from the first step
+    that it records: what earlier attempts have behind that counts no longer, nor of that step itself what is recorded
+    again. The tensors must be the same, and what differs in `training` is written down. Without it an existing run is
+    refused, unless it recorded nothing: that is started over. `take_over` takes the folder from a recorder of another
+    host that is surely gone, such as the same container before it was started again. A recorder of this very process
+    that is still at work there is ended, and that is said.
 
     `optimizer` is what updates the parameters, one of torch: its updates and the backward passes before them are then
     counted, the manifest says truthfully when snapshots are `taken`, and a step that is not the number of updates is
@@ -87,7 +87,7 @@ class Recorder:
         scalars: Sequence[str] = SCALARS,
         optimizer: SteppedOptimizer | Clock | None = None,
         resume: bool = False,
-        step: int = 0,
+        step: int | None = None,
         queue: int = 2,
         when_full: WhenFull = "skip",
         keep_last: int | None = None,
@@ -100,43 +100,26 @@ class Recorder:
             self.folder = Path(folder).absolute()
             self._limits = Limits(queue, when_full, keep_last, max_disk, fsync)
             about = {
-                "name": name, "model": model, "task": task, "training": training, "metric_names": metric_names,
+                "name": name or self.folder.name, "model": model, "task": task, "training": training,
+                "metric_names": metric_names,
             }  # fmt: skip
             self._source = as_source(tensors)
-            specs, step = self._source.specs(), whole_step(step)
-            clock = clock_of(optimizer, specs, step)
-            self._describe(specs, scalars, about, clock)
+            specs, step = self._source.specs(), None if step is None else whole_step(step)
+            before = updates_of(optimizer) if resume and step is None else step or 0
+            self._counts_from_first = before is None
+            clock = clock_of(optimizer, specs, before or 0)
+            self._description = described(about, self._source, specs, scalars, clock)
+            self._layouts = Layouts(self._description.specs)
             self._begin(clock, resume=resume, step=step, take_over=take_over)
         except StrobeError:
             raise
         except Exception as error:
             raise RecorderError(f"{shown(folder)}: cannot begin: {type(error).__name__}: {error}") from error
 
-    def _describe(
-        self, specs: Sequence[TensorSpec], scalars: Sequence[str], about: Mapping[str, Any], clock: Clock | None
-    ) -> None:
-        taken: Taken | None = "before_update" if clock is not None else None
-        # What was only overheard does not speak against what the person says.
-        told = (
-            {spec.full_name for spec in specs if spec.taken != COUNTED} if isinstance(clock, OverheardClock) else ()
-        )
-        self._description = Description(
-            about["name"] or self.folder.name,
-            about["model"] or self._source.model_entry() or _UNKNOWN_MODEL,
-            about["task"] or {},
-            about["training"] or {},
-            with_taken(specs, taken),
-            tuple(scalars),
-            about["metric_names"] or {},
-            taken,
-            told,
-        )
-        self._layouts = Layouts(self._description.specs)
-
-    def _begin(self, clock: Clock | None, *, resume: bool, step: int, take_over: bool) -> None:
+    def _begin(self, clock: Clock | None, *, resume: bool, step: int | None, take_over: bool) -> None:
         self.status = Status()
         self._trouble = Trouble(self.status)
-        self._pid, self._step, self._finished = os.getpid(), step, False
+        self._pid, self._step, self._finished = os.getpid(), step or 0, False
         self._taken: set[int] = set()
         self._sigterm = SigtermExit()
         at_work.end_earlier(self.folder, resume=resume)
@@ -195,6 +178,7 @@ class Recorder:
             self._writer.room.release()
             raise
         self._taken.add(step)
+        self._run.tell_what_is_gone(step, self._taken, self._trouble.warn_once)
         self._writer.submit(job)
         return True
 
@@ -202,6 +186,9 @@ class Recorder:
         """A step that readers take, which is reached now. Raises RecorderError."""
         number = whole_step(step)
         self._step = max(self._step, number)
+        if self._run.reach(number) and self._counts_from_first and self._order is not None:
+            # What the run began with holds on: its steps are as many updates behind as they were.
+            self._order.count_from(number + self.manifest.get("training", {}).get("updates_ahead", 0))
         return number
 
     def _capture(self, step: int, scalars: Mapping[str, Any], began: float) -> Job:
@@ -255,6 +242,7 @@ class Recorder:
         if self.closed:
             return
         self._finished = True
+        self._run.tell_what_is_gone(self._step, self._taken, self._trouble.warn_once)
         if self._order is not None:
             self._order.stop()
         atexit.unregister(self._at_exit)

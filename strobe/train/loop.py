@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from etl.errors import StrobeError
+from etl.run.file_names import has_step
 from strobe.train.config import ConfigError, Training, training_entry
 from strobe.train.model import GPT
 from strobe.train.recording import Ending, Monitor, Recording, StartRecording
@@ -101,6 +102,8 @@ class Trainer:
         self.clip_scale = 1.0
         """By which the gradient that was computed last was multiplied."""
         self.step = 0
+        self.again: int | None = None
+        """A step whose snapshot was taken before and is to be taken again, due or not."""
         self.batch: Tensor | None = None
         """The tokens (B, T) of the gradient that was computed last."""
         self.trouble: str | None = None
@@ -108,6 +111,8 @@ class Trainer:
     def resume(self) -> None:
         """Take up the saved state. Raises ConfigError when there is none, it is damaged, or nothing is left to do."""
         self.step = restore(self.folder, self.model, self.optimizer)
+        # The attempt that finished here recorded its end, which counts no longer now that another begins there.
+        self.again = self.step if has_step(self.folder, self.step) else None
         if self.step >= self.training.steps:
             raise ConfigError(f"{self.folder}: is at step {self.step:,} already; give --steps above that to go on")
 
@@ -155,7 +160,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=False)
         loss.backward()  # type: ignore[no-untyped-call]
         values, self.clip_scale = {"train_loss": float(loss.detach())}, 1.0
-        due = self.step in self.snapshots
+        due = self.step in self.snapshots or self.step == self.again
         if due or self.step % self.training.eval_every == 0 or self.step == self.training.steps:
             values |= self._observations(started, first)
         elif self.training.grad_clip is not None:

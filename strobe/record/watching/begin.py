@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from etl.run.attempts import read_attempts
-from etl.run.file_names import MANIFEST, list_files
-from etl.run.journal import METRICS, read_metrics
+from etl.run.file_names import MANIFEST
 from etl.run.names import run_id
 from strobe.record.empty import is_empty
 from strobe.record.errors import RecorderError
 from strobe.record.modules.places import unwrap
+from strobe.record.order import updates_of
+from strobe.record.reached import came_to
 from strobe.settings import runs_path
 
 Resume = Literal["never", "allow", "must"]
@@ -48,16 +48,5 @@ def resumed(folder: Path, resume: str) -> bool:
 def updates_before(folder: Path, optimizer: Any) -> int:
     """How many updates a continued run has behind it: as the optimizer's loaded state counts them, else as far as the
     run in `folder` came."""
-    counted = [int(state["step"]) for state in getattr(optimizer, "state", {}).values() if "step" in state]
-    return max(counted) if counted else _came_to(folder)
-
-
-def recorded_at(folder: Path, step: int) -> bool:
-    """Whether the run in `folder` has a snapshot of `step`."""
-    return any(each == step for each, _, _ in list_files(folder))
-
-
-def _came_to(folder: Path) -> int:
-    ends = [attempt.end_step for attempt in read_attempts(folder) if attempt.end_step is not None]
-    lines: list[int] = [row["step"] for row in read_metrics(folder / METRICS).rows]
-    return max([0, *ends, *lines, *(step for step, _, _ in list_files(folder))])
+    counted = updates_of(optimizer)
+    return came_to(folder) if counted is None else counted

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from etl.errors import StrobeError
+from etl.run.file_names import has_step
 from strobe.record.errors import RecorderError
 from strobe.record.limits import WhenFull
 from strobe.record.modules.probe import PROBE_SECTIONS, Causal, ProbeSource
@@ -16,7 +17,7 @@ from strobe.record.monitor.mirror import MonitorMirror, ScalarWriter
 from strobe.record.order import Clock, UpdateClock
 from strobe.record.recorder import Recorder
 from strobe.record.source import CombinedSources, TensorSource
-from strobe.record.watching.begin import Resume, folder_for, recorded_at, resumed, updates_before
+from strobe.record.watching.begin import Resume, folder_for, resumed, updates_before
 from strobe.record.watching.choice import Every, Names, chosen, due_at, statistics_of
 from strobe.record.watching.gradients import Unscaling
 from strobe.record.watching.monitoring import Monitoring, monitor_of
@@ -102,7 +103,7 @@ def watch(
             recorder = _recorder(place, both, clock, about, source.bytes(), again, is_sharded(model))
         watcher = monitor_of(monitor)
         seen = Monitoring(watcher, model, inner, _series(recorder, writer)) if watcher is not None else None
-        lost = clock.updates if again and recorded_at(place, clock.updates) else None
+        lost = clock.updates if again and has_step(place, clock.updates) else None
         return Watcher(recorder, source, clock, due, unscaling, inner, seen, lost)
     except StrobeError:
         raise

@@ -142,6 +142,17 @@ def test_a_killed_run_resumes_from_its_last_checkpoint(tmp_path: Path) -> None:
     assert run.current()[20].name == "step_000020.2.bin"
 
 
+def test_a_run_that_goes_on_behind_its_end_keeps_what_it_recorded_there(tmp_path: Path) -> None:
+    train(tmp_path / "run", steps=14)
+    before = Run(tmp_path / "run").at(14)["params/wte"].copy()
+    train(tmp_path / "run", resume=True, steps=24)
+    run = Run(tmp_path / "run")
+    assert run.steps() == [0, 10, 14, 20, 24]
+    assert run.current()[14].name == "step_000014.1.bin"
+    assert (run.at(14)["params/wte"] == before).all()
+    assert run.at(14)["scalars/val_loss"][0] > 0
+
+
 def test_resuming_what_is_done_or_not_there(tmp_path: Path) -> None:
     train(tmp_path / "run")
     with pytest.raises(ConfigError, match="is at step 30 already; give --steps above that"):

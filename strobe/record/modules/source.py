@@ -117,7 +117,8 @@ class ModuleSource(TensorSource):
         return [self._as_kept(spec) for spec in specs]
 
     def _as_kept(self, spec: TensorSpec) -> TensorSpec:
-        if spec.section not in self._statistics_of:
+        # What is recorded of an optimizer is one number a tensor already.
+        if spec.section == "optimizer" or spec.section not in self._statistics_of:
             return spec
         parameter = (spec.original or spec.name) if spec.section == "params" else None
         return self._kept.spec(spec, parameter)

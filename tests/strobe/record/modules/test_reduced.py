@@ -91,6 +91,15 @@ def test_between_snapshots_the_update_is_that_of_one_step(tmp_path: Path) -> Non
     assert rows(tmp_path / "stats", tmp_path / "b")["params", "layers.linear1.weight", 0, 2]["delta_l2"] is None
 
 
+def test_what_an_optimizer_keeps_is_a_number_already(tmp_path: Path) -> None:
+    run(tmp_path / "stats", every=1, keep="stats", log=("params", "optimizer"))
+    run(tmp_path / "full", every=1, log=("params", "optimizer"))
+    for name in ("m_l2.layers.0.linear1.weight", "lr.layers.0.linear1.weight"):
+        one, other = (recorded(tmp_path / run, 2, f"optimizer/{name}") for run in ("stats", "full"))
+        assert one == other
+        assert one > 0
+
+
 @pytest.mark.parametrize("keep", ["some", {"params": "half"}, {"weights": "stats"}])
 def test_other_words_are_refused(tmp_path: Path, keep: Any) -> None:
     with pytest.raises(strobe.record.RecorderError, match='give "full" or "stats"'):

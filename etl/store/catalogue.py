@@ -44,13 +44,22 @@ class Catalogue:
     Views: `T` has the current rows of table T, `T_all` every row, superseded attempts and replaced lines too.
     """
 
-    def __init__(self, entries: Sequence[Entry], family: Family | None = None, *, one_of_many: bool = False) -> None:
-        """`one_of_many`: it shares the database of this process, as those of few runs do."""
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        family: Family | None = None,
+        *,
+        one_of_many: bool = False,
+        before: Catalogue | None = None,
+    ) -> None:
+        """`one_of_many`: it shares the database of this process, as those of few runs do. `before`: the version
+        before, whose runs that did not change since are not looked at again."""
         self._entries = {entry.pointer.run: entry for entry in entries}
         self._family = family or Family()
         self.version = self._family.version_of(entries)
         database = shared_database() if one_of_many or len(entries) <= FEW else None
-        self._relations = Relations(list(self._entries.values()), database, self._family.checks)
+        known = before._relations if before is not None else None
+        self._relations = Relations(list(self._entries.values()), database, self._family.checks, known)
 
     def of(self, *runs: str) -> Catalogue:
         """The tables of these runs alone, as far as they are there: the same object while none of them changed, and
@@ -162,10 +171,11 @@ class Family:
             self._kept.move_to_end(version)
             return self._kept[version]
 
-    def look_again(self) -> None:
-        """Where a file that was damaged is not so any more, all versions are other ones from now on."""
-        if self.checks.mended():
-            self._mended += 1
+    def look_again(self) -> bool:
+        """True where a file that was damaged is not so any more: all versions are other ones from now on."""
+        mended = self.checks.mended()
+        self._mended += mended
+        return mended
 
     def version_of(self, entries: Sequence[Entry]) -> str:
         """Changes whenever the parts of any of these runs do: their names are never used twice."""
@@ -203,9 +213,9 @@ class Store:
         """The catalogue of the store's newest version; the same object while nothing has changed."""
         with self._lock:
             entries = self._read_entries()
-            self._family.look_again()
+            before = None if self._family.look_again() else self._catalogue
             if self._catalogue is None or self._catalogue.version != self._family.version_of(entries):
-                self._catalogue = Catalogue(entries, self._family)
+                self._catalogue = Catalogue(entries, self._family, before=before)
             return self._catalogue
 
     @property

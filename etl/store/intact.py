@@ -35,7 +35,10 @@ class ChangedError(StoreError):
 class Intact:
     """The tables of some runs, each looked at when it is first asked for. Damage only grows. Threads may share it."""
 
-    def __init__(self, pointers: Mapping[str, tuple[Files, Pointer]], checks: Checks) -> None:
+    def __init__(
+        self, pointers: Mapping[str, tuple[Files, Pointer]], checks: Checks, before: Intact | None = None
+    ) -> None:
+        """`before`: of another version; what it knows of the runs that have not changed since is taken over."""
         self._pointers, self._checks = pointers, checks
         self._lock = threading.RLock()
         self._seen: dict[str, set[str]] = {}
@@ -43,6 +46,18 @@ class Intact:
         self._read: dict[str, set[str]] = {}
         """Table -> runs of which its parts have been compared byte by byte."""
         self._damage: dict[Key, Damage] = {}
+        if before is not None:
+            self._continue(before)
+
+    def _continue(self, before: Intact) -> None:
+        same = {run for run, (_, pointer) in self._pointers.items() if before._pointer(run) is pointer}
+        with before._lock:
+            self._seen = {table: runs & same for table, runs in before._seen.items()}
+            self._read = {table: runs & same for table, runs in before._read.items()}
+            self._damage = {key: damage for key, damage in before._damage.items() if key[1] in same}
+
+    def _pointer(self, run: str) -> Pointer | None:
+        return self._pointers[run][1] if run in self._pointers else None
 
     @property
     def damage(self) -> list[Damage]:

@@ -51,10 +51,14 @@ class Entry:
 class Relations:
     """Threads may share it."""
 
-    def __init__(self, entries: Collection[Entry], database: Database | None, checks: Checks) -> None:
-        """`database`: where other versions are asked too; None for one of its own, made when it is first asked."""
+    def __init__(
+        self, entries: Collection[Entry], database: Database | None, checks: Checks, before: Relations | None = None
+    ) -> None:
+        """`database`: where other versions are asked too; None for one of its own, made when it is first asked.
+        `before`: of the version before, whose runs that did not change since are not looked at again."""
         self._entries, self._given, self._checks = entries, database, checks
-        self.intact = Intact({entry.pointer.run: (entry.files, entry.pointer) for entry in entries}, checks)
+        pointers = {entry.pointer.run: (entry.files, entry.pointer) for entry in entries}
+        self.intact = Intact(pointers, checks, before.intact if before is not None else None)
         self._making = threading.Lock()
         self._made: set[str] = set()
         self._cut: set[str] = set()

@@ -185,10 +185,14 @@ class Reader:
         return answer
 
     def every_run(self) -> pa.Table:
-        """Table `runs`, the newest first."""
+        """Table `runs`, the newest first: read again only of the runs that changed."""
+
+        def rows(tables: RunTables) -> dict[str, pa.Table]:
+            return _by_run(tables._newest(lambda: tables.catalogue.every_run()), tables.runs)
 
         def read() -> pa.Table:
-            table = self.all_runs()._newest(self.catalogue.every_run)
+            parts = self.each_run("row", rows)
+            table = pa.concat_tables(parts.values()).combine_chunks() if parts else self.catalogue.every_run()
             return table.take(pc.sort_indices(table, sort_keys=list(NEWEST_FIRST)))
 
         table: pa.Table = shared().get(("every run", self.key), read, "every run")

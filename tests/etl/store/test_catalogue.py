@@ -62,6 +62,31 @@ def test_only_changed_pointers_are_read_again(store: Path, monkeypatch: pytest.M
     assert read == ["b"]
 
 
+def test_only_parts_of_changed_runs_are_looked_at_again(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Store(store)
+    assert opened.current().damage == []
+    looked: list[str] = []
+    amiss = Files.amiss
+    monkeypatch.setattr(Files, "amiss", lambda self, path, size: looked.append(path) or amiss(self, path, size))
+    grow(store, "b", 2)
+    assert opened.current().damage == []
+    assert looked
+    assert all("run=b" in path for path in looked)
+
+
+def test_damage_of_runs_that_do_not_change_stays_known_until_it_is_mended(store: Path) -> None:
+    opened = Store(store)
+    part = store / opened.current().pointer("a")[1].tables["scalars"][0].file
+    aside = part.rename(part.with_suffix(".aside"))
+    opened = Store(store)
+    assert [damage.run for damage in opened.current().damage] == ["a"]
+    grow(store, "b", 2)
+    assert [damage.run for damage in opened.current().damage] == ["a"]
+    aside.rename(part)
+    grow(store, "b", 3)
+    assert opened.current().damage == []
+
+
 def test_views_are_made_for_the_tables_that_a_statement_names(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
     define = Database.define

@@ -99,6 +99,22 @@ def test_lists_are_asked_again_of_the_runs_that_changed(
     assert again.table.schema == first.table.schema
 
 
+def test_the_list_of_runs_is_read_again_of_the_runs_that_changed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: list[tuple[set[str], str]]
+) -> None:
+    """Also where their rows are in parts alone, as those of many bytes and of stores from before are."""
+    monkeypatch.setattr("etl.store.inline.MOST_BYTES", 0)
+    for run in "cab":
+        grow(tmp_path / "store", run, 1)
+    first = reader(tmp_path / "store", monkeypatch).every_run()
+    assert sorted(first["run"].to_pylist()) == ["a", "b", "c"]
+    grow(tmp_path / "store", "b", 2)
+    again = Reader.newest().every_run()
+    assert [runs for runs, _ in asked] == [{"a", "b", "c"}, {"b"}]
+    assert {row["run"]: row["steps"] for row in again.to_pylist()} == {"a": 1, "b": 2, "c": 1}
+    assert again.schema == first.schema
+
+
 def test_a_reader_whose_part_is_gone_asks_once_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     store = tmp_path / "store"
     grow(store, "a", 1)

@@ -188,7 +188,7 @@ class Reader:
         """Table `runs`, the newest first: read again only of the runs that changed."""
 
         def rows(tables: RunTables) -> dict[str, pa.Table]:
-            return _by_run(tables._newest(lambda: tables.catalogue.every_run()), tables.runs)
+            return _by_run(tables._newest(tables.catalogue.every_run), tables.runs)
 
         def read() -> pa.Table:
             parts = self.each_run("row", rows)

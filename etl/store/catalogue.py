@@ -59,7 +59,7 @@ class Catalogue:
         self.version = self._family.version_of(entries)
         database = shared_database() if one_of_many or len(entries) <= FEW else None
         known = before._relations if before is not None else None
-        self._relations = Relations(list(self._entries.values()), database, self._family.checks, known)
+        self._relations: Relations = Relations(list(self._entries.values()), database, self._family.checks, known)
 
     def of(self, *runs: str) -> Catalogue:
         """The tables of these runs alone, as far as they are there: the same object while none of them changed, and

@@ -58,7 +58,7 @@ class Relations:
         `before`: of the version before, whose runs that did not change since are not looked at again."""
         self._entries, self._given, self._checks = entries, database, checks
         pointers = {entry.pointer.run: (entry.files, entry.pointer) for entry in entries}
-        self.intact = Intact(pointers, checks, before.intact if before is not None else None)
+        self.intact: Intact = Intact(pointers, checks, before.intact if before is not None else None)
         self._making = threading.Lock()
         self._made: set[str] = set()
         self._cut: set[str] = set()

@@ -36,7 +36,7 @@ def _said(loss: Loss) -> list[str]:
 def imports_table(
     stored: pa.Table, counts: Mapping[str, Any], source: str, path: str, of_snapshots: Sequence[Loss]
 ) -> pa.Table:
-    """The run's row: the log's counts, and the snapshots that cannot be read; `read_at` is of its last change."""
+    """The run's row: the log's counts, and what else is left out, as it now is; `read_at` is of its last change."""
     reasons = [*counts["reasons"], *(_said(loss) for loss in of_snapshots)][:MOST_REASONS]
     row = {
         "path": path,

@@ -170,7 +170,10 @@ class Ingest:
         self.report.lost_before = self.state["tally"]["skipped"] - len(log.lost)
 
     def _say_what_was_read(self, of_snapshots: Sequence[Loss]) -> None:
-        if self.changes.tables or of_snapshots or self.report.lost:
+        before = self.state.pop("lost_beside", 0)
+        if of_snapshots:
+            self.state["lost_beside"] = len(of_snapshots)
+        if self.changes.tables or of_snapshots or before or self.report.lost:
             place, source = self.state["recording"], self.recording.source
             stored = self.changes.rows("imports")
             self.changes.replace("imports", imports_table(stored, self.state["tally"], source, place, of_snapshots))

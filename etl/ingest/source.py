@@ -78,7 +78,8 @@ class Snapshots:
 
     `listing` is the whole table `snapshots` as it now is. `tensors` are the rows of the snapshots read now, and stand
     in place of the stored rows of `replaced`. `scalars` are values that a snapshot holds: they count for the names
-    that the log does not have at their (attempt, step). `added` counts the snapshots that are new.
+    that the log does not have at their (attempt, step). `added` counts the snapshots that are new. `lost` is all that
+    is left out now beside the log of metrics, also what was so before: snapshots, and lines of the attempts.
     """
 
     listing: pa.Table

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from etl.run.journal import MAX_STEP, LineReader, parsed_number
+from etl.run.journal import MAX_STEP, LineReader, Lines, parsed_number
 
 ATTEMPTS = "attempts.jsonl"
 ENDINGS = ("finished", "interrupted", "failed")
@@ -46,25 +46,63 @@ def with_cuts(attempts: Sequence[Attempt]) -> list[Attempt]:
 
 def read_attempts(folder: str | os.PathLike[str]) -> list[Attempt]:
     """The attempts of a run in order, numbered by their start lines; a run without the log has none."""
-    attempts: list[Attempt] = []
-    for row in LineReader(Path(folder) / ATTEMPTS):
-        step = row.get("step")
-        seconds = parsed_number(row.get("time"))
-        time = seconds if seconds is not None and math.isfinite(seconds) else None
-        if isinstance(row.get("lost"), dict) and attempts and row.get("attempt") == len(attempts) - 1:
-            attempts[-1] = replace(attempts[-1], lost=row["lost"])
+    return read_log(folder)[0]
+
+
+def read_log(folder: str | os.PathLike[str]) -> tuple[list[Attempt], Lines]:
+    """`read_attempts`, and what of the log was read: its `bad` lines tell of no attempt."""
+    log = _Log()
+    reader = LineReader(Path(folder) / ATTEMPTS, fault=log.fault)
+    for row in reader:
+        log.take(row)
+    return with_cuts(log.attempts), reader.lines
+
+
+class _Log:
+    """The attempts that the lines so far tell of."""
+
+    def __init__(self) -> None:
+        self.attempts: list[Attempt] = []
+
+    def fault(self, row: Mapping[str, Any]) -> str | None:
+        """Why the next line tells of no attempt; None where it does."""
+        step, at, last = row.get("step"), row.get("attempt"), len(self.attempts) - 1
         if "end" in row:
-            at = row.get("attempt", len(attempts) - 1)
-            if type(at) is int and 0 <= at < len(attempts) and row["end"] in ENDINGS:
-                reason = row.get("reason")
-                attempts[at] = replace(
-                    attempts[at],
-                    end=row["end"],
-                    reason=str(reason) if reason is not None else None,
-                    end_step=step if type(step) is int else None,
-                    end_time=time,
-                )
-        elif type(step) is int and 0 <= step <= MAX_STEP:
+            at = row.get("attempt", last)
+            if type(at) is not int or not 0 <= at <= last:
+                return f"ends attempt {at!r:.40}, which did not start before"
+            return None if row["end"] in ENDINGS else f"end is {row['end']!r:.40}, not one of {', '.join(ENDINGS)}"
+        if "step" not in row and isinstance(row.get("lost"), dict):
+            return None if at == last >= 0 else f"counts what attempt {at!r:.40} lost, which is not the last that started"
+        if type(step) is not int or not 0 <= step <= MAX_STEP:
+            return f"step is {step!r:.40}, not a whole number from 0 to 2^53"
+        return None
+
+    def take(self, row: Mapping[str, Any]) -> None:
+        """One more line without a fault."""
+        step, last = row.get("step"), len(self.attempts) - 1
+        if isinstance(row.get("lost"), dict) and last >= 0 and row.get("attempt") == last:
+            self.attempts[-1] = replace(self.attempts[-1], lost=row["lost"])
+        if "end" in row:
+            at = row.get("attempt", last)
+            self.attempts[at] = self._ended(self.attempts[at], row)
+        elif type(step) is int:
             training = row.get("training")
-            attempts.append(Attempt(len(attempts), step, time, training if isinstance(training, dict) else {}))
-    return with_cuts(attempts)
+            told = training if isinstance(training, dict) else {}
+            self.attempts.append(Attempt(last + 1, step, _seconds(row), told))
+
+    @staticmethod
+    def _ended(attempt: Attempt, row: Mapping[str, Any]) -> Attempt:
+        reason, step = row.get("reason"), row.get("step")
+        return replace(
+            attempt,
+            end=row["end"],
+            reason=str(reason) if reason is not None else None,
+            end_step=step if type(step) is int else None,
+            end_time=_seconds(row),
+        )
+
+
+def _seconds(row: Mapping[str, Any]) -> float | None:
+    time = parsed_number(row.get("time"))
+    return time if time is not None and math.isfinite(time) else None

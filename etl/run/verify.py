@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from etl.local_files import NotAFileError
-from etl.run.attempts import ATTEMPTS
+from etl.run.attempts import ATTEMPTS, read_log
 from etl.run.file_names import MANIFEST, list_parts, parse_file_name
 from etl.run.folder import Run
-from etl.run.journal import METRICS, LineReader, metrics_reader
+from etl.run.journal import METRICS, Lines, metrics_reader
 from etl.run.manifest import ManifestError, read
 from etl.run.snapshot_errors import SnapshotError
 
@@ -48,14 +48,20 @@ def _check_part(folder: Path, part: Path) -> Finding:
     return Finding(part.name, "ok", bytes=part.stat().st_size)
 
 
+def _lines(path: Path) -> Lines:
+    if path.name == ATTEMPTS:
+        return read_log(path.parent)[1]
+    reader = metrics_reader(path)
+    for _ in reader:
+        pass
+    return reader.lines
+
+
 def _check_log(path: Path) -> Finding:
     try:
-        reader = metrics_reader(path) if path.name == METRICS else LineReader(path)
-        for _ in reader:
-            pass
+        lines = _lines(path)
     except NotAFileError as error:
         return Finding(path.name, "bad", str(error))
-    lines = reader.lines
     first = f"line {lines.bad[0].line:,}, at byte {lines.bad[0].byte:,}: {lines.bad[0].reason}" if lines.bad else ""
     reasons = [f"{lines.dropped:,} bad lines, first: {first}"] if lines.bad else []
     reasons += [f"{lines.torn:,} bytes of a torn last line are ignored"] if lines.torn else []

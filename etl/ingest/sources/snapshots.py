@@ -31,7 +31,7 @@ from etl.ingest.source import (
     Spread,
     State,
 )
-from etl.run.attempts import Attempt
+from etl.run.attempts import ATTEMPTS, Attempt, read_log
 from etl.run.bounded_lines import MOST_LINE
 from etl.run.file_names import MANIFEST
 from etl.run.folder import Run
@@ -125,7 +125,7 @@ class RunFolder(Recording):
             scalars=_scalars(sound),
             replaced=frozenset(replaced),
             added=len([item for item in sound if (item.attempt, item.step) in new]),
-            lost=lost,
+            lost=[*_lost_of_attempts(self.path), *lost],
         )
 
     def _files(self, rows: Mapping[Key, Row]) -> tuple[SoundFiles, list[Loss]]:
@@ -171,6 +171,14 @@ class RunFolder(Recording):
             snapshots=self.path,
             **{key: whole(model.get(key)) for key in ("n_layer", "n_head", "n_embd", "vocab_size")},
         )
+
+
+def _lost_of_attempts(folder: Path) -> list[Loss]:
+    """The lines of the log of attempts that tell of none: it is read whole each time."""
+    lines = read_log(folder)[1]
+    lost = [Loss(ATTEMPTS, each.reason, line=each.line) for each in lines.bad]
+    more = lines.dropped - len(lines.bad)
+    return [*lost, Loss(ATTEMPTS, f"{more:,} more bad lines")] if more else lost
 
 
 def is_changed(row: Row, crc: int) -> bool:

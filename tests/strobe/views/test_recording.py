@@ -12,6 +12,7 @@ from etl.ingest.load import ingest
 from strobe.cli import app
 from strobe.record import Recorder, RecorderError, TensorSpec
 from strobe.views.recording import sentence
+from tests.support.make_run import make_run
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,20 @@ def test_show_says_what_is_missing_beside_the_status(tmp_path: Path) -> None:
     ingest([tmp_path / "run"], tmp_path / "store")
     said = CliRunner().invoke(app, ["show", "run", "--store", str(tmp_path / "store")])
     assert "finished; 0 of 40 snapshots: expert.3 had no gradient" in " ".join(said.output.split())
+
+
+def test_show_and_ingest_name_a_bad_line_of_the_log_of_attempts(tmp_path: Path) -> None:
+    run, store = make_run(tmp_path / "alpha", steps=(0,), layers=1), ["--store", str(tmp_path / "store")]
+    log = run / "attempts.jsonl"
+    sound = log.read_bytes()
+    log.write_bytes(sound + b"[1]\n")
+    why = "attempts.jsonl line 3: a JSON list, not an object"
+    for _ in range(2):
+        told = CliRunner().invoke(app, ["ingest", str(run), *store])
+        assert told.exit_code == 1
+        assert f"left out {why}" in told.stderr
+    said = CliRunner().invoke(app, ["show", "alpha", *store])
+    assert f"1 left out: {why}" in " ".join(said.output.split())
+    log.write_bytes(sound)
+    assert CliRunner().invoke(app, ["ingest", str(run), *store]).exit_code == 0
+    assert "left out" not in CliRunner().invoke(app, ["show", "alpha", *store]).output

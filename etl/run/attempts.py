@@ -73,7 +73,7 @@ class _Log:
                 return f"ends attempt {at!r:.40}, which did not start before"
             return None if row["end"] in ENDINGS else f"end is {row['end']!r:.40}, not one of {', '.join(ENDINGS)}"
         if "step" not in row and isinstance(row.get("lost"), dict):
-            return None if at == last >= 0 else f"counts what attempt {at!r:.40} lost, which is not the last that started"
+            return None if at == last >= 0 else f"counts losses of attempt {at!r:.40}, which is not the last"
         if type(step) is not int or not 0 <= step <= MAX_STEP:
             return f"step is {step!r:.40}, not a whole number from 0 to 2^53"
         return None

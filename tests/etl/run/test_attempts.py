@@ -20,7 +20,7 @@ BAD = {
     b'{"attempt":7,"end":"finished","step":9}': "ends attempt 7, which did not start before",
     b'{"attempt":"0","end":"finished","step":9}': "ends attempt '0', which did not start before",
     b'{"attempt":0,"end":"exploded","step":9}': "end is 'exploded', not one of finished, interrupted, failed",
-    b'{"attempt":3,"time":2.0,"lost":{"missed":1}}': "counts what attempt 3 lost, which is not the last",
+    b'{"attempt":3,"time":2.0,"lost":{"missed":1}}': "counts losses of attempt 3, which is not the last",
 }
 
 

@@ -17,22 +17,26 @@ _STATISTICS: Final = ("median", "p95", "min", "max", "tensors")
 MEASURED: Final = {
     "gradient_l2": ("grads", "l2"),
     "weight_l2": ("params", "l2"),
-    "update_ratio": ("params", "update_ratio"),
+    "update_ratio": ("params", "if(before = 0, NULL, update_ratio)"),
 }
-"""Quantity -> the section and the column of `tensors` that it is taken of."""
+"""Quantity -> the section of `tensors` that it is taken of, and the value of a row; `before` is the L2 norm at the
+snapshot before. A movement from 0 has no size relative to where it began."""
 
 # The p95 of n values is the ceil(0.95 n)-th smallest, which is what quantile_disc takes.
 SPREAD: Final = """
 SELECT step, median(value) AS median, quantile_disc(value, 0.95) AS p95, min(value) AS min, max(value) AS max,
   count(value) AS tensors, count(*) - count(value) AS without, max(gap) AS gap
 FROM (
-  SELECT step, if(isfinite({column}), {column}, NULL)::DOUBLE AS value,
-    step - lag(step) OVER (PARTITION BY tensor, layer ORDER BY step) AS gap
-  FROM tensors WHERE run = $1 AND section = '{section}'
+  SELECT step, if(isfinite({value}), {value}, NULL)::DOUBLE AS value, gap
+  FROM (
+    SELECT *, step - lag(step) OVER earlier AS gap, lag(l2) OVER earlier AS before
+    FROM tensors WHERE run = $1 AND section = '{section}'
+    WINDOW earlier AS (PARTITION BY tensor, layer ORDER BY step)
+  )
 )
 GROUP BY step ORDER BY step
 """
-"""The spread of a column over the tensors of a section of the run $1, snapshot by snapshot; `without` of them have no
+"""The spread of a value over the tensors of a section of the run $1, snapshot by snapshot; `without` of them have no
 finite value, `gap` is the longest number of steps since a snapshot before, NULL at the first."""
 _TROUBLED = f"SELECT step, kind, count(*) AS n FROM ({TROUBLES}) GROUP BY step, kind ORDER BY step, kind"
 
@@ -43,8 +47,8 @@ def rows(catalogue: Catalogue, run: str) -> list[Row]:
 
 
 def _spread_rows(catalogue: Catalogue, run: str) -> Iterator[Row]:
-    for quantity, (section, column) in MEASURED.items():
-        for row in catalogue.query(SPREAD.format(section=section, column=column), [run]).to_pylist():
+    for quantity, (section, value) in MEASURED.items():
+        for row in catalogue.query(SPREAD.format(section=section, value=value), [run]).to_pylist():
             note = _note(quantity, row)
             for statistic in _STATISTICS:
                 yield {
@@ -72,7 +76,7 @@ def _trouble_rows(catalogue: Catalogue, run: str) -> Iterator[Row]:
 
 ANALYSIS = TableAnalysis(
     table="health",
-    definition=2,
+    definition=3,
     order=2000,
     columns=(("step", BIGINT), ("quantity", TEXT), ("statistic", TEXT), ("value", DOUBLE)),
     needs=nothing,

@@ -18,6 +18,7 @@ from strobe.analysis.ranking import (
     Ranking,
     ranked,
 )
+from strobe.views.ordering import natural
 from strobe.views.run_view import Answer, RunView, literal
 
 KINDS: Final = {"all": "Everything", "norm": "Norms", "head": "Heads", "frequency": "Frequencies"}
@@ -30,6 +31,7 @@ RULE: Final = (
     f"(at least {FLOOR:.0%} of the series' range: “still elsewhere”). At {STANDS_OUT:.0f} times it stands out. "
     "Norms are in log10."
 )
+_WHY_UNTOLD: Final = f"too few snapshots on a side, or fewer than {PLACES} other places to compare with."
 _DERIVED: Final = {"head": "heads", "frequency": "fourier"}
 
 
@@ -65,7 +67,7 @@ def ranking(answer: Answer, at: int) -> pa.Table:
 
 
 def _table(found: Ranking, kinds: dict[str, Any]) -> pa.Table:
-    names = [*(shift.name for shift in found.shifts), *found.untold]
+    names = [*(shift.name for shift in found.shifts), *sorted(found.untold, key=natural)]
     columns: dict[str, pa.Array] = {
         "kind": pa.array([kinds[name] for name in names], pa.string()), "what": pa.array(names, pa.string()),
     }  # fmt: skip
@@ -99,12 +101,11 @@ def about(table: pa.Table, shown: int) -> str:
     """What a ranking is, of which so many rows are shown: its rule, its counts, and what cannot be told."""
     verdicts = table["verdict"].to_pylist()
     untold = verdicts.count(CANNOT_TELL)
+    if untold == len(verdicts):
+        return f"Of none of {untold:,} series it can be told: {_WHY_UNTOLD} {RULE}"
     told, out = len(verdicts) - untold, sum(verdict.startswith("stands out") for verdict in verdicts)
     text = f"{min(shown, len(verdicts))} of {len(verdicts):,} series. {RULE} {out:,} of {told:,} series stand out; "
     text += f"of random ones up to {EARNED:.1%} do, here {EARNED * told:.0f}."
     if untold:
-        text += (
-            f" Of {untold:,} it cannot be told: too few snapshots on a side, or fewer than {PLACES} other places to "
-            "compare with."
-        )
+        text += f" Of {untold:,} it cannot be told: {_WHY_UNTOLD}"
     return text

@@ -17,14 +17,18 @@ NAMED: Final = 3
 def worst_at(view: RunView, step: int) -> Answer:
     """quantity ("gradient", "movement"), end ("largest", "smallest"), tensor, layer, value: the tensors at both ends
     of what was measured at the snapshot of `step`, at most three each. What is 0 or not finite is among the
-    alerts."""
-    return view.tables.ask(f"""WITH measured AS (
+    alerts, and what was 0 at the snapshot before has no movement relative to that."""
+    return view.tables.ask(f"""WITH params AS (
+  SELECT * FROM tensors WHERE run = {literal(view.run)} AND section = 'params'
+), before AS (
+  SELECT * FROM params WHERE step = (SELECT max(step) FROM params WHERE step < {step})
+), measured AS (
   SELECT 'gradient' AS quantity, tensor, layer, l2::DOUBLE AS value FROM tensors
   WHERE run = {literal(view.run)} AND step = {step} AND section = 'grads' AND l2 > 0 AND isfinite(l2)
   UNION ALL
-  SELECT 'movement', tensor, layer, update_ratio::DOUBLE FROM tensors
-  WHERE run = {literal(view.run)} AND step = {step} AND section = 'params' AND update_ratio > 0
-    AND isfinite(update_ratio)
+  SELECT 'movement', tensor, layer, update_ratio::DOUBLE FROM params
+  WHERE step = {step} AND update_ratio > 0 AND isfinite(update_ratio) AND (tensor, coalesce(layer, -1)) NOT IN (
+      SELECT (tensor, coalesce(layer, -1)) FROM before WHERE l2 = 0)
 ), ranked AS (
   SELECT *, row_number() OVER (PARTITION BY quantity ORDER BY value DESC, tensor, layer) AS down,
     row_number() OVER (PARTITION BY quantity ORDER BY value, tensor, layer) AS up,

@@ -29,8 +29,8 @@ class Spread:
 
 def spread(view: RunView, quantity: str) -> Spread:
     """`quantity` of table `health`, from the tables that ingest fills: no analysis is needed first."""
-    section, column = MEASURED[quantity]
-    inner = SPREAD.format(section=section, column=column).replace("$1", literal(view.run))
+    section, value = MEASURED[quantity]
+    inner = SPREAD.format(section=section, value=value).replace("$1", literal(view.run))
     answer = view.tables.ask(f"""SELECT name AS series, step, value, tensors, without, gap
 FROM ({inner}) UNPIVOT INCLUDE NULLS (value FOR name IN (max, p95, median, min))
 ORDER BY step, series""")

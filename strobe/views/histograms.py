@@ -11,7 +11,7 @@ import numpy as np
 from etl.run.snapshot import Snapshot
 from strobe.analysis.histogram import MOST as MOST_BINS
 from strobe.analysis.histogram import histogram
-from strobe.views.budget import even_rows
+from strobe.views.budget import even_rows, evenly
 from strobe.views.matrices import WeightMatrix, read_matrix
 from strobe.views.reading import at_steps
 from strobe.views.run_view import RunView
@@ -19,6 +19,9 @@ from strobe.views.weights import affordable
 
 MOST_SAMPLED: Final = 65_536
 """Weights of a layer that its histogram counts: of larger ones, evenly spaced whole rows."""
+
+MOST_LAYERS: Final = 24
+"""More lines than these in one panel cannot be told apart."""
 
 Array = np.ndarray[Any, Any]
 
@@ -43,6 +46,14 @@ class Histograms:
         if self.sampled == self.total:
             return ""
         return f"Counted: {self.sampled:,} of {self.total:,} weights a layer, evenly spaced rows."
+
+
+def shown(layers: Sequence[WeightMatrix], own: WeightMatrix) -> list[WeightMatrix]:
+    """All layers of a matrix, or evenly spaced ones with both ends and its `own`."""
+    if len(layers) <= MOST_LAYERS:
+        return list(layers)
+    kept = {*evenly(range(len(layers)), MOST_LAYERS - 1), layers.index(own)}
+    return [layers[k] for k in sorted(kept)]
 
 
 def sampled_rows(matrix: WeightMatrix) -> list[int]:

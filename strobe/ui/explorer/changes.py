@@ -40,7 +40,9 @@ def draw(view: RunView) -> None:
     if not table.num_rows:
         panel.caption(changes.why_none(view, kind))
         return
-    _table(table.drop_columns(["kind"]))
+    # Rows of which nothing can be told would say nothing but their names.
+    if table["times"].null_count < table.num_rows:
+        _table(table.drop_columns(["kind"]))
     text = changes.about(table, MOST_ROWS)
     panel.tools("changes", text, [answer.sql], lambda: table, None)
 

@@ -20,7 +20,7 @@ from strobe.views.run_view import RunView
 
 def at_cursor(view: RunView, matrix: WeightMatrix) -> Later:
     """The panel with its settled step; the function that is returned adds the other steps."""
-    layers = kept.layers(view, matrix)
+    layers = kept.shown_layers(view, matrix)
     with panel.head("weight_histogram"):
         panel.title("Weights at the cursor" + (", by layer" if len(layers) > 1 else ""))
         counts = choice.segmented("counts", "Counts", ["linear", "log"], words=str.capitalize)
@@ -44,11 +44,19 @@ def _histogram(view: RunView, matrix: WeightMatrix, shown: Histograms, tried: li
         {"x": np.ascontiguousarray(shown.centres), "y": np.ascontiguousarray(shown.density)},
     )  # fmt: skip
     text = "Density; every step and layer has bins of its own (Freedman-Diaconis) over its central 99.9%."
-    text = " ".join(filter(None, (text, shown.left_out)))
+    text = " ".join(filter(None, (text, _of_which(view, matrix), shown.left_out)))
     if tried is None:
         panel.caption(text)
     else:
         _tools(view, matrix, shown, text, log)
+
+
+def _of_which(view: RunView, matrix: WeightMatrix) -> str:
+    """Which layers are drawn, as a sentence; empty where all are."""
+    every, drawn = kept.layers(view, matrix), kept.shown_layers(view, matrix)
+    if len(drawn) == len(every):
+        return ""
+    return f"{len(drawn):,} of {len(every):,} layers, evenly spaced, with the chosen one."
 
 
 def _header(

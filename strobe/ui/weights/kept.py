@@ -43,9 +43,16 @@ def pictures(view: RunView, matrix: WeightMatrix) -> dict[int, PackedPicture | N
     return kept
 
 
+def shown_layers(view: RunView, matrix: WeightMatrix) -> list[WeightMatrix]:
+    """The layers whose spread is drawn beside that of the matrix."""
+    return histograms.shown(layers(view, matrix), matrix)
+
+
 def spreads(view: RunView, matrix: WeightMatrix) -> dict[int, Any]:
-    """Of all its layers at once."""
-    kept: dict[int, Any] = filled("spread", view, matrix.tensor, None, matrix.part)
+    """Of all layers at once that are shown: where these are some, they depend on the matrix's own."""
+    every, drawn = layers(view, matrix), shown_layers(view, matrix)
+    own = None if len(drawn) == len(every) else matrix.layer
+    kept: dict[int, Any] = filled("spread", view, matrix.tensor, own, matrix.part)
     return kept
 
 
@@ -88,7 +95,7 @@ def sorted_frames(view: RunView, vector: WeightMatrix, steps: Sequence[int]) -> 
 
 def histogram_frames(view: RunView, matrix: WeightMatrix, steps: Sequence[int]) -> Histograms:
     """How the weights are spread at these steps, layer by layer."""
-    every, kept = layers(view, matrix), spreads(view, matrix)
+    every, kept = shown_layers(view, matrix), spreads(view, matrix)
     _fill(kept, steps, lambda lacking: histograms.spreads(view, every, lacking))
     return histograms.histograms(every, kept, steps)
 

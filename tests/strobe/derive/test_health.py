@@ -132,6 +132,21 @@ def test_what_is_not_finite_is_left_out_and_said() -> None:
     assert (row["value"], row["note"]) == (2.0, "1 without a finite value")
 
 
+def test_what_moves_away_from_0_has_no_relative_movement() -> None:
+    rows = [
+        tensor(0, "params", "zero", l2=0.0, update_ratio=None), tensor(0, "params", "w", update_ratio=None),
+        tensor(1, "params", "zero", l2=0.5, update_ratio=5e11), tensor(1, "params", "w"),
+        tensor(2, "params", "zero", l2=0.6, update_ratio=0.2), tensor(2, "params", "w"),
+    ]  # fmt: skip
+    found = {
+        row["step"]: (row["value"], row["note"])
+        for row in health(recorded(*rows), "r")
+        if (row["quantity"], row["statistic"]) == ("update_ratio", "max")
+    }
+    assert found[1] == (1e-3, "1 without a finite value")
+    assert found[2] == (0.2, None)
+
+
 @pytest.mark.parametrize(("gap", "note"), [(1, None), (100, "net movement over 100 steps, a step")])
 def test_an_update_ratio_says_over_how_many_steps(gap: int, note: str | None) -> None:
     rows = [tensor(0, "params", "w", update_ratio=None), tensor(gap, "params", "w")]

@@ -57,6 +57,13 @@ def test_what_moved_farthest_in_its_own_spread_comes_first() -> None:
     assert "Of 1 it cannot be told" in about
 
 
+def test_what_cannot_be_told_stands_in_its_order_and_says_so_once() -> None:
+    short = answer_of(**{f"norm of w.{layer}": ("norm", [1.0, 2.0]) for layer in (0, 1, 2, 10, 11)})
+    table = changes.ranking(short, 100)
+    assert table["what"].to_pylist() == [f"norm of w.{layer}" for layer in (0, 1, 2, 10, 11)]
+    assert changes.about(table, 12).startswith("Of none of 5 series it can be told: too few snapshots on a side")
+
+
 def test_without_series_there_is_nothing_to_rank() -> None:
     empty = pa.table({"kind": pa.array([], pa.string()), "series": pa.array([], pa.string()),
                       "step": pa.array([], pa.int64()), "value": pa.array([], pa.float64())})  # fmt: skip

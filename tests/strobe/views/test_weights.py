@@ -220,6 +220,17 @@ def test_histograms_count_whole_rows_and_say_how_many(tmp_path: Path, monkeypatc
     assert histograms.steps(RunView(view.tables, "one", (0, 10, 20)), layers, 20) == [0, 20]
 
 
+def test_of_very_many_layers_some_are_drawn_and_the_chosen_one_is_among_them(tmp_path: Path) -> None:
+    values = np.zeros((1500, 2, 2), np.float32)
+    layers = matrices.matrices(recorded(tmp_path, {0: values}, dims=["layer", "out", "in"]))
+    assert histograms.shown(layers[:24], layers[3]) == layers[:24]
+    for own in (0, 7, 1499):
+        drawn = [each.layer or 0 for each in histograms.shown(layers, layers[own])]
+        assert len(drawn) <= histograms.MOST_LAYERS
+        assert drawn == sorted(drawn)
+        assert {0, own, 1499} <= set(drawn)
+
+
 def test_what_lies_on_the_diagonal_lies_inside_every_band(tmp_path: Path) -> None:
     view = recorded(tmp_path, {0: np.zeros((200, 200), np.float32), 10: np.eye(200, dtype=np.float32)})
     (matrix,) = matrices.matrices(view)

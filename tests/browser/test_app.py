@@ -172,10 +172,38 @@ def test_a_shared_link_shows_what_its_sender_saw(page: Any, browser: Any, server
     page.wait_for_url("**step=0**", timeout=5000)
     other = browser.new_context().new_page()
     canvas = opened(other, page.url, "loss")
-    other.locator("[data-at=step]", has_text="step 0").wait_for(timeout=5000)
     assert label(other) == "step 0"
     assert "against tokens seen" in canvas.get_attribute("aria-label")
     other.context.close()
+
+
+@whole_in_ci
+def test_a_browser_that_is_late_does_not_bring_the_cursor_back(page: Any, server: str) -> None:
+    # What the server answers is held back, so that a click tells the address from before the cursor moved.
+    held: list[Any] = []
+    holding = [False]
+
+    def through(socket: Any) -> None:
+        beyond = socket.connect_to_server()
+        socket.on_message(beyond.send)
+        beyond.on_message(lambda message: held.append((socket, message)) if holding[0] else socket.send(message))
+
+    page.route_web_socket("**/_stcore/stream", through)
+    opened(page, f"{server}/curves?run=grok-a", "loss")
+    page.wait_for_url("**step=800**", timeout=5000)
+    page.wait_for_timeout(500)
+    holding[0] = True
+    page.keyboard.press("Home")
+    page.wait_for_timeout(1000)
+    page.get_by_role("radio", name="Tokens").or_(page.get_by_role("button", name="Tokens")).first.click()
+    page.wait_for_timeout(1000)
+    holding[0] = False
+    for socket, message in held:
+        socket.send(message)
+    page.wait_for_url("**x=tokens**", timeout=5000)
+    page.wait_for_timeout(500)
+    assert "step=0" in page.url
+    assert label(page) == "step 0"
 
 
 def test_a_link_to_a_page_on_a_fresh_server_and_the_bare_address_both_work(page: Any, server: str) -> None:

@@ -7,12 +7,15 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from strobe.views.words import visible
 
 MOST_RUNS: Final = 8
 MOST_CHARACTERS: Final = 200
-_WRITTEN = "_url_written"
+KEPT_BEFORE: Final = 16
+"""Values of a parameter that are known again where a browser is late."""
+_WRITTEN, _BEFORE, _SHOWN, _PAGE = "_url_written", "_url_before", "_url_shown", "_url_page"
 _NOTES = "_url_notes"
 
 
@@ -34,24 +37,51 @@ def short(value: str) -> str:
     return visible(value, 40)
 
 
+def begin(page: str) -> None:
+    """At the beginning of a page: what another page had in the URL is not kept up in this one's."""
+    if st.session_state.get(_PAGE) != page:
+        st.session_state[_PAGE] = page
+        st.session_state[_SHOWN] = set()
+
+
 def arrived(name: str) -> list[str] | None:
-    """The values of a parameter that came with a link, or None where the URL says what this page last wrote."""
+    """The values of a parameter that came with a link or the way back, or None where the URL says what this session
+    wrote. A browser tells its URL with each click, and may do so before it has what was written last: a value that
+    this session wrote before is then no wish, unless the visitor went back to it."""
     values = st.query_params.get_all(name)
     if not values or values == st.session_state.get(_WRITTEN, {}).get(name):
+        return None
+    if values in st.session_state.get(_BEFORE, {}).get(name, ()) and not _went_back():
         return None
     return [value[: MOST_CHARACTERS + 1] for value in values]
 
 
 def write(name: str, values: str | Sequence[str] | None) -> None:
-    """Puts values into the URL; None removes the parameter. Nothing is sent where nothing changed."""
+    """Puts values into the URL; None removes the parameter. Nothing is sent where nothing changed. What this page
+    wrote of other parameters goes with it, since the URL that the browser told of may be older than that."""
     wanted = [] if values is None else [values] if isinstance(values, str) else list(values)
-    st.session_state.setdefault(_WRITTEN, {})[name] = wanted
-    if st.query_params.get_all(name) == wanted:
-        return
-    if wanted:
-        st.query_params[name] = wanted
-    elif name in st.query_params:
-        del st.query_params[name]
+    written: dict[str, list[str]] = st.session_state.setdefault(_WRITTEN, {})
+    told = {key: st.query_params.get_all(key) for key in st.query_params}
+    _leave(name, wanted, written.get(name, []), told.get(name, []))
+    written[name] = wanted
+    shown: set[str] = st.session_state.setdefault(_SHOWN, set())
+    shown.add(name)
+    ours = {key: written[key] for key in shown if key == name or arrived(key) is None}
+    whole = {key: values for key, values in (told | ours).items() if values}
+    if whole != told:
+        st.query_params.from_dict(whole)
+
+
+def _leave(name: str, wanted: list[str], *values: list[str]) -> None:
+    """What a parameter was before it was `wanted`."""
+    before: list[list[str]] = st.session_state.setdefault(_BEFORE, {}).setdefault(name, [])
+    left = [value for value in values if value and value != wanted]
+    before[:] = [*(old for old in before if old not in left), *left][-KEPT_BEFORE:]
+
+
+def _went_back() -> bool:
+    context = get_script_run_ctx(suppress_warning=True)
+    return context is not None and context.is_history_navigation
 
 
 def choose_runs(known: Sequence[str], default: str) -> list[str]:

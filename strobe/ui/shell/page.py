@@ -160,6 +160,7 @@ def frame(name: str, *, cursor: bool = True) -> Page:
 
 def _draw(name: str, cursor: bool) -> Page:
     started = time.perf_counter()
+    address.begin(name)
     spec = registry.specs()[name]
     st.set_page_config(
         page_title=f"{spec.title} · Strobe", page_icon=str(components.STATIC / "icon.svg"), layout="wide"

@@ -77,13 +77,12 @@ def movies(folder: Path) -> bool:
         "weights": lambda k: matrix_frame(weights[k], 2.5, words, 640, (512, 128)),
     }
     writers: dict[str, tuple[Callable[..., int], float]] = {
-        "gif": (movie.write_gif, 800), "mp4": (movie.write_mp4, 1000),
-        "html": (lambda *file: movie.write_html(*file, "x"), 1000),
+        "gif": (movie.write_gif, 800), "mp4": (movie.write_mp4, 1000), "html": (movie.write_html, 1000),
     }  # fmt: skip
 
     def made(subject: str, kind: str) -> int:
         kept = folder / f"{time.perf_counter_ns()}"
-        return writers[kind][0](folder / f"a.{kind}", movie.drawn(range(FRAMES), subjects[subject], kept), 8)
+        return writers[kind][0](folder / f"a.{kind}", movie.drawn(range(FRAMES), subjects[subject], kept), 8, "x")
 
     good = True
     for subject, (kind, (_, bar)) in itertools.product(subjects, writers.items()):

@@ -52,8 +52,8 @@ def drawn(
         yield KeptFrame(path, image)
 
 
-def write_gif(path: Path, frames: Iterable[KeptFrame], fps: float) -> int:
-    """An endless GIF of frames that share one palette. Returns how many there are."""
+def write_gif(path: Path, frames: Iterable[KeptFrame], fps: float, title: str) -> int:
+    """An endless GIF of frames that share one palette, the title as its comment. Returns how many there are."""
     images = (frame.image for frame in frames)
     first = next(images)
     count = 1
@@ -64,16 +64,20 @@ def write_gif(path: Path, frames: Iterable[KeptFrame], fps: float) -> int:
             count += 1
             yield image
 
-    first.save(path, "GIF", save_all=True, append_images=rest(), duration=round(1000 / fps), loop=0, optimize=False)
+    first.save(
+        path, "GIF", save_all=True, append_images=rest(), duration=round(1000 / fps), loop=0, optimize=False,
+        comment=title.encode(errors="replace"),
+    )  # fmt: skip
     return count
 
 
-def write_mp4(path: Path, frames: Iterable[KeptFrame], fps: float) -> int:
-    """H.264 through imageio-ffmpeg, which encodes while the next frame is drawn. Returns how many there are. Raises
-    ModuleNotFoundError where it is not installed."""
+def write_mp4(path: Path, frames: Iterable[KeptFrame], fps: float, title: str) -> int:
+    """H.264 through imageio-ffmpeg, which encodes while the next frame is drawn, with the title as the file's own.
+    Returns how many there are. Raises ModuleNotFoundError where it is not installed."""
     import imageio_ffmpeg
 
-    writer, count = None, 0
+    # No word of a command line has a NUL in it.
+    writer, count, said = None, 0, title.replace("\0", " ").encode(errors="replace").decode()
     try:
         for frame in frames:
             picture = np.asarray(frame.image.convert("RGB"))
@@ -83,7 +87,7 @@ def write_mp4(path: Path, frames: Iterable[KeptFrame], fps: float) -> int:
                 # The quality is fixed, so a faster search costs size (a third for noise), not looks.
                 writer = imageio_ffmpeg.write_frames(
                     str(path), (wide, high), fps=fps, macro_block_size=2, quality=7,
-                    output_params=["-preset", "ultrafast", "-movflags", "+faststart"],
+                    output_params=["-preset", "ultrafast", "-movflags", "+faststart", "-metadata", f"title={said}"],
                 )  # fmt: skip
                 writer.send(None)
             writer.send(np.ascontiguousarray(picture[:high, :wide]))

@@ -47,7 +47,7 @@ def gif(
     from strobe.plot.movies import MovieRequest
 
     movie = _movie(run, MovieRequest(subject, tensor, layer, metric, size), steps, store)
-    _write(movie, _target(movie, out, "gif", force), lambda path, frames: write_gif(path, frames, fps))
+    _write(movie, _target(movie, out, "gif", force), lambda path, frames: write_gif(path, frames, fps, movie.title))
 
 
 @app.command()
@@ -65,7 +65,7 @@ def mp4(
     except ModuleNotFoundError:
         raise StrobeError("MP4 needs imageio-ffmpeg: pip install 'strobe[movie]'; gif and html do without") from None
     movie = _movie(run, MovieRequest(subject, tensor, layer, metric, size), steps, store)
-    _write(movie, _target(movie, out, "mp4", force), lambda path, frames: write_mp4(path, frames, fps))
+    _write(movie, _target(movie, out, "mp4", force), lambda path, frames: write_mp4(path, frames, fps, movie.title))
 
 
 @app.command("html")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LOOK: Final = 4
 """Version of what a frame looks like: frames kept by another are not taken."""
+_NAMED: Final = 5
+"""Steps that are left out and named; the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,14 @@ class Movie:
     @property
     def title(self) -> str:
         """What the movie shows, and what not, in words."""
+        return ", ".join(part for part in (f"{self.run_id}: {self._subject.name}", self.without) if part)
+
+    @property
+    def without(self) -> str:
+        """Which snapshots are left out, in words; empty where none is."""
         count = len(self.left_out)
-        without = f", without {count:,} damaged snapshot{'s' if count > 1 else ''}" if count else ""
-        return f"{self.run_id}: {self._subject.name}{without}"
+        named = ", ".join(f"{step:,}" for step in list(self.left_out)[:_NAMED]) + (", ..." if count > _NAMED else "")
+        return f"without {count:,} damaged snapshot{'s' if count > 1 else ''} (step {named})" if count else ""
 
     @property
     def fingerprint(self) -> str:

@@ -12,6 +12,13 @@ from typing import Any
 Harm = Callable[[Path], None]
 
 
+def flip(path: Path) -> None:
+    """One bit of a snapshot's payload, 1,000 bytes before its end."""
+    data = bytearray(path.read_bytes())
+    data[-1000] ^= 4
+    path.write_bytes(data)
+
+
 def _bytes(change: Callable[[bytes], bytes]) -> Harm:
     return lambda path: _write(path, change(path.read_bytes()))
 

@@ -73,6 +73,8 @@ def _show(job: Job, subject: str) -> None:
             place=f"{ROUTE}/{job.key}/{job.name}", name=job.name,
             size=f"{size / 1e6:.1f}", minutes=f"{KEPT_S / 60:g}",
         )  # fmt: skip
+        if job.without:
+            panel.caption(f"{job.without[0].upper()}{job.without[1:]}.")
 
 
 @st.fragment(run_every=_POLL_S)

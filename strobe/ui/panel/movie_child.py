@@ -3,7 +3,7 @@
 python -m strobe.ui.panel.movie_child KIND RUN SUBJECT TENSOR LAYER OUT
 
 of the store of the environment; TENSOR is empty for the usual one. How far it is goes to standard output, a line
-"done total" a frame. It ends with the server that holds the other end of its standard input.
+"done total" a frame, after one of "without " and what is left out, where something is. It ends with the server that holds the other end of its standard input.
 """
 
 from __future__ import annotations
@@ -33,13 +33,15 @@ def main(kind: str, run: str, subject: str, tensor: str, layer: str, out: str) -
     view = RunView(CatalogueTables(store.current(), str(store.path)), run)
     request = MovieRequest(subject, tensor or None, int(layer))
     movie = Movie(view, request, evenly(_steps(store.run(run).folder), MOST_FRAMES))
+    if movie.without:
+        print(movie.without, flush=True)
     with tempfile.TemporaryDirectory(dir=Path(out).parent) as scratch:
         part, done = Path(scratch) / "part", iter(range(1, len(movie.steps) + 1))
         frames = drawn(
             movie.steps, movie.draw, Path(scratch) / "frames", lambda: print(next(done), len(movie.steps), flush=True)
         )
         if kind == "gif":
-            write_gif(part, frames, _FPS)
+            write_gif(part, frames, _FPS, movie.title)
         else:
             write_html(part, frames, _FPS, movie.title)
         part.rename(out)

@@ -47,6 +47,8 @@ class Job:
     state: State = "waiting"
     done: int = 0
     total: int = 0
+    without: str = ""
+    """What is left out of it, in words."""
     made_at: float = 0.0
     seen: float = field(default_factory=time.monotonic)
     dropped: bool = False
@@ -158,6 +160,9 @@ def _is_over(job: Job) -> bool:
 
 def _follow(lines: Iterable[str], job: Job) -> None:
     for line in lines:
+        if line.startswith("without "):
+            job.without = line.strip()
+            continue
         done, _, total = line.partition(" ")
         job.done, job.total = int(done), int(total)
 

@@ -28,18 +28,20 @@ def frames(tmp_path: Path) -> list[KeptFrame]:
 
 
 def test_a_gif_repeats_for_ever_at_its_pace(tmp_path: Path, frames: list[KeptFrame]) -> None:
-    assert write_gif(tmp_path / "a.gif", frames, 4) == 3
+    assert write_gif(tmp_path / "a.gif", frames, 4, "a < b") == 3
     with Image.open(tmp_path / "a.gif") as found:
         assert (found.n_frames, found.size, found.info["duration"], found.info["loop"]) == (3, (WIDE, HIGH), 250, 0)
+        assert found.info["comment"] == b"a < b"
 
 
 def test_an_mp4_has_its_pace_and_even_sides(tmp_path: Path, frames: list[KeptFrame]) -> None:
     ffmpeg = pytest.importorskip("imageio_ffmpeg")
-    assert write_mp4(tmp_path / "a.mp4", frames, 4) == 3
+    assert write_mp4(tmp_path / "a.mp4", frames, 4, "a = b\0") == 3
     command = [ffmpeg.get_ffmpeg_exe(), "-i", str(tmp_path / "a.mp4"), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     read = subprocess.run(command, capture_output=True, check=True, timeout=60)
     assert f"{WIDE - 1}x{HIGH - 1}" in read.stderr.decode()
     assert " 4 fps" in read.stderr.decode()
+    assert re.search(r"title +: a = b", read.stderr.decode())
     found = np.frombuffer(read.stdout, np.uint8).reshape(3, -1, 3).mean(axis=1)
     expected = np.array([[step % 251, 200, 60] for step in STEPS])
     assert np.abs(found - expected).max() < 12

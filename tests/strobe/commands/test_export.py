@@ -28,6 +28,7 @@ from strobe.plot.movies import Movie, MovieRequest
 from strobe.views.attention import rooted
 from strobe.views.binning import binned
 from strobe.views.run_view import CatalogueTables, RunView
+from tests.support.damages import flip
 from tests.support.make_run import make_run
 
 STEPS = ["--steps", "0-2000"]
@@ -61,9 +62,9 @@ def test_a_gif_has_a_frame_a_snapshot_on_the_same_sheet(here: Path, subject: str
 @pytest.mark.parametrize("subject", ["attention", "embedding", "weights"])
 def test_a_movie_leaves_damaged_snapshots_out_and_says_so(tmp_path: Path, subject: str) -> None:
     run = make_run(tmp_path / "alpha", steps=(0, 10, 20, 30))
-    damage(run / "step_000010.bin")
+    flip(run / "step_000010.bin")
     ingest([run], tmp_path / "store")
-    damage(run / "step_000030.bin")
+    flip(run / "step_000030.bin")
     out = tmp_path / "movie.gif"
     words = ["gif", subject, "alpha", "--store", str(tmp_path / "store"), "--out", str(out)]
     result = CliRunner().invoke(app, ["export", *words], catch_exceptions=False)
@@ -73,22 +74,17 @@ def test_a_movie_leaves_damaged_snapshots_out_and_says_so(tmp_path: Path, subjec
     assert "step_000030.bin: payload crc is" in second
     with Image.open(out) as movie:
         assert movie.n_frames == 2
+        assert movie.info["comment"].endswith(b", without 2 damaged snapshots (step 10, 30)")
 
 
 def test_the_parameters_of_a_damaged_snapshot_are_not_exported(tmp_path: Path) -> None:
     run = make_run(tmp_path / "alpha", steps=(0, 10))
     ingest([run], tmp_path / "store")
-    damage(run / "step_000010.bin")
+    flip(run / "step_000010.bin")
     words = ["safetensors", "alpha", "--step", "10", "--store", str(tmp_path / "store"), "--out", str(tmp_path / "a")]
     result = CliRunner().invoke(app, ["export", *words])
     assert isinstance(result.exception, PayloadError)
     assert not (tmp_path / "a").exists()
-
-
-def damage(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[-1000] ^= 4
-    path.write_bytes(data)
 
 
 def test_an_mp4_plays(here: Path) -> None:
@@ -220,7 +216,7 @@ def test_an_interrupted_movie_draws_only_what_is_missing(here: Path) -> None:
 
 
 def test_a_broken_movie_leaves_its_frames_and_no_half_file(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(path: Path, frames: Iterable[KeptFrame], fps: float) -> int:
+    def interrupted(path: Path, frames: Iterable[KeptFrame], fps: float, title: str) -> int:
         path.write_text("half")
         next(iter(frames))
         raise KeyboardInterrupt

@@ -113,6 +113,13 @@ def test_a_line_that_fails_for_a_moment_stops_nothing(maker: Maker, monkeypatch:
     maker.drop(job)
 
 
+def test_what_is_left_out_is_told(maker: Maker) -> None:
+    job = asked(maker, "a", "print('without 1 damaged snapshot (step 10)'); " + QUICK)
+    until(lambda: job.state == "made")
+    assert (job.without, job.done, job.total) == ("without 1 damaged snapshot (step 10)", 2, 2)
+    maker.drop(job)
+
+
 def test_a_maker_that_fails_says_so(maker: Maker) -> None:
     job = asked(maker, "a", BROKEN)
     until(lambda: job.state == "failed")

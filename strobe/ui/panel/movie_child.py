@@ -3,7 +3,8 @@
 python -m strobe.ui.panel.movie_child KIND RUN SUBJECT TENSOR LAYER OUT
 
 of the store of the environment; TENSOR is empty for the usual one. How far it is goes to standard output, a line
-"done total" a frame, after one of "without " and what is left out, where something is. It ends with the server that holds the other end of its standard input.
+"done total" a frame, after one of "without ..." where something is left out. It ends with the server that holds the
+other end of its standard input.
 """
 
 from __future__ import annotations

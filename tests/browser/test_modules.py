@@ -187,6 +187,24 @@ def test_a_heatmap_puts_each_byte_into_its_cell(run: Any) -> None:
     assert got == [[255, 255, 255, 255], [1, 1, 1, 255], [0, 0, 0, 0], [128, 128, 128, 255]]
 
 
+def test_a_picture_without_a_finite_value_says_so(run: Any) -> None:
+    got = run(
+        """(() => {
+      const c = document.createElement("canvas"), g = c.getContext("2d"), said = [];
+      g.fillText = (words) => said.push(words);
+      const look = { font: "12px sans-serif", muted: "#888", grid: "#eee", axis: "#ccc", text: "#000" };
+      const header = { labels: ["w"], rows: 1, columns: 2, across: 1, widest: 90, tallest: 90, open_ended: true };
+      const table = m.ramp(["#000000", "#FFFFFF"]), arrays = { values: new Uint8Array([0, 7, 0, 0]) };
+      return [0, 1].map((frame) => {
+        said.length = 0;
+        m.tiles.draw({ header, look, table, arrays, frame }, g, 120);
+        return [...said];
+      });
+    })()"""
+    )
+    assert got == [[], ["no value is finite"]]
+
+
 def test_bars_and_scatter_draw_what_they_are_given(run: Any) -> None:
     got = run(
         """(() => {

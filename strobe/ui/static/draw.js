@@ -153,6 +153,17 @@ export function heatmap(g, box, bytes, rows, columns, table, absent = null) {
   g.drawImage(scratch, 0, 0, columns, rows, box.left, box.top, box.right - box.left, box.bottom - box.top);
 }
 
+/** Where a box has nothing to show: its outline, and why. */
+export function nothing(g, box, words, look) {
+  g.save();
+  g.strokeStyle = look.grid; g.fillStyle = look.muted; g.font = look.font;
+  g.setLineDash([4, 4]);
+  g.strokeRect(box.left + 0.5, box.top + 0.5, box.right - box.left - 1, box.bottom - box.top - 1);
+  g.textAlign = "center"; g.textBaseline = "middle";
+  g.fillText(words, (box.left + box.right) / 2, (box.top + box.bottom) / 2, box.right - box.left - 8);
+  g.restore();
+}
+
 /** Points [x0, y0, x1, y1, ...] with one colour each; `labelled` tells which get their name beside them. */
 export function scatter(g, box, points, colours, labels, labelled, sx, sy, look) {
   g.font = look.font;

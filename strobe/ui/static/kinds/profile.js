@@ -1,4 +1,4 @@
-import { line } from "../draw.js";
+import { line, nothing } from "../draw.js";
 import { value } from "../readings.js";
 import { words } from "../scales.js";
 // Lines over an axis that is not the step.
@@ -43,6 +43,7 @@ export const profile = {
     const faint = header.ghosts.map((step) => ({ ...this.points(p, header.steps.indexOf(step), 0), colour: look.muted, dash: [5, 4] }));
     p.now = header.lines.map((one, k) => ({ ...one, ...this.points(p, p.frame, k) }));
     p.scales = line(g, p.plot, { x: { lo: x0, hi: x1, unit: "" }, y: { lo: y0, hi: y1, log: header.log }, series: [...faint, ...p.now], marks: [] }, look);
+    if (!p.now.some((one) => one.x.length)) nothing(g, p.plot, "nothing to draw at this step", look);
   },
   pointermove(p, event, at) {
     if (at.x < p.plot.left - 4 || at.x > p.plot.right + 4 || at.y < p.plot.top) return p.hideTip();

@@ -1,4 +1,4 @@
-import { colourBar, coloursOf, heatmap } from "../draw.js";
+import { colourBar, coloursOf, heatmap, nothing } from "../draw.js";
 import { fitted } from "../text.js";
 import { between } from "../readings.js";
 import { ramp, words } from "../scales.js";
@@ -41,7 +41,9 @@ export const tiles = {
     labels.forEach((_, k) => {
       const x = (k % many) * right, y = Math.floor(k / many) * down + head;
       const at = (p.frame * labels.length + k) * size;
-      heatmap(g, { left: x, right: x + wide, top: y, bottom: y + high }, p.arrays.values.subarray(at, at + size), rows, columns, p.table, p.header.open_ended ? 0 : null);
+      const box = { left: x, right: x + wide, top: y, bottom: y + high }, own = p.arrays.values.subarray(at, at + size);
+      heatmap(g, box, own, rows, columns, p.table, p.header.open_ended ? 0 : null);
+      if (p.header.open_ended && own.every((shade) => shade === 0)) nothing(g, box, "no value is finite", p.look);
       if (!names) return;
       g.fillStyle = p.look.text; g.textAlign = "left"; g.textBaseline = "alphabetic";
       g.fillText(fitted(g, names[k], wide), x, y - 5);

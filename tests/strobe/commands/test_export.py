@@ -28,7 +28,7 @@ from strobe.plot.movies import Movie, MovieRequest
 from strobe.views.attention import rooted
 from strobe.views.binning import binned
 from strobe.views.run_view import CatalogueTables, RunView
-from tests.support.damages import flip
+from tests.support.damages import flip, rot
 from tests.support.make_run import make_run
 
 STEPS = ["--steps", "0-2000"]
@@ -85,6 +85,20 @@ def test_the_parameters_of_a_damaged_snapshot_are_not_exported(tmp_path: Path) -
     result = CliRunner().invoke(app, ["export", *words])
     assert isinstance(result.exception, PayloadError)
     assert not (tmp_path / "a").exists()
+
+
+def test_parameters_that_rotted_after_the_ingest_are_not_exported(tmp_path: Path) -> None:
+    run, store = make_run(tmp_path / "alpha", steps=(0, 10)), ["--store", str(tmp_path / "store")]
+    ingest([run], tmp_path / "store")
+    rot(run / "step_000010.bin")
+    result = CliRunner().invoke(
+        app, ["export", "safetensors", "alpha", "--step", "10", "--out", str(tmp_path / "a"), *store]
+    )
+    assert isinstance(result.exception, PayloadError)
+    assert not (tmp_path / "a").exists()
+    checked = CliRunner().invoke(app, ["verify", "alpha", *store])
+    assert checked.exit_code == 1
+    assert "step_000010.bin" in checked.output
 
 
 def test_an_mp4_plays(here: Path) -> None:

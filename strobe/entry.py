@@ -10,14 +10,12 @@ import posix
 if _signal.getsignal(_signal.SIGINT) != _signal.SIG_IGN:
     _signal.signal(_signal.SIGINT, lambda *_: posix._exit(130))
 
-import sys
-
 
 def main() -> None:
     """Run the command line. What an interrupt makes of it ends with code 130 and no word."""
     from etl.replacing import remove_unfinished
     from strobe import cli
-    from strobe.interrupts import CODE, Interrupts
+    from strobe.interrupts import CODE, Interrupts, leave
 
     interrupts = Interrupts(remove_unfinished)
     try:
@@ -29,6 +27,6 @@ def main() -> None:
     except BaseException as error:
         code = error.code if isinstance(error, SystemExit) else 1
         # A library may turn an interrupt into an error of its own; a command may have taken it as its end.
-        if interrupts.came and code not in (0, None):
-            sys.exit(CODE)
+        if interrupts.came:
+            leave(0 if code in (0, None) else CODE)
         raise

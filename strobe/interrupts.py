@@ -7,17 +7,31 @@ process at once.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 CODE = 128 + signal.SIGINT
 _PATIENCE_S = 10.0
 _AGAIN_S = 0.02
+
+
+def leave(code: int) -> NoReturn:
+    """End the process after an interrupt as Python does, less the end of its libraries: a thread of theirs that is
+    still in the midst of what was interrupted would end it by abort()."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 class Interrupts:

@@ -168,6 +168,38 @@ def test_what_comes_while_one_unwinds_waits_for_it(tmp_path: Path, how: str) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+ABORTS_AT_ITS_END = """
+    import atexit, ctypes, os, signal, threading, time
+    from strobe import cli
+    from strobe.entry import main
+
+    libc = ctypes.CDLL(None)
+    libc.__cxa_atexit(ctypes.cast(libc.abort, ctypes.c_void_p), None, None)
+
+    def work():
+        print("begun")
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(30)
+
+    def last():
+        time.sleep(0.1)
+        print("waited for")
+
+    atexit.register(print, "ended")
+    threading.Thread(target=last).start()
+    cli.main = work
+    main()
+"""
+
+
+def test_libraries_that_cannot_end_after_an_interrupt_are_not_asked_to() -> None:
+    """As a DuckDB whose threads stand in the midst of a statement."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", textwrap.dedent(ABORTS_AT_ITS_END)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "begun\nwaited for\nended\n", "")
+
+
 def test_unwinding_that_hangs_is_given_up(tmp_path: Path) -> None:
     ended = program(tmp_path / "out", "hanging", 0.1)
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")

@@ -233,8 +233,17 @@ class _Pass:
         specs = map(self.snapshot.spec, self.snapshot.names)
         return {spec["name"].partition("/")[2]: spec["shape"] for spec in specs if spec["section"] == "params"}
 
+    def _count_kept(self) -> None:
+        """Put n into rows of what an optimizer keeps of parameters of which statistics alone were recorded."""
+        counts = {(row["tensor"], row["layer"]): row["n"] for row in self._rows if row["section"] == "params"}
+        sections = {section for section, _ in _KEPT.values()}
+        for row in self._rows:
+            if row["section"] in sections and row["n"] is None:
+                row["n"] = counts.get((row["tensor"], row["layer"]))
+
     @property
     def table(self) -> pa.Table:
+        self._count_kept()
         for row in self._rows:
             row |= {"attempt": self.snapshot.attempt, "step": self.snapshot.step}
         return pa.Table.from_pylist(self._rows, TENSOR_ROWS)

@@ -98,6 +98,16 @@ def test_what_an_optimizer_keeps_is_a_number_already(tmp_path: Path) -> None:
         one, other = (recorded(tmp_path / run, 2, f"optimizer/{name}") for run in ("stats", "full"))
         assert one == other
         assert one > 0
+    counted = []
+    for name in ("stats", "full"):
+        ingest([tmp_path / name], tmp_path / "store")
+        counted.append(Store(tmp_path / "store").sql(
+            "SELECT section, tensor, layer, step, n FROM tensors WHERE starts_with(section, 'adam_') AND run = $1 "
+            "ORDER BY ALL", [name],
+        ).to_pylist())  # fmt: skip
+    assert counted[0] == counted[1]
+    assert len(counted[0]) == 24 * 3 * 4
+    assert all(row["n"] for row in counted[0])
 
 
 @pytest.mark.parametrize("keep", ["some", {"params": "half"}, {"weights": "stats"}])

@@ -9,6 +9,7 @@ from strobe.ui.panel import panel
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
 from strobe.views.compared import MOST_RUNS, panels
+from strobe.views.words import listed
 
 page = frame("compare", cursor=False)
 uses, lost = read(page, page.runs[:MOST_RUNS])
@@ -43,7 +44,7 @@ def settings() -> None:
 
 
 if len(page.runs) > MOST_RUNS:
-    others = ", ".join(map(page.title_of, page.runs[MOST_RUNS:]))
+    others = listed(list(map(page.title_of, page.runs[MOST_RUNS:])))
     panel.caption(f"{MOST_RUNS} of {len(page.runs)} selected runs are drawn, without {others}.")
 for sentence in lost:
     panel.caption(sentence)

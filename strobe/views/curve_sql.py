@@ -11,6 +11,7 @@ POINTS: Final = 2000
 """Points of a curve that a screen can show."""
 
 _BUCKETS: Final = POINTS // 4
+_KNOWN: Final = "name, unit, n, last_value, min, max, nonfinite, first_nonfinite_step"
 
 X_AXES: Final = {"step": "step", "tokens": "tokens", "epoch": "epoch", "time": "time", "clock": "time"}
 
@@ -28,13 +29,18 @@ def points(
 ) -> str:  # fmt: skip
     """Every row of one metric that has a place on the axis, as step, x, y in the order of x. y is NULL where a line
     breaks: the value is not finite, or not above 0 on a log axis. `origin` is where x is 0, in units of x."""
-    limits = [f"run = {literal(run)}", f"name = {literal(metric)}", "x IS NOT NULL"]
+    where = f"run = {literal(run)}"
+    return f"{_placed(where, place(run, axis, origin), metric, log, window)}\nORDER BY x"
+
+
+def _placed(where: str, x: str, metric: str, log: bool, window: tuple[float, float] | None, first: str = "") -> str:
+    """The rows of one metric `where`, as step, x, y, and before them what is `first`."""
+    limits = [where, f"name = {literal(metric)}", "x IS NOT NULL"]
     drawn = "isfinite(value) AND value > 0" if log else "isfinite(value)"
     if window is not None:
         limits.append(f"x BETWEEN {literal(float(window[0]))} AND {literal(float(window[1]))}")
-    return f"""SELECT step, {place(run, axis, origin)} AS x, CASE WHEN {drawn} THEN value END AS y
-FROM scalars WHERE {" AND ".join(limits)}
-ORDER BY x"""
+    return f"""SELECT {first}step, {x} AS x, CASE WHEN {drawn} THEN value END AS y
+FROM scalars WHERE {" AND ".join(limits)}"""
 
 
 def every_row(run: str, metric: str, axis: str = "step", *, origin: float = 0.0) -> str:
@@ -125,31 +131,56 @@ def curve(
     no spike is lost and both ends stay. A bucket that holds rows but no point is a break. A window (x from, x to)
     does the same inside it.
     """
-    inside = points(run, metric, axis, origin=origin, log=log, window=window).removesuffix("\nORDER BY x")
+    return _thinned(_placed(f"run = {literal(run)}", place(run, axis, origin), metric, log, window))
+
+
+def curves(
+    runs: Sequence[str], metric: str, axis: str = "step", *, log: bool = False,
+    window: tuple[float, float] | None = None,
+) -> str:  # fmt: skip
+    """What `curve` gives of each of several runs, with the run first; on an axis whose 0 is the same for all."""
+    where = f"run IN ({_listed(runs)})"
+    return _thinned(_placed(where, f"{X_AXES[axis]}::DOUBLE", metric, log, window, "run, "), "run, ")
+
+
+def _thinned(inside: str, first: str = "") -> str:
+    """At most 2,000 of the rows step, x, y of each of what they are told apart by, which is `first`."""
+    by = first.removesuffix(", ")
+    group, join = (f" GROUP BY {by}", f" JOIN span USING ({by})") if by else ("", ", span")
     return f"""WITH inside AS (
 {inside}
 ), span AS (
-  SELECT count(y) AS n, count(*) - count(y) AS breaks, min(x) FILTER (y IS NOT NULL) AS low,
+  SELECT {first}count(y) AS n, count(*) - count(y) AS breaks, min(x) FILTER (y IS NOT NULL) AS low,
     max(x) FILTER (y IS NOT NULL) AS high
-  FROM inside
+  FROM inside{group}
 ), buckets AS (
-  SELECT struct_pack(step := step, x := x, y := y) AS p, if(y IS NULL, NULL, x) AS drawn_at, x, y, n,
+  SELECT {first}struct_pack(step := step, x := x, y := y) AS p, if(y IS NULL, NULL, x) AS drawn_at, x, y, n,
     CASE WHEN greatest(n, breaks) <= {POINTS} THEN step
       ELSE floor((x - low) * {_BUCKETS} / nullif(high - low, 0)) END AS bucket
-  FROM inside, span WHERE y IS NOT NULL OR (x > low AND x < high)
+  FROM inside{join} WHERE y IS NOT NULL OR (x > low AND x < high)
 ), kept AS (
-  SELECT unnest(CASE WHEN count(y) = 0 THEN [arg_min(p, x)]
+  SELECT {first}unnest(CASE WHEN count(y) = 0 THEN [arg_min(p, x)]
     ELSE list_distinct([arg_min(p, drawn_at), arg_max(p, drawn_at), arg_min(p, y), arg_max(p, y)]) END) AS p,
     any_value(n) AS n
-  FROM buckets GROUP BY bucket
+  FROM buckets GROUP BY {first}bucket
 )
-SELECT p.step AS step, p.x AS x, p.y AS y, n FROM kept ORDER BY x"""
+SELECT {first}p.step AS step, p.x AS x, p.y AS y, n FROM kept ORDER BY {first}x"""
 
 
 def metric(run: str, name: str) -> str:
     """What is known of one metric of a run: count, unit, last value, and what is not finite. No row: not recorded."""
-    return f"""SELECT name, unit, n, last_value, min, max, nonfinite, first_nonfinite_step
+    return f"""SELECT {_KNOWN}
 FROM metrics WHERE run = {literal(run)} AND name = {literal(name)}"""
+
+
+def metric_of(runs: Sequence[str], name: str) -> str:
+    """The same of several runs, with the run first."""
+    return f"""SELECT run, {_KNOWN}
+FROM metrics WHERE run IN ({_listed(runs)}) AND name = {literal(name)}"""
+
+
+def _listed(runs: Sequence[str]) -> str:
+    return ", ".join(map(literal, runs)) or "NULL"
 
 
 def fullest_metric(run: str) -> str:
@@ -161,7 +192,7 @@ ORDER BY name = 'val_loss' DESC, n DESC, name LIMIT 1"""
 def catalogue(runs: Sequence[str]) -> str:
     """Every metric that any of the runs has, by name, with the number of its points and its ends."""
     return f"""SELECT name, max(n) AS n, count(*) AS runs, min(min) AS low, max(max) AS high
-FROM metrics WHERE run IN ({", ".join(map(literal, runs))}) GROUP BY name ORDER BY name"""
+FROM metrics WHERE run IN ({_listed(runs)}) GROUP BY name ORDER BY name"""
 
 
 def axes(run: str) -> str:

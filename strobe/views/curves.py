@@ -182,12 +182,13 @@ Keeper = Callable[[Tables, Curve, str], Points]
 
 def read(
     tables: Tables, curve: Curve, part: Range, smoothing: Smoothing, label: str, row: dict[str, Any],
-    smoother: Smoother = smooth, keeper: Keeper = long_points,
+    smoother: Smoother = smooth, keeper: Keeper = long_points, long: int = LONG,
 ) -> CurvePoints:  # fmt: skip
-    """The points of one metric with its `metric_row`. `label` begins the remarks."""
+    """The points of one metric with its `metric_row`. `label` begins the remarks; from `long` points on it is kept
+    whole."""
     remarks: list[str] = []
     asked, make = part.unshifted(), curve_sql.curve
-    if row["n"] >= LONG and not part.every_point:
+    if row["n"] >= long and not part.every_point:
         raw, total = _of_long(keeper(tables, curve, part.axis), asked)
     else:
         raw, total, make = _queried(tables, curve, asked, label, remarks)

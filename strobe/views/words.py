@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from etl.shortened import shortened
@@ -17,6 +18,13 @@ def visible(name: object, most: int = 200) -> str:
     """A name with control and direction characters made visible, in at most `most` characters: a longer one is cut in
     the middle."""
     return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", shortened(str(name), most))
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Some names in a sentence: "a, b and 3 more" where there are more than `most`."""
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[:most])} and {len(names) - most:,} more"
 
 
 def count(value: float | None) -> str:

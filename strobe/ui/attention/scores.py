@@ -48,7 +48,7 @@ def _draw(view: RunView, answer: Answer, quantity: str, about: str) -> None:
             "scores_grid", rows, heads, quantity=quantity, row_height=16,
             about=f"{about} Colour on a log scale.",
         )  # fmt: skip
-    if len(heads) <= address.MOST_RUNS:
+    if len(heads) <= address.MOST_NAMES:
         looks = {name: numbered(name, k) for k, name in enumerate(heads)}
         derived.lines(
             view,

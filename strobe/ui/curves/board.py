@@ -14,7 +14,7 @@ from strobe.ui.curves import asking, panel
 from strobe.ui.curves.asking import Ask, Look
 from strobe.ui.curves.files import files
 from strobe.ui.curves.options import CurveOptions
-from strobe.ui.curves.tile import tile, wanted
+from strobe.ui.curves.tile import MOST_BYTES, tile, wanted
 from strobe.ui.panel.panel import caption
 from strobe.ui.shell import address, components
 from strobe.ui.shell.cache import cached_by_run
@@ -25,6 +25,7 @@ from strobe.views.curves import NONE, X_AXES, step_at
 from strobe.views.metric_sections import MetricChart, charts_of
 from strobe.views.readings import Cursor, Placed, reading_at, smoothed, stacked
 from strobe.views.run_view import Answer
+from strobe.views.words import visible
 
 KEY: Final = "board"
 FIRST: Final = 6
@@ -133,11 +134,11 @@ def _answer(
     if not framed:
         header["frame"] = _frame(board)
     arrays: dict[str, np.ndarray[Any, Any]] = {}
-    header["charts"] = {
-        key: tile(board.page, board.charts[key], board.view, log, window, f"{k}", arrays)
-        for k, (key, log) in enumerate(dict(asked).items())
-        if key in board.charts
-    }
+    header["charts"] = {}
+    for k, (key, log) in enumerate(dict(asked).items()):
+        # The browser asks again for what did not fit into this message.
+        if key in board.charts and sum(array.nbytes for array in arrays.values()) < MOST_BYTES:
+            header["charts"][key] = tile(board.page, board.charts[key], board.view, log, window, f"{k}", arrays)
     if ask.read is not None and ask.read[0] in board.charts:
         header["reading"] = _reading(board, ask.read, arrays)
     return header, arrays
@@ -160,6 +161,7 @@ def _frame(board: Board) -> dict[str, Any]:
         "run": page.run, "steps": list(place.steps), "xs": list(place.xs), "unit": unit, "axis": view.axis,
         "title": view.x_title(), "word": X_AXES[view.axis][1], "plain": view.axis == "step" and view.align == NONE,
         "origin": origin or 0.0, "baseline": view.baseline or "", "smoothed": view.smoother.words(),
+        "grouped": "" if view.group == NONE else visible(view.group),
         "runs": [[run, page.title_of(run)] for run in view.runs(page)],
     }  # fmt: skip
 

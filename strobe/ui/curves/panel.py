@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,7 @@ import streamlit as st
 from strobe.charts.axes import label_number
 from strobe.charts.curves import Mark, Series, curves
 from strobe.charts.theme import SERIES, TEST, TRAIN, Look
+from strobe.ui.curves import ahead
 from strobe.ui.curves.options import BASELINE, CurveOptions
 from strobe.ui.curves.read_off import DrawnLine, every_row, queries, readings_of
 from strobe.ui.panel import panel
@@ -40,6 +41,8 @@ from strobe.views.readings import Cursor, Placed
 from strobe.views.words import count, visible
 
 ONSET = SERIES[2]
+MOST_MARKED: Final = 8
+"""Runs whose moments are marked on a chart."""
 
 
 @dataclass
@@ -96,6 +99,7 @@ def fetch(page: Page, wanted: Sequence[Curve], view: CurveOptions, *, log: bool,
     """The points of the curves that exist; what cannot be drawn is remarked on."""
     drawn = Drawn()
     several = len({curve.run for curve in wanted}) > 1
+    long = ahead.read(page, wanted, view, log=log, window=window)
     for curve in wanted:
         tables = page.of(curve.run)
         recorded = recorded_row(page, curve)
@@ -107,7 +111,7 @@ def fetch(page: Page, wanted: Sequence[Curve], view: CurveOptions, *, log: bool,
             drawn.remarks.append(f"{page.title_of(curve.run)} has no onset to align at, and is left out.")
             continue
         part = Range(view.axis, origin, log, window, view.every_point)
-        points = read(tables, curve, part, view.smoother, series.label, recorded, _smooth, _long)
+        points = read(tables, curve, part, view.smoother, series.label, recorded, _smooth, _long, long)
         _add(drawn, series, points, Placed(curve, origin))
     drawn.remarks = together(drawn.remarks)
     return drawn
@@ -132,9 +136,10 @@ _long = cached_by_run(long_points)
 
 def marks(page: Page, wanted: Sequence[Curve], drawn: Drawn, view: CurveOptions, metric: str) -> list[Mark]:
     """On test curves: the onset of each run, and the peak of its test loss where that is what is drawn."""
-    several = len({curve.run for curve in wanted}) > 1
+    runs = len({curve.run for curve in wanted})
+    several = runs > 1
     made: list[Mark] = []
-    if metric not in ("val_loss", "val_accuracy"):
+    if metric not in ("val_loss", "val_accuracy") or runs > MOST_MARKED:
         return made
     for line in drawn.lines:
         run, label = line.series.run, line.series.label

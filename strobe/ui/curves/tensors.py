@@ -68,7 +68,7 @@ def _picked(matrix: TensorSeries) -> list[str]:
         row, before = click.get("row"), st.session_state.get("row", matrix.rows[:1])
         if row in matrix.rows:
             st.session_state["row"] = (
-                [r for r in before if r != row] if row in before else [*before, row][-address.MOST_RUNS :]
+                [r for r in before if r != row] if row in before else [*before, row][-address.MOST_NAMES :]
             )
     return address.offer_several("row", matrix.rows, _first_rows(matrix))
 

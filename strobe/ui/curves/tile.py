@@ -6,7 +6,7 @@ import functools
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +16,7 @@ from strobe.ui.curves import panel
 from strobe.ui.curves.options import CurveOptions
 from strobe.ui.panel.kinds import line_of, placed_marks
 from strobe.ui.shell.page import Page
-from strobe.views.curves import Curve, Window
+from strobe.views.curves import Curve, Window, thinned
 from strobe.views.lost import lost
 from strobe.views.metric_sections import MetricChart
 from strobe.views.metric_units import units_of
@@ -24,6 +24,9 @@ from strobe.views.split_curves import curves_of
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 _PARTS: Final = {"x": "x", "y": "y", "s": "step"}
+MOST_BYTES: Final = 4_000_000
+"""Of the points of one chart: 1,250 a line of a hundred runs with two splits."""
+_POINT_BYTES: Final = 16
 
 
 def wanted(page: Page, chart: MetricChart, view: CurveOptions) -> list[Curve]:
@@ -40,13 +43,15 @@ def tile(
     """The header of one chart; its arrays go to `arrays`, their names beginning with `name`. `whole` tells of a line
     whether every row of it is here and finite, so that it can be read off without the server."""
     curves = wanted(page, chart, view)
-    drawn = panel.fetch(page, curves, view, log=log, window=panel.wider(window))
+    drawn = _fitting(panel.fetch(page, curves, view, log=log, window=panel.wider(window)))
     units = units_of(page.of(*view.runs(page)), view.runs(page), chart.metrics)
     own: Arrays = {}
     lines = []
     for k, line in enumerate(drawn.lines):
         curve = line.of.curve
         own |= {f"{name}{part}{k}": getattr(line.points, column) for part, column in _PARTS.items()}
+        if np.array_equal(line.points.x, line.points.step):
+            del own[f"{name}s{k}"]
         row = panel.recorded_row(page, curve) or {}
         places = lost(page.of(curve.run), curve, view.axis, line.of.origin) if row.get("nonfinite") else ()
         told = {
@@ -71,6 +76,15 @@ def tile(
     made["token"] = _token(made, own)
     arrays |= own
     return made
+
+
+def _fitting(drawn: panel.Drawn) -> panel.Drawn:
+    """The same with as many points of each line as travel together."""
+    most = MOST_BYTES // (_POINT_BYTES * max(1, len(drawn.lines)))
+    if all(len(line.points.x) <= most for line in drawn.lines):
+        return drawn
+    lines = [replace(line, points=thinned(line.points, most)) for line in drawn.lines]
+    return replace(drawn, lines=lines, shown=sum(line.points.count for line in lines if line.whole is None))
 
 
 def gaps_of(page: Page, drawn: panel.Drawn, view: CurveOptions) -> list[Gap]:

@@ -10,7 +10,7 @@ import streamlit as st
 from etl.errors import StrobeError
 from etl.store.annotations import MOST_OF_A_NOTE, Annotations
 from etl.store.manage import MAX_NAME, annotate_run, remove_run, rename_run
-from strobe.ui.shell import address, writing
+from strobe.ui.shell import selection, writing
 from strobe.ui.shell.page import Page
 from strobe.ui.shell.words import inert
 from strobe.views.annotating import what_goes, with_tags
@@ -82,6 +82,5 @@ def _confirm(page: Page, runs: list[str]) -> None:
     gone = [run.id for run in found if _do(lambda run=run: remove_run(run.files, run.id))]  # type: ignore[misc]
     if len(gone) == len(found):
         left = [run for run in page.rows if run not in gone]
-        st.session_state["runs"] = [run for run in page.runs if run in left] or left[:1]
-        address.write("run", st.session_state["runs"])
+        selection.put([run for run in page.runs if run in left] or left[:1])
         st.rerun()

@@ -12,7 +12,7 @@ import streamlit as st
 from strobe.analysis.onset_answer import RULE
 from strobe.ui.panel import panel
 from strobe.ui.runs import controls
-from strobe.ui.shell import address, components
+from strobe.ui.shell import components, selection
 from strobe.ui.shell import cursor as step_cursor
 from strobe.ui.shell.page import Page
 from strobe.ui.shell.parts import part
@@ -92,10 +92,9 @@ def _sent(name: str) -> Any:
 
 def _select(runs: list[str], before: list[str]) -> None:
     if runs and runs != before:
-        st.session_state["runs"] = runs[: address.MOST_RUNS]
+        selection.put(runs[: selection.MOST_RUNS])
         # A callback of a part makes that part again, and a selection is the whole page's.
         st.session_state["_runs_chosen"] = True
-        address.write("run", st.session_state["runs"])
 
 
 def data(page: Page, wanted: Wanted, found: Listing) -> dict[str, Any]:
@@ -115,13 +114,13 @@ def data(page: Page, wanted: Wanted, found: Listing) -> dict[str, Any]:
             cells.insert(place, sparks.get(row["run"]))
         rows.append(_row(page, row, cells, found.columns))
     return {
-        "columns": columns, "rows": rows, "selected": page.runs, "most": address.MOST_RUNS, "sort": wanted.sort,
+        "columns": columns, "rows": rows, "selected": page.runs, "most": selection.MOST_RUNS, "sort": wanted.sort,
         "first": NEWEST, "page": found.page, "pages": found.pages, "words": _words(wanted, found),
     }  # fmt: skip
 
 
 def _words(wanted: Wanted, found: Listing) -> dict[str, str]:
-    count, most = len(found.found), address.MOST_RUNS
+    count, most = len(found.found), selection.MOST_RUNS
     groups = f" in {len(found.rows):,} groups" if wanted.group and found.pages == 1 else ""
     said = f"{count:,} runs{groups}" if count == found.total else f"{count:,} of {found.total:,} runs{groups}"
     first = found.page * PAGE + 1

@@ -11,7 +11,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from strobe.views.words import visible
 
-MOST_RUNS: Final = 8
+MOST_NAMES: Final = 8
 MOST_CHARACTERS: Final = 200
 KEPT_BEFORE: Final = 16
 """Values of a parameter that are known again where a browser is late."""
@@ -53,7 +53,12 @@ def arrived(name: str) -> list[str] | None:
         return None
     if values in st.session_state.get(_BEFORE, {}).get(name, ()) and not _went_back():
         return None
-    return [value[: MOST_CHARACTERS + 1] for value in values]
+    return asked(name)
+
+
+def asked(name: str) -> list[str]:
+    """All values of a parameter in the URL, each cut to what one can be long."""
+    return [value[: MOST_CHARACTERS + 1] for value in st.query_params.get_all(name)]
 
 
 def write(name: str, values: str | Sequence[str] | None) -> None:
@@ -84,26 +89,6 @@ def _went_back() -> bool:
     return context is not None and context.is_history_navigation
 
 
-def choose_runs(known: Sequence[str], default: str) -> list[str]:
-    """The selected runs: those of a link, else those selected before, else `default`; at most 8, never none."""
-    asked = arrived("run")
-    if asked is None:
-        before: list[str] = st.session_state.get("runs", [])
-        chosen = [run for run in before if run in known]
-        for gone in (run for run in before if run not in known):
-            note(f"The run {short(gone)} is gone from the store: it was removed or renamed since.")
-    else:
-        wanted = list(dict.fromkeys(asked))
-        chosen = [run for run in wanted if run in known]
-        for bad in [run for run in wanted if run not in known][:3]:
-            note(f"The link asks for a run {short(bad)!r} that is not in this store.")
-    if len(chosen) > MOST_RUNS:
-        note(f"At most {MOST_RUNS} runs are drawn at once: the first {MOST_RUNS} of {len(chosen)} are.")
-    st.session_state["runs"] = chosen[:MOST_RUNS] or [default]
-    write("run", st.session_state["runs"])
-    return list(st.session_state["runs"])
-
-
 def whole_number(text: str) -> int | None:
     """0 <= number < 2^63, or None."""
     if not (text.isascii() and text.isdigit() and len(text) <= 19):
@@ -123,7 +108,7 @@ def offer(name: str, options: Sequence[str], default: str) -> None:
         st.session_state[name] = default
 
 
-def offer_several(name: str, options: Collection[str], default: Sequence[str], most: int = MOST_RUNS) -> list[str]:
+def offer_several(name: str, options: Collection[str], default: Sequence[str], most: int = MOST_NAMES) -> list[str]:
     """The chosen names among `options`, at most so many: of a link, else of before, else `default`; written back to
     the URL."""
     asked = arrived(name)

@@ -28,7 +28,7 @@ from streamlit.errors import StreamlitDuplicateElementKey
 
 from etl.errors import StrobeError
 from strobe.charts.theme import ACCENT, DARK, LIGHT, Look, run_looks
-from strobe.ui.shell import address, appearance, components, left_out, parts, registry, writing
+from strobe.ui.shell import address, appearance, components, left_out, parts, registry, selection, writing
 from strobe.ui.shell import cursor as step_cursor
 from strobe.ui.shell.moments import found, milestones_of
 from strobe.ui.shell.reader import Reader, RunTables
@@ -36,11 +36,13 @@ from strobe.ui.shell.start import read_only_line, read_store, store_name
 from strobe.ui.shell.words import dot_style, escaped, inert, markup
 from strobe.views.milestones import Milestones
 from strobe.views.run_view import RunView, logged_steps, snapshot_steps
-from strobe.views.words import count, size
+from strobe.views.words import count, listed, size
 
 WATCH_SECONDS: Final = 5.0
 """Between two looks at the store while a shown run is training."""
 
+_CHIPS: Final = 8
+"""Runs that the header names."""
 _STUDIES: Final = "memorization"
 """The page, and the task, of memorization studies."""
 _ROUTED = "_routed"
@@ -168,8 +170,7 @@ def _draw(name: str, cursor: bool) -> Page:
     st.logo(str(components.STATIC / "logo.svg"), size="medium")
     st.html(_STYLE + _on_accent())
     reader, rows = read_store(spec)
-    address.choose_runs(list(rows), _default_run(rows, name))
-    chosen: list[str] = st.session_state["runs"]
+    chosen = selection.choose(list(rows), _default_run(rows, name))
     appearance.choose(chosen)
     tables = reader.of(chosen[0])
     steps = snapshot_steps(tables, chosen[0]) if cursor else ()
@@ -207,7 +208,7 @@ def _on_accent() -> str:
 
 def _which(page: Page) -> None:
     """Of several runs, which one is drawn."""
-    others = ", ".join(page.title_of(run) for run in page.runs[1:])
+    others = listed([page.title_of(run) for run in page.runs[1:]])
     markup(
         '<p class="st-caption">Drawn: {run}, the first of {n} selected runs; not {others}. '
         "Explorer sets a second run beside the first.</p>",
@@ -231,7 +232,7 @@ def _sidebar(page: Page) -> None:
     def selected() -> None:
         # A component's value is read in its callback, before the script runs: the whole page then agrees.
         wanted = st.session_state["run_picker"].get("selected") or []
-        st.session_state["runs"] = [run for run in wanted if isinstance(run, str)][: address.MOST_RUNS]
+        st.session_state["runs"] = [run for run in wanted if isinstance(run, str)][: selection.MOST_RUNS]
 
     listed = sorted(page.rows.values(), key=lambda row: -(row.get("created_at") or 0))
     items = [
@@ -240,7 +241,7 @@ def _sidebar(page: Page) -> None:
     ]
     words = {
         "what": "Runs", "none": "No run has this in its name.",
-        "full": f"{address.MOST_RUNS} runs are drawn: untick one to add another.",
+        "full": f"{selection.MOST_RUNS} runs are drawn: untick one to add another.",
     }  # fmt: skip
     with st.sidebar:
         components.picker()(
@@ -248,7 +249,7 @@ def _sidebar(page: Page) -> None:
             data={
                 "items": items,
                 "selected": page.runs,
-                "most": address.MOST_RUNS,
+                "most": selection.MOST_RUNS,
                 "words": words,
                 "optional": False,
             },
@@ -261,8 +262,10 @@ def _sidebar(page: Page) -> None:
 def _header(page: Page, spec: registry.PageSpec) -> None:
     chips = "".join(
         f'<span class="st-chip"><i style="{dot_style(page.looks[run])}"></i>{escaped(page.title_of(run))}</span>'
-        for run in page.runs
+        for run in page.runs[:_CHIPS]
     )
+    if len(page.runs) > _CHIPS:
+        chips += f'<span class="st-chip">and {len(page.runs) - _CHIPS} more</span>'
     st.html(
         f'<div class="st-head"><h1>{spec.title}</h1><p>{spec.answers}</p><span style="flex:1"></span>{chips}</div>'
     )

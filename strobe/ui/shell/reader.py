@@ -94,6 +94,15 @@ class RunTables:
         table = self.catalogue.query(sql)
         return Answer(sql, table, time.perf_counter() - started, self.key)
 
+    def knows(self, sql: str) -> bool:
+        """Whether the answer is kept already."""
+        return ("ask", self.key, sql) in shared()
+
+    def learn(self, sql: str, table: pa.Table) -> None:
+        """Keeps an answer that was read together with those of other runs."""
+        answer = Answer(sql, table, 0.0, self.key)
+        shared().put(("ask", self.key, sql), answer)
+
     def once(self, sql: str) -> pa.Table:
         """The same, kept nowhere."""
         return self._newest(lambda: self.catalogue.query(sql))
@@ -173,7 +182,7 @@ class Reader:
         last."""
 
         def merged() -> Answer:
-            parts = self.each_run(f"each {sql}", lambda tables: _by_run(tables.once(sql), tables.runs), runs)
+            parts = self.each_run(f"each {sql}", lambda tables: by_run(tables.once(sql), tables.runs), runs)
             table = pa.concat_tables(parts.values()).combine_chunks() if parts else self.of().once(sql)
             if order:
                 table = table.take(pc.sort_indices(table, sort_keys=list(order)))
@@ -188,7 +197,7 @@ class Reader:
         """Table `runs`, the newest first: read again only of the runs that changed."""
 
         def rows(tables: RunTables) -> dict[str, pa.Table]:
-            return _by_run(tables._newest(tables.catalogue.every_run), tables.runs)
+            return by_run(tables._newest(tables.catalogue.every_run), tables.runs)
 
         def read() -> pa.Table:
             parts = self.each_run("row", rows)
@@ -224,7 +233,7 @@ class Reader:
         }
 
 
-def _by_run(table: pa.Table, runs: Sequence[str]) -> dict[str, pa.Table]:
+def by_run(table: pa.Table, runs: Sequence[str]) -> dict[str, pa.Table]:
     """The rows of each run, also of those that have none; copies, since a slice would keep the whole alive."""
     rows: dict[str, list[int]] = {run: [] for run in runs}
     for row, run in enumerate(table["run"].to_pylist()):

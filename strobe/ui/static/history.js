@@ -6,7 +6,7 @@
   const push = history.pushState.bind(history), replace = history.replaceState.bind(history);
   const place = (address) => {
     const page = address.pathname.replace(/\/+$/, "").split("/").pop();
-    return { page, runs: address.searchParams.getAll("run").join("\n") };
+    return { page, runs: [...address.searchParams.getAll("run"), ...address.searchParams.getAll("runs")].join("\n") };
   };
   /** Whether the way from one address to another is one that a visitor went, and not the app finding its place. */
   const went = (from, to) => {

@@ -45,7 +45,7 @@ def _heatmap_and_lines(view: RunView, recorded: Activations, chosen: str) -> Non
         derived.grid(
             view, "activation_grid", rows, names, quantity=title, row_height=18, about=about, signed=quantity.signed
         )
-    if len(names) <= address.MOST_RUNS:
+    if len(names) <= address.MOST_NAMES:
         looks = {name: numbered(name, k) for k, name in enumerate(names)}
         about = "The same as lines." if len(names) > 1 else about
         derived.lines(view, "activation_lines", own, looks, y_title=title, about=about, marks=step_marks(view))

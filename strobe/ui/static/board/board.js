@@ -4,7 +4,7 @@ import { lookOf } from "../look.js";
 import { matcher } from "../matching.js";
 import { atOrBefore, unpack } from "../scales.js";
 import { columnsIn, inSight, placed, readWhole, sections, SIZES } from "./model.js";
-import { nearestPoint, over, plot, runNear } from "./plot.js";
+import { MANY, nearestPoint, over, plot, runNear } from "./plot.js";
 import { difference, rank, showReadout, stroke, whereWords } from "./readout.js";
 // The grid of charts: only those in sight are asked for and drawn; one range of x, one crosshair, one table for all.
 
@@ -105,7 +105,7 @@ class Board {
 
   took(key, chart, arrays) {
     chart.lines = chart.lines.map((line, k) => ({
-      ...line, x: arrays[`${chart.name}x${k}`], y: arrays[`${chart.name}y${k}`], steps: arrays[`${chart.name}s${k}`],
+      ...line, x: arrays[`${chart.name}x${k}`], y: arrays[`${chart.name}y${k}`], steps: arrays[`${chart.name}s${k}`] || arrays[`${chart.name}x${k}`],
     }));
     const whole = chart.window === null;
     for (const { x } of whole ? chart.lines : []) if (x.length) {
@@ -271,7 +271,9 @@ class Board {
     const parts = [], mains = data.lines.filter((line) => !line.of && !this.hidden.has(line.id));
     if (seen.clipped) parts.push(`Clipped to the middle 98%: ${seen.clipped.beyond.toLocaleString("en")} drawn points beyond, the farthest ${seen.clipped.far}`);
     if (this.look.y[chart.key]) parts.push("y as chosen; double click or 0 for all");
-    if (mains.length > 30) parts.push(`mean and range of ${mains.length} runs`);
+    const runs = new Set(mains.map((line) => line.run)).size;
+    if (this.frame.grouped) parts.push(`mean and range of ${runs} runs by ${this.frame.grouped}`);
+    else if (mains.length > MANY) parts.push(`mean and range of ${runs} runs`);
     parts.push(...data.notes);
     if (data.shown < data.total) parts.push(`${data.shown.toLocaleString("en")} of ${data.total.toLocaleString("en")} points drawn, with every spike`);
     return parts.join(" · ");

@@ -34,21 +34,26 @@ function yRange(chart, seen, view) {
 export function plot(g, width, height, chart, view, look) {
   const shown = chart.lines.filter((s) => !view.hidden.has(s.id));
   const { range, clipped } = yRange(chart, shown, view);
-  const mains = shown.filter((s) => !s.of), many = mains.length > MANY;
+  const mains = shown.filter((s) => !s.of), many = mains.length > MANY, banded = many || view.frame.grouped;
   const rows = labelRows(g, chart.marks.filter((m) => shown.some((s) => s.label === m.of || !m.of)), view.x, 54, width - 12, look);
   const box = { left: 54, right: width - 12, top: 10 + 14 * rows.count, bottom: height - 38 };
   const x = { lo: view.x[0], hi: view.x[1], log: false, unit: view.frame.unit, title: view.frame.title };
   const y = { lo: range[0], hi: range[1], log: chart.log };
   lostBands(g, box, shown, x);
-  const series = shown.map((s) => ({ ...s, alpha: alphaOf(s, mains.length, view.lit), wide: view.lit === s.id ? 2.6 : many ? 1 : undefined }));
+  const series = shown.map((s) => ({ ...s, alpha: alphaOf(s, mains.length, view), wide: view.lit === s.id ? 2.6 : many ? 1 : undefined }));
   const scales = line(g, box, { x, y, series, marks: rows.marks }, look);
-  if (many) bands(g, box, mains, scales, view.x, look);
+  if (banded) bands(g, box, mains.filter((s) => s.run !== view.frame.baseline), scales, view, look);
   lostMarks(g, box, shown, scales, look);
   if (!shown.length) notice(g, box, chart.lines.length ? "all hidden" : "nothing to draw", look);
   return { box, ...scales, clipped };
 }
 
-const alphaOf = (s, count, lit) => (s.of ? undefined : lit === s.id ? 1 : lit ? 0.25 : count > MANY ? 0.16 : count > SOME ? 0.7 : undefined);
+function alphaOf(s, count, { lit, frame }) {
+  if (s.of) return undefined;
+  if (lit) return lit === s.id ? 1 : 0.25;
+  if (s.run === frame.baseline) return undefined;
+  return count > MANY ? 0.16 : frame.grouped ? 0.3 : count > SOME ? 0.7 : undefined;
+}
 
 function notice(g, box, text, look) {
   g.fillStyle = look.muted;
@@ -56,23 +61,33 @@ function notice(g, box, text, look) {
   g.fillText(text, (box.left + box.right) / 2, (box.top + box.bottom) / 2);
 }
 
-/** Mean and range of very many lines, for each split. */
-function bands(g, box, lines, { sx, sy }, [from, to], look) {
+/** Which lines have a mean together: those of a split, and of one look where colours tell groups. */
+export function groupsOf(lines, grouped) {
+  const made = new Map();
+  for (const s of lines) {
+    const key = grouped ? [s.colour, s.dash.join(), s.split].join("|") : s.split;
+    made.set(key, [...(made.get(key) || []), s]);
+  }
+  return [...made.values()];
+}
+
+/** Mean and range of many lines, for each group. */
+function bands(g, box, lines, { sx, sy }, { x: [from, to], frame }, look) {
   const places = Array.from({ length: 161 }, (_, k) => from + ((to - from) * k) / 160);
-  for (const split of new Set(lines.map((s) => s.split))) {
-    const made = band(lines.filter((s) => s.split === split), places), there = places.map((_, k) => k).filter((k) => Number.isFinite(made.mean[k]));
+  for (const own of groupsOf(lines, frame.grouped)) {
+    const made = band(own, places), there = places.map((_, k) => k).filter((k) => Number.isFinite(made.mean[k]));
     if (!there.length) continue;
     g.save();
     g.beginPath(); g.rect(box.left, box.top, box.right - box.left, box.bottom - box.top); g.clip();
-    g.fillStyle = g.strokeStyle = look.text;
-    g.globalAlpha = 0.1;
+    g.fillStyle = g.strokeStyle = frame.grouped ? own[0].colour : look.text;
+    g.globalAlpha = frame.grouped ? 0.16 : 0.1;
     g.beginPath();
     there.forEach((k) => g.lineTo(sx(places[k]), sy(made.high[k])));
     there.toReversed().forEach((k) => g.lineTo(sx(places[k]), sy(made.low[k])));
     g.fill();
     g.globalAlpha = 1;
     g.lineWidth = 2;
-    g.setLineDash(split === "train" ? [5, 4] : []);
+    g.setLineDash(frame.grouped ? own[0].dash : own[0].split === "train" ? [5, 4] : []);
     g.beginPath();
     there.forEach((k) => g.lineTo(sx(places[k]), sy(made.mean[k])));
     g.stroke();

@@ -6,14 +6,14 @@ import itertools
 import os
 import time
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
-from etl.run.file_names import MANIFEST
+from etl.run.file_names import MANIFEST, has_step
 from etl.run.names import run_id
 from strobe.record.empty import is_empty
 from strobe.record.errors import RecorderError
 from strobe.record.modules.places import unwrap
-from strobe.record.order import updates_of
+from strobe.record.order import Clock, UpdateClock, updates_of
 from strobe.record.reached import came_to
 from strobe.settings import runs_path
 
@@ -50,3 +50,21 @@ def updates_before(folder: Path, optimizer: Any) -> int:
     run in `folder` came."""
     counted = updates_of(optimizer)
     return came_to(folder) if counted is None else counted
+
+
+class Begun(NamedTuple):
+    """Where a watched run begins: its folder, whether it is continued, what counts its updates, and the step that it
+    is continued from, where that has a snapshot."""
+
+    place: Path
+    again: bool
+    clock: Clock
+    lost: int | None
+
+
+def begin(place: Path, optimizer: Any, resume: Resume, updates: int | None) -> Begun:
+    """Raises RecorderError where a run must be continued and there is none."""
+    again = resumed(place, resume)
+    before = updates_before(place, optimizer) if again and updates is None else updates or 0
+    clock = UpdateClock(optimizer, before) if optimizer is not None else Clock(before, "after_update")
+    return Begun(place, again, clock, before if again and has_step(place, before) else None)

@@ -8,25 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from etl.errors import StrobeError
-from etl.run.file_names import has_step
 from strobe.record.errors import RecorderError
 from strobe.record.limits import WhenFull
-from strobe.record.modules.probe import PROBE_SECTIONS, Causal, ProbeSource
-from strobe.record.modules.source import MODULE_SECTIONS, ModuleSource
+from strobe.record.modules.probe import Causal
 from strobe.record.monitor.mirror import MonitorMirror, ScalarWriter
-from strobe.record.order import Clock, UpdateClock
 from strobe.record.recorder import Recorder
-from strobe.record.source import CombinedSources, TensorSource
-from strobe.record.watching.begin import Resume, folder_for, resumed, updates_before
+from strobe.record.source import TensorSource
+from strobe.record.watching.begin import Begun, Resume, begin, folder_for
 from strobe.record.watching.choice import Every, Names, chosen, due_at, statistics_of
 from strobe.record.watching.gradients import Unscaling
 from strobe.record.watching.monitoring import Monitoring, monitor_of
 from strobe.record.watching.ranks import SilentRecorder, is_sharded, rank
 from strobe.record.watching.scalars import training
+from strobe.record.watching.sources import SECTIONS, sections_of, sources_of
 from strobe.record.watching.watcher import Watcher
 
-SECTIONS = (*MODULE_SECTIONS, *PROBE_SECTIONS)
-"""What `log` takes."""
 _LEAST_WAITING, _MOST_WAITING, _WAITING_BYTES = 2, 64, 1 << 28
 """Snapshots that wait for the disk: so many as fit into 256 MiB, within these ends."""
 
@@ -79,55 +75,43 @@ def watch(
     """
     try:
         inner = _plain_optimizer(optimizer)
-        place = folder_for(folder, model)
-        if rank() and not rank0_only:
-            place = place.with_name(f"{place.name}-rank{rank()}")
-        again = resumed(place, resume)
-        before = updates_before(place, inner) if again and updates is None else updates or 0
-        clock = _clock(inner, before)
-        unscaling, sections = Unscaling(inner, scaler), _sections(log, probe)
-        common: dict[str, Any] = {
-            "sections": sections, "chosen": chosen(include, exclude), "statistics_of": statistics_of(keep, SECTIONS),
-            "taken": "before_update" if inner is not None else "after_update",
-        }  # fmt: skip
-        source = ModuleSource(_module(model), inner, unscaled=unscaling, **common)
-        sources: list[TensorSource] = [source]
-        if set(sections) & set(PROBE_SECTIONS):
-            sources.append(ProbeSource(model, probe, causal=causal, **common))
-        about = {"training": _training(config, inner), "metric_names": metrics}
-        both, due = CombinedSources(sources), due_at(every)
+        begun = begin(_place(folder, model, rank0_only=rank0_only), inner, resume, updates)
+        unscaling = Unscaling(inner, scaler)
+        own, every_source = sources_of(
+            model, inner, unscaling, sections=sections_of(log, probe), probe=probe, causal=causal,
+            chosen=chosen(include, exclude), statistics_of=statistics_of(keep, SECTIONS),
+        )  # fmt: skip
+        due, about = due_at(every), {"training": _training(config, inner), "metric_names": metrics}
         recorder: Recorder | SilentRecorder
         if rank() and rank0_only:
-            recorder = SilentRecorder(place, both, clock, sharded=is_sharded(model))
+            recorder = SilentRecorder(begun.place, every_source, begun.clock, sharded=is_sharded(model))
         else:
-            recorder = _recorder(place, both, clock, about, source.bytes(), again, is_sharded(model))
+            recorder = _recorder(begun, every_source, about, own.bytes(), is_sharded(model))
         watcher = monitor_of(monitor)
         seen = Monitoring(watcher, model, inner, _series(recorder, writer)) if watcher is not None else None
-        lost = clock.updates if again and has_step(place, clock.updates) else None
-        return Watcher(recorder, source, clock, due, unscaling, inner, seen, lost)
+        return Watcher(recorder, own, begun.clock, due, unscaling, inner, seen, begun.lost)
     except StrobeError:
         raise
     except Exception as error:
         raise RecorderError(f"watch cannot begin: {type(error).__name__}: {error}") from error
 
 
-def _recorder(
-    place: Path,
-    source: TensorSource,
-    clock: Clock,
-    about: Mapping[str, Any],
-    size: int,
-    again: bool,
-    sharded: bool,
-) -> Recorder:
+def _place(folder: str | os.PathLike[str] | None, model: Any, *, rank0_only: bool) -> Path:
+    """The run's folder; of a process that records beside the first one, its own."""
+    place = folder_for(folder, model)
+    return place.with_name(f"{place.name}-rank{rank()}") if rank() and not rank0_only else place
+
+
+def _recorder(begun: Begun, source: TensorSource, about: Mapping[str, Any], size: int, sharded: bool) -> Recorder:
     if not source.specs():
         raise RecorderError("no tensor is left to record; see include, exclude and log")
     queue = min(_MOST_WAITING, max(_LEAST_WAITING, _WAITING_BYTES // max(1, size)))
     # A snapshot that is left out here would leave the other processes waiting for this one.
     when_full: WhenFull = "wait" if sharded else "skip"
     return Recorder(
-        place, source, **about, optimizer=clock, resume=again, step=clock.updates, queue=queue, when_full=when_full
-    )
+        begun.place, source, **about, optimizer=begun.clock, resume=begun.again, step=begun.clock.updates,
+        queue=queue, when_full=when_full,
+    )  # fmt: skip
 
 
 def _series(
@@ -142,14 +126,6 @@ def _series(
             mirror.add(series, step)
 
     return log
-
-
-def _module(model: Any) -> Any:
-    import torch
-
-    if not isinstance(model, torch.nn.Module):
-        raise RecorderError(f"model is a {type(model).__name__}; give a torch.nn.Module")
-    return model
 
 
 def hooked(optimizer: Any) -> Any:
@@ -170,20 +146,6 @@ def _plain_optimizer(optimizer: Any) -> Any:
             f"optimizer is a {type(optimizer).__name__}; give an optimizer of torch, or none and call step()"
         )
     return plain_one
-
-
-def _clock(optimizer: Any, updates: int) -> Clock:
-    return UpdateClock(optimizer, updates) if optimizer is not None else Clock(updates, "after_update")
-
-
-def _sections(log: Iterable[str], probe: Any) -> tuple[str, ...]:
-    named = (log,) if isinstance(log, str) else tuple(log)
-    unknown = [name for name in named if name not in SECTIONS]
-    if unknown or not named:
-        raise RecorderError(f"log has {unknown or 'nothing'}; give some of {', '.join(SECTIONS)}")
-    if probe is None and (wanted := [name for name in named if name in PROBE_SECTIONS]):
-        raise RecorderError(f"log has {wanted}, and that wants a probe: what the model is to be given")
-    return named
 
 
 def _training(config: Any, optimizer: Any) -> dict[str, Any]:

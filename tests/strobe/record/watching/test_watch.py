@@ -17,7 +17,7 @@ import strobe
 from etl.run.folder import Run
 from strobe.record import RecorderError
 from strobe.record.monitor import WeightMonitor
-from strobe.record.watching.watch import SECTIONS
+from strobe.record.watching.sources import SECTIONS
 from tests.support.watched import faults, recorded, spec, steps, trained
 
 

@@ -9,7 +9,7 @@ from strobe.analysis.health import EXPLODING, STILL, STILL_CHECKS, TROUBLE, VANI
 from strobe.derive.health_tensors import TROUBLES
 from strobe.views.health_moment import FirstNonfinite, first_nonfinite
 from strobe.views.run_view import Answer, Tables, literal
-from strobe.views.words import count, visible
+from strobe.views.words import count, number, visible
 
 RULE: Final = (
     f"In a snapshot: a weight or a gradient that is not finite; a gradient whose L2 norm is at least {EXPLODING:g} "
@@ -42,6 +42,12 @@ class Alert:
     def name(self) -> str:
         """The tensor and its layer."""
         return self.tensor if self.layer is None else f"{self.tensor}.{self.layer}"
+
+    @property
+    def measured(self) -> str:
+        """`value` in words: a whole number where it counts elements."""
+        counted = self.kind in (Kind.NONFINITE_WEIGHT, Kind.NONFINITE_GRADIENT) and self.value is not None
+        return count(int(self.value or 0)) if counted else number(self.value)
 
     def words(self) -> str:
         """What, and from when to when."""

@@ -13,7 +13,7 @@ from strobe.ui.shell.words import escaped
 from strobe.views import health
 from strobe.views.health import Alert, Health
 from strobe.views.run_view import RunView
-from strobe.views.words import count, number
+from strobe.views.words import count
 
 _VALUE: Final = "At the first step: a gradient's L2, a frozen tensor's movement, elements that are not finite"
 
@@ -49,7 +49,7 @@ def _row(alert: Alert, run: str) -> str:
     last = step_link(run, alert.last_step) if alert.last_step != alert.first_step else ""
     return (
         f"<tr>{name}<td>{escaped(alert.kind)}</td><td>{step_link(run, alert.first_step)}</td><td>{last}</td>"
-        f"<td>{count(alert.snapshots)}</td><td>{number(alert.value)}</td></tr>"
+        f"<td>{count(alert.snapshots)}</td><td>{alert.measured}</td></tr>"
     )
 
 

@@ -123,6 +123,12 @@ def test_the_worst_values_are_those_of_the_first_step(path: Path) -> None:
     assert values["still", "frozen"] == 0
 
 
+def test_what_is_not_finite_is_counted_in_whole_numbers(path: Path) -> None:
+    said = {alert.kind: alert.measured for alert in of(path, "ill").alerts}
+    assert said["weights not finite"] == "1"
+    assert said["exploding gradient"] == "2,828"
+
+
 def test_a_spread_is_over_what_is_finite(path: Path) -> None:
     tables = CatalogueTables(Store(path).current())
     assert spread(RunView(tables, "ill", STEPS), "update_ratio").partly == 2

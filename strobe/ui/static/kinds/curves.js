@@ -117,7 +117,8 @@ export const curves = {
   draw(p, g, width) {
     const { header, look } = p, shown = p.series.map((s) => ({ ...s, hidden: p.view.hidden.has(s.of || s.label) }));
     const seen = shown.filter((s) => !s.hidden);
-    const xr = p.view.zoom || extent(seen.map((s) => s.x)) || [0, 1];
+    // Lines may end where values stop to be finite; the cursor goes on.
+    const xr = p.view.zoom || extent([...seen.map((s) => s.x), header.cursor_x]) || [0, 1];
     const within = seen.map((s) => s.y.filter((_, i) => s.x[i] >= xr[0] && s.x[i] <= xr[1]));
     const yr = extent(within, header.log) || extent(seen.map((s) => s.y), header.log) || [header.log ? 1 : 0, 10];
     const y = padded(yr, header.log);

@@ -5,7 +5,7 @@ import streamlit as st
 from strobe.ui.attention import compared as side_by_side
 from strobe.ui.attention import panels
 from strobe.ui.attention import scores as over_training
-from strobe.ui.panel import movie
+from strobe.ui.panel import movie, second_run
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
 
@@ -14,9 +14,14 @@ page = frame("attention")
 
 @part("heads")
 def heads() -> None:
-    panels.all_heads(page.view)
+    panels.all_heads(page.view, named=other is not None)
     if page.view.steps and panels.has_movie(page.view):
         movie.offer(page.view, "attention", remark=panels.movie_remark(page.view))
+
+
+@part("beside")
+def beside() -> None:
+    panels.second_run(other, page.view)
 
 
 @part("one")
@@ -34,7 +39,15 @@ def scores() -> None:
     over_training.scores(page.view)
 
 
-if panels.many(page.view):
+other = second_run.beside(page)
+if other is not None:
+    left, right = st.columns(2, gap="medium")
+    with left:
+        heads()
+    with right:
+        beside()
+    one()
+elif panels.many(page.view):
     # Small multiples leave room beside them for one that is large.
     left, right = st.columns([3, 2], gap="medium")
     with left:

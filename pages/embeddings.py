@@ -4,7 +4,7 @@ import streamlit as st
 
 from strobe.ui.embeddings import axes, flat, geometry, roundness, three_axes
 from strobe.ui.embeddings import nearest as neighbours
-from strobe.ui.panel import movie, panel
+from strobe.ui.panel import movie, panel, second_run
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
 from strobe.views.embedding import embeddings, why_none
@@ -22,13 +22,20 @@ def scatter() -> None:
     if not points.steps:
         panel.caption(points.reason)
         return
-    left, right = st.columns([3, 2], gap="medium")
-    with left:
-        flat.scatter(page.view, shown, points)
-        differs = "" if along == LAST else "The movie is along the principal axes of the last snapshot."
+    differs = "" if along == LAST else "The movie is along the principal axes of the last snapshot."
+    if other is not None:
+        flat.side_by_side(page.view, other, shown, points, axes.same_of(other, shown.name, along))
         movie.offer(page.view, "embedding", shown.name, remark=differs)
+    left, right = st.columns([3, 2] if other is None else 2, gap="medium")
+    with left:
+        if other is None:
+            flat.scatter(page.view, shown, points)
+            movie.offer(page.view, "embedding", shown.name, remark=differs)
+        else:
+            roundness.draw(page.view, points)
     with right:
-        roundness.draw(page.view, points)
+        if other is None:
+            roundness.draw(page.view, points)
 
         @part("solid")
         def solid() -> None:
@@ -49,6 +56,7 @@ def classes() -> None:
 
 
 recorded = embeddings(page.view)
+other = second_run.beside(page)
 if recorded:
     scatter()
     nearest()

@@ -2,7 +2,7 @@
 
 from strobe.ui.explorer import changes as changed
 from strobe.ui.explorer import panels
-from strobe.ui.panel import panel
+from strobe.ui.panel import panel, second_run
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
 
@@ -17,7 +17,7 @@ def timeline() -> None:
 @part("inside")
 def inside() -> None:
     layer, matrix = panels.pickers(page.view)
-    other = panels.second(page)
+    other = second_run.offered(page)
     if other is not None:
         panels.side_by_side(page.view, other, layer, matrix)
     else:

@@ -79,11 +79,12 @@ def nothing(reason: str) -> EmbeddingPoints:
     return EmbeddingPoints([], np.zeros((0, 0, 2)), reason=reason)
 
 
-def canvas_points(points: Array) -> Array:
+def canvas_points(points: Array, least: float = 0.0) -> Array:
     """float16 (steps, rows, 2): what the flat panel draws of points along two or more axes, in units of the largest
-    coordinate, so that none is too large or too small for float16."""
+    coordinate, so that none is too large or too small for float16; not in smaller units than `least`, the largest
+    coordinate of what is drawn beside them."""
     flat = points[:, :, :2]
-    return np.ascontiguousarray(flat / (reach(flat) or 1.0)).astype(np.float16)
+    return np.ascontiguousarray(flat / (max(reach(flat), least) or 1.0)).astype(np.float16)
 
 
 def reach(points: Array) -> float:

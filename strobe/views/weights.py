@@ -101,14 +101,16 @@ class MatrixFrames:
 
 
 def on_one_scale(
-    matrix: WeightMatrix, read: Mapping[int, PackedPicture | None], steps: Sequence[int]
+    matrix: WeightMatrix, read: Mapping[int, PackedPicture | None], steps: Sequence[int], least: float = 0.0
 ) -> MatrixFrames:
-    """The matrix at those of `steps` that could be `read`, on one scale: the largest reach of them all."""
+    """The matrix at those of `steps` that could be `read`, on one scale: the largest reach of them all, and not under
+    `least`, that of what is drawn beside it."""
     drawn = {step: kept for step in steps if (kept := read[step]) is not None}
     if not drawn:
         return _nothing("No snapshot of this matrix can be read.")
-    reach = max(kept.reach for kept in drawn.values())
-    if reach == 0:
+    own = max(kept.reach for kept in drawn.values())
+    reach = max(own, least)
+    if own == 0:
         return _nothing("Every weight of this matrix is 0 or not finite, at every snapshot that was read.")
     values = np.stack([_shades(kept, reach) for kept in drawn.values()])
     nonfinite = {step: kept.nonfinite for step, kept in drawn.items() if kept.nonfinite}

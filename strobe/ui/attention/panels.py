@@ -10,6 +10,7 @@ import streamlit as st
 from strobe.ui.attention import frames
 from strobe.ui.panel import choice, downloads, panel
 from strobe.ui.panel.kinds import AttentionPanel
+from strobe.ui.panel.second_run import SUFFIX
 from strobe.ui.shell.parts import follow_server
 from strobe.views import attention
 from strobe.views.attention import MEAN
@@ -20,14 +21,14 @@ from strobe.views.words import visible
 MANY_LAYERS: Final = 5
 
 
-def all_heads(view: RunView) -> None:
-    """Attention of one probe sequence, or their mean: layers by heads."""
+def all_heads(view: RunView, named: bool = False) -> None:
+    """Attention of one probe sequence, or their mean: layers by heads. `named` after its run beside another."""
     every = frames.tensors(view) if view.steps else []
     if len(every) > 1:
         choice.select(frames.CHOICE, "Attention of", every, words=_tensor_words, labelled=True, width=360)
     choices = attention.probe_choices(frames.recorded(view))
     with panel.head("attention"):
-        panel.title("Attention at the cursor")
+        panel.title("Attention at the cursor" + (f": {view.title}" if named else ""))
         if choices:
             probe = choice.select("probe", "Probe sequence", choices, MEAN, words=_probe_words, width=170)
     if not choices:
@@ -37,12 +38,40 @@ def all_heads(view: RunView) -> None:
     if not shown.steps:
         _say_why(shown)
         return
+    _heads(view, shown, probe)
+
+
+def second_run(view: RunView, first: RunView) -> None:
+    """The same of a run that stands beside the `first`, with what was chosen there as far as this run has it."""
+    with panel.head(f"attention{SUFFIX}"):
+        panel.title(f"Attention at the cursor: {view.title}")
+    recorded, choices = frames.recorded(view), attention.probe_choices(frames.recorded(view))
+    if recorded is None or not choices:
+        panel.caption(attention.why_none(view))
+        return
+    probe = chosen_probe() if chosen_probe() in choices else choices[0]
+    shown = frames.at_cursor(view, probe)
+    if not shown.steps:
+        _say_why(shown)
+        return
+    words = [] if probe == chosen_probe() else [f"It has no probe sequence {chosen_probe()}: {_probe_words(probe)}."]
+    if shown.tensor != frames.chosen(first):
+        words.append(f"It has no attention of that name: {_tensor_words(shown.tensor)}.")
+    own = frames.recorded(first)
+    if own is not None and attention.rooted(own.keys) != shown.rooted:
+        words.append("The two scales differ: of long sequences the square root of the weight is drawn.")
+    if words:
+        panel.caption(" ".join(words))
+    _heads(view, shown, probe, SUFFIX)
+
+
+def _heads(view: RunView, shown: AttentionFrames, probe: str, suffix: str = "") -> None:
     _, layers, heads, length, keys = shown.shades.shape
     ahead = "Tokens cannot look ahead." if shown.masked.any() or length == 1 else "Tokens look ahead too."
     if length != keys:
         ahead = f"{length:,} queries on {keys:,} keys, which are other positions."
     _follow(
-        view, "attention", shown, subject=f"{view.run} {probe} {shown.tensor}", tallest=720,
+        view, f"attention{suffix}", shown, subject=f"{view.run} {probe} {shown.tensor}", tallest=720,
         text=f"Rows attend to columns; every row sums to 1. {ahead}",
         alt=f"Attention weights, {layers} layers by {heads} heads, {length} positions, at the step of the cursor",
     )  # fmt: skip

@@ -50,6 +50,19 @@ def points(view: RunView, name: str, axes: str) -> EmbeddingPoints | None:
     return None if places is None else embedding_axes.mapped(frames, axes, places)
 
 
+def same_of(view: RunView, name: str, axes: str) -> EmbeddingPoints | None:
+    """The same embedding of another run along axes of the same kind; None where it has none such, and of a map of
+    neighbours, whose units are no run's."""
+    own = next((each for each in embedding.embeddings(view) if each.name == name), None)
+    if own is None or axes in (TSNE, UMAP):
+        return None
+    circle = axes not in FREE
+    if circle and not (own.rows.modulus and own.rows.has_residues and int(axes) <= own.rows.modulus // 2):
+        return None
+    projected: EmbeddingPoints = _along(view, name, axes)
+    return projected
+
+
 @slowly_cached_by_run("Reading embeddings …")
 def _frames(view: RunView, name: str, most: int | None) -> EmbeddingFrames:
     shown = embedding.embedding(view, name)

@@ -11,8 +11,8 @@ from strobe.ui.curves import charts
 from strobe.ui.embeddings.flat import token_embedding
 from strobe.ui.fourier import panels as fourier_panels
 from strobe.ui.panel import choice, panel
+from strobe.ui.panel.second_run import SUFFIX
 from strobe.ui.panel.settled import Later
-from strobe.ui.shell.moments import milestones_of
 from strobe.ui.shell.page import Page
 from strobe.ui.weights import panels as weight_panels
 from strobe.ui.weights import spectrum_at_cursor
@@ -21,45 +21,11 @@ from strobe.views.derived import has_rows
 from strobe.views.matrices import WeightMatrix
 from strobe.views.run_view import RunView
 
-SECOND_RUN = {"no": "One run", "step": "Beside it, at the same step", "onset": "Beside it, from the onset on"}
-BESIDE = "_beside"
-"""Ends the keys of the panels of the second run."""
-
 
 def timeline(page: Page) -> None:
     """The losses as the time line: a click moves the cursor."""
     panel.title("Loss")
     charts.loss_line(page, "explorer_loss", 180)
-
-
-def second(page: Page) -> RunView | None:
-    """The second selected run as it is looked at beside the first, where that is asked for: at the same step, or as
-    far from its own grokking onset as the first run is from its (where both have one)."""
-    if len(page.runs) < 2:
-        return None
-    asked = choice.segmented(
-        "beside", "Second run", list(SECOND_RUN), words=SECOND_RUN, labelled=True,
-        help="The second run that is ticked in the sidebar.",
-    )  # fmt: skip
-    if asked == "no":
-        return None
-    other = page.view_of(page.runs[1])
-    if not other.steps:
-        panel.caption(f"{other.title} has no snapshots to show beside the first.")
-        return None
-    shift = _between_onsets(page.view, other) if asked == "onset" else 0
-    if asked == "onset" and not shift:
-        panel.caption("Shown at the same step: both runs need a grokking onset to be aligned there.")
-    elif shift:
-        panel.caption(f"{other.title} is shown {abs(shift):,} steps {'later' if shift > 0 else 'earlier'}.")
-    return other.shifted(shift)
-
-
-def _between_onsets(first: RunView, other: RunView) -> int:
-    """Steps from the onset of the first run to that of the other; 0 where one has none."""
-    onsets = [milestones_of(view).onset for view in (first, other)]
-    steps = [onset.step for onset in onsets if onset is not None and onset.step is not None]
-    return steps[1] - steps[0] if len(steps) == 2 else 0
 
 
 def pickers(view: RunView) -> tuple[int, WeightMatrix | None]:
@@ -85,16 +51,17 @@ def one_run(view: RunView, layer: int, matrix: WeightMatrix | None) -> None:
 
 
 def side_by_side(first: RunView, second: RunView, layer: int, matrix: WeightMatrix | None) -> None:
-    """The panels of both runs, each in its column."""
+    """The panels of both runs, each in its column; a matrix on one scale."""
+    reach = weight_panels.shared_reach([first, second], matrix)
     left, right = st.columns(2, gap="medium")
     with left:
-        later = _stack(first, layer, matrix)
+        later = _stack(first, layer, matrix, reach)
     with right:
-        _stack(second, layer, matrix, BESIDE)()
+        _stack(second, layer, matrix, reach, SUFFIX)()
     later()
 
 
-def _stack(view: RunView, layer: int, wanted: WeightMatrix | None, suffix: str = "") -> Later:
+def _stack(view: RunView, layer: int, wanted: WeightMatrix | None, reach: float, suffix: str = "") -> Later:
     """The panels of one run below one another, with the same matrix where it has one of that name."""
     later: Later = _nothing_left
     panel.title(view.title)
@@ -103,7 +70,7 @@ def _stack(view: RunView, layer: int, wanted: WeightMatrix | None, suffix: str =
     own = {matrix.label: matrix for matrix in matrices(view)}
     matrix = own.get(wanted.label) if wanted is not None else None
     if matrix is not None:
-        later = weights(view, matrix, suffix)
+        later = weights(view, matrix, suffix, reach)
     elif wanted is not None:
         panel.caption(f"This run has no matrix {wanted.label}.")
     frequencies(view, matrix, suffix)
@@ -124,10 +91,11 @@ def embedding(view: RunView, suffix: str = "") -> None:
     token_embedding(view, key=f"explorer_embedding{suffix}", height=330)
 
 
-def weights(view: RunView, matrix: WeightMatrix, suffix: str = "") -> Later:
-    """One weight matrix; the function that is returned adds the steps that were not read yet."""
+def weights(view: RunView, matrix: WeightMatrix, suffix: str = "", reach: float = 0.0) -> Later:
+    """One weight matrix, whose colours end at `reach` or beyond; the function that is returned adds the steps that
+    were not read yet."""
     panel.title(matrix.label)
-    return weight_panels.matrix_at_once(view, matrix, key=f"explorer_weights{suffix}", tallest=300)
+    return weight_panels.matrix_at_once(view, matrix, key=f"explorer_weights{suffix}", tallest=300, reach=reach)
 
 
 def frequencies(view: RunView, matrix: WeightMatrix | None, suffix: str = "") -> None:

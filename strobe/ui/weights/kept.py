@@ -79,11 +79,12 @@ def _fill(
     kept.update(read(missing(kept, steps)))
 
 
-def matrix_frames(view: RunView, matrix: WeightMatrix, steps: Sequence[int]) -> MatrixFrames:
-    """The matrix at these steps, on one scale; a snapshot that cannot be read costs its own frame."""
+def matrix_frames(view: RunView, matrix: WeightMatrix, steps: Sequence[int], least: float = 0.0) -> MatrixFrames:
+    """The matrix at these steps, on one scale that ends at `least` or beyond; a snapshot that cannot be read costs
+    its own frame."""
     kept = pictures(view, matrix)
     _fill(kept, steps, lambda lacking: weights.pictures(view, matrix, lacking))
-    return weights.on_one_scale(matrix, kept, steps)
+    return weights.on_one_scale(matrix, kept, steps, least)
 
 
 def sorted_frames(view: RunView, vector: WeightMatrix, steps: Sequence[int]) -> SortedFrames:

@@ -5,6 +5,7 @@ The step under the cursor is read and shown first; the other snapshots follow on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import streamlit as st
@@ -12,6 +13,7 @@ import streamlit as st
 from strobe.charts import moment
 from strobe.ui.panel import choice, derived, downloads, movie, panel
 from strobe.ui.panel.kinds import TilesPanel, presence
+from strobe.ui.panel.second_run import SUFFIX
 from strobe.ui.panel.settled import Later, at_once
 from strobe.ui.shell.cursor import settled
 from strobe.ui.weights import bands, histogram, history, kept, spectrum, spectrum_at_cursor
@@ -46,22 +48,41 @@ def pick(view: RunView) -> WeightMatrix | None:
     ]  # fmt: skip
 
 
-def matrix_at_once(view: RunView, matrix: WeightMatrix, *, key: str = "weights", tallest: int = 420) -> Later:
-    """The heatmap of a matrix, its settled step first; of a vector its values in order."""
+def shared_reach(views: Sequence[RunView], wanted_matrix: WeightMatrix | None) -> float:
+    """Where the colours of a matrix end in all of these runs, of those that have it; 0 where none has."""
+    found = [(view, own) for view in views if (own := named(view, wanted_matrix)) is not None and not own.vector]
+    return max(
+        (kept.matrix_frames(view, own, wanted(view, own, settled(view))).reach for view, own in found), default=0.0
+    )
+
+
+def named(view: RunView, matrix: WeightMatrix | None) -> WeightMatrix | None:
+    """The matrix of the same name in a run; None where it has none."""
+    label = None if matrix is None else matrix.label
+    return next((own for own in kept.matrices(view) if own.label == label), None)
+
+
+def matrix_at_once(
+    view: RunView, matrix: WeightMatrix, *, key: str = "weights", tallest: int = 420, reach: float = 0.0
+) -> Later:
+    """The heatmap of a matrix, its settled step first, with colours to `reach` or beyond; of a vector its values in
+    order."""
     if matrix.vector:
         return vector_panels.at_cursor(view, matrix, key=f"{key}_vector", height=tallest)
 
     def draw(whole: bool) -> None:
         steps = wanted(view, matrix, settled(view)) if whole else [settled(view)]
-        _heatmap(view, matrix, kept.matrix_frames(view, matrix, steps), steps if whole else None, key, tallest)
+        shown = kept.matrix_frames(view, matrix, steps, least=reach)
+        _heatmap(view, matrix, shown, steps if whole else None, key, tallest, shared=reach > 0)
 
     missing = kept.missing(kept.pictures(view, matrix), wanted(view, matrix, settled(view)))
     return at_once(missing, draw)
 
 
 def _heatmap(
-    view: RunView, matrix: WeightMatrix, shown: MatrixFrames, tried: list[int] | None, key: str, tallest: int
-) -> None:
+    view: RunView, matrix: WeightMatrix, shown: MatrixFrames, tried: list[int] | None, key: str, tallest: int,
+    shared: bool,
+) -> None:  # fmt: skip
     """The matrix at the cursor: blue below 0, red above, one scale for all steps. `tried` are the steps that were
     read, None while the settled one alone is."""
     if not shown.steps:
@@ -69,7 +90,7 @@ def _heatmap(
         return
     whole, header = tried is not None, _header(view, matrix, shown, tried, tallest)
     panel.show(key if whole else f"{key}_first", header, {"values": shown.values})
-    text = _words(view, matrix, shown, whole)
+    text = _words(view, matrix, shown, whole, shared)
     if whole:
         _tools(view, matrix, shown, key, text)
     else:
@@ -110,7 +131,7 @@ def _tools(view: RunView, matrix: WeightMatrix, shown: MatrixFrames, key: str, t
     )  # fmt: skip
 
 
-def _words(view: RunView, matrix: WeightMatrix, shown: MatrixFrames, whole: bool) -> str:
+def _words(view: RunView, matrix: WeightMatrix, shown: MatrixFrames, whole: bool, shared: bool) -> str:
     sentences = [matrix.shape_words, bin_words(shown.bins, "by")]
     if not whole:
         sentences.append("Reading the other steps …")
@@ -122,18 +143,45 @@ def _words(view: RunView, matrix: WeightMatrix, shown: MatrixFrames, whole: bool
             "rests on it."
         )
     sentences.append(shown.nonfinite_words)
-    sentences.append("Colours end at the largest 99.9th percentile of these steps.")
+    of = "these steps of both runs" if shared else "these steps"
+    sentences.append(f"Colours end at the largest 99.9th percentile of {of}.")
     return " ".join(filter(None, sentences))
 
 
-def matrix_row(view: RunView) -> None:
-    """The picker, and the panels of what was picked."""
+def matrix_row(view: RunView, other: RunView | None = None) -> None:
+    """The picker, and the panels of what was picked: the matrix itself of both runs, where there is an `other`."""
     matrix = pick(view)
     if matrix is None:
         return
+    later = _side_by_side(view, other, matrix) if other is not None else None
     left, right = st.columns([3, 2], gap="medium")
-    (_vector_panels if matrix.vector else _matrix_panels)(view, matrix, left, right)
+    if matrix.vector:
+        _vector_panels(view, matrix, left, right)
+        (later or (lambda: None))()
+    else:
+        _matrix_panels(view, matrix, left, right, later)
     history.over_steps(view, matrix)()
+
+
+def _side_by_side(view: RunView, other: RunView, matrix: WeightMatrix) -> Later:
+    """The matrix of both runs at the cursor, on one scale."""
+    reach, laters = shared_reach([view, other], matrix), []
+    for run, place, suffix in zip((view, other), st.columns(2, gap="medium"), ("", SUFFIX), strict=True):
+        with place:
+            own = named(run, matrix)
+            panel.title(f"{matrix.label} at the cursor: {run.title}")
+            if own is None:
+                panel.caption(f"This run has no matrix {matrix.label}.")
+            else:
+                laters.append(matrix_at_once(run, own, key=f"weights{suffix}", tallest=330, reach=reach))
+    if matrix.vector:
+        panel.caption("Each has a scale of its own.")
+
+    def all_of_it() -> None:
+        for later in laters:
+            later()
+
+    return all_of_it
 
 
 def _vector_panels(view: RunView, vector: WeightMatrix, left: Any, right: Any) -> None:
@@ -147,11 +195,14 @@ def _vector_panels(view: RunView, vector: WeightMatrix, left: Any, right: Any) -
     spread_later()
 
 
-def _matrix_panels(view: RunView, matrix: WeightMatrix, left: Any, right: Any) -> None:
+def _matrix_panels(
+    view: RunView, matrix: WeightMatrix, left: Any, right: Any, drawn_above: Later | None = None
+) -> None:
     with left:
-        with panel.head("weights"):
-            panel.title(f"{matrix.label} at the cursor")
-        matrix_later = matrix_at_once(view, matrix)
+        if drawn_above is None:
+            with panel.head("weights"):
+                panel.title(f"{matrix.label} at the cursor")
+        matrix_later = drawn_above or matrix_at_once(view, matrix)
         movie.offer(view, "weights", matrix.label if matrix.part else matrix.tensor, matrix.layer or 0)
         spread_later = histogram.at_cursor(view, matrix)
     with right:

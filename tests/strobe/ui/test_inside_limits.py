@@ -33,9 +33,9 @@ def test_the_asked_step_of_a_matrix_is_read_first_and_the_rest_later(
     asked: list[list[int]] = []
     frames = kept.matrix_frames
 
-    def told(view, matrix, steps):
+    def told(view, matrix, steps, least):
         asked.append(list(steps))
-        return frames(view, matrix, steps)
+        return frames(view, matrix, steps, least)
 
     monkeypatch.setattr(kept, "matrix_frames", told)
     at = opened("weights", monkeypatch, tmp_path / "store", run="deep", matrix="fcw.1", step="300")

@@ -119,6 +119,8 @@ def test_points_of_any_size_are_drawn_and_kept(tmp_path: Path, size: float) -> N
         drawn = canvas_points(points.points).astype(float)
         assert np.isfinite(drawn).all()
         assert np.abs(drawn).max() == 1
+        beside = canvas_points(points.points, 4 * np.abs(points.points[:, :, :2]).max()).astype(float)
+        np.testing.assert_allclose(beside, drawn / 4, atol=1e-3)
         exact = on_axes_of(embedding(view, "wte"), 200, 0)
         np.testing.assert_allclose(points.points[0][:, :2], exact, rtol=1e-4, atol=1e-4 * size)
         np.testing.assert_allclose(drawn[0] * np.abs(exact).max(), exact, atol=1e-3 * np.abs(exact).max())

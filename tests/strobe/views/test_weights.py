@@ -53,6 +53,16 @@ def by_hand(tmp_path_factory: pytest.TempPathFactory) -> RunView:
     return view_of(folder / "store")
 
 
+def test_colours_end_where_those_of_the_run_beside_it_do(by_hand: RunView) -> None:
+    read = dict(weights.pictures(by_hand, FCW, by_hand.steps))
+    own = weights.on_one_scale(FCW, read, by_hand.steps)
+    wide = weights.on_one_scale(FCW, read, by_hand.steps, 2 * own.reach)
+    assert wide.reach == 2 * own.reach
+    assert weights.on_one_scale(FCW, read, by_hand.steps, own.reach / 2).reach == own.reach
+    seen = (own.values != 0) & (own.values != 1) & (own.values != 255)
+    np.testing.assert_allclose(wide.values[seen] - 128.0, (own.values[seen] - 128.0) / 2, atol=1)
+
+
 def frames_of(view: RunView, matrix: WeightMatrix) -> weights.MatrixFrames:
     return weights.on_one_scale(matrix, dict(weights.pictures(view, matrix, view.steps)), view.steps)
 
@@ -175,6 +185,7 @@ def test_a_damaged_snapshot_costs_its_own_frame(tmp_path: Path) -> None:
     assert weights.on_one_scale(FCW, read, view.steps).steps == [0, 200]
     assert weights.on_one_scale(FCW, read, [100]).reason == "No snapshot of this matrix can be read."
     assert weights.on_one_scale(FCW, read, [0]).reason.startswith("Every weight of this matrix is 0 or not finite")
+    assert weights.on_one_scale(FCW, read, [0], 9.0).reason.startswith("Every weight of this matrix is 0")
     assert dict(weights.pictures(view, WeightMatrix("no", None, (2, 2)), [0, 200])) == {0: None, 200: None}
     shutil.rmtree(run)
     assert matrices.matrices(view) == []

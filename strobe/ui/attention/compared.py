@@ -12,6 +12,7 @@ from strobe.ui.panel import panel
 from strobe.ui.panel.kinds import AttentionPanel
 from strobe.ui.shell import address
 from strobe.ui.shell.moments import milestones_of
+from strobe.views import attention
 from strobe.views.attention_frames import AttentionFrames
 from strobe.views.run_view import RunView, index_at_or_before
 
@@ -19,8 +20,9 @@ MOST_COMPARED: Final = 3
 
 
 def compared(view: RunView) -> None:
-    """The same heads at up to three steps, side by side on the one colour scale."""
-    if len(view.steps) < 2:
+    """The same heads at up to three steps, side by side on the one colour scale; nothing where the panel above says
+    why there are none."""
+    if len(view.steps) < 2 or attention.shape(view) is None:
         return
     with panel.head("compared"):
         panel.title("Steps side by side")

@@ -60,3 +60,15 @@ def test_queries_and_keys_may_have_different_lengths(tmp_path: Path, monkeypatch
     np.testing.assert_allclose(mean_as_shown(tmp_path), weights.mean(axis=1), rtol=1e-6)
     assert Store(tmp_path / "store").sql("SELECT * FROM heads").num_rows == 0
     assert "5 queries" in text_of(opened("attention", monkeypatch, tmp_path / "store", run="run"))
+
+
+def test_a_run_without_attention_says_so_where_heads_would_be_and_offers_no_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Recorder(tmp_path / "run", [("w", "params", ("a",), np.ones(2))], when_full="wait", fsync=False) as recorder:
+        for step in range(3):
+            recorder.snapshot(step)
+    ingest([tmp_path / "run"], tmp_path / "store")
+    at = opened("attention", monkeypatch, tmp_path / "store", run="run")
+    assert text_of(at).count("This run recorded no attention") == 2, "of heads, and of their scores"
+    assert not at.multiselect

@@ -55,6 +55,8 @@ class IngestReport:
     lost_before: int = 0
     mapping: str = ""
     """In words, which columns were taken for what, where that was guessed or told."""
+    nonfinite: bool = False
+    """Whether a metric value that was added now, or one that stands otherwise now, is not finite."""
     restarts: list[int] = field(default_factory=list)
     """The first step of each attempt that was found now, but for the first one."""
 
@@ -166,6 +168,7 @@ class Ingest:
     def _scalars(self, of_snapshots: pa.Table) -> None:
         log = self.scalars.bring(of_snapshots)
         self.report.metrics, self.report.torn = log.rows, log.torn
+        self.report.nonfinite = not self.scalars.added_are_finite
         self.report.lost += log.lost
         self.report.lost_before = self.state["tally"]["skipped"] - len(log.lost)
 

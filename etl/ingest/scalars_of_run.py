@@ -76,6 +76,11 @@ class ScalarsOfRun:
         if self.added is None or self.added.num_rows:
             self.state |= self._newest_time()
 
+    @property
+    def added_are_finite(self) -> bool:
+        """Whether all rows are as before, but for added ones whose values are finite."""
+        return self.added is not None and bool(pc.all(pc.is_finite(self.added["value"]), min_count=0).as_py())
+
     def replace(self, rows: pa.Table) -> None:
         """Make these the table's only rows."""
         self.added = None

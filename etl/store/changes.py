@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -12,6 +12,9 @@ from etl.store.compact import few
 from etl.store.files import UNREADABLE, Files
 from etl.store.pointer import PartFile, Pointer, commit, kept_rows, read_pointer, read_rows, write_part
 from etl.store.schema import part_schema
+
+_MOST_KEPT: Final = 10_000
+"""Rows of a table that are read once: an ingest asks for those of a small one several times."""
 
 
 class Changes:
@@ -23,13 +26,20 @@ class Changes:
         self.tables: dict[str, list[PartFile]] = {}
         """The whole list of parts of each table that changed."""
         self._written: list[PartFile] = []
+        self._read: dict[str, tuple[list[PartFile], pa.Table]] = {}
 
     def parts(self, table: str) -> list[PartFile]:
         return self.tables.get(table, self._pointer.tables.get(table, []))
 
     def rows(self, table: str) -> pa.Table:
         """All rows that the table will have, less the column `run`."""
-        return read_rows(self._files, Pointer(self._pointer.run, 0, {table: self.parts(table)}), table)
+        parts = self.parts(table)
+        if table not in self._read or self._read[table][0] != parts:
+            rows = read_rows(self._files, Pointer(self._pointer.run, 0, {table: parts}), table)
+            if rows.num_rows > _MOST_KEPT:
+                return rows
+            self._read[table] = (list(parts), rows)
+        return self._read[table][1]
 
     def append(self, table: str, rows: pa.Table) -> None:
         if rows.num_rows:

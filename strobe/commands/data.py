@@ -63,7 +63,7 @@ def ingest(
             time.sleep(every)
             reports = _ingest_once(paths, target, jobs, rebuild, given)
             _say([report for report in reports if report.changed], as_json)
-            _warn(target, reports)
+            _warn(target, [report for report in reports if _may_be_news(report)])
     except KeyboardInterrupt:
         typer.echo("stopped watching; what was read stays", err=True)
     if not all(report.sound for report in reports) or any(bad):
@@ -140,6 +140,11 @@ def _warn(store: Path, reports: list[IngestReport]) -> None:
         # A log has no tensors: of it that alone is news.
         if said := state.sentence() if state.troubled else state.first_nonfinite.sentence():
             typer.echo(f"  {run}: {said} `strobe show {run}`", err=True)
+
+
+def _may_be_news(report: IngestReport) -> bool:
+    """Whether what is said of a run's health can be another than at the look before."""
+    return bool(report.snapshots or report.nonfinite or report.restarts)
 
 
 def _plain(report: IngestReport) -> dict[str, Any]:

@@ -66,6 +66,29 @@ def test_nothing_that_is_stored_is_read_for_nothing_or_for_a_line_more(run: Path
     assert metric == {"n": 3, "last_value": 1.0, "min": 1.0, "min_step": 3}
 
 
+def test_a_line_more_reads_each_small_table_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log(run, {"step": 1, "loss": 2.0})
+    assert look(run)
+    seen: list[str] = []
+    whole = Files.read_table
+    monkeypatch.setattr(Files, "read_table", lambda files, name, *of: seen.append(name) or whole(files, name, *of))
+    log(run, {"step": 2, "loss": 1.0})
+    assert look(run)
+    assert len(seen) == len(set(seen))
+
+
+def test_a_report_says_whether_what_came_is_finite(run: Path) -> None:
+    def came(*rows: dict[str, Any]) -> bool:
+        log(run, *rows)
+        return ingest([run], run.parent / "store")[0].nonfinite
+
+    assert not came({"step": 1, "loss": 2.0})
+    assert not came()
+    assert came({"step": 2, "loss": "NaN"})
+    assert not came({"step": 3, "loss": 1.0, "grad_norm": None})
+    assert came({"step": 3, "loss": 2.0}), "another value in place of one, which may have been anything"
+
+
 def test_another_metric_of_a_step_that_is_stored_does_not_read_the_log_again(run: Path, read: list[str]) -> None:
     log(run, {"step": 1, "loss": 2.0})
     look(run)

@@ -14,8 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 from etl.errors import StrobeError
+from etl.ingest.load import ingest
 from etl.run.journal import Journal
 from strobe.cli import app
+from strobe.commands import data
 from tests.support.make_run import make_run
 
 
@@ -239,6 +241,22 @@ def test_watching_a_live_run_until_it_ends(tmp_path: Path) -> None:
     assert watcher.returncode == 0
     (live,) = [metric for metric in rows("show", "alpha", "--json")["metrics"] if metric["name"] == "live"]
     assert (live["n"], live["last_value"]) == (20, 509.5)
+
+
+def test_only_what_can_be_news_of_a_runs_health_is_looked_at(tmp_path: Path) -> None:
+    run, store = make_run(tmp_path / "runs" / "alpha", steps=(0,), end=None), tmp_path / "store"
+    journal = Journal(run / "metrics.jsonl")
+
+    def news(value: float) -> bool:
+        journal.append({"step": 1000, "time": 1.0, "attempt": 0, f"live {value}": value})
+        (report,) = ingest([run], store)
+        assert report.changed
+        return data._may_be_news(report)
+
+    assert news(1.0), "the snapshot"
+    assert not news(2.0)
+    assert news(float("nan"))
+    journal.close()
 
 
 def test_errors_are_one_line_without_a_traceback(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ export function nothing(g, box, words, look) {
 }
 
 /** Points [x0, y0, x1, y1, ...] with one colour each; `labelled` tells which get their name beside them. */
-export function scatter(g, box, points, colours, labels, labelled, sx, sy, look) {
+export function scatter(g, box, points, colours, labels, labelled, sx, sy, look, faint = null) {
   g.font = look.font;
   g.textAlign = "left";
   g.textBaseline = "middle";
@@ -173,12 +173,14 @@ export function scatter(g, box, points, colours, labels, labelled, sx, sy, look)
   for (let i = 0; i < points.length / 2; i++) {
     const x = sx(points[2 * i]), y = sy(points[2 * i + 1]);
     if (!Number.isFinite(x + y)) continue;
+    g.globalAlpha = faint?.(i) ? 0.18 : 1;
     g.fillStyle = colours[i];
     g.beginPath(); g.arc(x, y, small ? 2 : 4, 0, 7); g.fill();
     // The darkest and the palest of a map of colours would vanish on one of the two grounds.
     if (!small) { g.strokeStyle = look.muted; g.lineWidth = 0.75; g.stroke(); }
     if (labelled(i)) { g.fillStyle = look.text; g.fillText(fitted(g, labels[i], 160), x + 7, y); }
   }
+  g.globalAlpha = 1;
 }
 
 /** Vertical bars from 0, one a value, in the colour that `colour` gives for its index; names of some below. */

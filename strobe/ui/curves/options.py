@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -107,7 +108,19 @@ def _smoothing() -> str:
         st.session_state["smooth_by"] = asked[0].partition("-")[0]
     kind = st.session_state.get("smooth_by", "ema")
     options = [name for name in SMOOTHINGS if name == NONE or name.startswith(kind)]
+    if (before := st.session_state.get("smooth")) in SMOOTHINGS:
+        st.session_state["smooth"] = as_much(before, kind)
     return choice.slider("smooth", "Smoothing", options, words=_smoothing_words, width=230)
+
+
+def as_much(smoothing: str, kind: str) -> str:
+    """The smoothing of a `kind` that comes nearest to another: an exponential mean of weight w looks back as far, on
+    average, as a mean of (1 + w) / (1 - w) points."""
+    if smoothing == NONE or smoothing.startswith(kind):
+        return smoothing
+    spans = {f"ema-{w}": (1 + w) / (1 - w) for w in WEIGHTS} | {f"mean-{n}": float(n) for n in POINTS}
+    alike = [name for name in spans if name.startswith(kind)]
+    return min(alike, key=lambda name: abs(math.log(spans[name] / spans[smoothing])))
 
 
 def _kind_of_mean() -> None:

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from etl.ingest.load import ingest
-from strobe.ui.curves.options import SMOOTHINGS
+from strobe.ui.curves.options import SMOOTHINGS, as_much
 from strobe.views.curves import Smoothing
 from tests.support.app_store import grokking
 from tests.support.make_run import make_run
@@ -145,6 +145,28 @@ def test_the_settings_that_differ_are_offered(store: Path, monkeypatch: pytest.M
     at.selectbox(key="group").select(offered[1]).run()
     assert not at.exception
     assert offered[1] in at.query_params["group"]
+
+
+@pytest.mark.parametrize(
+    ("before", "kind", "after"),
+    [
+        ("ema-0.9", "mean", "mean-21"), ("mean-21", "ema", "ema-0.9"), ("ema-0.5", "mean", "mean-3"),
+        ("ema-0.999", "mean", "mean-1001"), ("mean-5", "mean", "mean-5"), ("none", "ema", "none"),
+    ],
+)  # fmt: skip
+def test_another_kind_of_mean_smooths_about_as_much(before: str, kind: str, after: str) -> None:
+    assert as_much(before, kind) == after
+
+
+def test_the_kind_of_mean_is_changed_without_losing_how_much(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STROBE_STORE", str(store))
+    at = AppTest.from_file(str(ROOT / "pages" / "curves.py"), default_timeout=30)
+    at.query_params["run"], at.query_params["smooth"] = "spiky", "ema-0.9"
+    at.run()
+    at.session_state["smooth_by"] = "mean"
+    at.run()
+    assert not at.exception
+    assert "mean-21" in at.query_params["smooth"]
 
 
 @pytest.mark.parametrize("smoothing", SMOOTHINGS)

@@ -15,6 +15,7 @@ from strobe.commands import (
     data,
     example,
     export,
+    jobs,
     listing,
     opening,
     plot,
@@ -60,6 +61,7 @@ def _root(
 
 app.add_typer(train.app, name="train")
 app.add_typer(study.app, name="study")
+app.add_typer(jobs.app, name="jobs")
 app.command("ingest")(data.ingest)
 app.command("runs")(listing.runs)
 app.command("show")(runs.show)

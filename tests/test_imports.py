@@ -30,6 +30,7 @@ FOREIGN = (
     ("strobe/record", ("streamlit",)),
     ("strobe/train", ("streamlit",)),
     ("strobe/ui", ("torch",)),
+    ("strobe/jobs", ("streamlit", "torch")),
     ("pages", ("torch",)),
 )
 """Where the heavy packages of others may not be imported, not even lazily."""
@@ -48,6 +49,7 @@ ARROWS = (
     ("strobe/ui", (*SHOWN, "strobe.charts", "strobe.ui", "strobe.settings", "strobe.saved_queries", "strobe.rows")),
     ("strobe/record", (*SUMS, "strobe.record", "strobe.settings", "strobe.version")),
     ("strobe/train", (*SUMS, "strobe.train")),
+    ("strobe/jobs", ("etl", "strobe.jobs")),
     ("strobe/studies", (*SHOWN, "strobe.record", "strobe.train", "strobe.studies", "strobe.settings")),
     ("pages", (*SHOWN, "strobe.charts", "strobe.plot", "strobe.ui", "strobe.settings")),
     ("strobe/rows.py", ()),
@@ -63,7 +65,7 @@ ARROWS = (
     ("strobe/cli.py", ("etl", "strobe.commands", "strobe.version")),
     ("strobe/commands", (
         *SHOWN, "strobe.charts", "strobe.plot", "strobe.record", "strobe.train", "strobe.studies", "strobe.commands",
-        "strobe.doctor", "strobe.example", "strobe.rows", "strobe.saved_queries", "strobe.settings",
+        "strobe.jobs", "strobe.doctor", "strobe.example", "strobe.rows", "strobe.saved_queries", "strobe.settings",
     )),
 )  # fmt: skip
 """Which of our modules each room may import."""

@@ -14,6 +14,7 @@ from strobe.commands.runs import JsonOption, StoreOption
 from strobe.commands.target import free, writing
 
 if TYPE_CHECKING:
+    from etl.store.catalogue import Store
     from strobe.plot.request import Request
 
 
@@ -41,7 +42,7 @@ def plot(
         ),
     ] = Path(),
     each: Annotated[bool, typer.Option("--each", help="A file for each run.")] = False,
-    every: Annotated[bool, typer.Option("--all", help="Every run of the store.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every run of the store; no example beside it.")] = False,
     force: Annotated[bool, typer.Option(help="Replace the file if it is there.")] = False,
     listing: Annotated[bool, typer.Option("--list", help="List the panels of RUN: strobe plot --list RUN.")] = False,
     store: StoreOption = None,
@@ -54,7 +55,7 @@ def plot(
     opened = opening.store_at(store)
     names = [panel, *(runs or [])] if listing else runs or []
     if every:
-        ids = opened.runs()["run"].to_pylist()
+        ids = _own(opened)
     elif not names:
         raise StrobeError(f"name a run: strobe plot {visible(panel)} RUN; `strobe runs` lists them")
     else:
@@ -67,6 +68,17 @@ def plot(
         _draw_each(panel, request, target)
     else:
         _draw(panel, request, target)
+
+
+def _own(store: Store) -> list[str]:
+    """The runs of the store without those of stores attached to it. Raises StrobeError where it has none."""
+    from etl.errors import StrobeError
+
+    catalogue = store.current()
+    own = [run for run in catalogue.runs()["run"].to_pylist() if not catalogue.pointer(run)[0].attached]
+    if not own:
+        raise StrobeError("the store has no run of its own; an example is drawn where it is named")
+    return own
 
 
 @dataclass(frozen=True)

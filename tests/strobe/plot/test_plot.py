@@ -215,6 +215,14 @@ def test_every_run_on_its_own_and_one_that_cannot_be_drawn_costs_no_other(here: 
     assert (here / "b-mfu.svg").is_file()
 
 
+def test_all_runs_are_those_of_the_store_without_the_example_beside_it(here: Path) -> None:
+    with pytest.raises(StrobeError, match="no run of its own"):
+        plot("loss", "--all", "--each")
+    ingest([loss_alone(here, "c", steps=9)], here / "store")
+    plot("loss", "--all", "--each", "--format", "svg")
+    assert [path.name for path in here.glob("*.svg")] == ["c-loss.svg"]
+
+
 def test_several_files_do_not_go_into_one(here: Path) -> None:
     ingest([llmc(here, "b", steps=9), loss_alone(here, "c", steps=9)], here / "store")
     with pytest.raises(StrobeError, match="needs a folder"):

@@ -34,7 +34,12 @@ Threads = Annotated[
 ]
 EvalEvery = Annotated[int | None, typer.Option(help="Steps between evaluations of the whole splits.")]
 Every = Annotated[int | None, typer.Option(help="Steps between snapshots.")]
-Schedule = Annotated[str | None, typer.Option(help='Steps of snapshots, as "0-1400/100,1500-8500/500".')]
+Schedule = Annotated[
+    str | None,
+    typer.Option(
+        help='Steps of snapshots, as "0-1400/100,1500-8500/500"; auto, alone or among them: where the training moves.'
+    ),
+]
 KeepLast = Annotated[int | None, typer.Option(help="Keep so many newest snapshots, and the first.")]
 MaxDisk = Annotated[str | None, typer.Option(help="Thin the oldest snapshots beyond this size, such as 10GB.")]
 CheckpointEvery = Annotated[

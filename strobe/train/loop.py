@@ -20,8 +20,9 @@ from etl.errors import StrobeError
 from etl.run.file_names import has_step
 from strobe.train.config import ConfigError, Training, training_entry
 from strobe.train.model import GPT
+from strobe.train.movement import Movement, weight_norm
 from strobe.train.recording import Ending, Monitor, Recording, StartRecording
-from strobe.train.schedule import snapshot_steps
+from strobe.train.schedule import is_auto, snapshot_steps
 from strobe.train.state import read_state, restore, save_state
 from strobe.train.tasks import Task
 
@@ -92,6 +93,7 @@ class Trainer:
         self.folder, self.model, self.task, self.training, self.device = folder, model, task, training, device
         self.optimizer = make_optimizer(model, training)
         self.snapshots = snapshot_steps(training.steps, every=training.snapshot_every, schedule=training.schedule)
+        self.movement = Movement() if is_auto(training.schedule) else None
         self.config: dict[str, Any] = {
             "training": dataclasses.asdict(training),
             "model": dataclasses.asdict(model.config),
@@ -111,6 +113,9 @@ class Trainer:
     def resume(self) -> None:
         """Take up the saved state. Raises ConfigError when there is none, it is damaged, or nothing is left to do."""
         self.step = restore(self.folder, self.model, self.optimizer)
+        since = saved_config(self.folder).get("since")
+        if self.movement is not None and since is not None:
+            self.movement.since = (since[0], since[1])
         # The attempt that finished here recorded its end, which counts no longer now that another begins there.
         self.again = self.step if has_step(self.folder, self.step) else None
         if self.step >= self.training.steps:
@@ -142,6 +147,8 @@ class Trainer:
     def _save(self, recording: Recording) -> None:
         # What the resumed run will not do again must be on disk first.
         recording.flush()
+        if self.movement is not None:
+            self.config["since"] = self.movement.since
         try:
             save_state(self.folder, self.step, self.model, self.optimizer, self.config)
             self.trouble = None
@@ -163,12 +170,23 @@ class Trainer:
         due = self.step in self.snapshots or self.step == self.again
         if due or self.step % self.training.eval_every == 0 or self.step == self.training.steps:
             values |= self._observations(started, first)
+            due = self._has_moved(values["val_loss"], due=due)
         elif self.training.grad_clip is not None:
             _, self.clip_scale = self._clip()
         if due:
             recording.snapshot(self.step, values | {"tokens_seen": self.step * self.task.tokens_per_step})
         recording.log(self.step, tokens=self.step * self.task.tokens_per_step, **values)
         return values
+
+    def _has_moved(self, val_loss: float, *, due: bool) -> bool:
+        """Whether a snapshot is due at this step, which was evaluated: it was already, or the training has moved."""
+        if self.movement is None:
+            return due
+        norm = weight_norm(list(self.model.parameters()))
+        due = due or self.movement.is_far(val_loss, norm)
+        if due:
+            self.movement.since = (val_loss, norm)
+        return due
 
     def _clip(self) -> tuple[float, float]:
         """(norm before clipping, the factor that was applied)."""

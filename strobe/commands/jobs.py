@@ -156,7 +156,7 @@ def _progress(job: Job) -> str:
 
     if job.state != "running":
         return "–"
-    done = progress(Path(job.folder)) if job.folder and job.at == 0 else None
+    done = progress(Path(job.folder), job.started or 0) if job.folder and job.at == 0 else None
     if done is None:
         return f"{job.steps[job.at][0]}, step {job.at + 1} of {len(job.steps)}"
     of = f" of {done.steps:,}" if done.steps is not None else ""
@@ -167,7 +167,7 @@ def _progress(job: Job) -> str:
 def _as_row(queue: Queue, job: Job) -> dict[str, Any]:
     from strobe.jobs.progress import progress
 
-    done = progress(Path(job.folder)) if job.folder and job.started is not None else None
+    done = progress(Path(job.folder), job.started) if job.folder and job.started is not None else None
     seconds = (job.ended or time.time()) - job.started if job.started is not None else None
     return {
         "job": job.id, "state": job.state, "command": job.title, "folder": job.folder, "queued": job.queued,

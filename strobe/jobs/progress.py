@@ -23,12 +23,13 @@ class Progress:
     seconds_left: float | None
 
 
-def progress(folder: Path) -> Progress | None:
-    """Of the run in a folder; None where it has logged nothing yet.
+def progress(folder: Path, since: float) -> Progress | None:
+    """Of the run in a folder; None where it has logged nothing since a Unix time, that of its job's start.
 
-    The rate is that between the first and the last line of the newest 64 KB of its log, by their own times.
+    The rate is that between the first and the last line since then in the newest 64 KB of its log, by their own
+    times: the pause before a run was resumed is no part of it.
     """
-    lines = _tail(folder / METRICS)
+    lines = [(step, time) for step, time in _tail(folder / METRICS) if time >= since]
     if not lines:
         return None
     (first, began), (last, now) = lines[0], lines[-1]

@@ -17,7 +17,7 @@ from strobe.charts.colours import heatmap, log_shares, rgb
 from strobe.charts.figure import Figure, Key, Scale, legend
 from strobe.charts.lost import Gap, bands, edges
 from strobe.charts.names import brief
-from strobe.charts.rules import Rule, SecondScale, paint_rules, paint_second, right_gutter
+from strobe.charts.rules import Rule, SecondScale, name_rules, paint_rules, paint_second, right_gutter
 from strobe.charts.svg import Drawing, cut, text_width
 from strobe.charts.theme import LIGHT, SEQUENTIAL, Look, nth_look
 
@@ -132,11 +132,14 @@ class Curves(Figure):
         if self.second is not None:
             paint_second(on, box, self.second, y, width)
         paint_rules(on, box, self.rules, y)
+        drawn = []
         # What is faint lies below what it is the raw line of.
         for series, xs, ys in sorted(self.lines, key=lambda line: not line[0].of):
             at = x.place(xs, box.left, box.right), y.place(ys, box.bottom, box.top)
+            drawn.append(at)
             for stretch in _stretches(ys):
                 _line(on, series, at[0][stretch], at[1][stretch], alone=len(xs) == 1)
+        name_rules(on, box, self.rules, y, drawn if self.rules else [])
         edges(on, box, self.gaps, x)
         for row, mark in enumerate(marks):
             _mark(on, box, mark, x, y, row)

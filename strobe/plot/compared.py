@@ -67,7 +67,13 @@ def panel_figure(panel: Panel, dressed: Dressed, *, keyed: bool = True) -> Curve
         lines, panel.x_title, panel.y_title, panel.log, marks, rules=rules, keys=list(keys.values()),
         second=SecondScale("perplexity", _perplexity) if panel.perplexity else None,
     )  # fmt: skip
-    return replace(made, title=panel.title, caption=" ".join([*said, *panel.remarks]))
+    return replace(made, title=panel.title, caption=" ".join([*said, *_levels(panel, dressed), *panel.remarks]))
+
+
+def _levels(panel: Panel, dressed: Dressed) -> list[str]:
+    """What the dotted lines of several runs are, whose words would lie on each other in the plot."""
+    runs = [rule for rule in panel.rules if rule.run] if dressed.several else []
+    return [f"{dressed.laid.short(rule.run)}: {rule.word} (dotted)." for rule in runs]
 
 
 def _moments(panel: Panel, dressed: Dressed) -> tuple[list[Mark], list[str]]:

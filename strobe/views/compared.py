@@ -220,7 +220,7 @@ def _throughput(uses: Sequence[RunUse], laid: Laid) -> Panel:
         word = "recomputed" if use.rate.recomputed else ""
         lines += _line(use, laid, use.rate.trace, word, scale=1e-3, dash=use.rate.recomputed)
         if use.rate.mean is not None:
-            levels.append(Rule(use.run, f"mean {use.rate.mean / 1e3:,.4g} thousand/s", use.rate.mean / 1e3))
+            levels.append(Rule(use.run, f"mean {use.rate.mean / 1e3:,.4g}", use.rate.mean / 1e3))
         if use.rate.reason:
             remarks.append(f"{laid.short(use.run)}: {use.rate.reason}.")
         elif use.rate.recomputed:

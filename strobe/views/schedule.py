@@ -40,8 +40,8 @@ class Schedule:
         if self.reason:
             parts.append(f"{self.reason}.")
         if self.warmup_left is not None:
-            parts.append(f"the run ends within its warm-up, which goes on to step {self.warmup_left:,.0f}.")
-        return " ".join(parts)
+            parts.append(f"ends within its warm-up, which goes on to step {self.warmup_left:,.0f}.")
+        return "; ".join(part.rstrip(".") for part in parts) + ("." if parts else "")
 
 
 def schedule(log: TrainingLog) -> Schedule:

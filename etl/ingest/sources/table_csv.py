@@ -46,7 +46,10 @@ class TableCsvs:
         return [TableCsv(path)] if has_values and number(row.get(mapping.step)) is not None else []
 
     def fields(self, path: Path) -> Sequence[str]:
-        return header(path)[0]
+        names, delimiter = header(path)
+        # A sentence with a comma in it looks like names of columns, but the next line is then none of a table.
+        following = text_head(path).lstrip(b"\r\n").partition(b"\n")[2].lstrip(b"\r\n").partition(b"\n")[0]
+        return names if not following or delimiter.encode() in following else []
 
     def told(self, path: Path, given: Given) -> Sequence[Recording]:
         mapping = given.over(header(path)[0])

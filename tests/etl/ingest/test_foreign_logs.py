@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from etl.errors import StrobeError
-from etl.ingest.find import find, survey
+from etl.ingest.find import find, looks_like, survey
 from etl.ingest.load import ingest
 from etl.ingest.mapping import Given
 from etl.ingest.names import chosen, in_order, renamed
@@ -422,6 +422,12 @@ def test_a_table_that_is_passed_over_is_named_with_what_to_do(write: Write, tmp_
     write("logs/odd.csv", "n;value\n1;0,5\n")
     (said,) = survey(tmp_path / "logs").tables_passed_over
     assert said.endswith("odd.csv: it looks like a table of n, value: say which one is the step by --step NAME")
+
+
+def test_a_sentence_with_a_comma_is_no_table(write: Write) -> None:
+    path = write("stderr.log", "a.cu:18: int main(int, char**): Assertion failed.\nUsing a single GPU.\n")
+    assert "it begins with 'a.cu:18: int main" in looks_like(path)
+    assert "table of n, value" in looks_like(write("head.csv", "n,value\n"))
 
 
 def test_a_restart_is_told_once(write: Write, tmp_path: Path) -> None:

@@ -119,9 +119,12 @@ UNITS = {
     "mfu": "fraction",
     "memory_allocated_bytes": "bytes",
     "memory_peak_bytes": "bytes",
+    "memory_reserved_bytes": "bytes",
+    "memory_reserved_peak_bytes": "bytes",
 }
-"""Units of the metrics whose names are part of the format; others have none that is known. That of the accuracies is
-told by their values (`etl.store.accuracy`), that of the losses by what was trained (`etl.ingest.loss_unit`)."""
+"""Units of the metrics whose names are part of the format, or that an importer gives; others have none that is known.
+That of the accuracies is told by their values (`etl.store.accuracy`), that of the losses by what was trained
+(`etl.ingest.loss_unit`)."""
 LOSSES = ("train_loss", "val_loss")
 
 

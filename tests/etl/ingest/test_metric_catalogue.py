@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from etl.ingest.metric_catalogue import metrics_table
 from etl.ingest.source import SCALAR_ROWS
+from etl.ingest.sources.training_logger import _NAMES
 from etl.run.attempts import Attempt, with_cuts
 from etl.store.current import CUTS, current_rows
+from etl.store.schema import UNITS
 from tests.support.duck import cursor
 
 DEFINITION = """
@@ -76,3 +78,8 @@ def test_a_row_without_a_value_is_none() -> None:
     nothing = pa.Table.from_pylist([{"attempt": 0, "name": name, "step": 5} for name in "ab"], SCALAR_ROWS)
     catalogue = metrics_table(pa.concat_tables([rows, nothing]), [Attempt(0, 0)], {})
     assert catalogue.select(["name", "n", "last_step"]).to_pylist() == [{"name": "a", "n": 1, "last_step": 1}]
+
+
+def test_memory_is_in_bytes_wherever_its_name_is_given() -> None:
+    named = [name for name in _NAMES.values() if name.endswith("_bytes")]
+    assert {UNITS.get(name) for name in named} == {"bytes"}

@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from browser import APP, chromium, key_presses, median, opened, p95, said, served
+from bars import said
+from browser import APP, chromium, key_presses, median, opened, p95, served
 
 from etl.ingest.load import ingest
 from tests.support.make_run import make_run

@@ -112,9 +112,3 @@ def median(times: Sequence[float]) -> float:
 
 def p95(times: Sequence[float]) -> float:
     return sorted(times)[int(len(times) * 0.95)]
-
-
-def said(what: str, value: float, bar: float, unit: str) -> bool:
-    """Prints a figure beside the most it may be, and whether it is within."""
-    print(f"{what:58} {value:8.1f} {unit:2}   bar <= {bar:.4g}   {'ok' if value <= bar else 'MISSED'}", flush=True)
-    return value <= bar

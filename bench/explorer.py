@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from browser import APP, chromium, key_presses, median, opened, p95, said, served
+from bars import said
+from browser import APP, chromium, key_presses, median, opened, p95, served
 
 PANELS = ["explorer_loss", "explorer_attention", "explorer_embedding", "explorer_weights", "fourier_bars"]
 

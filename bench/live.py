@@ -17,7 +17,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from browser import median, p95, said
+from bars import said
+from browser import median, p95
 
 from etl.ingest.load import ingest
 from tests.support.live import Visits, cpu_s, crowd, growing_run, listener, long_run, memory_mb, trickle

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from bars import said
 from store import page_times
 
 from etl.ingest.load import ingest
@@ -74,17 +75,9 @@ def of_many_names(folder: Path) -> bool:
     read = timed(lambda: ingest([folder / "wide"], folder / "wide-store"))
     print(f"246,900 scalars of 12,345 metrics read in {read:.2f} s of processor")
     listed = timed(lambda: Store(folder / "wide-store").sql("SELECT name, n, last_value FROM metrics ORDER BY name"))
-    met = [said("their list", listed, LIST_S, "s", most=True)]
+    met = [said("their list", listed, LIST_S, "s")]
     pages = page_times(folder / "wide-store")
-    return all(
-        [*met, *(said(what, 1e-3 * ms, 1e-3 * bar, "s by the clock", most=True) for what, ms, bar, _ in pages)]
-    )
-
-
-def said(what: str, value: float, bar: float, unit: str, *, most: bool) -> bool:
-    met = value <= bar if most else value >= bar
-    print(f"{what}: {value:,.4g} {unit} (bar {bar:,.4g}, {value / bar:.2f} of it){'' if met else ', missed'}")
-    return met
+    return all([*met, *(said(what, 1e-3 * ms, 1e-3 * bar, "s by the clock") for what, ms, bar, _ in pages)])
 
 
 def main() -> int:
@@ -108,9 +101,9 @@ def main() -> int:
         print(f"{size / read / 1e6:.0f} MB/s read")
         met = [said("scalars read a second", scalars / read, SCALARS_PER_S, "/s", most=False)]
         bar = READABLE_S * scalars / 1_184_000
-        met.append(said("from log() to readable", logged + read, bar, "s", most=True))
+        met.append(said("from log() to readable", logged + read, bar, "s"))
         idle, _ = looks(folder / "run", folder / "store-0")
-        met.append(said("a look that finds nothing", idle, TICK_S, "s", most=True))
+        met.append(said("a look that finds nothing", idle, TICK_S, "s"))
         met.append(of_many_names(folder))
     return 0 if all(met) else 1
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from bars import said
 
 from etl.ingest.load import ingest
 from etl.ingest.reading.crc32c import masked_crc32c
@@ -193,7 +194,7 @@ def of_events(folder: Path, scalars: int, repeat: int) -> bool:
     path.write_bytes(event_file(scalars))
     print(f"{scalars:,} scalars in an event file of {path.stat().st_size / 1e6:.0f} MB")
     ours = [measured(OURS, path, folder / f"event-store-{turn}") for turn in range(repeat)]
-    met = [said("memory of reading it", min(held for _, held in ours), MOST_MEGABYTES, "MB", most=True)]
+    met = [said("memory of reading it", min(held for _, held in ours), MOST_MEGABYTES, "MB")]
     try:
         theirs, held = measured(THEIRS, path)
     except subprocess.CalledProcessError:
@@ -202,12 +203,6 @@ def of_events(folder: Path, scalars: int, repeat: int) -> bool:
     taken = min(seconds for seconds, _ in ours)
     print(f"read and stored in {taken:.2f} s; TensorBoard's EventAccumulator takes {theirs:.2f} s and {held:,.0f} MB")
     return all([*met, said("times as fast as it", theirs / taken, TIMES_FASTER, "x", most=False)])
-
-
-def said(what: str, value: float, bar: float, unit: str, *, most: bool) -> bool:
-    met = value <= bar if most else value >= bar
-    print(f"{what}: {value:,.4g} {unit} (bar {bar:,.4g}, {value / bar:.2f} of it){'' if met else ', missed'}")
-    return met
 
 
 def main() -> int:

@@ -21,7 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from browser import APP, chromium, opened, p95, said, served
+from bars import said
+from browser import APP, chromium, opened, p95, served
 from store import attempt_rows, make, prepare_store, run_row, scalar_rows, small_run, store_run
 
 from etl.ingest.metric_catalogue import metrics_table

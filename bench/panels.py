@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bars import said
 
 import strobe
 from strobe.charts import movie
@@ -43,11 +44,6 @@ def best_ms(work: Callable[[], Any], repeats: int = 5) -> float:
     return min(times)
 
 
-def said(what: str, value: float, bar: float) -> bool:
-    print(f"{what:44} {value:8.0f} ms   bar <= {bar:g}   {'ok' if value <= bar else 'MISSED'}")
-    return value <= bar
-
-
 def panels() -> bool:
     """The frames of all snapshots, past the app's cache."""
     catalogue = strobe.open().current()
@@ -61,9 +57,9 @@ def panels() -> bool:
     def heads() -> None:
         attention_frames.frames(view, view.steps, False)
 
-    good = said("attention, every snapshot", best_ms(heads), 100)
-    good = said("a weight matrix, the asked snapshot", best_ms(lambda: weights(view.steps[-1:])), 100) and good
-    return said("a weight matrix, every snapshot", best_ms(lambda: weights(view.steps)), 100) and good
+    good = said("attention, every snapshot", best_ms(heads), 100, "ms")
+    good = said("a weight matrix, the asked snapshot", best_ms(lambda: weights(view.steps[-1:])), 100, "ms") and good
+    return said("a weight matrix, every snapshot", best_ms(lambda: weights(view.steps)), 100, "ms") and good
 
 
 def movies(folder: Path) -> bool:
@@ -87,7 +83,7 @@ def movies(folder: Path) -> bool:
     good = True
     for subject, (kind, (_, bar)) in itertools.product(subjects, writers.items()):
         cost = best_ms(partial(made, subject, kind), 3)
-        good = said(f"{kind.upper()} of {FRAMES} frames, {subject}", cost, bar) and good
+        good = said(f"{kind.upper()} of {FRAMES} frames, {subject}", cost, bar, "ms") and good
     return good
 
 
@@ -96,7 +92,7 @@ def sheets() -> bool:
     request = Request(strobe.open(), [RUN])
     figure = make("report", request).figure
     results = [
-        said(f"six panels as {kind.upper()}", best_ms(lambda kind=kind: image(figure, kind), 3), 300)
+        said(f"six panels as {kind.upper()}", best_ms(lambda kind=kind: image(figure, kind), 3), 300, "ms")
         for kind in ("png", "pdf")
     ]  # type: ignore[misc]
     return all(results)

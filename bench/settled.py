@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from browser import APP, ROOT, chromium, median, opened, p95, said, served
+from bars import said
+from browser import APP, ROOT, chromium, median, opened, p95, served
 
 from etl.ingest.load import ingest
 from etl.run.layout import place

@@ -105,6 +105,7 @@ def to_float64(tile: Array) -> Array:
     return tile.astype(np.float64)
 
 
+@functools.cache
 def converter(dtype: np.dtype[Any]) -> Convert:
     """What makes a tile native float32, where that loses nothing, or float64."""
     if dtype.name == "bfloat16":

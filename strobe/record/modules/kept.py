@@ -8,11 +8,14 @@ from typing import Any
 from strobe.record.modules.reduced import STATISTICS, Update, Vector, copies, updates, vectors
 from strobe.record.tensors import TensorSpec
 
+_L2 = STATISTICS.index("l2")
+
 
 class KeptStatistics:
     """Specs of vectors of statistics in place of tensors, and the measuring of what these read.
 
-    The parameters before one update are held as copies, where they lie, from `hold` to `compare`.
+    The parameters before one update are held as copies, where they lie, from `hold` to `compare`. Where one follows
+    the other at each step, those of the CPU stay for the next: the pages of fresh memory take longer than the copies.
     """
 
     def __init__(self) -> None:
@@ -20,6 +23,8 @@ class KeptStatistics:
         self._parameters: dict[str, str] = {}
         self._measured: dict[str, Vector | Exception] = {}
         self._held: dict[str, Any] = {}
+        self._room: dict[str, Any] = {}
+        self._norms: dict[str, float] = {}
         self._updates: dict[str, Update] = {}
 
     def spec(self, of: TensorSpec, parameter: str | None) -> TensorSpec:
@@ -50,14 +55,22 @@ class KeptStatistics:
                 measured[-2:] = self._updates[parameter]
         self._updates = {}
 
-    def hold(self, parameters: Mapping[str, Any]) -> None:
-        """Before an update whose size the next snapshot tells."""
+    def hold(self, parameters: Mapping[str, Any], *, measured: bool) -> None:
+        """Before an update whose size the next snapshot tells; `measured`: they stand as `measure` found them."""
         wanted = set(self._parameters.values())
-        self._held = copies({name: tensor for name, tensor in parameters.items() if name in wanted})
+        self._norms = self._measured_norms() if measured else {}
+        self._held = copies({name: tensor for name, tensor in parameters.items() if name in wanted}, self._room)
+
+    def _measured_norms(self) -> dict[str, float]:
+        found = {parameter: self._measured[name] for name, parameter in self._parameters.items()}
+        return {parameter: float(of[_L2]) for parameter, of in found.items() if not isinstance(of, Exception)}
 
     def compare(self, parameters: Mapping[str, Any]) -> None:
         """After that update."""
-        self._updates, self._held = updates(self._held, parameters), {}
+        held, self._held = self._held, {}
+        self._updates = updates(held, parameters, self._norms)
+        # A device has an allocator that keeps memory, and less of it.
+        self._room = {name: t for name, t in held.items() if name in self._norms and t.device.type == "cpu"}
 
     def _vector(self, name: str) -> Vector:
         measured = self._measured[name]

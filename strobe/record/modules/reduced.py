@@ -53,8 +53,9 @@ def vectors(tensors: Mapping[str, Any]) -> dict[str, Vector | Exception]:
     return found
 
 
-def updates(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Update]:
-    """What one step changed in each tensor of `before` that is still there in its shape and on its device."""
+def updates(before: Mapping[str, Any], now: Mapping[str, Any], norms: Mapping[str, float]) -> dict[str, Update]:
+    """What one step changed in each tensor of `before` that is still there in its shape and on its device. `norms`
+    are those of `before` that are known."""
     import torch
 
     found: dict[str, Update] = {}
@@ -65,18 +66,20 @@ def updates(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Upda
             continue
         if old.device.type == "cpu":
             change = delta_l2(_array(new.detach()), _array(old))
-            found[name] = (change, change / (statistics(_array(old)).l2 + _EPSILON))
+            norm = norms[name] if name in norms else statistics(_array(old)).l2
+            found[name] = (change, change / (norm + _EPSILON))
         else:
-            norms = [torch.linalg.vector_norm(x, dtype=torch.float64) for x in (new.detach() - old, old)]
-            waiting[old.device].append((name, torch.stack(norms)))
+            pair = [torch.linalg.vector_norm(x, dtype=torch.float64) for x in (new.detach() - old, old)]
+            waiting[old.device].append((name, torch.stack(pair)))
     for group in waiting.values():
         for (name, _), (change, norm) in zip(group, torch.stack([n for _, n in group]).tolist(), strict=True):
             found[name] = (change, change / (norm + _EPSILON))
     return found
 
 
-def copies(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """Copies, where the tensors lie, of those that `updates` can compare: floating and strided."""
+def copies(tensors: Mapping[str, Any], room: Mapping[str, Any]) -> dict[str, Any]:
+    """Copies, where the tensors lie, of those that `updates` can compare: floating and strided. On the CPU they are
+    written into `room`, earlier copies, where one fits."""
     import torch
 
     plain = {
@@ -85,7 +88,15 @@ def copies(tensors: Mapping[str, Any]) -> dict[str, Any]:
         if tensor.layout == torch.strided and tensor.is_floating_point() and tensor.element_size() > 1
         and type(tensor) in (torch.Tensor, torch.nn.Parameter) and tensor.device.type != "meta"
     }  # fmt: skip
-    return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in plain.items()}
+    return {name: _copy(tensor, room.get(name)) for name, tensor in plain.items()}
+
+
+def _copy(tensor: Any, room: Any) -> Any:
+    import torch
+
+    if room is not None and (room.shape, room.dtype, room.device) == (tensor.shape, tensor.dtype, tensor.device):
+        return room.copy_(tensor)
+    return tensor.clone(memory_format=torch.contiguous_format)
 
 
 def on_device(tensor: Any) -> Any:

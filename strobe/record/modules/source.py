@@ -87,9 +87,10 @@ class ModuleSource(TensorSource):
         """Whether the size of an update is among what is recorded."""
         return "params" in self._sections and "params" in self._statistics_of
 
-    def before_update(self) -> None:
-        """Called before the one update whose size the next snapshot tells, where that is recorded."""
-        self._kept.hold(dict(self._model.named_parameters()))
+    def before_update(self, *, measured: bool) -> None:
+        """Called before the one update whose size the next snapshot tells, where that is recorded; `measured`: the
+        parameters stand as a snapshot has just found them."""
+        self._kept.hold(dict(self._model.named_parameters()), measured=measured)
 
     def after_update(self) -> None:
         """Called after it."""

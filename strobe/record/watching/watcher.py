@@ -165,15 +165,15 @@ class Watcher:
 
     def _at_gradients(self) -> None:
         # Not every backward pass is heard: sharded parameters have their gradients put there.
-        self._clock.taken = "before_update"
+        self._clock.taken, taken = "before_update", False
         if self._is_due():
             with self._in_step():
-                self._take()
+                taken = self._take()
             if self._monitoring is not None:
                 monitoring, step = self._monitoring, self._clock.updates
                 self._guarded("the weight monitor", lambda: monitoring.before(step))
         if self._source.statistics_of_updates and self._is_due(1):
-            self._holds = self._guarded("updates", self._source.before_update)
+            self._holds = self._guarded("updates", lambda: self._source.before_update(measured=taken))
 
     def _after_update(self, *_: Any) -> None:
         if self._holds:

@@ -91,6 +91,26 @@ def test_between_snapshots_the_update_is_that_of_one_step(tmp_path: Path) -> Non
     assert rows(tmp_path / "stats", tmp_path / "b")["params", "layers.linear1.weight", 0, 2]["delta_l2"] is None
 
 
+def test_what_else_moves_the_weights_between_two_steps_is_no_part_of_an_update(tmp_path: Path) -> None:
+    model = nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    stood: list[Tensor] = []
+    optimizer.register_step_pre_hook(lambda *_: stood.append(model.weight.detach().clone()))
+    optimizer.register_step_post_hook(lambda *_: stood.append(model.weight.detach().clone()))
+    with strobe.watch(model, optimizer, tmp_path / "run", every=1, keep="stats"):
+        for _ in range(4):
+            optimizer.zero_grad()
+            model(torch.ones(5, 3)).square().sum().backward()
+            optimizer.step()
+            with torch.no_grad():
+                model.weight.mul_(0.5)
+    for step in (1, 2, 3, 4):
+        before, after = stood[2 * step - 2 : 2 * step]
+        change = (after - before).norm()
+        told = recorded(tmp_path / "run", step, "stats/params%2Fweight")[-2:]
+        assert told == pytest.approx([float(change), float(change / before.norm())], rel=1e-5)
+
+
 def test_what_an_optimizer_keeps_is_a_number_already(tmp_path: Path) -> None:
     run(tmp_path / "stats", every=1, keep="stats", log=("params", "optimizer"))
     run(tmp_path / "full", every=1, log=("params", "optimizer"))

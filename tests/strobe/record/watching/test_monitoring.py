@@ -27,7 +27,7 @@ class Writer:
 def watched(folder: Path, **options: Any) -> list[dict[str, Any]]:
     torch.manual_seed(0)
     model = nn.Linear(4, 2)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     with strobe.watch(model, optimizer, folder, every=2, **options):
         trained(model, optimizer, lambda _: model(torch.ones(1, 4)).square().sum(), 4)
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]

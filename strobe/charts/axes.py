@@ -168,7 +168,8 @@ class Axis:
 
     def place(self, values: Array | float, start: float, end: float) -> Array:
         """Pixels of `values`: `low` at `start`, `high` at `end`; the middle where they are one."""
-        low, high = (math.log10(v) if self.log else v for v in (self.low, self.high))
+        # One logarithm for all of them: two libraries differ in the last bit, and an end would lie beside its place.
+        low, high = (float(np.log10(v)) if self.log else v for v in (self.low, self.high))
         at = np.log10(values) if self.log else np.asarray(values, np.float64)
         if high == low:
             return np.full(np.shape(at), (start + end) / 2)

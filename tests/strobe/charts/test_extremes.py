@@ -21,6 +21,7 @@ MOST, LEAST = sys.float_info.max, math.ulp(0.0)
 @given(
     st.floats(allow_nan=False, allow_infinity=False), st.floats(allow_nan=False, allow_infinity=False), st.booleans()
 )
+@example(0.36, 4.869412988055273e-60, True)
 @example(1e-310, 2.0, True)
 @example(LEAST, 1.0, True)
 @example(LEAST, LEAST, True)

@@ -206,6 +206,7 @@ def test_a_browser_that_is_late_does_not_bring_the_cursor_back(page: Any, server
     assert label(page) == "step 0"
 
 
+@whole_in_ci
 def test_a_link_to_a_page_on_a_fresh_server_and_the_bare_address_both_work(page: Any, server: str) -> None:
     page.goto(f"{server}/?run=grok-a&run=second&step=300")
     panel(page, "attention").wait_for(timeout=90_000)
@@ -251,6 +252,7 @@ def test_ticking_a_second_run_overlays_it(page: Any, server: str) -> None:
     page.locator(".st-key-board .dock").get_by_role("button", name="second").first.wait_for(timeout=5000)
 
 
+@whole_in_ci
 def test_a_click_on_a_curve_makes_its_run_the_first(page: Any, server: str) -> None:
     canvas = opened(page, f"{server}/curves?run=grok-a&run=second", "accuracy")
     box = canvas.bounding_box()
@@ -259,6 +261,7 @@ def test_a_click_on_a_curve_makes_its_run_the_first(page: Any, server: str) -> N
     page.wait_for_url("**run=second&run=grok-a**", timeout=5000)
 
 
+@whole_in_ci
 def test_a_metric_is_found_by_a_regular_expression_and_pinned(page: Any, server: str) -> None:
     opened(page, f"{server}/curves?run=grok-a", "loss")
     page.get_by_label("Filter metrics by name").fill("^recorder.ms$")
@@ -299,6 +302,7 @@ KEYS = (
 )  # fmt: skip
 
 
+@whole_in_ci
 def test_a_chart_is_worked_by_keys_alone(page: Any, server: str) -> None:
     """Each key, what of the address it changes, and whether that is there then."""
     opened(page, f"{server}/curves?run=grok-a&step=500", "loss")

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.effort import whole_in_ci
+
 pytestmark = pytest.mark.browser
 
 
@@ -22,6 +24,7 @@ def came_to(page: Any, text: str) -> None:
     page.wait_for_function("text => location.href.includes(text)", arg=text, timeout=30_000)
 
 
+@whole_in_ci
 def test_one_entry_for_what_a_visitor_did_and_none_for_the_cursor(page: Any, server: str) -> None:
     page.goto("about:blank")
     page.goto(f"{server}/runs")
@@ -58,6 +61,7 @@ def test_a_selection_is_an_entry_and_back_restores_the_one_before(page: Any, ser
     assert "run=grok-a" in page.url
 
 
+@whole_in_ci
 def test_a_name_opens_its_run_alone_at_its_last_step(page: Any, server: str) -> None:
     page.goto(f"{server}/runs?run=grok-a&step=400")
     stands(page, "Runs")

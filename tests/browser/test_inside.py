@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.effort import UNLESS_IN_CI
+from tests.support.effort import UNLESS_IN_CI, whole_in_ci
 
 pytestmark = pytest.mark.browser
 
@@ -38,7 +38,11 @@ def canvas(page: Any, key: str) -> Any:
             "weights",
             ["weights", "weight_histogram", "singular_values", "spectrum_lines", "band_profile", "activation_lines"],
         ),
-        ("fourier", ["fourier_losses", "fourier_grid", "fourier_bars", "fourier_neurons", "fourier_one"]),
+        pytest.param(
+            "fourier",
+            ["fourier_losses", "fourier_grid", "fourier_bars", "fourier_neurons", "fourier_one"],
+            marks=UNLESS_IN_CI,
+        ),
     ],
 )
 def test_every_figure_of_a_page_is_drawn(page: Any, server: str, address: str, keys: list[str]) -> None:
@@ -62,6 +66,7 @@ def test_one_key_moves_all_five_panels_of_the_explorer(page: Any, server: str) -
     )
 
 
+@whole_in_ci
 def test_phases_are_named_and_a_neuron_follows_the_cursor(page: Any, server: str) -> None:
     from playwright.sync_api import expect
 
@@ -100,6 +105,7 @@ SEEN = """([note]) => { window.__whole = new Set(); window.addEventListener("str
 }); }"""
 
 
+@whole_in_ci
 def test_play_waits_for_the_frames_that_do_not_fit(page: Any, server: str) -> None:
     page.goto(f"{server}/runs?run=long&step=0")
     canvas(page, "attention")
@@ -111,6 +117,7 @@ def test_play_waits_for_the_frames_that_do_not_fit(page: Any, server: str) -> No
     page.wait_for_url("**step=1900**", timeout=60_000)
 
 
+@whole_in_ci
 def test_a_page_left_in_the_middle_of_a_move_shows_where_it_ended(page: Any, server: str) -> None:
     page.goto(f"{server}/attention?run=long")
     canvas(page, "attention")

@@ -36,6 +36,7 @@ def ask(page: Any, sql: str) -> None:
     editor.press("Control+Enter")
 
 
+@whole_in_ci
 def test_a_query_runs_and_its_link_shows_it_to_another(context: Any, browser: Any, server: str) -> None:
     page = visit(context, f"{server}/sql")
     ask(page, "select run, 40 + 2 as answer from runs")

@@ -19,7 +19,7 @@ from etl.run.manifest import parse
 from etl.run.snapshot import Snapshot
 from tests.support.cuda_programs import CUDA, NEEDS_A_COMPILER
 from tests.support.cuda_trainer import Program, agreement, read
-from tests.support.effort import UNLESS_IN_CI
+from tests.support.effort import UNLESS_IN_CI, whole_in_ci
 
 pytestmark = NEEDS_A_COMPILER
 
@@ -127,6 +127,7 @@ def test_the_epsilon_of_a_start_is_the_one_that_is_used(binary: Path, tmp_path: 
     assert json.loads((tmp_path / "run" / "manifest.json").read_bytes())["model"]["layernorm_eps"] == 0.25
 
 
+@whole_in_ci
 def test_checking_a_gpu_needs_numpy_and_torch_alone(tmp_path: Path) -> None:
     """A machine with a GPU has these two; whatever else is imported must not be missed there."""
     program = """

@@ -22,6 +22,7 @@ from etl.run.file_names import list_files
 from tests.support.app_store import EVERY_PAGE
 from tests.support.cuda_programs import CUDA, NEEDS_A_COMPILER
 from tests.support.cuda_trainer import Program, read, shard
+from tests.support.effort import whole_in_ci
 from tests.support.places import ROOT
 
 pytestmark = NEEDS_A_COMPILER
@@ -85,6 +86,7 @@ def test_a_sample_is_drawn_on_the_way(program: Program, tmp_path: Path) -> None:
     assert all(0 <= int(token) < 61 for token in tokens)
 
 
+@whole_in_ci
 def test_every_page_works_on_a_run_of_the_cpp_trainer(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +104,7 @@ def test_every_page_works_on_a_run_of_the_cpp_trainer(
         assert not at.error, f"{page}: {at.error[0].value}"
 
 
+@whole_in_ci
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 def test_training_goes_on_when_the_disk_is_full(program: Program, tmp_path: Path) -> None:
     disk = tmp_path / "disk"

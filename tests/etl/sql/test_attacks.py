@@ -22,7 +22,7 @@ from etl.sql.pool import pool
 from etl.sql.reply import Limits, QueryError
 from etl.sql.sandbox import Sandbox
 from tests.support import sandbox_store
-from tests.support.effort import IN_CI, UNLESS_IN_CI
+from tests.support.effort import IN_CI, UNLESS_IN_CI, whole_in_ci
 from tests.support.kept import KeptSandbox, kept_sandbox
 from tests.support.places import DATA, ROOT
 
@@ -219,6 +219,7 @@ ask(Sandbox(catalogue, spare=False), {end_to_end!r})
 """Statements tried in one engine, and some of them through the real path."""
 
 
+@whole_in_ci
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed: connections are not watched")
 def test_no_connection_is_attempted(root: Path, tmp_path: Path) -> None:
     words = ("http", "s3:", "hf:", "install", "attach", "load", "postgres", "secret", "extension")

@@ -22,7 +22,7 @@ from etl.sql.sandbox import Sandbox, _size
 from etl.sql.turns import Asker
 from strobe import settings
 from tests.support import sandbox_store
-from tests.support.effort import UNLESS_IN_CI
+from tests.support.effort import UNLESS_IN_CI, whole_in_ci
 from tests.support.places import DATA, ROOT
 
 
@@ -32,8 +32,8 @@ def statements(name: str) -> dict[str, str]:
 
 
 HEAVY, FURTHER = statements("sql_heavy.jsonl"), statements("sql_heavy_more.jsonl")
-QUICK = ("format width", "levenshtein")
-"""One that takes memory and one that takes time: the others run where CI is set, and with -m slow."""
+QUICK = ("format width",)
+"""One that takes memory: the others run where CI is set, and with -m slow."""
 TIMEOUT_S = 3.0
 LIMITS = Limits(timeout_s=TIMEOUT_S)
 BUSY = "select count(*) from range(1000000000000) t(i) where hash(i) % 3 = 1"
@@ -173,6 +173,7 @@ def test_the_memory_of_a_query_is_limited(sandbox: Sandbox, limits: Limits, answ
     assert reply.table[0].to_pylist() == [answer]
 
 
+@whole_in_ci
 def test_a_statement_that_needs_more_than_a_quick_one_has_starts_again(sandbox: Sandbox) -> None:
     """In the quick place it ends at 96 MB; its answer is of the long one."""
     limits = Limits(timeout_s=60.0)
@@ -240,7 +241,7 @@ def test_at_most_two_run_and_the_next_waits_with_a_word(sandbox: Sandbox) -> Non
     assert sorted(waits) == [0, 1, 2, 3][-len(waits) :] or len(waits) >= 4
 
 
-@pytest.mark.parametrize("heavy", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("heavy", [pytest.param(3, marks=UNLESS_IN_CI), pytest.param(20, marks=pytest.mark.slow)])
 def test_a_quick_query_does_not_wait_for_the_heavy_ones_before_it(
     sandbox: Sandbox, slowness: float, heavy: int
 ) -> None:
@@ -275,6 +276,7 @@ def test_a_quick_query_does_not_wait_for_the_heavy_ones_before_it(
     assert max(seen) <= 2
 
 
+@whole_in_ci
 def test_busy_is_said_when_the_wait_is_over(sandbox: Sandbox) -> None:
     def occupy() -> None:
         with pytest.raises(QueryError):

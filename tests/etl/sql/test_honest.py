@@ -11,7 +11,7 @@ from etl.sql.pool import pool
 from etl.sql.reply import Limits, QueryError, Reply
 from etl.sql.sandbox import Sandbox
 from tests.support import sandbox_store
-from tests.support.effort import UNLESS_IN_CI
+from tests.support.effort import UNLESS_IN_CI, whole_in_ci
 from tests.support.kept import KeptSandbox, kept_sandbox
 
 LIMITS = Limits(timeout_s=10.0)
@@ -242,6 +242,7 @@ def test_too_long_and_nul_are_refused_before_any_child(sandbox: Sandbox) -> None
     assert "NUL" in str(failure(sandbox, "select 1\0; select 2"))
 
 
+@whole_in_ci
 def test_a_thousand_runs_answer_promptly(tmp_path: Path) -> None:
     """Parts are opened only where the filter on `run` leads, and never all at once: 64 files may be open."""
     catalogue = _many_runs(tmp_path, 1_000)

@@ -18,6 +18,7 @@ from etl.ingest.load import ingest
 from etl.run.journal import Journal
 from strobe.cli import app
 from strobe.commands import data
+from tests.support.effort import whole_in_ci
 from tests.support.make_run import make_run
 
 
@@ -184,6 +185,7 @@ def _strobe(*arguments: str) -> Sequence[str]:
     return [sys.executable, "-m", "strobe", *arguments]
 
 
+@whole_in_ci
 def test_a_disk_that_takes_no_more_is_one_line(filled: Path) -> None:
     """Files of at most a kilobyte: the old tables stay current, and nothing of the attempt is left."""
     there = sorted(str(path) for path in filled.rglob("*"))
@@ -225,6 +227,7 @@ def test_a_path_that_no_system_takes_is_one_line(tmp_path: Path, command: list[s
     assert "Traceback" not in result.stderr
 
 
+@whole_in_ci
 def test_watching_a_live_run_until_it_ends(tmp_path: Path) -> None:
     run = make_run(tmp_path / "runs" / "alpha", end=None)
     watcher = subprocess.Popen(_strobe("ingest", "runs", "--watch", "--every", "0.1"), stdout=subprocess.PIPE)

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from etl.errors import StrobeError
 from strobe.cli import app
 from strobe.jobs.queue import Queue
+from tests.support.effort import whole_in_ci
 from tests.support.make_run import make_run
 from tests.support.queued import until
 
@@ -58,6 +59,7 @@ def test_what_the_command_would_refuse_is_not_queued(runs: Path) -> None:
     assert Queue(runs).jobs() == []
 
 
+@whole_in_ci
 def test_a_real_job_outlives_who_queued_it_and_its_run_is_found(tmp_path: Path) -> None:
     make_run(tmp_path / "runs" / "a")
     queue = Queue(tmp_path / "runs")

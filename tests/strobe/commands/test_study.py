@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 import strobe
 from etl.errors import StrobeError
 from strobe.cli import app
+from tests.support.effort import whole_in_ci
 
 SMALL = [
     *("--mode", "example", "--epochs", "1,2", "--passages", "12", "--tokens", "24", "--layers", "2", "--heads", "2"),
@@ -25,6 +26,7 @@ def study(*arguments: str) -> str:
     return result.output
 
 
+@whole_in_ci
 def test_a_study_ends_in_the_store(tmp_path: Path) -> None:
     where = ["--out", str(tmp_path / "mem"), "--store", str(tmp_path / "store")]
     said = study(*where)

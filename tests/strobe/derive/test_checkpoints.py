@@ -16,6 +16,7 @@ from etl.store.catalogue import Store
 from strobe.analysis.tasks import modular_addition
 from strobe.derive.filling.deriver import Deriver
 from tests.support.checkpoints import safetensors
+from tests.support.effort import whole_in_ci
 from tests.support.grokked import P, passed, state_dict, steps, thirty, write_folder
 
 SPECIALISED = 0.85
@@ -85,6 +86,7 @@ def check(tmp_path: Path, chosen: Sequence[int]) -> None:
             assert found[step, measure, split, None] == pytest.approx(value, rel=1e-5, abs=1e-5), (step, measure)
 
 
+@whole_in_ci
 def test_the_last_checkpoints_give_the_papers_measures(tmp_path: Path) -> None:
     check(tmp_path, [steps()[0], steps()[-1]])
 

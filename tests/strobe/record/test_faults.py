@@ -24,6 +24,7 @@ from etl.run.journal import METRICS, read_metrics
 from etl.run.verify import verify_run
 from strobe.record import LockedError, Recorder, RecorderError
 from strobe.record.lock import LOCK
+from tests.support.effort import tries
 
 PROGRAM = textwrap.dedent("""
     import signal, sys, time, numpy as np
@@ -317,7 +318,9 @@ def test_a_forked_child_records_nothing(tmp_path: Path) -> None:
     assert [attempt.end for attempt in read_attempts(tmp_path / "r")] == ["finished"]
 
 
-@pytest.mark.parametrize("count", [3, pytest.param(300, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize(
+    "count", [tries(1, 3), pytest.param(300, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
+)
 def test_kill_9_leaves_the_old_state_or_the_new(tmp_path: Path, count: int) -> None:
     random = np.random.default_rng(1)
     for run in range(count):

@@ -29,6 +29,7 @@ from strobe.train.model import GPT, ModelConfig, Taps
 from strobe.train.schedule import snapshot_steps
 from strobe.train.tasks import ModularAdditionTask, TextTask
 from tests.support import killed_training
+from tests.support.effort import UNLESS_IN_CI
 
 SMALL = {"n_layer": 1, "n_head": 2, "n_embd": 16, "mlp_width": 32, "init_std": 0.1}
 CPU = torch.device("cpu")
@@ -335,7 +336,10 @@ def _killed(folder: Path, context: Any, pause: float, until: Callable[[], bool] 
     process.join()
 
 
-@pytest.mark.parametrize("runs", [1, pytest.param(60, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize(
+    "runs",
+    [pytest.param(1, marks=UNLESS_IN_CI), pytest.param(60, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])],
+)
 def test_a_run_killed_as_it_begins_goes_on_or_is_started_over(tmp_path: Path, runs: int) -> None:
     """kill -9 between the manifest and the first snapshots: either the state is there to resume from, or nothing was
     recorded."""

@@ -16,6 +16,7 @@ from strobe.plot.request import Request
 from strobe.views.memorization import Study, passage, passage_names, studies, study, summary
 from strobe.views.memorization_report import lead, markdown, near_chance, words
 from strobe.views.run_view import CatalogueTables, RunView
+from tests.support.effort import whole_in_ci
 from tests.support.studied import studied_store
 
 
@@ -104,6 +105,7 @@ def test_every_figure_is_drawn(store: Path, name: str) -> None:
     assert "epoch" in svg.lower()
 
 
+@whole_in_ci
 def test_the_report_is_written_by_a_command(store: Path, tmp_path: Path) -> None:
     out = tmp_path / "files"
     result = CliRunner().invoke(app, ["study", "report", "mem", "--store", str(store), "-o", str(out)])

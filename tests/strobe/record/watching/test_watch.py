@@ -18,6 +18,7 @@ from etl.run.folder import Run
 from strobe.record import RecorderError
 from strobe.record.monitor import WeightMonitor
 from strobe.record.watching.sources import SECTIONS
+from tests.support.effort import UNLESS_IN_CI
 from tests.support.watched import faults, recorded, spec, steps, trained
 
 
@@ -177,7 +178,7 @@ INDUCTOR = pytest.param("inductor", marks=[pytest.mark.slow, pytest.mark.filterw
 """It compiles with g++, for a minute, and warns of its own parts."""
 
 
-@pytest.mark.parametrize("backend", [None, "aot_eager", INDUCTOR])
+@pytest.mark.parametrize("backend", [None, pytest.param("aot_eager", marks=UNLESS_IN_CI), INDUCTOR])
 @pytest.mark.parametrize("keep", ["full", "stats"])
 def test_a_training_is_the_same_bit_for_bit_with_and_without(tmp_path: Path, keep: str, backend: str | None) -> None:
     def run(folder: Path | None) -> list[float]:

@@ -21,6 +21,7 @@ from strobe.ui.shell.writing import PARAMETER, TOKEN
 from strobe.ui.sql.examples import EXAMPLES
 from strobe.ui.sql.result import shown
 from tests.support import real_store
+from tests.support.effort import whole_in_ci
 from tests.support.kept import Kept
 from tests.support.places import ROOT
 
@@ -134,6 +135,7 @@ def test_an_error_points_at_its_place(store: Path, end_to_end: None) -> None:
     assert app.code[0].value == "  stepz from scalars\n  ^"
 
 
+@whole_in_ci
 def test_a_bomb_is_stopped_and_the_page_lives(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STROBE_QUERY_TIMEOUT_S", "2")
     app = pressed(opened(), "select count(*) from range(1000000000000) t(i) where hash(i) = 1")

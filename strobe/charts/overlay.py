@@ -17,7 +17,8 @@ _ANY: Final = (
     "datum.value != 0 && (abs(datum.value) < 0.001 || abs(datum.value) >= 1e6) "
     "? format(datum.value, '.3~e') : format(datum.value, ',~g')"
 )
-_PERPLEXITY: Final = "format(exp(datum.value), '.3~s')"
+_PERPLEXITY: Final = "datum.value < 0.01 ? '' : format(exp(datum.value), '.3~s')"
+"""Below it is 1 and a little, and the loss says how little."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,21 @@ class Overlay:
             layer["encoding"] = self._encoding(tooltip=layer["mark"]["type"] == "point")
         layers += [_mark(mark, mode) for mark in self.marks]
         config = altair_config(mode) | {"background": "transparent", "padding": 4}
-        spec: dict[str, Any] = {"layer": layers, "height": height, "config": config}
+        spec: dict[str, Any] = {"layer": layers, "height": height, "config": config, "description": self._words()}
         if self.perplexity:
             # With axes of their own each layer would draw one; where they share it, one without takes it from all.
             for layer in layers[1:]:
                 layer["encoding"]["y"]["axis"] = None
             spec["layer"].append(self._second())
             spec["resolve"] = {"axis": {"y": "independent"}}
+        # A reader of screens is told of the chart as a whole; its marks have nothing to say one by one.
+        for layer in spec["layer"]:
+            layer["mark"]["aria"] = False
         return spec
+
+    def _words(self) -> str:
+        names = ", ".join(line.label for line in self.lines)
+        return f"{self.y_title} against {self.x_title}: {names}. The files have the numbers."
 
     def _encoding(self, *, tooltip: bool) -> dict[str, Any]:
         places = list(range(len(self.lines)))

@@ -1,4 +1,4 @@
-"""What the one document of the app says beside Streamlit's own: a script that must run before all of Streamlit's."""
+"""What the one document of the app says beside Streamlit's own: what must run before all of Streamlit's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _OF_THE_BYTES: Final = frozenset({b"content-length", b"etag", b"last-modified"})
 
 @cache
 def _added() -> bytes:
-    return f"<script>{(_STATIC / 'history.js').read_text(encoding='utf-8')}</script>".encode()
+    texts = ((_STATIC / f"{name}.js").read_text(encoding="utf-8") for name in ("theme", "history"))
+    return "<script>{}</script>".format("\n".join(texts)).encode()
 
 
 def is_document(scope: Scope) -> bool:

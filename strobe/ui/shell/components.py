@@ -1,4 +1,4 @@
-"""The browser's part: six components made of the modules in `static/`, and how frames travel to them.
+"""The browser's part: seven components made of the modules in `static/`, and how frames travel to them.
 
 Streamlit takes a component's JavaScript as one module, so the files are joined here in the order of their imports;
 each stays an ordinary ES module that tests can load.
@@ -73,6 +73,12 @@ def runs() -> Callable[..., Any]:
 def keeper() -> Callable[..., Any]:
     """Keeps the token of writing in the browser, or offers the one it kept as trigger `token`."""
     return _component("keeper", script("keeper", default="mountKeeper"))
+
+
+@cache
+def menu() -> Callable[..., Any]:
+    """The choice of light or dark, and the sheet of keys; trigger `theme` where one has become the other."""
+    return _component("menu", script("clock", "menu", default="mountMenu"))
 
 
 @cache

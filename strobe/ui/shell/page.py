@@ -201,7 +201,8 @@ def _on_accent() -> str:
     mode = DARK if st.context.theme.type == "dark" else LIGHT
     ring = ":is(a, button, summary, input, textarea, [tabindex]):focus-visible"
     return (
-        f"<style>[data-testid^=stBaseButton-primary] * {{ color: {mode.background} !important; }} "
+        f"<style>:is([data-testid^=stBaseButton-primary], [data-tag]) * "
+        f"{{ color: {mode.background} !important; }} "
         f"{ring} {{ outline: 2px solid {mode.primary}; outline-offset: 1px; }}</style>"
     )
 
@@ -257,6 +258,7 @@ def _sidebar(page: Page) -> None:
         )
         markup('<p class="st-caption">Store: {name}</p>', name=store_name())
         read_only_line()
+        components.menu()(key="menu")
 
 
 def _header(page: Page, spec: registry.PageSpec) -> None:

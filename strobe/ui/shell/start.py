@@ -8,7 +8,7 @@ import streamlit as st
 
 from etl.errors import StrobeError
 from strobe.settings import read_only, store_path
-from strobe.ui.shell import left_out, registry, writing
+from strobe.ui.shell import components, left_out, registry, writing
 from strobe.ui.shell.reader import Reader
 from strobe.ui.shell.words import inert, markup
 
@@ -42,6 +42,7 @@ def _title(spec: registry.PageSpec) -> None:
 def _ways_to_begin() -> None:
     with st.sidebar:
         read_only_line()
+        components.menu()(key="menu")
     st.markdown("**No runs yet.** Three ways to begin; then reload this page.")
     for column, (title, why, command) in zip(
         st.columns(3, border=True),

@@ -35,7 +35,7 @@ _EDITOR_STYLE = """<style>
 .st-key-sql_old, .stMain:has(.stForm [data-testid=InputInstructions]) .st-key-sql_result { opacity: .45; }
 .st-schema { font-size: 13px; max-height: 520px; overflow: auto; }
 .st-schema summary { cursor: pointer; padding: 2px 0; }
-.st-schema summary span, .st-schema td + td { opacity: .6; font-size: 12px; }
+.st-schema summary span, .st-schema td + td { opacity: .75; font-size: 12px; }
 .st-schema td { padding: 0 10px 0 14px; border: 0; line-height: 1.55; }
 </style>"""
 

@@ -48,6 +48,6 @@ export function busy(event) {
   // A closed list that was just used keeps the focus, and has no use for these.
   if (at.matches("[role=combobox][aria-expanded=false]") && !at.value) return !/^(Arrow(Left|Right)|Home|End)$/.test(event.key);
   if (at.matches("input:not([type=checkbox]):not([data-cursor]), textarea, select, [contenteditable=true]")) return true;
-  if (at.closest("[data-testid=stDataFrame], [role=listbox], [role=dialog], [role=slider], [role=separator]")) return true;
+  if (at.closest("[data-testid=stDataFrame], [role=listbox], [role=dialog], dialog, [role=slider], [role=separator]")) return true;
   return event.key === " " && at.matches("button, a, input, summary, [role=button]");
 }

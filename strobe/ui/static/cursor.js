@@ -27,7 +27,7 @@ class Cursor {
     }
     this.slider.oninput = () => this.move(+this.slider.value);
     this.at("link").onclick = () => this.copyLink();
-    this.at("help").onclick = () => this.explain(this.at("keys").hidden);
+    this.at("help").onclick = () => window.dispatchEvent(new CustomEvent("strobe:keys"));
     this.onKey = (event) => this.key(event);
     this.onSeek = ({ detail }) => this.seek(detail);
     window.addEventListener("keydown", this.onKey);
@@ -191,15 +191,7 @@ class Cursor {
     this.move(this.index);
   }
 
-  /** Shows what the keys do, or hides it. */
-  explain(shown) {
-    this.at("keys").hidden = !shown;
-    this.at("help").setAttribute("aria-expanded", `${shown}`);
-  }
-
   key(event) {
-    if (event.key === "?" && this.data && !busy(event)) return this.explain(this.at("keys").hidden);
-    if (event.key === "Escape") this.explain(false);
     if (!this.data || this.data.steps.length < 2 || busy(event)) return;
     if (event.key === " ") this.press("play");
     else {

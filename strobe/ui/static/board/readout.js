@@ -88,7 +88,7 @@ function row(entry, columns, board) {
 
 /** Shows the table: `entries` { line, run, reading, smoothed, off, difference } in the order in which they stand. */
 export function showReadout(dock, { title, where, entries, columns, settled, note, keys }, board) {
-  const head = document.createElement("h3"), sub = document.createElement("p"), table = document.createElement("table");
+  const head = document.createElement("h2"), sub = document.createElement("p"), table = document.createElement("table");
   head.textContent = title;
   sub.textContent = where;
   sub.className = "where";

@@ -31,6 +31,7 @@ FOREIGN = (
     ("strobe/train", ("streamlit",)),
     ("strobe/ui", ("torch",)),
     ("strobe/jobs", ("streamlit", "torch")),
+    ("strobe/launch", ("streamlit", "torch")),
     ("pages", ("torch",)),
 )
 """Where the heavy packages of others may not be imported, not even lazily."""
@@ -46,10 +47,14 @@ ARROWS = (
     ("strobe/derive", (*SUMS, "strobe.derive")),
     ("strobe/views", SHOWN),
     ("strobe/plot", (*SHOWN, "strobe.charts", "strobe.plot")),
-    ("strobe/ui", (*SHOWN, "strobe.charts", "strobe.ui", "strobe.settings", "strobe.saved_queries", "strobe.rows")),
+    ("strobe/ui", (
+        *SHOWN, "strobe.charts", "strobe.ui", "strobe.settings", "strobe.saved_queries", "strobe.rows",
+        "strobe.jobs", "strobe.launch",
+    )),
     ("strobe/record", (*SUMS, "strobe.record", "strobe.settings", "strobe.version")),
     ("strobe/train", (*SUMS, "strobe.train")),
     ("strobe/jobs", ("etl", "strobe.jobs")),
+    ("strobe/launch", (*SUMS, "strobe.launch", "strobe.record", "strobe.train", "strobe.studies")),
     ("strobe/studies", (*SHOWN, "strobe.record", "strobe.train", "strobe.studies", "strobe.settings")),
     ("pages", (*SHOWN, "strobe.charts", "strobe.plot", "strobe.ui", "strobe.settings")),
     ("strobe/rows.py", ()),
@@ -65,7 +70,8 @@ ARROWS = (
     ("strobe/cli.py", ("etl", "strobe.commands", "strobe.version")),
     ("strobe/commands", (
         *SHOWN, "strobe.charts", "strobe.plot", "strobe.record", "strobe.train", "strobe.studies", "strobe.commands",
-        "strobe.jobs", "strobe.doctor", "strobe.example", "strobe.rows", "strobe.saved_queries", "strobe.settings",
+        "strobe.jobs", "strobe.launch", "strobe.doctor", "strobe.example", "strobe.rows", "strobe.saved_queries",
+        "strobe.settings",
     )),
 )  # fmt: skip
 """Which of our modules each room may import."""

@@ -31,7 +31,8 @@ from strobe.record import Recorder
 from strobe.record.adapters.gpt2 import model_entry
 from strobe.train.config import Training
 from strobe.train.loop import make_optimizer
-from strobe.train.model import GPT, ModelConfig
+from strobe.train.model import GPT
+from strobe.train.model_config import ModelConfig
 
 EPSILON = float(np.finfo(np.float32).eps)
 YARDSTICKS, EPSILONS = 8.0, 64.0

@@ -41,7 +41,8 @@ def pytorch_speed(size: Size, device: str, compiled: bool) -> float:
     require_torch(device)
     import torch
 
-    from strobe.train.model import GPT, ModelConfig
+    from strobe.train.model import GPT
+    from strobe.train.model_config import ModelConfig
 
     if compiled and shutil.which("gcc") is None and shutil.which("cc") is None:
         raise NotCheckedError("torch.compile needs a C compiler")

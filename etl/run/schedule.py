@@ -19,7 +19,12 @@ def parse_schedule(text: str) -> list[int]:
 
     A range without /N takes every step. Ranges merge, and no step stands twice. Raises ScheduleError.
     """
-    steps: set[int] = set()
+    return sorted({step for part in ranges(text) for step in part})
+
+
+def ranges(text: str) -> list[range]:
+    """The parts of a schedule, in the order in which they are written. Raises ScheduleError."""
+    parts = []
     for part in text.split(","):
         match = _RANGE.fullmatch(part.strip())
         if match is None:
@@ -32,5 +37,5 @@ def parse_schedule(text: str) -> list[int]:
             raise ScheduleError(f"schedule part {part.strip()!r:.60} is empty; write FIRST-LAST/EVERY, EVERY >= 1")
         if (last - first) // every >= _MOST:
             raise ScheduleError(f"schedule part {part.strip()!r:.60} has more than {_MOST:,} steps; take fewer")
-        steps.update(range(first, last + 1, every))
-    return sorted(steps)
+        parts.append(range(first, last + 1, every))
+    return parts

@@ -17,6 +17,12 @@ HEALTHY_RATIO: Final = (1e-4, 1e-2)
 """The usual band of the update ratio of one step: a rule of thumb, no verdict."""
 
 
+def check_thresholds(vanishing: float, exploding: float) -> None:
+    """Raises ValueError for thresholds of a gradient's L2 that nothing or everything would pass."""
+    if not 0 <= vanishing < exploding:
+        raise ValueError(f"vanishing {vanishing:g} is not from 0 to below exploding {exploding:g}")
+
+
 class Kind(StrEnum):
     """What can be wrong with a tensor. Those of `TROUBLE` are worth a warning; the others explain."""
 

@@ -17,6 +17,9 @@ BATCHES = "splitmix64-replacement-1"
 BATCH_STREAM = 0x6261746368657331
 """Exclusive-or of this ("batches1" in ASCII) with the data seed is the state of the minibatch stream."""
 
+MOST_MODULUS = 46_340
+"""Its square is the largest that fits the int32 of `ModularAddition.inputs`."""
+
 _GAMMA = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
 
@@ -79,19 +82,26 @@ class ModularAddition:
         return self.train_index[batch_rows(len(self.train_index), data_seed, step, batch_size)]
 
 
-def modular_addition(p: int, train_fraction: float, data_seed: int) -> ModularAddition:
-    """The task mod `p`; the first floor(train_fraction * p * p) rows of the shuffled order are the train split.
-
-    The product is one of IEEE doubles. Raises ValueError when a split would be empty.
-    """
-    if p < 2:
-        raise ValueError(f"modulus {p} is too small; give at least 2")
+def addition_counts(p: int, train_fraction: float) -> tuple[int, int]:
+    """(pairs, those of them that are trained on) of the task mod `p`. Raises ValueError when a split would be empty,
+    or the pairs are too many to be listed."""
+    if not 2 <= p <= MOST_MODULUS:
+        raise ValueError(f"modulus {p} is too {'small' if p < 2 else 'large'}; give 2 to {MOST_MODULUS:,}")
     n = p * p
     n_train = int(np.floor(float(train_fraction) * n)) if 0 < train_fraction < 1 else 0
     if not 0 < n_train < n:
         raise ValueError(
             f"train fraction {train_fraction} of {n} pairs leaves a split empty; give a number between 0 and 1"
         )
+    return n, n_train
+
+
+def modular_addition(p: int, train_fraction: float, data_seed: int) -> ModularAddition:
+    """The task mod `p`; the first floor(train_fraction * p * p) rows of the shuffled order are the train split.
+
+    The product is one of IEEE doubles. Raises ValueError when a split would be empty.
+    """
+    n, n_train = addition_counts(p, train_fraction)
     order = fisher_yates(n, data_seed)
     a, b = np.divmod(np.arange(n, dtype=np.int32), np.int32(p))
     inputs = np.stack([a, b, np.full(n, p, np.int32)], axis=1)

@@ -24,53 +24,38 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Run a whole experiment: train, measure, test, report.", no_args_is_help=True)
 
 
-def _epochs(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdigit() for part in parts):
-        raise StrobeError(f"epochs are {text!r:.60}; give whole numbers, such as 1,5,20")
-    return tuple(map(int, parts))
-
-
 @app.command()
 def memorization(
-    mode: Annotated[str, typer.Option(help="example, quick, standard or deep.")] = "quick",
+    mode: flag.Mode = "quick",
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run; default $STROBE_RUNS/memorization-<mode>.")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the study in --out, or begin it where none was begun.")
     ] = False,
-    epochs: Annotated[str | None, typer.Option(help="Epochs at which to measure, such as 1,3,5,10,20.")] = None,
-    passages: Annotated[int | None, typer.Option(help="Passages in both groups; half are trained on.")] = None,
-    tokens: Annotated[int | None, typer.Option(help="Tokens of the longest passage.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of passages, initial weights and order.")] = None,
-    training: Annotated[
-        str | None, typer.Option(help="continuous (default), or restart: anew up to each epoch.")
-    ] = None,
-    model: Annotated[
-        Path | None, typer.Option(help="Folder of a Hugging Face GPT-2; default the reference GPT-2.")
-    ] = None,
+    epochs: Annotated[str | None, flag.option("epochs", "study")] = None,
+    passages: Annotated[int | None, flag.option("passages", "study")] = None,
+    tokens: Annotated[int | None, flag.option("tokens", "study")] = None,
+    seed: Annotated[int | None, flag.option("seed", "study")] = None,
+    training: Annotated[str | None, flag.option("training", "study")] = None,
+    model: Annotated[Path | None, flag.option("model", "study")] = None,
     layers: flag.Layers = None,
     heads: flag.Heads = None,
     width: flag.Width = None,
     lr: flag.Rate = None,
-    batch_size: Annotated[int | None, typer.Option(help="Passages a step.")] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Accuracy from which on a passage is memorized; default 0.6.")
-    ] = None,
+    batch_size: Annotated[int | None, flag.option("batch_size", "study")] = None,
+    threshold: Annotated[float | None, flag.option("threshold", "study")] = None,
     device: flag.Device = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads, default 2.")] = None,
+    threads: Annotated[int | None, flag.option("threads", "study")] = None,
     store: StoreOption = None,
 ) -> None:
     """Train on passages, measure what is reproduced and how layers compress it, and report what the data supports."""
     need_torch()
     from strobe.studies.memorization.experiment import begin
-    from strobe.studies.memorization.plan import plan_of
+    from strobe.studies.memorization.plan import epochs_of, plan_of
 
     plan = plan_of(
-        mode, epochs=_epochs(epochs), passages=passages, longest=tokens, seed=seed, training=training,
+        mode, epochs=epochs_of(epochs), passages=passages, longest=tokens, seed=seed, training=training,
         model=str(model) if model is not None else None, layers=layers, heads=heads, width=width, learning_rate=lr,
         batch_size=batch_size, threshold=threshold, device=device, threads=threads,
     )  # fmt: skip

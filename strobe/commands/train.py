@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -11,6 +11,7 @@ from etl.errors import StrobeError
 from strobe.analysis.health import EXPLODING, VANISHING
 from strobe.commands import train_flags as flag
 from strobe.commands import train_values as values
+from strobe.launch import values as launch
 
 if TYPE_CHECKING:
     from strobe.record import Recorder, Status
@@ -109,8 +110,8 @@ def modadd(
     out: flag.Out = None,
     resume: flag.Resume = False,
     take_over: flag.TakeOver = False,
-    modulus: Annotated[int | None, typer.Option(help="The p of a + b mod p.")] = None,
-    train_fraction: Annotated[float | None, typer.Option(help="Share of the p x p pairs to train on.")] = None,
+    modulus: flag.Modulus = None,
+    train_fraction: flag.TrainFraction = None,
     steps: flag.Steps = None,
     layers: flag.Layers = None,
     heads: flag.Heads = None,
@@ -147,14 +148,14 @@ def modadd(
     from strobe.train.loop import pick_device
     from strobe.train.tasks import ModularAdditionTask
 
-    chosen, folder = values.preset_of(MODADD, preset), values.folder_of(out, preset)
+    chosen, folder = launch.preset_of(MODADD, preset), values.folder_of(out, preset)
     saved = values.saved_of(folder, resume)
-    training = values.training_of(chosen, saved, flag.values_of(flag.TRAINING, flags), batch_size)
+    training = launch.training_of(chosen, saved, flag.values_of(flag.TRAINING, flags), batch_size)
     used = pick_device(training.device)
     numbers = _task_numbers(folder, chosen["task"], {"modulus": modulus, "train_fraction": train_fraction}, saved)
     task = ModularAdditionTask(training, used, **numbers)
     shape = {"vocab_size": task.vocab_size, "block_size": task.block_size}
-    model = values.model_of(chosen, saved, flag.values_of(flag.MODEL, flags), **shape)
+    model = launch.model_of(chosen, saved, flag.values_of(flag.MODEL, flags), **shape)
     _start(model, task, training, folder, used, resume=resume, take_over=take_over, monitor=monitor)
 
 
@@ -181,8 +182,8 @@ def _task_numbers(
 
 @app.command()
 def text(
-    data: Annotated[Path, typer.Option(help="A text file; its bytes are the tokens.")],
-    size: Annotated[str, typer.Option(help="tiny (0.1 M parameters), small (0.8 M) or dev (7.5 M).")] = "small",
+    data: flag.Data,
+    size: flag.Size = "small",
     out: flag.Out = None,
     resume: flag.Resume = False,
     take_over: flag.TakeOver = False,
@@ -191,7 +192,7 @@ def text(
     heads: flag.Heads = None,
     width: flag.Width = None,
     mlp: flag.Mlp = None,
-    block_size: Annotated[int | None, typer.Option(help="Bytes of context.")] = None,
+    block_size: flag.BlockSize = None,
     batch_size: flag.Batch = None,
     lr: flag.Rate = None,
     weight_decay: flag.Decay = None,
@@ -223,10 +224,10 @@ def text(
     from strobe.train.loop import pick_device
     from strobe.train.tasks import TextTask
 
-    chosen, folder = values.preset_of(TEXT, size), values.folder_of(out, f"text-{size}")
+    chosen, folder = launch.preset_of(TEXT, size), values.folder_of(out, f"text-{size}")
     saved = values.saved_of(folder, resume)
-    training = values.training_of(chosen, saved, flag.values_of(flag.TRAINING, flags), batch_size)
-    model = values.model_of(
+    training = launch.training_of(chosen, saved, flag.values_of(flag.TRAINING, flags), batch_size)
+    model = launch.model_of(
         chosen, saved, flag.values_of(flag.MODEL, flags) | {"block_size": block_size}, vocab_size=256
     )
     used = pick_device(training.device)

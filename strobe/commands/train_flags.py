@@ -1,4 +1,4 @@
-"""The flags that both reference trainings share, and which hyperparameter each sets."""
+"""The flags that both reference trainings share, made from the fields that the app's form is made from too."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from strobe.launch.fields import field, targets
+
+
+def option(name: str, program: str = "modadd") -> Any:
+    """The flag of a field, its text and its smallest number."""
+    found = field(name, program)
+    return typer.Option(found.flag, help=found.help, min=found.least)
+
+
 Out = Annotated[
     Path | None, typer.Option(help="Folder of the run; default $STROBE_RUNS/<preset>, else ./runs/<preset>.")
 ]
@@ -14,63 +23,44 @@ Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --ou
 TakeOver = Annotated[
     bool, typer.Option("--take-over", help="Take --out over from a recorder of another host that is surely gone.")
 ]
-Steps = Annotated[int | None, typer.Option(help="Number of updates.")]
-Layers = Annotated[int | None, typer.Option(help="Transformer blocks.")]
-Heads = Annotated[int | None, typer.Option(help="Attention heads in a block.")]
-Width = Annotated[int | None, typer.Option(help="Width of the residual stream.")]
-Mlp = Annotated[int | None, typer.Option(help="Hidden units of the MLP; default 4 x width.")]
-Rate = Annotated[float | None, typer.Option(help="AdamW's learning rate.")]
-Decay = Annotated[float | None, typer.Option(help="AdamW's weight decay, on matrices.")]
-Warmup = Annotated[int | None, typer.Option(help="Steps of linear warm-up.")]
-Batch = Annotated[str | None, typer.Option(help="Sequences a step, or full for the whole training split.")]
-Clip = Annotated[float | None, typer.Option(help="Clip gradients to this norm.")]
-ModelSeed = Annotated[int | None, typer.Option(help="Seed of the initial weights.")]
-DataSeed = Annotated[int | None, typer.Option(help="Seed of the split and of the minibatches.")]
-Fc1 = Annotated[int | None, typer.Option(help="Keep fcw's entries further than this from the diagonal at zero.")]
-Fc2 = Annotated[int | None, typer.Option(help="The same for fcprojw.")]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
-Threads = Annotated[
-    int | None, typer.Option(help="CPU threads; default 1 below a million parameters, else one a core.")
-]
-EvalEvery = Annotated[int | None, typer.Option(help="Steps between evaluations of the whole splits.")]
-Every = Annotated[int | None, typer.Option(help="Steps between snapshots.")]
-Schedule = Annotated[
-    str | None,
-    typer.Option(
-        help='Steps of snapshots, as "0-1400/100,1500-8500/500"; auto, alone or among them: where the training moves.'
-    ),
-]
-KeepLast = Annotated[int | None, typer.Option(help="Keep so many newest snapshots, and the first.")]
-MaxDisk = Annotated[str | None, typer.Option(help="Thin the oldest snapshots beyond this size, such as 10GB.")]
-CheckpointEvery = Annotated[
-    int | None, typer.Option(help="Steps between saved states to resume from: what a kill can cost.")
-]
-WeightMonitor = Annotated[
-    bool, typer.Option("--weight-monitor", help="Look at gradients and updates, and name weights that do not learn.")
-]
-MonitorInterval = Annotated[int, typer.Option("--weight-monitor-interval", min=1, help="Updates between two looks.")]
-MonitorSample = Annotated[
-    int, typer.Option("--weight-monitor-sample-size", min=1, help="Weights of a tensor whose movement is looked at.")
-]
-MonitorVanishing = Annotated[
-    float, typer.Option("--weight-monitor-vanishing", min=0.0, help="L2 of a vanishing gradient, at most.")
-]
-MonitorExploding = Annotated[
-    float, typer.Option("--weight-monitor-exploding", min=0.0, help="L2 of an exploding gradient, at least.")
-]
 Preset = Annotated[str, typer.Option(help="grok, small or nanda.")]
+Size = Annotated[str, typer.Option(help="tiny (0.1 M parameters), small (0.8 M) or dev (7.5 M).")]
+Mode = Annotated[str, typer.Option(help="example, quick, standard or deep.")]
+Modulus = Annotated[int | None, option("modulus")]
+TrainFraction = Annotated[float | None, option("train_fraction")]
+Data = Annotated[Path, option("data", "text")]
+BlockSize = Annotated[int | None, option("block_size", "text")]
+Steps = Annotated[int | None, option("steps")]
+Layers = Annotated[int | None, option("layers")]
+Heads = Annotated[int | None, option("heads")]
+Width = Annotated[int | None, option("width")]
+Mlp = Annotated[int | None, option("mlp")]
+Rate = Annotated[float | None, option("lr")]
+Decay = Annotated[float | None, option("weight_decay")]
+Warmup = Annotated[int | None, option("warmup")]
+Batch = Annotated[str | None, option("batch_size")]
+Clip = Annotated[float | None, option("grad_clip")]
+ModelSeed = Annotated[int | None, option("model_seed")]
+DataSeed = Annotated[int | None, option("data_seed")]
+Fc1 = Annotated[int | None, option("fc1_band")]
+Fc2 = Annotated[int | None, option("fc2_band")]
+Device = Annotated[str | None, option("device")]
+Threads = Annotated[int | None, option("threads")]
+EvalEvery = Annotated[int | None, option("eval_every")]
+Every = Annotated[int | None, option("snapshot_every")]
+Schedule = Annotated[str | None, option("schedule")]
+KeepLast = Annotated[int | None, option("keep_last")]
+MaxDisk = Annotated[str | None, option("max_disk")]
+CheckpointEvery = Annotated[int | None, option("checkpoint_every")]
+WeightMonitor = Annotated[bool, typer.Option("--weight-monitor", help=field("weight_monitor").help)]
+MonitorInterval = Annotated[int, option("weight_monitor_interval")]
+MonitorSample = Annotated[int, option("weight_monitor_sample_size")]
+MonitorVanishing = Annotated[float, option("weight_monitor_vanishing")]
+MonitorExploding = Annotated[float, option("weight_monitor_exploding")]
 
-MODEL = {
-    **{"layers": "n_layer", "heads": "n_head", "width": "n_embd", "mlp": "mlp_width"},
-    **{"fc1_band": "fc1_band", "fc2_band": "fc2_band"},
-}
-TRAINING = {
-    **{name: name for name in ("steps", "weight_decay", "warmup", "grad_clip", "model_seed", "data_seed")},
-    **{name: name for name in ("device", "threads", "eval_every", "snapshot_every", "schedule")},
-    **{name: name for name in ("keep_last", "max_disk", "checkpoint_every")},
-    "lr": "learning_rate",
-}
-"""Which hyperparameter each flag sets."""
+MODEL = targets("model")
+TRAINING = {name: target for name, target in targets("training").items() if name != "batch_size"}
+"""Which hyperparameter each flag sets; the batch size has a word besides numbers, and a rule of its own."""
 
 
 def values_of(names: dict[str, str], flags: dict[str, Any]) -> dict[str, Any]:

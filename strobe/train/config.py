@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from etl.errors import StrobeError
+from etl.run.journal import MAX_STEP
 
 Precision = Literal["float32", "float64"]
 
 
 class ConfigError(StrobeError):
     """A training that cannot be what was asked for."""
+
+
+_WITHIN = (
+    *((name, 1, MAX_STEP) for name in ("steps", "eval_every", "checkpoint_every", "keep_last")),
+    ("warmup", 0, MAX_STEP),
+    ("threads", 1, 1024),
+    *((name, -(2**63), 2**64 - 1) for name in ("model_seed", "data_seed")),
+)
+"""(hyperparameter, least, most) of whole numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +58,13 @@ class Training:
     max_disk: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("steps", "eval_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; give at least 1")
-        if self.batch_size is not None and self.batch_size < 1:
+        for name, least, most in _WITHIN:
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise ConfigError(f"{name} is {value}; give {least:,} to {most:,}")
+        if self.grad_clip is not None and not 0 < self.grad_clip < math.inf:
+            raise ConfigError(f"grad_clip is {self.grad_clip:g}; give a norm above 0, or leave it out")
+        if self.batch_size is not None and not 1 <= self.batch_size <= MAX_STEP:
             raise ConfigError(f"batch size is {self.batch_size}; give at least 1, or full")
         if not 0 < self.learning_rate < 10:
             raise ConfigError(f"learning rate is {self.learning_rate:g}; give a number above 0 and below 10, as 1e-3")
@@ -56,6 +72,23 @@ class Training:
             raise ConfigError(f"weight decay is {self.weight_decay}; give 0 or more, below 1 / learning rate")
         if not 0 <= self.beta1 < 1 or not 0 <= self.beta2 < 1:
             raise ConfigError(f"betas are {self.beta1}, {self.beta2}; each must be in [0, 1)")
+
+
+def check_text(path: Path, training: Training, block_size: int) -> int:
+    """Sequences a step. Raises ConfigError where a text cannot be trained on: no regular file, or too short."""
+    if training.batch_size is None:
+        raise ConfigError("a text has no full batch; give --batch-size N")
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{path}: cannot be read ({why}); give a text file") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise ConfigError(f"{path}: is no regular file; give a text file")
+    needed = 20 * (block_size + 1)
+    if found.st_size < needed:
+        raise ConfigError(f"{path}: has {found.st_size:,} bytes; {needed:,} are needed at this size")
+    return training.batch_size
 
 
 _GROK = {

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from strobe.analysis.tasks import BATCHES, SPLIT, batch_rows, modular_addition
-from strobe.train.config import ConfigError, Training
+from strobe.train.config import ConfigError, Training, check_text
 from strobe.train.model import GPT
 
 _EVALUATION_ROWS = 4096
@@ -110,19 +110,15 @@ class TextTask:
     vocab_size = 256
 
     def __init__(self, training: Training, device: torch.device, *, path: Path, block_size: int) -> None:
-        if training.batch_size is None:
-            raise ConfigError("a text has no full batch; give --batch-size N")
+        self.rows = check_text(path, training, block_size)
         try:
             data = np.fromfile(path, np.uint8)
         except OSError as error:
             raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a text file") from None
-        if data.size < 20 * (block_size + 1):
-            raise ConfigError(f"{path}: has {data.size:,} bytes; {20 * (block_size + 1):,} are needed at this size")
         cut = data.size * 9 // 10
         self.training, self.block_size, self.path, self.bytes = training, block_size, path, int(data.size)
         self.crc32 = zlib.crc32(data.data)
         self.train, self.val = (torch.from_numpy(part).to(device) for part in (data[:cut], data[cut:]))
-        self.rows = training.batch_size
         self.tokens_per_step = self.rows * block_size
 
     def _windows(self, source: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:

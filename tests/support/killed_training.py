@@ -9,7 +9,8 @@ import torch
 from strobe.commands.train import recorder_of
 from strobe.train.config import Training
 from strobe.train.loop import Trainer
-from strobe.train.model import GPT, ModelConfig
+from strobe.train.model import GPT
+from strobe.train.model_config import ModelConfig
 from strobe.train.tasks import ModularAdditionTask
 
 

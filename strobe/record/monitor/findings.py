@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from strobe.analysis.health import EXPLODING, STILL, STILL_CHECKS, TROUBLE, VANISHING, Kind
+from strobe.analysis.health import EXPLODING, STILL, STILL_CHECKS, TROUBLE, VANISHING, Kind, check_thresholds
 
 __all__ = ["TROUBLE", "Finding", "Kind", "Thresholds", "worst"]
 
@@ -26,8 +26,7 @@ class Thresholds:
 
     def __post_init__(self) -> None:
         """Raises ValueError for a threshold that nothing or everything would pass."""
-        if not 0 <= self.vanishing < self.exploding:
-            raise ValueError(f"vanishing {self.vanishing:g} is not from 0 to below exploding {self.exploding:g}")
+        check_thresholds(self.vanishing, self.exploding)
         if self.frozen_checks < 1:
             raise ValueError(f"frozen_checks {self.frozen_checks} is not at least 1")
 

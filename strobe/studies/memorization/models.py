@@ -12,7 +12,8 @@ from etl.errors import StrobeError
 from strobe.studies.memorization.grammar import prose
 from strobe.studies.memorization.passages import Passages, made_up, words_of
 from strobe.studies.memorization.plan import Plan
-from strobe.train.model import GPT, ModelConfig
+from strobe.train.model import GPT
+from strobe.train.model_config import ModelConfig
 
 Weights = dict[str, torch.Tensor]
 _TURNED = {"qkvw": "attn.c_attn", "attprojw": "attn.c_proj", "fcw": "mlp.c_fc", "fcprojw": "mlp.c_proj"}

@@ -10,6 +10,7 @@ import numpy as np
 from etl.errors import StrobeError
 from strobe.studies.memorization.grammar import VOCABULARY, Grammar, prose
 
+_PROBES, _PROBE_TOKENS = 4, 64
 SHORTEST = 0.75
 """The shortest passage, as a share of the longest."""
 
@@ -27,6 +28,19 @@ class Passages:
     def longest(self) -> int:
         """Tokens of the longest passage."""
         return max(map(len, self.tokens))
+
+    @property
+    def probes(self) -> list[Sequence[int]]:
+        """The beginnings of some passages of both groups, none longer than the shortest of them."""
+        chosen = [*self.tokens[: self.trained][:_PROBES], *self.tokens[self.trained :][:_PROBES]]
+        length = min(_PROBE_TOKENS, *map(len, chosen))
+        return [passage[:length] for passage in chosen]
+
+    @property
+    def probe_shape(self) -> tuple[int, int]:
+        """(sequences, positions) of `probes`."""
+        probes = self.probes
+        return len(probes), len(probes[0])
 
 
 def words_of(count: int, longest: int, seed: int) -> list[list[str]]:

@@ -64,6 +64,7 @@ class Plan:
         _check(0 < self.threshold <= 1, f"the threshold is {self.threshold}; give a share above 0, such as 0.6")
         _check(self.batch_size >= 1, f"batch size is {self.batch_size}; give at least 1")
         _check(self.neighbours >= 1, f"{self.neighbours} neighbours; give at least 1")
+        _check(0 <= self.seed < 2**63, f"seed is {self.seed}; give 0 or more, below 2^63")
         _check(self.threads >= 1, f"{self.threads} threads; give at least 1")
 
     @property
@@ -75,6 +76,15 @@ class Plan:
 def _check(good: bool, otherwise: str) -> None:
     if not good:
         raise StrobeError(otherwise)
+
+
+def epochs_of(text: str | None) -> tuple[int, ...] | None:
+    """The epochs of "1,5,20"; None of None. Raises StrobeError."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    _check(all(part.isdecimal() for part in parts), f"epochs are {text!r:.60}; give whole numbers, such as 1,5,20")
+    return tuple(map(int, parts))
 
 
 def plan_of(mode: str, **given: Any) -> Plan:

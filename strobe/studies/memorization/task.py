@@ -16,7 +16,6 @@ from strobe.train.model import GPT
 
 NO_TARGET: Final = -100
 """Where a row has no next token: the loss and its mean leave it out."""
-_PROBES, _PROBE_TOKENS = 4, 64
 
 
 def padded(passages: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
@@ -78,11 +77,7 @@ class PassagesTask:
         return total / seen, right / seen
 
     def probe(self) -> Tensor:
-        """The beginnings of some passages of both groups, none longer than the shortest of them."""
-        trained, novel = self.passages.tokens[: self.passages.trained], self.passages.tokens[self.passages.trained :]
-        chosen = [*trained[:_PROBES], *novel[:_PROBES]]
-        length = min(_PROBE_TOKENS, *map(len, chosen))
-        return torch.tensor([passage[:length] for passage in chosen], device=self.device)
+        return torch.tensor(self.passages.probes, device=self.device)
 
     def entry(self) -> dict[str, Any]:
         return {

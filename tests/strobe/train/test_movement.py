@@ -16,7 +16,8 @@ from etl.run.folder import Run
 from strobe.commands.train import recorder_of
 from strobe.train.config import Training
 from strobe.train.loop import Trainer
-from strobe.train.model import GPT, ModelConfig
+from strobe.train.model import GPT
+from strobe.train.model_config import ModelConfig
 from strobe.train.movement import Movement
 from strobe.train.schedule import is_auto, snapshot_steps
 from strobe.train.tasks import ModularAdditionTask

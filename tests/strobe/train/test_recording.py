@@ -12,7 +12,8 @@ import torch
 
 from strobe.train.config import Training
 from strobe.train.loop import Trainer
-from strobe.train.model import GPT, ModelConfig
+from strobe.train.model import GPT
+from strobe.train.model_config import ModelConfig
 from strobe.train.recording import Ending
 from strobe.train.tasks import ModularAdditionTask
 

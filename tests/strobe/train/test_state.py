@@ -10,7 +10,8 @@ import torch
 
 from strobe.train.config import ConfigError, Training
 from strobe.train.loop import make_optimizer
-from strobe.train.model import GPT, ModelConfig
+from strobe.train.model import GPT
+from strobe.train.model_config import ModelConfig
 from strobe.train.seal import SealError, seal, unseal
 from strobe.train.state import read_state, restore, save_state
 

@@ -25,7 +25,8 @@ from strobe.cli import app
 from strobe.commands.train import recorder_of
 from strobe.train.config import MODADD, TEXT, ConfigError, Training
 from strobe.train.loop import Trainer
-from strobe.train.model import GPT, ModelConfig, Taps
+from strobe.train.model import GPT, Taps
+from strobe.train.model_config import ModelConfig
 from strobe.train.schedule import snapshot_steps
 from strobe.train.tasks import ModularAdditionTask, TextTask
 from tests.support import killed_training

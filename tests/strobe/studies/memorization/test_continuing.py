@@ -6,7 +6,8 @@ import torch
 
 from strobe.studies.memorization.continuing import continued
 from strobe.studies.memorization.passages import made_up
-from strobe.train.model import GPT, ModelConfig, Past
+from strobe.train.model import GPT, Past
+from strobe.train.model_config import ModelConfig
 
 CPU = torch.device("cpu")
 

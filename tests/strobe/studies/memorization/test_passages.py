@@ -12,7 +12,8 @@ from etl.errors import StrobeError
 from strobe.studies.memorization.grammar import VOCABULARY, Grammar, prose
 from strobe.studies.memorization.passages import made_up, words_of
 from strobe.studies.memorization.task import NO_TARGET, PassagesTask, padded
-from strobe.train.model import GPT, ModelConfig
+from strobe.train.model import GPT
+from strobe.train.model_config import ModelConfig
 
 CPU = torch.device("cpu")
 

@@ -1,7 +1,7 @@
 """Explorer: one moment, everywhere at once."""
 
 from strobe.ui.explorer import changes as changed
-from strobe.ui.explorer import panels
+from strobe.ui.explorer import panels, samples
 from strobe.ui.panel import panel, second_run
 from strobe.ui.shell.page import frame
 from strobe.ui.shell.parts import part
@@ -12,6 +12,11 @@ page = frame("explorer")
 @part("timeline")
 def timeline() -> None:
     panels.timeline(page)
+
+
+@part("samples")
+def written() -> None:
+    samples.draw(page.view)
 
 
 @part("inside")
@@ -31,6 +36,8 @@ def changes() -> None:
 
 timeline()
 if page.view.steps:
+    if samples.has(page.view):
+        written()
     inside()
     changes()
 else:

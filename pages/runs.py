@@ -5,6 +5,7 @@ import streamlit as st
 from strobe.ui.attention.panels import all_heads
 from strobe.ui.curves import charts
 from strobe.ui.embeddings import flat
+from strobe.ui.explorer import samples
 from strobe.ui.panel import panel as panels
 from strobe.ui.runs import card, common, editing, table
 from strobe.ui.shell.page import frame
@@ -23,6 +24,11 @@ def embedding() -> None:
     flat.token_embedding(page.view)
 
 
+@part("samples")
+def written() -> None:
+    samples.draw(page.view)
+
+
 @part("loss")
 def loss() -> None:
     panels.title("Loss")
@@ -35,6 +41,8 @@ loss()
 common.draw(page)
 card.draw(page)
 if page.view.steps:
+    if samples.has(page.view):
+        written()
     left, right = st.columns([3, 2], gap="medium")
     with left:
         attention()

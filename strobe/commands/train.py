@@ -42,7 +42,10 @@ def recorder_of(trainer: Trainer, *, resume: bool, take_over: bool = False) -> R
     training = trainer.training
     return Recorder(
         trainer.folder,
-        Gpt2Source(trainer.model, trainer.optimizer, trainer.task.probe(), lambda: trainer.batch),
+        Gpt2Source(
+            trainer.model, trainer.optimizer, trainer.task.probe(), lambda: trainer.batch,
+            trainer.task.samples(trainer.model),
+        ),
         task=trainer.task.entry(),
         training=trainer.entry(),
         optimizer=trainer.optimizer,
@@ -52,7 +55,7 @@ def recorder_of(trainer: Trainer, *, resume: bool, take_over: bool = False) -> R
         keep_last=training.keep_last,
         max_disk=training.max_disk,
         take_over=take_over,
-    )
+    )  # fmt: skip
 
 
 def _run(trainer: Trainer, *, resume: bool, take_over: bool) -> None:

@@ -15,9 +15,11 @@ from torch.nn import functional as F
 from strobe.analysis.tasks import BATCHES, SPLIT, batch_rows, modular_addition
 from strobe.train.config import ConfigError, Training, check_text
 from strobe.train.model import GPT
+from strobe.train.samples import LONGEST, Samples
 
 _EVALUATION_ROWS = 4096
 _PROBE_ROWS = 16
+_SAMPLES, _GIVEN = 4, 24
 
 
 class Task(Protocol):
@@ -38,6 +40,9 @@ class Task(Protocol):
 
     def probe(self) -> Tensor:
         """The sequences (<= 16, T) whose attention is recorded."""
+
+    def samples(self, model: GPT) -> Samples | None:
+        """What the model writes at a snapshot; None where there is nothing to be written."""
 
     def entry(self) -> dict[str, Any]:
         """The manifest's `task`."""
@@ -90,6 +95,9 @@ class ModularAdditionTask:
     def probe(self) -> Tensor:
         rows = [np.asarray(index.cpu())[: _PROBE_ROWS // 2] for index in self.splits.values()]
         return self.inputs[torch.from_numpy(np.concatenate(rows)).to(self.inputs.device)]
+
+    def samples(self, model: GPT) -> Samples | None:
+        del model
 
     def entry(self) -> dict[str, Any]:
         return {
@@ -153,6 +161,16 @@ class TextTask:
         starts = torch.linspace(0, len(self.val) - length - 1, count, device=self.val.device).long()
         return self.val[starts[:, None] + torch.arange(length, device=self.val.device)].long()
 
+    @property
+    def _given(self) -> int:
+        """How many bytes a sample is given: a quarter of it where the context is short."""
+        return max(1, min(_GIVEN, self.block_size // 4))
+
+    def samples(self, model: GPT) -> Samples | None:
+        starts = torch.linspace(0, len(self.val) - self._given - 1, _SAMPLES, device=self.val.device).long()
+        given = self.val[starts[:, None] + torch.arange(self._given, device=self.val.device)].long()
+        return Samples(model, given, min(self.block_size, LONGEST))
+
     def entry(self) -> dict[str, Any]:
         return {
             "kind": "text",
@@ -162,4 +180,5 @@ class TextTask:
             "split": "last-tenth",
             "data_seed": self.training.data_seed,
             "batches": BATCHES,
+            "sample_given": self._given,
         }

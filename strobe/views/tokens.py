@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
+
+from strobe.analysis.token_text import BYTES, are_bytes
+
+_SIGNS: Final = {ord(" "): "␣", ord("\n"): "↵", ord("\t"): "⇥", ord("\r"): "␍"}
 
 
 def token_name(task: Mapping[str, Any], token: int) -> str:
-    """The task's own name of a token where it has names (`task.token_names`), "=" of modular addition, else the
-    number. `task` is the manifest's."""
+    """The task's own name of a token where it has names (`task.token_names`), the character of a byte of a text, "="
+    of modular addition, else the number. `task` is the manifest's."""
     names = task.get("token_names")
     if isinstance(names, list) and 0 <= token < len(names):
         return str(names[token])
+    if are_bytes(task) and 0 <= token < BYTES:
+        return _SIGNS.get(token) or (chr(token) if 0x20 < token < 0x7F else f"\\x{token:02x}")
     return "=" if task.get("kind") == "modular_addition" and token == task.get("modulus") else str(token)
 
 

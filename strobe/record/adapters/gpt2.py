@@ -95,6 +95,19 @@ def model_entry(model: Gpt2Model) -> dict[str, Any]:
     return {"family": "gpt2", **config, "n_params": model.count()}
 
 
+class Written(Protocol):
+    """What a model writes at a snapshot."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Samples, and the tokens of each."""
+        ...
+
+    def __call__(self) -> Tensor:
+        """int32 of that shape."""
+        ...
+
+
 class Gpt2Source(TensorSource):
     """Parameters, gradients, Adam norms (with an `optimizer`), and what one forward pass over the probe leaves.
 
@@ -109,16 +122,22 @@ class Gpt2Source(TensorSource):
         optimizer: torch.optim.Optimizer | None,
         probe: Tensor,
         batch: Callable[[], Tensor | None] = lambda: None,
+        samples: Written | None = None,
     ) -> None:
         if probe.shape[0] > MAX_PROBE[0] or probe.shape[1] > MAX_PROBE[1]:
             raise RecorderError(f"the probe is {list(probe.shape)}; at most {list(MAX_PROBE)} is recorded")
         self._model, self._optimizer, self._probe, self._batch = model, optimizer, probe, batch
+        self._samples = samples
         # `prepare` makes both before anything reads them.
         self._probe_pass: ForwardPass
         self._batch_pass: ForwardPass
 
     def specs(self) -> Sequence[TensorSpec]:
         specs = [*self._parameters(), *self._gradients(), *self._forward(), *self._activations()]
+        if self._samples is not None:
+            specs.append(
+                TensorSpec("tokens", "samples", ("sample", "position"), self._samples, self._samples.shape, "int32")
+            )
         return specs if self._optimizer is None else specs + self._norms(self._optimizer)
 
     def model_entry(self) -> Mapping[str, Any]:

@@ -46,7 +46,7 @@ def test_the_store_knows_the_columns_of_every_analysis() -> None:
 
 def test_those_of_snapshots_come_first_in_the_order_that_people_see() -> None:
     assert list(ANALYSES) == [
-        "spectra", "fourier", "heads", "neurons", "progress", "coarseness", "transitions", "loss_check",
+        "spectra", "fourier", "heads", "neurons", "progress", "samples", "coarseness", "transitions", "loss_check",
         "passages", "compression", "findings",
         "neuron_history", "health", "health_tensors",
     ]  # fmt: skip

@@ -215,6 +215,11 @@ def test_text_learns_and_is_recorded(tmp_path: Path) -> None:
     curve = losses(tmp_path / "run")
     assert curve[60] < curve[0] - 1
     assert Run(tmp_path / "run").at(60)["attention/att"].shape == (1, 4, 2, 16, 16)
+    written = [np.asarray(Run(tmp_path / "run").at(step)["samples/tokens"]) for step in (0, 60)]
+    assert written[0].shape == (4, 16)
+    assert (written[0][:, :4] == written[1][:, :4]).all(), "the same beginnings"
+    assert "".join(map(chr, written[1][0, :4])) in path.read_text()
+    assert not (written[0] == written[1]).all()
     (tmp_path / "short").write_text("abcd")
     with pytest.raises(ConfigError, match="has 4 bytes"):
         TextTask(training, CPU, path=tmp_path / "short", block_size=16)

@@ -79,6 +79,9 @@ class PassagesTask:
     def probe(self) -> Tensor:
         return torch.tensor(self.passages.probes, device=self.device)
 
+    def samples(self, model: GPT) -> None:
+        """None: the study measures continuations of its passages itself."""
+
     def entry(self) -> dict[str, Any]:
         return {
             "kind": "memorization",

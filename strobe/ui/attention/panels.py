@@ -16,6 +16,7 @@ from strobe.views import attention
 from strobe.views.attention import MEAN
 from strobe.views.attention_frames import AttentionFrames
 from strobe.views.run_view import RunView
+from strobe.views.task import reads_as_text
 from strobe.views.words import visible
 
 MANY_LAYERS: Final = 5
@@ -30,7 +31,8 @@ def all_heads(view: RunView, named: bool = False) -> None:
     with panel.head("attention"):
         panel.title("Attention at the cursor" + (f": {view.title}" if named else ""))
         if choices:
-            probe = choice.select("probe", "Probe sequence", choices, MEAN, words=_probe_words, width=170)
+            first = choices[1] if reads_as_text(view) else MEAN
+            probe = choice.select("probe", "Probe sequence", choices, first, words=_probe_words, width=170)
     if not choices:
         panel.caption(attention.why_none(view))
         return
@@ -142,7 +144,8 @@ def one_head(view: RunView) -> None:
         return
     layer, head = map(int, chosen.split("."))
     _follow(
-        view, "attention_one", shown.heads(layer, head), subject=f"{view.run} {chosen} {shown.tensor}", widest=460,
+        view, "attention_one", shown.heads(layer, head), subject=f"{view.run} {chosen} {shown.tensor}",
+        widest=460 if len(shown.labels) <= 24 else 720,
         label=f"layer {layer}, head {head}",
         text=f"Head {head} of layer {layer}; rows attend to columns, and every row sums to 1.",
         alt=f"Attention of head {head} of layer {layer} at the step of the cursor",

@@ -242,7 +242,7 @@ def place_of(page: Page, view: CurveOptions) -> Cursor:
     """Where the cursor can rest on this axis; nowhere where the first run has no place on it."""
     tables = page.view.tables
     origin = view.alignment.origin(tables, page.run, view.axis, found)
-    steps = page.view.steps
+    steps = page.stops or page.view.steps
     xs = place_steps(tables, page.run, view.axis, steps) - (math.nan if origin is None else origin)
     if origin is None or not np.isfinite(xs).all():
         return Cursor(page.run, ())

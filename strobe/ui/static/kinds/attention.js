@@ -20,7 +20,8 @@ export const attention = {
   },
   geometry(p, width) {
     const { layers, heads, tokens, queries } = p.header, left = layers > 1 ? 30 : 0;
-    const labels = Math.max(tokens.length, queries.length) <= 12 && (width - left) / heads >= 90 ? 36 : 0;
+    const few = Math.max(tokens.length, queries.length) <= 12 && (width - left) / heads >= 90;
+    const labels = few || (p.header.widest && layers * heads === 1) ? 36 : 0;
     // Many layers share the height of a screen; one head can be drawn large elsewhere.
     const high = p.header.tallest ? p.header.tallest / layers - (labels ? 42 : 28) : Infinity;
     const cell = Math.max(24, Math.min(p.header.widest || 190, (width - left) / heads - labels - 16, Math.max(48, high)));
@@ -45,11 +46,12 @@ export const attention = {
     g.fillStyle = p.look.muted;
     g.textAlign = "right"; g.textBaseline = "middle";
     // Where they have no room beside each other every second is named, or every third.
-    const rows = Math.max(1, Math.ceil(12 / down));
+    const rows = Math.max(1, Math.ceil((down < 12 ? 10 : 12) / down));
+    if (down < 12) g.font = g.font.replace(/^\d+px/, "10px");
     queries.forEach((text, i) => { if (i % rows === 0) g.fillText(fitted(g, text, 30), box.left - 5, box.top + (i + 0.5) * down); });
     g.textAlign = "center"; g.textBaseline = "top";
     const names = tokens.map((text) => fitted(g, text, Math.max(30, across)));
-    const every = Math.max(1, Math.ceil((Math.max(0, ...names.map((name) => g.measureText(name).width)) + 4) / across));
+    const every = Math.max(1, Math.ceil((Math.max(0, ...names.map((name) => g.measureText(name).width)) + (down < 12 ? 2 : 4)) / across));
     names.forEach((name, i) => { if (i % every === 0) g.fillText(name, box.left + (i + 0.5) * across, box.bottom + 4); });
   },
   pointermove(p, event, at) {

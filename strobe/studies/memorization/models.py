@@ -10,7 +10,7 @@ import torch
 
 from etl.errors import StrobeError
 from strobe.studies.memorization.grammar import prose
-from strobe.studies.memorization.passages import Passages, made_up, words_of
+from strobe.studies.memorization.passages import LEAST_TOKENS, Passages, made_up, require_size, words_of
 from strobe.studies.memorization.plan import Plan
 from strobe.train.model import GPT
 from strobe.train.model_config import ModelConfig
@@ -51,6 +51,8 @@ def _of_hugging_face(plan: Plan, folder: Path) -> tuple[Passages, Callable[[int]
         first = str(error).partition("\n")[0]
         raise StrobeError(f"{folder}: holds no GPT-2 with its tokenizer ({first:.160})") from None
     config, weights = as_reference(model)
+    tokens = _tokens(plan, tokenizer)
+    _require_fit(folder, plan.longest, tokens, config)
 
     def make(_: int) -> GPT:
         made = GPT(config)
@@ -60,10 +62,25 @@ def _of_hugging_face(plan: Plan, folder: Path) -> tuple[Passages, Callable[[int]
     def text(tokens: Sequence[int]) -> str:
         return str(tokenizer.decode(list(tokens)))
 
-    tokens = [
-        tokenizer.encode(prose(words))[: plan.longest] for words in words_of(plan.passages, plan.longest, plan.seed)
-    ]
     return Passages(tokens, plan.passages // 2, config.vocab_size, text), make
+
+
+def _tokens(plan: Plan, tokenizer: Any) -> list[list[int]]:
+    """Made-up passages in the tokenizer's tokens, without those that it sets at an end."""
+    require_size(plan.passages, plan.longest)
+    words = words_of(plan.passages, plan.longest, plan.seed)
+    return [tokenizer.encode(prose(some), add_special_tokens=False)[: plan.longest] for some in words]
+
+
+def _require_fit(folder: Path, longest: int, tokens: Sequence[Sequence[int]], config: ModelConfig) -> None:
+    """Raises StrobeError where the model has no place for a passage, or no row for one of its tokens."""
+    if longest > config.block_size:
+        raise StrobeError(f"passages of {longest} tokens; {folder} has {config.block_size} positions: give --tokens")
+    shortest, last = min(map(len, tokens)), max(token for passage in tokens for token in passage)
+    if last >= config.vocab_size:
+        raise StrobeError(f"{folder}: its tokenizer has a token {last}, its model {config.vocab_size} rows")
+    if shortest < LEAST_TOKENS:
+        raise StrobeError(f"{folder}: its tokenizer makes {shortest} tokens of a passage; at least {LEAST_TOKENS}")
 
 
 def as_reference(model: Any) -> tuple[ModelConfig, Weights]:

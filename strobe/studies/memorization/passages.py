@@ -13,6 +13,9 @@ from strobe.studies.memorization.grammar import VOCABULARY, Grammar, prose
 _PROBES, _PROBE_TOKENS = 4, 64
 SHORTEST = 0.75
 """The shortest passage, as a share of the longest."""
+LONGEST_AT_LEAST = 12
+LEAST_TOKENS = round(SHORTEST * LONGEST_AT_LEAST)
+"""Of a passage that can be continued from its first third."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +53,20 @@ def words_of(count: int, longest: int, seed: int) -> list[list[str]]:
     return [grammar.passage(int(length)) for length in lengths]
 
 
+def require_size(count: int, longest: int) -> None:
+    """Raises StrobeError for fewer than two passages, or ones too short to continue."""
+    if count < 2 or longest < LONGEST_AT_LEAST:
+        raise StrobeError(
+            f"{count} passages of up to {longest} tokens; give at least 2, of at least {LONGEST_AT_LEAST}"
+        )
+
+
 def made_up(count: int, longest: int, seed: int) -> Passages:
     """Made-up passages whose tokens are words; half of them, rounded down, are the trained group.
 
     Raises StrobeError for fewer than two, or ones too short to continue.
     """
-    if count < 2 or longest < 12:
-        raise StrobeError(f"{count} passages of up to {longest} tokens; give at least 2, of at least 12")
+    require_size(count, longest)
     place = {word: token for token, word in enumerate(VOCABULARY)}
     tokens = [[place[word] for word in words] for words in words_of(count, longest, seed)]
     return Passages(tokens, count // 2, len(VOCABULARY), lambda some: prose([VOCABULARY[token] for token in some]))

@@ -33,11 +33,8 @@ def layers() -> None:
         if shown.layers:
             panels.separation(page.view, shown)
             panels.trajectories(page.view, shown)
-        left, right = st.columns(2, gap="medium")
-        with left:
-            panels.individuals(page.view, shown)
-        with right:
-            panels.speed(shown)
+        panels.speed(page.view, shown)
+        panels.individuals(page.view, shown)
 
 
 if shown is None:

@@ -35,7 +35,7 @@ RESTARTED: Final = ("continuous", "restart")
 class Plan:
     """`training` "continuous" measures one training on its way; "restart" trains anew, from other initial weights and
     in another order, up to each epoch. `longest` is in tokens. `model` is a folder of Hugging Face's; None is the
-    reference GPT-2 of `layers`, `heads` and `width`. `threads` None is one a core below a million parameters."""
+    reference GPT-2 of `layers`, `heads` and `width`. `threads` are those that PyTorch works with."""
 
     mode: str
     passages: int

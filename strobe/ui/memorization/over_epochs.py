@@ -24,19 +24,21 @@ Line = tuple[Series, Array]
 
 def lines(
     view: RunView, key: str, shown: Study, drawn: Sequence[Line], *, y_title: str, height: int = 220,
-    share: bool = False,
+    share: bool = False, places: Array | None = None,
 ) -> pa.Table:  # fmt: skip
-    """Draws lines over the epoch points, all of them read off at the cursor; returns their numbers."""
-    epochs, steps = np.array(shown.epochs, np.float64), np.array(shown.steps, np.float64)
-    each = steps[0] / epochs[0]
+    """Draws lines over the epoch points, or over other `places` on their axis, all of them read off at the cursor;
+    returns their numbers."""
+    each = shown.steps[0] / shown.epochs[0]
+    epochs = np.array(shown.epochs, np.float64) if places is None else places
+    steps = each * epochs
     arrays: dict[str, Array] = {}
     for k, (_, values) in enumerate(drawn):
         arrays |= {f"x{k}": epochs, f"y{k}": np.asarray(values, np.float64), f"s{k}": steps}
     named = [one for one, _ in drawn if not one.of]
-    table = _table(shown, [(one, values) for one, values in drawn if not one.of])
+    table = _table(epochs, steps, [(one, values) for one, values in drawn if not one.of])
     read = of_rows(table, [one.label for one in named], view.steps)
-    places = [k for k, (one, _) in enumerate(drawn) if not one.of]
-    order = [places.index(k) if k in places else 0 for k in range(len(drawn))]
+    own = [k for k, (one, _) in enumerate(drawn) if not one.of]
+    order = [own.index(k) if k in own else 0 for k in range(len(drawn))]
     header = CurvesPanel(
         subject=f"{key} {view.run}", run=view.run, steps=list(view.steps), height=height, log=False, share=share,
         cursor_x=[step / each for step in view.steps], x_name="epoch", plain=False, read_at=read.at,
@@ -49,13 +51,12 @@ def lines(
     return table
 
 
-def _table(shown: Study, drawn: Sequence[Line]) -> pa.Table:
-    """series, epoch, step, value."""
-    many = len(shown.epochs)
+def _table(epochs: Array, steps: Array, drawn: Sequence[Line]) -> pa.Table:
+    """series, epoch, step, value; the step is the first at or after a place between two."""
     return pa.table({
-        "series": pa.array([one.label for one, _ in drawn for _ in range(many)], pa.string()),
-        "epoch": pa.array(shown.epochs * len(drawn), pa.int64()),
-        "step": pa.array(list(shown.steps) * len(drawn), pa.int64()),
+        "series": pa.array([one.label for one, _ in drawn for _ in epochs], pa.string()),
+        "epoch": pa.array(np.tile(epochs, len(drawn)), pa.float64()),
+        "step": pa.array(np.tile(np.ceil(steps).astype(np.int64), len(drawn)), pa.int64()),
         "value": pa.array(np.concatenate([np.asarray(values, np.float64) for _, values in drawn]), from_pandas=True),
     })  # fmt: skip
 

@@ -139,33 +139,37 @@ def individuals(view: RunView, shown: Study) -> None:
     over_epochs.tools("passage_lines", about, shown, table, lambda: _figure(shown, drawn, "accuracy"))
 
 
-def speed(shown: Study) -> None:
-    """Velocity and acceleration of the trained passages' compression."""
-    panel.title("How fast compression changes")
-    if len(shown.epochs) < 2 or not shown.layers:
-        panel.caption("One epoch point has no velocity.")
+def speed(view: RunView, shown: Study) -> None:
+    """Velocity and acceleration of the trained passages' compression, a line a layer."""
+    if not shown.layers:
         return
     way = shown.compression("trained").T
-    at, values = velocity(_epochs(shown), way)
-    made = [(numbered(f"layer {k}", k), at, row) for k, row in enumerate(values)]
-    rows = [(f"velocity layer {k}", at, row) for k, row in enumerate(values)]
-    if len(shown.epochs) > 2:
-        places, more = acceleration(_epochs(shown), way)
-        rows += [(f"acceleration layer {k}", places, row) for k, row in enumerate(more)]
-    table = pa.table({
-        "series": pa.array([name for name, x, _ in rows for _ in x], pa.string()),
-        "epoch": np.concatenate([x for _, x, _ in rows]),
-        "value": np.concatenate([y for _, _, y in rows]),
-    })  # fmt: skip
-    st.dataframe(
-        table.to_pandas().pivot(index="epoch", columns="series", values="value").reset_index(), hide_index=True,
-        key="compression_speed_table", height=230, placeholder="",
-        column_config={name: st.column_config.NumberColumn(format="%.3g") for name, _, _ in rows},
-    )  # fmt: skip
-    about = (
-        "Trained passages: nats an epoch in the middle of each interval, and how that changes between two middles."
-    )
-    over_epochs.tools("compression_speed", about, shown, table, lambda: Curves(made, "epoch", "nats an epoch", False))
+    left, right = st.columns(2, gap="medium")
+    with left:
+        panel.title("How fast compression changes")
+        if len(shown.epochs) < 2:
+            panel.caption("One epoch point has no velocity.")
+        else:
+            places, values = velocity(_epochs(shown), way)
+            about = "Trained passages: the change between two epoch points, in the middle of them."
+            _by_layer(view, "compression_speed", shown, (places, values), "nats an epoch", about)
+    with right:
+        panel.title("How that changes")
+        if len(shown.epochs) < 3:
+            panel.caption("An acceleration needs three epoch points.")
+        else:
+            places, values = acceleration(_epochs(shown), way)
+            about = "The change between two middles, between them. Beside a name: the last at or before the cursor."
+            _by_layer(view, "compression_acceleration", shown, (places, values), "nats an epoch squared", about)
+
+
+def _by_layer(view: RunView, key: str, shown: Study, at: tuple[Array, Array], unit: str, about: str) -> None:
+    """Lines of every layer over places between the epoch points."""
+    places, values = at
+    drawn = [(numbered(f"layer {k}", k), row) for k, row in enumerate(values)]
+    table = over_epochs.lines(view, key, shown, drawn, y_title=unit, height=210, places=places)
+    made = [(one, places, row) for one, row in drawn]
+    over_epochs.tools(key, f"{about} In {unit}.", shown, table, lambda: Curves(made, "epoch", unit, False))
 
 
 def tests(shown: Study) -> None:

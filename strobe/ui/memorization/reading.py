@@ -35,7 +35,7 @@ def draw(view: RunView, shown: Study) -> None:
     at = index_at_or_before(shown.steps, cursor.settled(view))
     early = cursor.settled(view) < shown.steps[0]
     row = found.at(shown.epochs[at])
-    left, middle, right = st.columns([5, 5, 4], gap="medium")
+    left, middle, right = st.columns(3, gap="medium")
     with left:
         panel.title("As it is", badge=found.split)
         st.html(f'<p class="st-text"><span>{escaped(row["prompt"], _MOST)}</span> {_text(row["target"])}</p>')
@@ -77,9 +77,10 @@ def _history(found: Passage) -> None:
         pa.table({name: [row[name] for row in found.rows] for name in names}), hide_index=True, key="history",
         placeholder="",
         column_config={
-            "epoch": columns.NumberColumn("Epoch"), "accuracy": columns.NumberColumn("Accuracy", format="%.2f"),
-            "edit_distance": columns.NumberColumn("Edits"),
-            "perplexity": columns.NumberColumn("Perplexity", format="%.3g"),
-            "memorized": columns.CheckboxColumn("Memorized"),
+            "epoch": columns.NumberColumn("Epoch", width=54),
+            "accuracy": columns.NumberColumn("Accuracy", format="%.2f", width=72),
+            "edit_distance": columns.NumberColumn("Edits", width=50),
+            "perplexity": columns.NumberColumn("Perplexity", format="%.3g", width=78),
+            "memorized": columns.CheckboxColumn("Memorized", width=82),
         },
     )  # fmt: skip

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 from etl.errors import StrobeError
 from strobe.jobs import processes
@@ -81,18 +83,43 @@ class Job:
             for name in ("runner", "child"):
                 known[name] = Process(int(said[name]["pid"]), said[name]["born"]) if said.get(name) else None
             job = cls(**known)
-            whole = job.state in get_args(State) and type(job.id) is int and _are_steps(job.steps, job.at)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise JobError(f"no job: {error}") from None
-        if not whole:
-            raise JobError("no job: its state, id or steps are amiss")
+        for name, is_right in _RIGHT.items():
+            if not is_right(getattr(job, name)):
+                raise JobError(f"no job: its {name} is amiss")
+        if not _are_steps(job.steps, job.at):
+            raise JobError("no job: its steps are amiss")
         return job
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and "\0" not in value
+
+
+_RIGHT: dict[str, Callable[[Any], bool]] = {
+    "state": lambda value: isinstance(value, str) and value in get_args(State),
+    "id": lambda value: type(value) is int and value > 0,
+    "cwd": _is_text,
+    "folder": lambda value: value is None or _is_text(value),
+    "queued": _is_time,
+    "started": lambda value: value is None or _is_time(value),
+    "ended": lambda value: value is None or _is_time(value),
+    "cancel": lambda value: type(value) is bool,
+    "code": lambda value: value is None or type(value) is int,
+    "reason": lambda value: value is None or _is_text(value),
+}
+"""What each word of a job file has to be: somebody may have changed it by hand."""
 
 
 def _are_steps(steps: object, at: object) -> bool:
     return (
         isinstance(steps, list)
-        and all(isinstance(step, list) and step and all(isinstance(word, str) for word in step) for step in steps)
+        and all(isinstance(step, list) and step and all(_is_text(word) for word in step) for step in steps)
         and type(at) is int
         and 0 <= at < len(steps)
     )

@@ -22,9 +22,11 @@ from strobe.jobs.job import Job, JobError, Process
 
 FOLDER = ".jobs"
 """Beside the runs; its dot keeps it out of what ingest reads."""
-_NAME = re.compile(r"(\d{6,})\.json")
+_NAME = re.compile(r"([0-9]{6,15})\.json")
 _RUNNER = "runner.json"
 _TAIL_BYTES = 65_536
+_MOST_BYTES = 1_000_000
+"""Of a job file."""
 
 
 class Queue:
@@ -39,14 +41,41 @@ class Queue:
         return locked(self.folder / "changes.lock")
 
     def jobs(self) -> list[Job]:
-        """Every job as it is now, the oldest first; a file that is no job is passed over."""
+        """Every job as it is now, the oldest first; a file that is no job is passed over (`damaged`)."""
         found = []
-        for name in self._names():
+        for number in self._numbers():
             try:
-                found.append(Job.decode((self.folder / name).read_bytes()).as_found())
-            except (OSError, JobError):
+                found.append(self._read(number))
+            except JobError:
                 continue
-        return sorted(found, key=lambda job: job.id)
+        return found
+
+    def damaged(self) -> list[str]:
+        """The job files that cannot be read, each with what is wrong with it."""
+        said = []
+        for number in self._numbers():
+            try:
+                self._read(number)
+            except JobError as error:
+                said.append(f"{_file(number)}: {error}")
+        return said
+
+    def _read(self, number: int) -> Job:
+        """Raises JobError for what is no job, or another's."""
+        try:
+            with (self.folder / _file(number)).open("rb") as file:
+                data = file.read(_MOST_BYTES + 1)
+        except OSError as error:
+            raise JobError(f"cannot be read ({error.strerror})") from None
+        if len(data) > _MOST_BYTES:
+            raise JobError(f"no job: it has more than {_MOST_BYTES:,} bytes")
+        job = Job.decode(data)
+        if job.id != number:
+            raise JobError(f"no job: it says that it is job {job.id}")
+        return job.as_found()
+
+    def _numbers(self) -> list[int]:
+        return sorted(int(found[1]) for found in map(_NAME.fullmatch, self._names()) if found)
 
     def _names(self) -> list[str]:
         try:
@@ -56,9 +85,11 @@ class Queue:
 
     def job(self, number: int) -> Job:
         """One job as it is now. Raises JobError where there is none."""
-        for job in self.jobs():
-            if job.id == number:
-                return job
+        try:
+            return self._read(number)
+        except JobError as error:
+            if number in self._numbers():
+                raise JobError(f"job {number}: {error}") from None
         there = ", ".join(str(job.id) for job in self.jobs()[-10:]) or "none"
         raise JobError(f"there is no job {number}; there are: {there} (`strobe jobs list`)")
 
@@ -69,9 +100,8 @@ class Queue:
         be written.
         """
         with self.changing():
-            taken = [int(found[1]) for found in map(_NAME.fullmatch, self._names()) if found]
             job = Job(
-                id=max(taken, default=0) + 1,
+                id=max(self._numbers(), default=0) + 1,
                 steps=[list(step) for step in steps],
                 cwd=str(Path.cwd()),
                 folder=str(folder) if folder is not None else None,
@@ -84,7 +114,7 @@ class Queue:
 
     def write(self, job: Job) -> None:
         """Replace the file of a job; the caller holds `changing`."""
-        with replacing(self.folder / f"{job.id:06d}.json") as descriptor:
+        with replacing(self.folder / _file(job.id)) as descriptor:
             write_all(descriptor, job.encode())
 
     def change(self, number: int, change: Callable[[Job], Job]) -> Job:
@@ -139,6 +169,10 @@ class Queue:
             return Process(int(said["pid"]), said["born"]).runs
         except (OSError, ValueError, TypeError, KeyError):
             return False
+
+
+def _file(number: int) -> str:
+    return f"{number:06d}.json"
 
 
 def _cancelled(job: Job) -> Job:

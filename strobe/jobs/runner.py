@@ -11,19 +11,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from etl.locks import try_lock
 from strobe.jobs import processes
-from strobe.jobs.job import UNKNOWN_END, Job, Process, State
+from strobe.jobs.following import Follower
+from strobe.jobs.job import UNKNOWN_END, Job, JobError, Process, State
 from strobe.jobs.queue import Queue
 
 GRACE_S = 60.0
 """What a cancelled command has after SIGINT to end by itself, then after SIGTERM, before SIGKILL."""
 PROGRAM = (sys.executable, "-m", "strobe")
 _POLL_S = 0.2
+_TRIES = 300
+"""A minute, on a disk that is full."""
 _KEPT_AFTER_CANCEL = ("ingest",)
 """Steps that still follow one that was cancelled: what it recorded until then is to be seen."""
 
@@ -72,46 +75,72 @@ class Runner:
                 self._end(job.id, "interrupted", UNKNOWN_END)
 
     def _wait(self, number: int, child: Process, popen: subprocess.Popen[bytes] | None = None) -> None:
-        """Until the process has ended; where the job is cancelled meanwhile, it is told so, ever more firmly."""
+        """Until the process has ended; where the job is cancelled meanwhile, it is told so, ever more firmly. What it
+        records is read into the store meanwhile."""
         signals = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
         due = 0.0
-        while child.runs if popen is None else popen.poll() is None:
-            if signals and self._queue.job(number).cancel and time.monotonic() >= due:
-                processes.signal_group(child.pid, child.born, signals.pop(0))
-                due = time.monotonic() + self._grace_s
-            time.sleep(_POLL_S)
+        with Follower(self._queue, number, self._program) as follower:
+            while child.runs if popen is None else popen.poll() is None:
+                follower.look()
+                if signals and self._wants_end(number) and time.monotonic() >= due:
+                    processes.signal_group(child.pid, child.born, signals.pop(0))
+                    due = time.monotonic() + self._grace_s
+                time.sleep(_POLL_S)
+
+    def _wants_end(self, number: int) -> bool:
+        """Whether somebody asked for the end of a job; nobody did whose file is gone or damaged."""
+        try:
+            return self._queue.job(number).cancel
+        except JobError:
+            return False
 
     def _work(self, job: Job) -> None:
         for at, step in enumerate(job.steps):
-            was_cancelled = self._queue.job(job.id).cancel
+            was_cancelled = self._wants_end(job.id)
             if was_cancelled and step[0] not in _KEPT_AFTER_CANCEL:
                 continue
-            code = self._step(job, at, step, heed=not was_cancelled)
-            if code and not self._queue.job(job.id).cancel:
+            try:
+                code = self._step(job, at, step, heed=not was_cancelled)
+            except (OSError, ValueError) as error:
+                self._end(job.id, "failed", f"strobe {step[0]} could not be started ({error})")
+                return
+            if code and not self._wants_end(job.id):
                 self._end(job.id, "failed", _reason(step, code), code)
                 return
-        self._end(job.id, "cancelled" if self._queue.job(job.id).cancel else "finished")
+        self._end(job.id, "cancelled" if self._wants_end(job.id) else "finished")
 
     def _step(self, job: Job, at: int, step: list[str], *, heed: bool) -> int:
         """Run one command to its end; its exit code. `heed` the wish to cancel, which for a step that follows a
-        cancelled one is spent."""
+        cancelled one is spent. Raises OSError or ValueError where it cannot be started."""
         with self._queue.log_path(job.id).open("ab") as log:
-            log.write(f"$ strobe {' '.join(step)}\n".encode())
+            log.write(f"$ strobe {' '.join(step)}\n".encode(errors="replace"))
             log.flush()
             popen = subprocess.Popen(
                 [*self._program, *step],
                 cwd=job.cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         child = Process.of(popen.pid)
-        self._queue.change(job.id, lambda now: replace(now, at=at, child=child))
+        self._change(job.id, lambda now: replace(now, at=at, child=child))
         if heed:
             self._wait(job.id, child, popen)
         return popen.wait()
 
     def _end(self, number: int, state: State, reason: str | None = None, code: int | None = None) -> None:
-        self._queue.change(
+        self._change(
             number, lambda job: replace(job, state=state, reason=reason, code=code, ended=time.time(), child=None)
         )
+
+    def _change(self, number: int, change: Callable[[Job], Job]) -> None:
+        """Change a job, once there is room for it on the disk; one whose file is gone or damaged is left so."""
+        for _ in range(_TRIES):
+            try:
+                self._queue.change(number, change)
+            except JobError:
+                return
+            except OSError:
+                time.sleep(_POLL_S)
+            else:
+                return
 
 
 def _reason(step: list[str], code: int) -> str:

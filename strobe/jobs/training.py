@@ -19,6 +19,20 @@ def training_steps(train: Sequence[str], folder: Path, store: Path) -> list[list
     ]
 
 
+def study_steps(study: Sequence[str], folder: Path, store: Path) -> list[list[str]]:
+    """`study` (the arguments of `strobe study memorization`, less --out and --store), and what reads one that was
+    cancelled into the store; a finished one is in it by then."""
+    return [
+        [*study, "--out", str(folder), "--store", str(store)],
+        ["ingest", str(folder), "--store", str(store)],
+    ]
+
+
+def analysis_steps(run: str, tables: Sequence[str], store: Path) -> list[list[str]]:
+    """Filling some derived tables of a run."""
+    return [["analyze", run, "--only", ",".join(tables), "--store", str(store)]]
+
+
 def again(job: Job) -> tuple[list[list[str]], Path | None]:
     """The steps of a job, to be run once more, and the folder of its run.
 

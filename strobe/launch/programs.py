@@ -43,6 +43,8 @@ class Program:
         if field.part == "plan":
             return shown(chosen.get(target, _OF_PLAN.get(target)))
         own: Mapping[str, Any] = chosen.get(field.part, {})
+        if target == "mlp_width" and own[target] == 4 * own["n_embd"]:
+            return ""  # it follows the width
         if target in own:
             return _batch(own[target]) if target == "batch_size" else shown(own[target])
         if field.part == "training" and not (target == "snapshot_every" and own.get("schedule")):

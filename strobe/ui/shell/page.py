@@ -136,7 +136,8 @@ def route() -> None:
     registry.navigation(st.Page).run()
 
 
-def _through_the_router() -> None:
+def through_the_router() -> None:
+    """Where a page was opened cold: once more, by the router."""
     if not st.session_state.get(_ROUTED):
         st.session_state[_ROUTED] = True
         registry.navigation(st.Page)
@@ -149,7 +150,7 @@ def frame(name: str, *, cursor: bool = True) -> Page:
     Stops the script, after saying why and what to do next, where the store cannot be read or holds no run.
     """
     writing.take()
-    _through_the_router()
+    through_the_router()
     try:
         # A key can be used once in a run of the script, so this tells the second call from the first.
         st.container(key="frame")
@@ -167,8 +168,7 @@ def _draw(name: str, cursor: bool) -> Page:
     st.set_page_config(
         page_title=f"{spec.title} · Strobe", page_icon=str(components.STATIC / "icon.svg"), layout="wide"
     )
-    st.logo(str(components.STATIC / "logo.svg"), size="medium")
-    st.html(_STYLE + _on_accent())
+    dress()
     reader, rows = read_store(spec)
     chosen = selection.choose(list(rows), _default_run(rows, name))
     appearance.choose(chosen)
@@ -193,6 +193,12 @@ def _draw(name: str, cursor: bool) -> Page:
     if any(page.rows[run].get("status") == "running" for run in page.runs):
         _watch(page)
     return page
+
+
+def dress() -> None:
+    """Logo and style."""
+    st.logo(str(components.STATIC / "logo.svg"), size="medium")
+    st.html(_STYLE + _on_accent())
 
 
 def _on_accent() -> str:

@@ -21,6 +21,8 @@ class PageSpec:
     answers: str
     one_run: bool = False
     """Whether of several selected runs the first alone is drawn."""
+    needs_run: bool = True
+    """Whether there is nothing on it without a run."""
 
     @property
     def file(self) -> Path:
@@ -39,6 +41,7 @@ _ALL: Final = (
     PageSpec("fourier", "Fourier", "Inside the model", "Which frequencies the network computes with.", True),
     PageSpec("health", "Health", "How it learns", "Whether every tensor learns, and since when one does not.", True),
     PageSpec("memorization", "Memorization", "How it learns", "What is known by heart, and what layers show.", True),
+    PageSpec("train", "Train", "Run", "Start a training, and look after the queue.", needs_run=False),
 )  # fmt: skip
 
 

@@ -68,6 +68,6 @@ def read_only_line() -> None:
     """How to get the rest, where nothing can be written."""
     writing.keep()
     if read_only():
-        st.caption("Read-only. Run `strobe app` to name, tag, archive and remove runs.")
+        st.caption("Read-only. Run `strobe app` to train, name, tag, archive and remove runs.")
     elif not writing.on():
         st.caption("Read-only here. Open the address that the server printed as it started, token and all, to write.")

@@ -93,6 +93,9 @@ def test_a_study_reports_every_test_with_their_number() -> None:
     made = findings(study(0, 4.0))
     tested = [each for each in made if not math.isnan(each.outcome.p)]
     assert {each.tests for each in made} == {len(tested)}
+    corrected = [each.p_corrected for each in made]
+    np.testing.assert_array_equal(corrected, holm(np.array([each.outcome.p for each in made])))
+    assert sum(each.verdict == FOUND for each in made) == np.sum(np.array(corrected) <= LEVEL)
     found = {(each.analysis, each.subject): each for each in made}
     assert found["reproduction", "trained against novel, epoch 100"].verdict == FOUND
     assert found["reproduction", "novel against chance, epoch 100"].verdict == NOT_FOUND

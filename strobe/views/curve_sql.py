@@ -93,6 +93,26 @@ AND step = (SELECT max(step) {own} AND step <= {literal(float(at))}) LIMIT 1"""
 ORDER BY {x} DESC, step DESC LIMIT 1"""
 
 
+def rows_at(runs: Sequence[str], metric: str, at: float) -> str:
+    """What `row_at` gives at a step of each of several runs, with the run first."""
+    own = f"FROM scalars WHERE run IN ({_listed(runs)}) AND name = {literal(metric)} AND step <= {literal(float(at))}"
+    return f"""WITH last AS (SELECT run, max(step) AS step {own} GROUP BY run)
+SELECT run, step, any_value(value) AS value
+FROM (SELECT run, step, value {own}) JOIN last USING (run, step) GROUP BY run, step"""
+
+
+def last_steps(runs: Sequence[str], metric: str) -> str:
+    """What `last_places` gives on the axis of steps of each of several runs, with the run first."""
+    own = f"SELECT run, step FROM scalars WHERE run IN ({_listed(runs)}) AND name = {literal(metric)}"
+    return f"""WITH own AS ({own}), last AS (
+  SELECT run, max(step) AS step FROM own GROUP BY run
+), ends AS (
+  FROM last UNION ALL
+  SELECT o.run, max(o.step) FROM own o JOIN last l USING (run) WHERE o.step < l.step GROUP BY o.run
+)
+SELECT run, step::DOUBLE AS x FROM ends ORDER BY run, x DESC"""
+
+
 def last_places(run: str, metric: str, axis: str = "step", *, origin: float = 0.0) -> str:
     """The last two places on an axis at which a metric has rows, the last one first (x)."""
     x = place(run, axis, origin)
@@ -141,6 +161,12 @@ def curves(
     """What `curve` gives of each of several runs, with the run first; on an axis whose 0 is the same for all."""
     where = f"run IN ({_listed(runs)})"
     return _thinned(_placed(where, f"{X_AXES[axis]}::DOUBLE", metric, log, window, "run, "), "run, ")
+
+
+def points_of(runs: Sequence[str], metric: str, axis: str = "step") -> str:
+    """What `points` gives of each of several runs, with the run first, in any order; on an axis whose 0 is the same
+    for all."""
+    return _placed(f"run IN ({_listed(runs)})", f"{X_AXES[axis]}::DOUBLE", metric, False, None, "run, ")
 
 
 def _thinned(inside: str, first: str = "") -> str:

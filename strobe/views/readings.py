@@ -100,15 +100,17 @@ def readings(tables: Tables, cursor: Cursor, placed: Placed) -> Readings:
     return Readings(tuple(cursor.steps), read.step[None], read.value[None], read.state[None])
 
 
-def reading_at(tables: Tables, cursor: Cursor, placed: Placed) -> Readings:
-    """The same at the one step of a cursor, of a series however long: only the rows that count are asked for."""
+def reading_at(tables: Tables, cursor: Cursor, placed: Placed, row: pa.Table | None = None) -> Readings:
+    """The same at the one step of a cursor, of a series however long: only the rows that count are asked for, unless
+    the `row` of `curve_sql.row_at` is at hand."""
     curve, own = placed.curve, placed.curve.run == cursor.run
     by_step = own or cursor.axis == "step"
     shift = 0.0 if own else cursor.origin - placed.origin
     wanted = cursor.steps[0] - shift if by_step else cursor.xs[0]
     axis, origin = ("step", 0.0) if by_step else (cursor.axis, placed.origin)
     ends = _floats(tables.ask(curve_sql.last_places(curve.run, curve.metric, axis, origin=origin)).table["x"])
-    row = tables.once(curve_sql.row_at(curve.run, curve.metric, wanted, axis, origin=origin))
+    if row is None:
+        row = tables.once(curve_sql.row_at(curve.run, curve.metric, wanted, axis, origin=origin))
     state = State.RECORDED if row.num_rows else State.NOT_YET
     if not len(ends) and not by_step:
         state = State.NO_PLACE
@@ -125,8 +127,13 @@ def _end(places: Array) -> float:
     return last + (last - float(places[before])) if before >= 0 else last
 
 
+def status_sql(run: str) -> str:
+    """Whether a run is over."""
+    return f"SELECT status FROM runs WHERE run = {literal(run)}"
+
+
 def _running(tables: Tables, run: str) -> bool:
-    table = tables.ask(f"SELECT status FROM runs WHERE run = {literal(run)}").table
+    table = tables.ask(status_sql(run)).table
     return "running" in table["status"].to_pylist()
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import streamlit as st
 
-from strobe.ui.curves import asking, panel
+from strobe.ui.curves import ahead, asking, panel
 from strobe.ui.curves.asking import Ask, Look
 from strobe.ui.curves.files import files
 from strobe.ui.curves.options import CurveOptions
@@ -21,7 +21,7 @@ from strobe.ui.shell.cache import cached_by_run
 from strobe.ui.shell.moments import found
 from strobe.ui.shell.page import Page
 from strobe.views import curve_sql
-from strobe.views.curves import NONE, X_AXES, step_at
+from strobe.views.curves import NONE, X_AXES, Window, step_at
 from strobe.views.metric_sections import MetricChart, charts_of
 from strobe.views.readings import Cursor, Placed, reading_at, smoothed, stacked
 from strobe.views.run_view import Answer
@@ -32,6 +32,7 @@ FIRST: Final = 6
 """Charts of a first answer, before the browser told how many it shows."""
 
 _LOOK, _PAGE, _ARRIVALS, _PLACE = "_board_look", "_board_page", "_board_arrivals", "_board_place"
+_DRAWN: Final = "_board_drawn"
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,25 @@ def draw(page: Page, view: CurveOptions) -> None:
     ask, _ = asking.parsed(_sent())
     fresh = st.session_state.get(_PAGE) is not page
     st.session_state[_PAGE] = page
+    chart = board.charts.get(ask.files) or next(iter(board.charts.values()))
+    log = (chart.log or chart.key in look.log) and chart.key not in look.linear
+    drawn = _drawn(board, chart, log, look.zoom)
+    st.session_state[_DRAWN] = ((board.subject, chart.key, log, look.zoom), drawn)
     header, arrays = _answer(board, ask, look, framed=ask.framed and not fresh)
     components.board()(key=KEY, data=components.pack(header, arrays), on_ask_change=_asked)
-    files(page, view, board.charts.get(ask.files) or next(iter(board.charts.values())), look)
+    files(page, view, chart, log, drawn)
+
+
+def _drawn(board: Board, chart: MetricChart, log: bool, window: Window) -> panel.Drawn:
+    """The lines of a chart. Those of the chart whose files are offered are held from one request to the next: to make
+    them anew would cost as much as all else that is asked for with them."""
+    asked = (board.subject, chart.key, log, window)
+    held: Any = st.session_state.get(_DRAWN)
+    if held is not None and held[0] == asked:
+        drawn: panel.Drawn = held[1]
+        return drawn
+    curves = wanted(board.page, chart, board.view)
+    return panel.fetch(board.page, curves, board.view, log=log, window=panel.wider(window))
 
 
 @cached_by_run
@@ -123,7 +140,7 @@ def _answer(
     board: Board, ask: Ask, look: Look, *, framed: bool
 ) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
     """Header and arrays: the charts that are lacking, what was read, and the frame where the browser has it not."""
-    subject = board.subject
+    subject, page, view = board.subject, board.page, board.view
     asked = ask.lacks if ask.subject == subject else ask.seen
     window = ask.window if ask.subject == subject or not ask.n else look.zoom
     if not ask.n:
@@ -138,7 +155,8 @@ def _answer(
     for k, (key, log) in enumerate(dict(asked).items()):
         # The browser asks again for what did not fit into this message.
         if key in board.charts and sum(array.nbytes for array in arrays.values()) < MOST_BYTES:
-            header["charts"][key] = tile(board.page, board.charts[key], board.view, log, window, f"{k}", arrays)
+            drawn = _drawn(board, board.charts[key], log, window)
+            header["charts"][key] = tile(page, board.charts[key], view, log, window, f"{k}", arrays, drawn)
     if ask.read is not None and ask.read[0] in board.charts:
         header["reading"] = _reading(board, ask.read, arrays)
     return header, arrays
@@ -175,12 +193,14 @@ def _reading(board: Board, read: tuple[str, float], arrays: dict[str, np.ndarray
         return said
     page, view = board.page, board.view
     chart, parts = board.charts[key], []
-    for curve in wanted(page, chart, view):
+    curves = wanted(page, chart, view)
+    rows = ahead.rows_at(page, curves, view, cursor)
+    for curve in curves:
         tables = page.of(curve.run)
         origin = view.alignment.origin(tables, curve.run, view.axis, found)
         if origin is None or panel.recorded_row(page, curve) is None:
             continue
-        part = reading_at(tables, cursor, Placed(curve, origin))
+        part = reading_at(tables, cursor, Placed(curve, origin), rows.get(curve))
         said["lines"].append(f"{curve.run}|{curve.split}")
         parts.append(part)
         parts.append(smoothed(part, panel.whole(page, curve, view)) if view.smoother.words() else part)

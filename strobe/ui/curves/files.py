@@ -8,7 +8,6 @@ from typing import Any
 
 from strobe.charts.curves import curves
 from strobe.ui.curves import panel
-from strobe.ui.curves.asking import Look
 from strobe.ui.curves.options import CurveOptions
 from strobe.ui.curves.read_off import every_row, queries
 from strobe.ui.curves.tile import gaps_of, wanted
@@ -24,11 +23,9 @@ def key_of(chart: MetricChart) -> str:
     return chart.key if chart.key.isalnum() else f"metric_{zlib.crc32(chart.key.encode()):08x}"
 
 
-def files(page: Page, view: CurveOptions, chart: MetricChart, look: Look) -> None:
-    """One line below the grid: whose files these are, what is not drawn, and the popover with them."""
-    log = (chart.log or chart.key in look.log) and chart.key not in look.linear
+def files(page: Page, view: CurveOptions, chart: MetricChart, log: bool, drawn: panel.Drawn) -> None:
+    """One line below the grid: whose files these are, what of them is not `drawn`, and the popover with them."""
     those = wanted(page, chart, view)
-    drawn = panel.fetch(page, those, view, log=log, window=panel.wider(look.zoom))
     units = units_of(page.of(*view.runs(page)), view.runs(page), chart.metrics)
     about = units.note({run: page.title_of(run) for run in view.runs(page)})
     title = units.title(chart.quantity)

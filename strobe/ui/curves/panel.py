@@ -30,7 +30,6 @@ from strobe.views.curves import (
     Points,
     Range,
     Window,
-    long_points,
     metric_row,
     place_steps,
     read,
@@ -111,7 +110,7 @@ def fetch(page: Page, wanted: Sequence[Curve], view: CurveOptions, *, log: bool,
             drawn.remarks.append(f"{page.title_of(curve.run)} has no onset to align at, and is left out.")
             continue
         part = Range(view.axis, origin, log, window, view.every_point)
-        points = read(tables, curve, part, view.smoother, series.label, recorded, _smooth, _long, long)
+        points = read(tables, curve, part, view.smoother, series.label, recorded, _smooth, ahead.whole, long)
         _add(drawn, series, points, Placed(curve, origin))
     drawn.remarks = together(drawn.remarks)
     return drawn
@@ -131,7 +130,6 @@ def _add(drawn: Drawn, series: Series, points: CurvePoints, of: Placed) -> None:
 
 
 _smooth = cached_by_run(smooth)
-_long = cached_by_run(long_points)
 
 
 def marks(page: Page, wanted: Sequence[Curve], drawn: Drawn, view: CurveOptions, metric: str) -> list[Mark]:

@@ -38,12 +38,14 @@ def wanted(page: Page, chart: MetricChart, view: CurveOptions) -> list[Curve]:
 
 
 def tile(
-    page: Page, chart: MetricChart, view: CurveOptions, log: bool, window: Window, name: str, arrays: Arrays
+    page: Page, chart: MetricChart, view: CurveOptions, log: bool, window: Window, name: str, arrays: Arrays,
+    fetched: panel.Drawn,
 ) -> dict[str, Any]:  # fmt: skip
-    """The header of one chart; its arrays go to `arrays`, their names beginning with `name`. `whole` tells of a line
-    whether every row of it is here and finite, so that it can be read off without the server."""
+    """The header of one chart, of the lines that were `fetched`; its arrays go to `arrays`, their names beginning
+    with `name`. `whole` tells of a line whether every row of it is here and finite, so that it can be read off
+    without the server."""
     curves = wanted(page, chart, view)
-    drawn = _fitting(panel.fetch(page, curves, view, log=log, window=panel.wider(window)))
+    drawn = _fitting(fetched)
     units = units_of(page.of(*view.runs(page)), view.runs(page), chart.metrics)
     own: Arrays = {}
     lines = []

@@ -62,6 +62,16 @@ def _cached(function: F, spinner: str | None) -> F:
     return cast("F", cached)
 
 
+def holds(cached: Callable[..., Any], *arguments: Any) -> bool:
+    """Whether the result of a cached function for these arguments is kept."""
+    return _key_of_call(cached.__wrapped__, arguments, {}) in shared()  # type: ignore[attr-defined]
+
+
+def learn(cached: Callable[..., Any], value: Any, *arguments: Any) -> None:
+    """Keeps a result of a cached function that was made elsewhere, as together with others."""
+    shared().put(_key_of_call(cached.__wrapped__, arguments, {}), value)  # type: ignore[attr-defined]
+
+
 def _name(function: Callable[..., Any]) -> str:
     return f"{function.__module__}.{function.__qualname__}"
 
@@ -72,10 +82,13 @@ def _key_of_call(function: Callable[..., Any], arguments: tuple[Any, ...], named
 
 def key_of(value: Any) -> Hashable:
     """What tells an argument from others that lead to another result."""
-    if isinstance(value, RunView | Tables):
-        return value.key
+    if value is None or isinstance(value, str | int | float):
+        return value
     if isinstance(value, Answer):
         return value.key, value.sql
+    # To ask of a value whether it follows the protocol takes as long as all else here.
+    if isinstance(value, RunView) or (hasattr(value, "ask") and isinstance(value, Tables)):
+        return value.key
     if is_dataclass(value) and not isinstance(value, type):
         return type(value).__qualname__, *(key_of(getattr(value, field.name)) for field in fields(value))
     if isinstance(value, dict):

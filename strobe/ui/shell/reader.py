@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -235,9 +236,12 @@ class Reader:
 
 def by_run(table: pa.Table, runs: Sequence[str]) -> dict[str, pa.Table]:
     """The rows of each run, also of those that have none; copies, since a slice would keep the whole alive."""
-    rows: dict[str, list[int]] = {run: [] for run in runs}
-    for row, run in enumerate(table["run"].to_pylist()):
-        rows[run].append(row)
     # Of one batch: taking from a table in pieces looks at each of them.
     (whole,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
-    return {run: pa.Table.from_batches([whole.take(pa.array(own, pa.int64()))]) for run, own in rows.items()}
+    which = pc.index_in(whole["run"], pa.array(runs, whole["run"].type)).fill_null(len(runs)).to_numpy()
+    order = np.argsort(which, kind="stable")
+    places = np.searchsorted(which[order], np.arange(len(runs) + 1))
+    return {
+        run: pa.Table.from_batches([whole.take(pa.array(order[places[k] : places[k + 1]]))])
+        for k, run in enumerate(runs)
+    }

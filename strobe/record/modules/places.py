@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -71,20 +72,30 @@ def _counts_layers(model: Any, container: str, number: str) -> bool:
     import torch
 
     try:
-        owner = model.get_submodule(container)
-        own = owner.get_submodule(number)
+        owner = _inside(model, container)
+        own = _inside(owner, number)
     except AttributeError:
         return False
     if _are_experts(model, container):
         return False
-    if isinstance(owner, torch.nn.ModuleList):
+    if isinstance(owner, torch.nn.ModuleList) or _kind(owner) == "ModuleList":
         return True
     is_block = next(own.children(), None) is not None
-    return is_block and sum(type(child) is type(own) for child in owner.children()) > 1
+    return is_block and sum(_kind(child) == _kind(own) for child in owner.children()) > 1
+
+
+def _inside(model: Any, path: str) -> Any:
+    """The module of a path. Raises AttributeError where there is none. A scripted module has no get_submodule."""
+    return functools.reduce(getattr, path.split("."), model) if path else model
+
+
+def _kind(module: Any) -> object:
+    """A module's class; of a scripted one the name of the class that it was made of."""
+    return getattr(module, "original_name", type(module))
 
 
 def _are_experts(model: Any, container: str) -> bool:
     """Whether the entries of a container are experts, by its name or by the router beside it."""
     parent, _, last = container.rpartition(".")
-    beside = dict(model.get_submodule(parent).named_children()) if container else {}
+    beside = dict(_inside(model, parent).named_children()) if container else {}
     return bool(_EXPERTS.search(last)) or not _ROUTERS.isdisjoint(beside)

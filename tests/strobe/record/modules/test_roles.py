@@ -30,6 +30,27 @@ def test_a_transformer_encoder_of_torch() -> None:
     assert found["layers.0.norm1.bias"][:2] == ("norm", ("channel",))
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")
+def test_a_scripted_model_has_the_layers_of_what_it_was_made_of() -> None:
+    class Blocks(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.blocks = nn.ModuleList([nn.Linear(3, 3) for _ in range(2)])
+            self.more = nn.Sequential(*(nn.Sequential(nn.Linear(3, 3)) for _ in range(2)), nn.Conv1d(3, 3, 1))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for block in self.blocks:
+                x = block(x)
+            return x
+
+    plain, scripted = told(Blocks()), told(torch.jit.script(Blocks()))
+    assert plain["blocks.1.weight"][2:] == (1, "blocks.weight")
+    assert plain["more.1.0.weight"][2:] == (1, "more.0.weight")
+    assert plain["more.2.weight"][2:] == (None, None)
+    assert {name: place[2:] for name, place in scripted.items()} == {name: place[2:] for name, place in plain.items()}
+
+
 def test_embeddings_are_told_apart_by_name_and_an_output_layer_by_its_width() -> None:
     class Model(nn.Module):
         def __init__(self) -> None:

@@ -31,7 +31,7 @@ from strobe.record.ending import Ending, SigtermExit, ending_of, warn_of_losses
 from strobe.record.errors import RecorderError
 from strobe.record.folder import RunFolder
 from strobe.record.layouts import Layouts
-from strobe.record.limits import Limits, WhenFull
+from strobe.record.limits import Limits, WhenFull, room
 from strobe.record.order import Clock, SnapshotOrder, SteppedOptimizer, updates_of
 from strobe.record.overheard import clock_of
 from strobe.record.source import PlainTensor, TensorSource, appeared, as_source
@@ -68,8 +68,9 @@ class Recorder:
     that has recorded parameters; where that does not tell, the manifest does not say when snapshots are `taken`, but
     where the specs do.
 
-    `queue` snapshots at most wait in memory; when they do, `when_full` "skip" leaves the next one out and counts it,
-    "wait" holds up the training. `keep_last` and `max_disk` (bytes) thin the folder, oldest first, both ends kept.
+    `queue` snapshots at most wait in memory, by default 256 MB of them and always two; when they do, `when_full`
+    "skip" leaves the next one out and counts it, "wait" holds up the training. `keep_last` and `max_disk` (bytes) thin
+    the folder, oldest first, both ends kept.
 
     Raises RecorderError when it cannot begin, and nothing else: LockedError, which is one, where another records.
     """
@@ -88,7 +89,7 @@ class Recorder:
         optimizer: SteppedOptimizer | Clock | None = None,
         resume: bool = False,
         step: int | None = None,
-        queue: int = 2,
+        queue: int | None = None,
         when_full: WhenFull = "skip",
         keep_last: int | None = None,
         max_disk: int | None = None,
@@ -130,7 +131,8 @@ class Recorder:
         try:
             settle, warn = self._run.settle, self._trouble.warn_once
             self._order = SnapshotOrder(clock, settle, warn) if clock is not None else None
-            self._writer = Writer(self._run, self.status, self._trouble, queue=self._limits.queue)
+            queue = self._limits.queue or room(self._run.manifest["snapshot"]["bytes"])
+            self._writer = Writer(self._run, self.status, self._trouble, queue=queue)
         except BaseException:
             if clock is not None:
                 clock.stop()

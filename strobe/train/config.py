@@ -69,7 +69,10 @@ class Training:
         if not 0 < self.learning_rate < 10:
             raise ConfigError(f"learning rate is {self.learning_rate:g}; give a number above 0 and below 10, as 1e-3")
         if not 0 <= self.weight_decay * self.learning_rate < 1:
-            raise ConfigError(f"weight decay is {self.weight_decay}; give 0 or more, below 1 / learning rate")
+            raise ConfigError(
+                f"learning rate {self.learning_rate:g} times weight decay {self.weight_decay:g} is what each update "
+                "takes off a weight: it must be 0 or more and below 1; give a smaller --lr or --weight-decay"
+            )
         if not 0 <= self.beta1 < 1 or not 0 <= self.beta2 < 1:
             raise ConfigError(f"betas are {self.beta1}, {self.beta2}; each must be in [0, 1)")
 

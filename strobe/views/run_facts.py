@@ -68,7 +68,8 @@ def _shape(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     if (row["attempts"] or 0) > 1:
         facts.append(("attempts", f"{count(row['attempts'])}: it was resumed"))
     if row["n_params"] is not None:
-        facts.append(("parameters", f"{count(row['n_params'])} ({parameters(row['n_params'])})"))
+        exact, short = count(row["n_params"]), parameters(row["n_params"])
+        facts.append(("parameters", exact if short == exact else f"{exact} ({short})"))
     parts = [
         f"{count(row[key])} {word}{'' if row[key] == 1 or not plural else 's'}"
         for key, (word, plural) in _PARTS.items()

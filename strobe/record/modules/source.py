@@ -69,13 +69,6 @@ class ModuleSource(TensorSource):
         entry = model_entry(self._model)
         return entry | {"tied": tied} if (tied := tied_names(self._model)) else entry
 
-    def bytes(self) -> int:
-        """About how many bytes a snapshot takes in memory."""
-        sizes: list[int] = [
-            p.numel() * p.element_size() for p in self._now.values() if shape_and_dtype(p)[0] is not None
-        ]
-        return sum(sizes) * len({"params", "grads"} & set(self._sections) - set(self._statistics_of))
-
     def prepare(self) -> None:
         self._look_up()
         if "optimizer" in self._sections and self._optimizer is not None:

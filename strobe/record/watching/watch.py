@@ -23,9 +23,6 @@ from strobe.record.watching.scalars import training
 from strobe.record.watching.sources import SECTIONS, sections_of, sources_of
 from strobe.record.watching.watcher import Watcher
 
-_LEAST_WAITING, _MOST_WAITING, _WAITING_BYTES = 2, 64, 1 << 28
-"""Snapshots that wait for the disk: so many as fit into 256 MiB, within these ends."""
-
 
 def watch(
     model: Any,
@@ -86,7 +83,7 @@ def watch(
         if rank() and rank0_only:
             recorder = SilentRecorder(begun.place, every_source, begun.clock, sharded=is_sharded(model))
         else:
-            recorder = _recorder(begun, every_source, about, own.bytes(), is_sharded(model))
+            recorder = _recorder(begun, every_source, about, is_sharded(model))
         watcher = monitor_of(monitor)
         seen = Monitoring(watcher, model, inner, _series(recorder, writer)) if watcher is not None else None
         return Watcher(recorder, own, begun.clock, due, unscaling, inner, seen, begun.lost)
@@ -102,15 +99,14 @@ def _place(folder: str | os.PathLike[str] | None, model: Any, *, rank0_only: boo
     return place.with_name(f"{place.name}-rank{rank()}") if rank() and not rank0_only else place
 
 
-def _recorder(begun: Begun, source: TensorSource, about: Mapping[str, Any], size: int, sharded: bool) -> Recorder:
+def _recorder(begun: Begun, source: TensorSource, about: Mapping[str, Any], sharded: bool) -> Recorder:
     if not source.specs():
         raise RecorderError("no tensor is left to record; see include, exclude and log")
-    queue = min(_MOST_WAITING, max(_LEAST_WAITING, _WAITING_BYTES // max(1, size)))
     # A snapshot that is left out here would leave the other processes waiting for this one.
     when_full: WhenFull = "wait" if sharded else "skip"
     return Recorder(
         begun.place, source, **about, optimizer=begun.clock, resume=begun.again, step=begun.clock.updates,
-        queue=queue, when_full=when_full,
+        when_full=when_full,
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from etl.run.journal import read_lines, read_metrics
 from etl.run.manifest import RUN_ID
 from etl.run.verify import verify_run
 from strobe.record import SCALARS, Recorder, RecorderError, TensorSpec, run_id
+from strobe.record.limits import room
 from strobe.record.thin import parse_size
 from strobe.record.writer import Writer
 
@@ -231,6 +232,25 @@ def test_a_full_queue_skips_or_waits(tmp_path: Path, monkeypatch: pytest.MonkeyP
             assert taken == [True, True, False, False, False]
             assert recorder.status.skipped == 3
         assert len(Run(tmp_path / policy).steps()) == sum(taken)
+
+
+def test_small_snapshots_wait_for_a_slow_disk_and_large_ones_are_bounded_by_their_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, gate = Writer._write, threading.Event()
+
+    def slow(self: Writer, job: Any) -> None:
+        gate.wait(30)
+        write(self, job)
+
+    monkeypatch.setattr(Writer, "_write", slow)
+    weights = np.zeros((32, 64), np.float32)  # 8 kB
+    with Recorder(tmp_path / "r", [("w", "params", ("out", "in"), weights)]) as recorder:
+        taken = [recorder.snapshot(step) for step in range(0, 1_001, 200)]
+        gate.set()
+    assert taken == [True] * 6
+    assert Run(tmp_path / "r").steps() == list(range(0, 1_001, 200))
+    assert [room(size) for size in (8_192, 10_000_000, 200_000_000)] == [1_000, 25, 2]
 
 
 @pytest.mark.parametrize(

@@ -69,8 +69,8 @@ class Recorder:
     where the specs do.
 
     `queue` snapshots at most wait in memory, by default 256 MB of them and always two; when they do, `when_full`
-    "skip" leaves the next one out and counts it, "wait" holds up the training. `keep_last` and `max_disk` (bytes) thin
-    the folder, oldest first, both ends kept.
+    "skip" leaves the next one out and counts it, "wait" holds up the training. `keep_last` and `max_disk` (bytes)
+    thin the folder, oldest first, both ends kept.
 
     Raises RecorderError when it cannot begin, and nothing else: LockedError, which is one, where another records.
     """

@@ -22,6 +22,9 @@ MOUNT = """async ([source, html]) => {
       { step: 100, label: "grokking onset", kind: "onset", rule: "By a rule." },
       { step: 200, label: "end", kind: "" }] },
     parentElement, setStateValue }); };
+  window.grown = (steps, running = true) => { module.default({
+    data: { run: "a", steps, step: 0, arrived: 0, empty: "", ticks: [], running }, parentElement, setStateValue }); };
+  window.live = () => parentElement.querySelector("[data-at=live]");
   window.titles = () => [...parentElement.querySelectorAll("[data-at=marks] > *")].map((tick) => tick.title);
   window.press = (name) => parentElement.querySelector(`[data-at=${name}]`).click();
   server(0);
@@ -121,3 +124,23 @@ def test_a_link_to_a_step_of_the_run_is_followed_here(page: Any, run: str, keys:
     left = page.evaluate(STEP_LINK, [run, 130, keys])
     assert page.evaluate("window.__strobe.step") == step
     assert left == (step == 0), "what is not followed here is left to the browser"
+
+
+def test_a_live_cursor_goes_along_with_a_run_until_someone_goes_back(page: Any) -> None:
+    step = "window.__strobe.step"
+    assert page.evaluate("live().hidden"), "the run is over"
+    page.evaluate("grown([0, 100, 200])")
+    assert not page.evaluate("live().hidden")
+    page.evaluate("grown([0, 100, 200, 300])")
+    assert page.evaluate(step) == 0, "nobody asked for it"
+    page.evaluate("live().click()")
+    assert page.evaluate(step) == 300
+    page.evaluate("grown([0, 100, 200, 300, 400])")
+    assert page.evaluate(step) == 400
+    page.clock.run_for(300)
+    assert told(page)[-1] == "a@400", "the server hears it as well"
+    page.evaluate("press('prev')")
+    page.evaluate("grown([0, 100, 200, 300, 400, 500])")
+    assert page.evaluate(step) == 300
+    page.evaluate("live().click(); grown([0, 100, 200, 300, 400, 500, 600], false)")
+    assert page.evaluate("live().hidden && window.__strobe.live === null"), "the run has ended"

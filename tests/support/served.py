@@ -16,9 +16,9 @@ from tests.support.places import ROOT
 
 
 @contextlib.contextmanager
-def served(store: Path, **environment: str) -> Iterator[str]:
+def served(store: Path, port: int | None = None, **environment: str) -> Iterator[str]:
     """The address of the app over this store, read-only, until the block ends."""
-    port = free_port()
+    port = port or free_port()
     command = [
         sys.executable, "-m", "streamlit", "run", str(ROOT / "streamlit_app.py"), "--server.address", "127.0.0.1",
         "--server.port", str(port), "--server.headless", "true",

@@ -72,9 +72,11 @@ def settled_index(view: RunView, steps: Sequence[int]) -> int:
 
 
 @st.fragment
-def draw(view: RunView, ticks: Sequence[dict[str, Any]], steps: Sequence[int], what: str = "snapshot") -> None:
+def draw(
+    view: RunView, ticks: Sequence[dict[str, Any]], steps: Sequence[int], what: str = "snapshot", *, running: bool
+) -> None:
     """The cursor over the snapshots of a run, or the steps that it logged, with `ticks` (step, label, kind, rule) at
-    its moments."""
+    its moments; of one that is `running` it can follow the newest step."""
 
     def came_to_rest() -> None:
         told = str(st.session_state["step_cursor"].get("at")).rpartition("@")[0]
@@ -88,6 +90,7 @@ def draw(view: RunView, ticks: Sequence[dict[str, Any]], steps: Sequence[int], w
         data={
             "run": view.run, "steps": list(steps), "step": st.session_state.get("step") if steps else 0,
             "arrived": _arrivals(), "ticks": list(ticks), "what": what, "empty": "no steps: nothing was logged",
+            "running": running,
         },
         on_at_change=came_to_rest,
     )  # fmt: skip

@@ -185,7 +185,8 @@ def _draw(name: str, cursor: bool) -> Page:
         what = "snapshot" if view.steps else "logged step"
         page.stops = view.steps or logged_steps(tables, view.run)
         step_cursor.choose(page.stops, page.milestones.onset.step if page.milestones.onset else None, what)
-        step_cursor.draw(view, page.milestones.ticks(), page.stops, what)
+        running = rows[chosen[0]].get("status") == "running"
+        step_cursor.draw(view, page.milestones.ticks(), page.stops, what, running=running)
     page.notes = st.container()
     page.say()
     if spec.one_run and len(page.runs) > 1:

@@ -1,6 +1,6 @@
 // The one clock of a browser window: the step that every panel shows.
 
-export const clock = (window.__strobe ??= { run: null, step: null, arrived: null, lacking: new Set() });
+export const clock = (window.__strobe ??= { run: null, step: null, arrived: null, live: null, lacking: new Set() });
 
 /** Tell every panel, at once and without the server. */
 export function announce(run, step) {

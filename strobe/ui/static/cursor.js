@@ -26,6 +26,7 @@ class Cursor {
       this.at(name).onclick = () => this.press(name);
     }
     this.slider.oninput = () => this.move(+this.slider.value);
+    this.at("live").onclick = () => this.goLive(clock.live !== this.data.run);
     this.at("link").onclick = () => this.copyLink();
     this.at("help").onclick = () => window.dispatchEvent(new CustomEvent("strobe:keys"));
     this.onKey = (event) => this.key(event);
@@ -52,7 +53,9 @@ class Cursor {
     const arrived = clock.arrived !== data.arrived;
     clock.arrived = data.arrived;
     const step = clock.run === data.run && clock.step !== null && !arrived ? clock.step : data.step;
-    this.index = data.steps.length ? atOrBefore(data.steps, step) : 0;
+    if (!data.running && clock.live === data.run) clock.live = null;
+    const live = clock.live === data.run && !this.timer;
+    this.index = live ? Math.max(0, data.steps.length - 1) : data.steps.length ? atOrBefore(data.steps, step) : 0;
     this.slider.max = Math.max(0, data.steps.length - 1);
     const off = data.steps.length < 2;
     for (const name of ["first", "prev", "next", "last", "play", "slider"]) this.at(name).disabled = off;
@@ -91,11 +94,22 @@ class Cursor {
     this.at("step").textContent = label[0];
     this.at("count").textContent = label[1];
     this.slider.setAttribute("aria-valuetext", label.join(", "));
+    this.at("live").hidden = !this.data.running;
+    this.at("live").setAttribute("aria-pressed", `${clock.live === this.data.run}`);
     this.slider.style.setProperty("--at", `${(100 * this.index) / Math.max(1, steps.length - 1)}%`);
+  }
+
+  /** Follows the newest step of a run that is still training, or no longer. */
+  goLive(on) {
+    clock.live = on ? this.data.run : null;
+    if (on && this.data.steps.length) this.move(this.data.steps.length - 1);
+    else this.show();
   }
 
   move(index) {
     this.index = index;
+    // Who goes back wants to look there.
+    if (index < this.data.steps.length - 1 && clock.live === this.data.run) clock.live = null;
     this.show();
     announce(this.data.run, this.data.steps[index]);
     this.rest();

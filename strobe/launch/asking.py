@@ -17,7 +17,7 @@ from strobe.launch.programs import Program
 from strobe.launch.values import model_of, training_of
 from strobe.studies.memorization.passages import made_up
 from strobe.studies.memorization.plan import epochs_of, plan_of
-from strobe.train.config import ConfigError, Training, check_text
+from strobe.train.config import LONGEST_SAMPLE, SAMPLES, ConfigError, Training, check_text
 from strobe.train.model_config import ModelConfig
 from strobe.train.schedule import is_auto, snapshot_steps
 
@@ -138,6 +138,7 @@ def _training(program: Program, preset: str, values: dict[str, Any], words: tupl
     given = {part: _part(program, values, part) for part in ("training", "model", "task", "data", "monitor")}
     training = training_of(chosen, None, given["training"], batch)
     _check_monitor(values)
+    samples = None
     if program.name == "modadd":
         task = {**chosen["task"], **{name: value for name, value in given["task"].items() if value is not None}}
         pairs, trained = addition_counts(task["modulus"], task["train_fraction"])
@@ -151,9 +152,9 @@ def _training(program: Program, preset: str, values: dict[str, Any], words: tupl
         path = Path(values["data"]).expanduser()
         check_text(path, training, model.block_size)
         words = tuple(f"--data={path.absolute()}" if word.startswith("--data=") else word for word in words)
-        probe = (4, min(model.block_size, 64))
+        probe, samples = (4, min(model.block_size, 64)), (SAMPLES, min(model.block_size, LONGEST_SAMPLE))
     steps = snapshot_steps(training.steps, every=training.snapshot_every, schedule=training.schedule)
-    size = snapshot_bytes(model, probe)
+    size = snapshot_bytes(model, probe, samples)
     return Asked(
         words, training.steps, parameters(model), tuple(sorted(steps)), size, state_bytes(model),
         is_auto(training.schedule), _most_kept(training.keep_last, training.max_disk, size),

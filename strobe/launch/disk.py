@@ -25,9 +25,10 @@ def state_bytes(config: ModelConfig) -> int:
     return _STATE * _WHOLE * parameters(config)
 
 
-def snapshot_bytes(config: ModelConfig, probe: tuple[int, int]) -> int:
-    """Bytes of one snapshot file of a reference training, whose probe is of (sequences, positions)."""
-    entries = [*_entries(config, *probe)]
+def snapshot_bytes(config: ModelConfig, probe: tuple[int, int], samples: tuple[int, int] | None = None) -> int:
+    """Bytes of one snapshot file of a reference training, whose probe is of (sequences, positions), and which keeps
+    `samples` (sequences, tokens) of what the model writes."""
+    entries = [*_entries(config, *probe), *([math.prod(samples)] if samples else [])]
     return HEADER_BYTES + sum(aligned(_WHOLE * n) for n in entries) + len(SCALARS) * aligned(_DOUBLE)
 
 

@@ -19,6 +19,11 @@ class ConfigError(StrobeError):
     """A training that cannot be what was asked for."""
 
 
+SAMPLES = 4
+"""Continuations that a text model writes at each snapshot."""
+LONGEST_SAMPLE = 96
+"""Tokens of one, its beginning included."""
+
 _WITHIN = (
     *((name, 1, MAX_STEP) for name in ("steps", "eval_every", "checkpoint_every", "keep_last")),
     ("warmup", 0, MAX_STEP),

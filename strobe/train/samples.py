@@ -10,8 +10,6 @@ from torch import Tensor
 
 from strobe.train.model import GPT, Past
 
-LONGEST: Final = 96
-"""Tokens of a sample, its beginning included."""
 SEED: Final = 7
 
 

@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from strobe.analysis.tasks import BATCHES, SPLIT, batch_rows, modular_addition
-from strobe.train.config import ConfigError, Training, check_text
+from strobe.train.config import LONGEST_SAMPLE, SAMPLES, ConfigError, Training, check_text
 from strobe.train.model import GPT
-from strobe.train.samples import LONGEST, Samples
+from strobe.train.samples import Samples
 
 _EVALUATION_ROWS = 4096
 _PROBE_ROWS = 16
-_SAMPLES, _GIVEN = 4, 24
+_GIVEN = 24
 
 
 class Task(Protocol):
@@ -167,9 +167,9 @@ class TextTask:
         return max(1, min(_GIVEN, self.block_size // 4))
 
     def samples(self, model: GPT) -> Samples | None:
-        starts = torch.linspace(0, len(self.val) - self._given - 1, _SAMPLES, device=self.val.device).long()
+        starts = torch.linspace(0, len(self.val) - self._given - 1, SAMPLES, device=self.val.device).long()
         given = self.val[starts[:, None] + torch.arange(self._given, device=self.val.device)].long()
-        return Samples(model, given, min(self.block_size, LONGEST))
+        return Samples(model, given, min(self.block_size, LONGEST_SAMPLE))
 
     def entry(self) -> dict[str, Any]:
         return {

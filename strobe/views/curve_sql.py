@@ -25,11 +25,12 @@ def place(run: str, axis: str, origin: float) -> str:
 
 def points(
     run: str, metric: str, axis: str = "step", *, origin: float = 0.0, log: bool = False,
-    window: tuple[float, float] | None = None,
+    window: tuple[float, float] | None = None, after: int | None = None,
 ) -> str:  # fmt: skip
     """Every row of one metric that has a place on the axis, as step, x, y in the order of x. y is NULL where a line
-    breaks: the value is not finite, or not above 0 on a log axis. `origin` is where x is 0, in units of x."""
-    where = f"run = {literal(run)}"
+    breaks: the value is not finite, or not above 0 on a log axis. `origin` is where x is 0, in units of x; `after` is
+    the step behind which they are asked for."""
+    where = f"run = {literal(run)}" + (f" AND step > {after}" if after is not None else "")
     return f"{_placed(where, place(run, axis, origin), metric, log, window)}\nORDER BY x"
 
 
@@ -41,6 +42,14 @@ def _placed(where: str, x: str, metric: str, log: bool, window: tuple[float, flo
         limits.append(f"x BETWEEN {literal(float(window[0]))} AND {literal(float(window[1]))}")
     return f"""SELECT {first}step, {x} AS x, CASE WHEN {drawn} THEN value END AS y
 FROM scalars WHERE {" AND ".join(limits)}"""
+
+
+def extent(run: str, metric: str, step: int) -> str:
+    """Whether a metric has grown behind a step alone: how many rows there are up to it (before), how many of all were
+    replaced, and the last attempt."""
+    return f"""SELECT count(*) FILTER (step <= {step}) AS before, count(*) FILTER (attempt < 0) AS replaced,
+  max(attempt) AS attempt, count(*) AS n
+FROM scalars_all WHERE run = {literal(run)} AND name = {literal(metric)}"""
 
 
 def every_row(run: str, metric: str, axis: str = "step", *, origin: float = 0.0) -> str:

@@ -6,8 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
+from strobe.cli import app
 from strobe.jobs.queue import Queue
 from tests.support.places import ROOT
 
@@ -31,6 +36,21 @@ def runner(queue: Queue, grace_s: float = 30.0) -> subprocess.Popen[str]:
     """A process that works the queue off, whose jobs are the arguments of Python; it prints whether it did."""
     command = [sys.executable, "-c", _WORK, str(queue.folder.parent), str(grace_s)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def at_once(monkeypatch: pytest.MonkeyPatch, runs: Path) -> None:
+    """Jobs of this process are done as they are queued, in it: by the commands, without a process for each."""
+
+    def work(queue: Queue) -> None:
+        for job in queue.jobs():
+            if job.state == "queued":
+                for step in job.steps:
+                    done = CliRunner().invoke(app, step, catch_exceptions=False)
+                    assert done.exit_code == 0, done.output
+                queue.change(job.id, lambda now: replace(now, state="finished", ended=time.time()))
+
+    monkeypatch.setenv("STROBE_RUNS", str(runs))
+    monkeypatch.setattr(Queue, "start_runner", work)
 
 
 def until(condition: Callable[[], object], seconds: float = 30.0) -> None:

@@ -14,7 +14,7 @@ import streamlit as st
 from strobe.charts.axes import label_number
 from strobe.charts.curves import Mark, Series, curves
 from strobe.charts.theme import SERIES, TEST, TRAIN, Look
-from strobe.ui.curves import ahead
+from strobe.ui.curves import ahead, growing
 from strobe.ui.curves.options import BASELINE, CurveOptions
 from strobe.ui.curves.read_off import DrawnLine, every_row, queries, readings_of
 from strobe.ui.panel import panel
@@ -110,7 +110,9 @@ def fetch(page: Page, wanted: Sequence[Curve], view: CurveOptions, *, log: bool,
             drawn.remarks.append(f"{page.title_of(curve.run)} has no onset to align at, and is left out.")
             continue
         part = Range(view.axis, origin, log, window, view.every_point)
-        points = read(tables, curve, part, view.smoother, series.label, recorded, _smooth, ahead.whole, long)
+        live = page.rows[curve.run].get("status") == "running"
+        keeper, least = (growing.points, 0) if live else (ahead.whole, long)
+        points = read(tables, curve, part, view.smoother, series.label, recorded, _smooth, keeper, least)
         _add(drawn, series, points, Placed(curve, origin))
     drawn.remarks = together(drawn.remarks)
     return drawn

@@ -11,10 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
-from etl.errors import StrobeError
 from strobe.charts.curves import Level, Mark, Series, Span, curves, tensor_heatmap
-from strobe.settings import open_store
-from strobe.ui.panel import panel
+from strobe.ui.panel import analysing, panel
 from strobe.ui.panel.kinds import CurvesPanel, GridPanel, line_of, placed_marks
 from strobe.ui.shell import writing
 from strobe.ui.shell.cache import cached_by_run
@@ -66,26 +64,9 @@ def _remedy(view: RunView, why: str) -> str:
 
 
 def _button(view: RunView, tables: Sequence[str], key: str = "analyse") -> None:
-    if writing.on() and st.button("Analyse now", icon=":material/play_arrow:", key=key):
-        _analyse(view, tables)
-
-
-def _analyse(view: RunView, tables: Sequence[str]) -> None:
-    from strobe.derive.filling.deriver import Deriver
-
-    bar = st.progress(0.0, "Analysing …")
-    store = open_store()
-
-    def show(_: str, done: int, total: int) -> None:
-        bar.progress(done / total, f"{done:,} of {total:,} snapshots")
-
-    deriver = Deriver(store, store.run(view.run), show)
-    try:
-        deriver.fill(tables, beside=["transitions"])
-    except (StrobeError, OSError) as error:
-        st.error(inert(str(error)))
-        return
-    st.rerun()
+    """Queues the analysis of these tables, and shows how it goes until their rows are there."""
+    if writing.on():
+        analysing.offer(view.run, list(dict.fromkeys([*tables, "transitions"])), key)
 
 
 def lines(

@@ -26,9 +26,8 @@ from typing import Any, Final
 import streamlit as st
 from streamlit.errors import StreamlitDuplicateElementKey
 
-from etl.errors import StrobeError
 from strobe.charts.theme import ACCENT, DARK, LIGHT, Look, run_looks
-from strobe.ui.shell import address, appearance, components, left_out, parts, registry, selection, writing
+from strobe.ui.shell import address, appearance, components, left_out, live, parts, registry, selection, writing
 from strobe.ui.shell import cursor as step_cursor
 from strobe.ui.shell.moments import found, milestones_of
 from strobe.ui.shell.reader import Reader, RunTables
@@ -37,9 +36,6 @@ from strobe.ui.shell.words import dot_style, escaped, inert, markup
 from strobe.views.milestones import Milestones
 from strobe.views.run_view import RunView, logged_steps, snapshot_steps
 from strobe.views.words import count, listed, size
-
-WATCH_SECONDS: Final = 5.0
-"""Between two looks at the store while a shown run is training."""
 
 _CHIPS: Final = 8
 """Runs that the header names."""
@@ -192,7 +188,7 @@ def _draw(name: str, cursor: bool) -> Page:
     if spec.one_run and len(page.runs) > 1:
         _which(page)
     if any(page.rows[run].get("status") == "running" for run in page.runs):
-        _watch(page)
+        live.watch(page)
     return page
 
 
@@ -278,21 +274,3 @@ def _header(page: Page, spec: registry.PageSpec) -> None:
     st.html(
         f'<div class="st-head"><h1>{spec.title}</h1><p>{spec.answers}</p><span style="flex:1"></span>{chips}</div>'
     )
-
-
-@st.fragment(run_every=WATCH_SECONDS)
-def _watch(page: Page) -> None:
-    """While a run is training: looks for a new version of the shown runs, and makes the page again when there is
-    one."""
-    try:
-        versions = [_version(page, reader) for reader in (page.reader, Reader.newest())]
-    except (StrobeError, OSError):
-        # Between two states of the store; the next look will tell.
-        return
-    if versions[0] != versions[1]:
-        st.rerun()
-
-
-def _version(page: Page, reader: Reader) -> str:
-    """Of what the page shows: its runs, or the list of all."""
-    return reader.version if page.name == "runs" else reader.catalogue.version_of(*page.runs)

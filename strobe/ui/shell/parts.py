@@ -14,6 +14,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from etl.errors import StrobeError
 
 _FOLLOWERS: Final = "_followers"
+_GROWERS: Final = "_growers"
 _inside: ContextVar[str] = ContextVar("part", default="")
 
 
@@ -58,16 +59,38 @@ def follow_server() -> None:
     _followers().add(_inside.get())
 
 
+def grow_with_log() -> None:
+    """Makes the part that this is called in again whenever the log of a shown run has grown, and nothing else of the
+    page has changed. Raises LookupError outside of a part."""
+    if not _inside.get():
+        raise LookupError("only a part of a page can grow with a log: decorate the caller with `part`")
+    _growers().add(_inside.get())
+
+
 def none_follow() -> None:
     """At the beginning of a page."""
     st.session_state[_FOLLOWERS] = set()
+    st.session_state[_GROWERS] = set()
+
+
+def any_grows() -> bool:
+    """Whether a part of the page grows with a log."""
+    return bool(_growers())
+
+
+def remake_growers() -> None:
+    """Nothing of the page is made again but the parts that show what is logged."""
+    _remake(_growers())
 
 
 def remake_followers() -> None:
     """In the callback of the cursor: nothing of the page is made again but the parts that follow it."""
-    followers = _followers()
+    _remake(_followers())
+
+
+def _remake(wanted: set[str]) -> None:
     # A part is made again by the one round it.
-    outermost = [path for path in sorted(followers) if not any(path.startswith(f"{other}/") for other in followers)]
+    outermost = [path for path in sorted(wanted) if not any(path.startswith(f"{other}/") for other in wanted)]
     if not outermost:
         return
     try:
@@ -82,7 +105,12 @@ def _followers() -> set[str]:
     return found
 
 
+def _growers() -> set[str]:
+    found: set[str] = st.session_state.setdefault(_GROWERS, set())
+    return found
+
+
 def _forget(path: str) -> None:
-    """A part that is made anew tells anew whether it and those in it follow the cursor."""
-    followers = _followers()
-    followers -= {other for other in followers if other == path or other.startswith(f"{path}/")}
+    """A part that is made anew tells anew whether it and those in it follow the cursor, or grow with a log."""
+    for known in (_followers(), _growers()):
+        known -= {other for other in known if other == path or other.startswith(f"{path}/")}

@@ -12,9 +12,10 @@ from strobe.launch.fields import SNAPSHOTS, Field, Group
 from strobe.launch.machine import machine
 from strobe.launch.programs import PROGRAMS, Program
 from strobe.ui.panel.choice import segmented
+from strobe.ui.shell import acting
 from strobe.ui.shell.parts import part
 from strobe.ui.shell.words import inert
-from strobe.ui.train import acting, plan, schedule
+from strobe.ui.train import plan, schedule
 
 _COLUMNS = 3
 _BESIDE = 2

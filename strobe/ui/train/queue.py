@@ -14,10 +14,10 @@ from etl.run.names import run_id
 from strobe.jobs.job import Job
 from strobe.jobs.progress import Progress, progress
 from strobe.jobs.queue import Queue
-from strobe.ui.shell import registry
+from strobe.ui.shell import acting, registry
 from strobe.ui.shell.parts import part
 from strobe.ui.shell.words import inert, markup
-from strobe.ui.train import acting, curve
+from strobe.ui.train import curve
 from strobe.views.words import age, count, visible
 
 EVERY_S = 2.0

@@ -24,6 +24,7 @@ from strobe.views.run_view import RunView
 from tests.support.inside import NO_STORE, opened, text_of
 from tests.support.make_run import make_run
 from tests.support.planted import resume, run_folder
+from tests.support.queued import at_once
 
 
 @pytest.mark.parametrize("page", [name for name, spec in specs().items() if spec.group == "Inside the model"])
@@ -85,6 +86,7 @@ def test_a_run_not_analysed_yet_says_how_and_the_button_does_it(
     assert "`strobe analyze planted`" in read_only.info[0].value
     assert not read_only.button
     at = opened("fourier", monkeypatch, tmp_path / "store", writing=True, run="planted")
+    at_once(monkeypatch, tmp_path / "runs")
     at.button(key="analyse").click().run()
     assert not at.exception
     assert not at.info
@@ -105,6 +107,7 @@ def test_rows_that_are_out_of_date_are_shown_with_the_way_to_mend_them(
     assert "1 of 3 snapshots are not analysed yet, or their rows are out of date" in text_of(at).replace("\\", "")
     assert "`strobe analyze planted`" in text_of(at)
     assert "6 of 6 neurons" in text_of(at)
+    at_once(monkeypatch, tmp_path / "runs")
     at.button(key="analyse").click().run()
     assert not at.exception
     assert "out of date" not in text_of(at)
@@ -137,6 +140,7 @@ def test_a_run_analysed_before_there_was_a_table_lacks_that_part_alone(
     assert "out of date" not in words
     assert not [button for button in read_only.button if "analyse" in str(button.key)]
     at = opened("fourier", monkeypatch, tmp_path / "store", writing=True, run="planted")
+    at_once(monkeypatch, tmp_path / "runs")
     at.button(key="analyse_history").click().run()
     assert not at.exception
     assert "ot analysed yet" not in text_of(at)
@@ -205,6 +209,7 @@ def test_any_neuron_is_drawn_large_with_its_frequency_there_and_at_the_end(
 ) -> None:
     ingest([run_folder(tmp_path / "planted")], tmp_path / "store")
     at = opened("fourier", monkeypatch, tmp_path / "store", writing=True, run="planted")
+    at_once(monkeypatch, tmp_path / "runs")
     at.button(key="analyse").click().run()
     at.selectbox(key="neuron").select("0.4").run()
     assert not at.exception

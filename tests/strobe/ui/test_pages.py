@@ -341,7 +341,7 @@ def test_a_page_of_a_running_run_looks_for_new_rows(use, tmp_path: Path, monkeyp
     ingest([run], tmp_path / "store")
     use(tmp_path / "store")
     watched = []
-    monkeypatch.setattr("strobe.ui.shell.page._watch", watched.append)
+    monkeypatch.setattr("strobe.ui.shell.live.watch", watched.append)
     well(opened("curves"))
     assert [page.runs for page in watched] == [["live"]]
 

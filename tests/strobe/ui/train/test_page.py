@@ -17,9 +17,8 @@ from strobe.jobs.job import Job, Process
 from strobe.jobs.queue import Queue
 from strobe.launch.asking import AskedError
 from strobe.launch.machine import Machine
-from strobe.ui.shell import writing
+from strobe.ui.shell import acting, writing
 from strobe.ui.shell.writing import PARAMETER, TOKEN
-from strobe.ui.train import acting
 from tests.support.places import ROOT
 
 HERE = Machine("2.0", {"cpu": "CPU"})
@@ -32,7 +31,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("STROBE_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("STROBE_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr(Queue, "start_runner", lambda _: None)
-    for place in ("strobe.ui.train.form", "strobe.ui.train.acting"):
+    for place in ("strobe.ui.train.form", "strobe.ui.shell.acting"):
         monkeypatch.setattr(f"{place}.machine", lambda: HERE)
     return tmp_path / "runs"
 
@@ -139,7 +138,7 @@ def test_a_run_that_is_there_is_not_trained_over(runs: Path) -> None:
 
 
 def test_without_torch_the_page_says_what_to_install(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("strobe.ui.train.form", "strobe.ui.train.acting"):
+    for place in ("strobe.ui.train.form", "strobe.ui.shell.acting"):
         monkeypatch.setattr(f"{place}.machine", lambda: Machine(None))
     at = opened()
     assert "PyTorch is not installed. Training needs it: pip install -e '.[train]'" in told(at)

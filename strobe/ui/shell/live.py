@@ -1,0 +1,100 @@
+"""Following runs that are being recorded: a badge, and of a page only what their news concerns."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+import streamlit as st
+
+from etl.errors import StrobeError
+from strobe.ui.shell import parts
+from strobe.ui.shell.moments import milestones_of
+from strobe.ui.shell.reader import Reader, RunTables
+from strobe.ui.shell.words import markup
+from strobe.views import curve_sql
+from strobe.views.milestones import Milestones
+from strobe.views.run_view import RunView, snapshot_steps
+from strobe.views.words import count
+
+WATCH_SECONDS: Final = 5.0
+"""Between two looks at the store while a shown run is training."""
+_CHANGES: Final = frozenset({"steps", "ended_at"})
+"""Of a run's row, what a longer log changes."""
+
+
+class Page(Protocol):
+    """What of a page (`strobe.ui.shell.page.Page`) is followed."""
+
+    name: str
+    reader: Reader
+    rows: dict[str, dict[str, Any]]
+    runs: list[str]
+    view: RunView
+    milestones: Milestones
+
+    @property
+    def run(self) -> str: ...
+
+    def of(self, *runs: str) -> RunTables: ...
+
+    def title_of(self, run: str) -> str: ...
+
+
+@st.fragment(run_every=WATCH_SECONDS, key="live")
+def watch(page: Page) -> None:
+    """The badge; where the store has a newer version of the shown runs, what of the page shows it is made again."""
+    try:
+        newest = Reader.newest()
+        if _version(page, newest) == _version(page, page.reader):
+            _badge(page)
+            return
+        rows = {row["run"]: row for row in newest.every_run().to_pylist()}
+        alone = page.name != "runs" and _only_logs_grew(page, newest, rows)
+    except (StrobeError, OSError):
+        # Between two states of the store; the next look will tell.
+        return
+    if not alone:
+        st.rerun()
+    page.rows.update({run: rows[run] for run in page.runs})
+    page.reader = newest
+    page.view = _view(page, newest)
+    _badge(page)
+    if parts.any_grows():
+        parts.remake_growers()
+
+
+def _version(page: Page, reader: Reader) -> str:
+    """Of what the page shows: its runs, or the list of all."""
+    return reader.version if page.name == "runs" else reader.catalogue.version_of(*page.runs)
+
+
+def _view(page: Page, reader: Reader) -> RunView:
+    return RunView(reader.of(page.run), page.run, page.view.steps, title=page.view.title)
+
+
+def _only_logs_grew(page: Page, newest: Reader, rows: dict[str, dict[str, Any]]) -> bool:
+    """Whether the cursor, its marks, the runs and their metrics are as they were: then curves alone changed."""
+    if not page.view.steps or any(_facts(page.rows[run]) != _facts(rows.get(run)) for run in page.runs):
+        return False
+    for run in page.runs:
+        before, now = page.of(run), newest.of(run)
+        if snapshot_steps(now, run) != snapshot_steps(before, run):
+            return False
+        if _names(now.rows(curve_sql.catalogue([run]))) != _names(before.rows(curve_sql.catalogue([run]))):
+            return False
+    return page.milestones.ticks() == milestones_of(_view(page, newest)).ticks()
+
+
+def _facts(row: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if row is None else {name: value for name, value in row.items() if name not in _CHANGES}
+
+
+def _names(rows: list[dict[str, Any]]) -> list[Any]:
+    return sorted((row.get("run"), row["name"]) for row in rows)
+
+
+def _badge(page: Page) -> None:
+    training = [run for run in page.runs if page.rows[run].get("status") == "running"]
+    steps = ", ".join(f"{page.title_of(run)} at step {count(page.rows[run].get('steps'))}" for run in training[:3])
+    more = f" and {len(training) - 3:,} more" if len(training) > 3 else ""
+    markup('<p class="st-live"><i></i>Live: {steps}{more}</p>', steps=steps, more=more)

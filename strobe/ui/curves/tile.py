@@ -24,8 +24,8 @@ from strobe.views.split_curves import curves_of
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 _PARTS: Final = {"x": "x", "y": "y", "s": "step"}
-MOST_BYTES: Final = 4_000_000
-"""Of the points of one chart: 1,250 a line of a hundred runs with two splits."""
+MOST_BYTES: Final = 2_000_000
+"""Of the points of one chart: 1,250 a line of a hundred."""
 _POINT_BYTES: Final = 16
 
 

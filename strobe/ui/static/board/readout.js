@@ -88,6 +88,13 @@ function row(entry, columns, board) {
 
 /** Shows the table: `entries` { line, run, reading, smoothed, off, difference } in the order in which they stand. */
 export function showReadout(dock, { title, where, entries, columns, settled, note, keys }, board) {
+  // While the pointer moves on there is nothing to show but where it is.
+  const shows = `${title}\n${entries.map(({ line, off }) => line.id + off).join("\n")}`;
+  if (!settled && dock.dataset.settled === "false" && dock.dataset.shows === shows) {
+    dock.querySelector(".where").textContent = where;
+    return;
+  }
+  dock.dataset.shows = shows;
   const head = document.createElement("h2"), sub = document.createElement("p"), table = document.createElement("table");
   head.textContent = title;
   sub.textContent = where;

@@ -11,7 +11,7 @@ import streamlit as st
 
 from strobe.charts.theme import Look, run_looks
 from strobe.ui.panel import choice, panel
-from strobe.ui.shell import address, cursor
+from strobe.ui.shell import address, cursor, parts
 from strobe.ui.shell.page import Page
 from strobe.views.configuration import settings
 from strobe.views.curves import NONE, X_AXES, Alignment, Smoothing, available_axes
@@ -69,8 +69,14 @@ def groupings(page: Page, runs: Sequence[str]) -> dict[str, dict[str, str]]:
 def controls(page: Page) -> CurveOptions:
     """One row: the run's moments in words, the x axis, and a popover with the rest."""
     axes = available_axes(page.view.tables, page.run)
-    with panel.head("curves"):
+
+    @parts.part("moments")
+    def moments() -> None:
+        parts.grow_with_log()
         panel.caption(page.milestones.sentence())
+
+    with panel.head("curves"):
+        moments()
         with st.container(horizontal=True, width="content", gap="small", vertical_alignment="center"):
             smoothing = _smoothing()
             axis = choice.segmented("x", "X axis", axes, "step", words=lambda name: X_AXES[name][0])

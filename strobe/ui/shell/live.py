@@ -58,6 +58,7 @@ def watch(page: Page) -> None:
     page.rows.update({run: rows[run] for run in page.runs})
     page.reader = newest
     page.view = _view(page, newest)
+    page.milestones = milestones_of(page.view)
     _badge(page)
     if parts.any_grows():
         parts.remake_growers()

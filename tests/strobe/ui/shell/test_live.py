@@ -86,6 +86,6 @@ def test_a_page_of_a_live_run_says_so_and_its_curves_are_what_grows(run: Path) -
     at = AppTest.from_file(str(ROOT / "pages" / "curves.py"), default_timeout=60).run()
     assert not at.exception
     assert any("Live: live at step" in html.proto.body for html in at.get("html"))
-    assert at.session_state["_growers"] == {"metrics"}
+    assert at.session_state["_growers"] == {"metrics", "moments"}
     with pytest.raises(LookupError):
         parts.grow_with_log()

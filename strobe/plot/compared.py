@@ -83,7 +83,8 @@ def _moments(panel: Panel, dressed: Dressed) -> tuple[list[Mark], list[str]]:
         line = next(line for line in panel.lines if line.run == moment.run)
         if not np.isfinite(moment.x):
             continue
-        order = np.argsort(line.x)
+        there = np.flatnonzero(np.isfinite(line.x) & np.isfinite(line.y))
+        order = there[np.argsort(line.x[there])]
         y = float(np.interp(moment.x, line.x[order], line.y[order]))
         look = dressed.look(line, panel)
         marks.append(Mark(moment.x, "" if dressed.several else moment.word, look.colour, y=y))

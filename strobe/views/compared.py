@@ -134,7 +134,7 @@ def _line(
 
 
 def _loss(uses: Sequence[RunUse], laid: Laid) -> Panel:
-    lines, remarks = [], []
+    lines, moments, remarks = [], [], []
     for use in uses:
         own = _line(use, laid, use.train) + _line(use, laid, use.val, "validation", points=True)
         lines += own
@@ -142,7 +142,9 @@ def _loss(uses: Sequence[RunUse], laid: Laid) -> Panel:
             remarks.append(f"{laid.short(use.run)}: no loss was logged.")
         for word, ends in (("train", use.train_ends), ("validation", use.val_ends)):
             if ends.lost_from is not None:
-                remarks.append(f"{laid.short(use.run)}: {word} loss not finite from step {count(ends.lost_from)} on.")
+                lost = f"{word} loss not finite from step {count(ends.lost_from)} on"
+                remarks.append(f"{laid.short(use.run)}: {lost}.")
+                moments += [Moment(use.run, lost, x) for x in _last(own, word)]
     values = np.concatenate([line.y[np.isfinite(line.y)] for line in lines] or [np.zeros(0)])
     wide = bool(len(values)) and bool(values.min() > 0) and bool(values.max() > 100 * values.min())
     without: dict[str, list[str]] = {}
@@ -150,7 +152,16 @@ def _loss(uses: Sequence[RunUse], laid: Laid) -> Panel:
         if use.no_perplexity and (len(use.train) or len(use.val)):
             without.setdefault(use.no_perplexity, []).append(laid.short(use.run))
     remarks += [f"{', '.join(runs)}: no perplexity, since {why}." for why, runs in without.items()]
-    return Panel("loss", "Loss", "loss", lines, log=wide, perplexity=bool(lines) and not without, remarks=remarks)
+    return Panel(
+        "loss", "Loss", "loss", lines, moments=moments, log=wide, perplexity=bool(lines) and not without,
+        remarks=remarks,
+    )  # fmt: skip
+
+
+def _last(lines: Sequence[Line], word: str) -> list[float]:
+    """Where the line of the train loss, or of that of the validation, has its last finite value."""
+    own = [line for line in lines if (line.word == "validation") == (word == "validation")]
+    return [float(line.x[np.isfinite(line.y)][-1]) for line in own if np.isfinite(line.y).any()]
 
 
 def _learning_rate(uses: Sequence[RunUse], laid: Laid) -> Panel:

@@ -20,7 +20,7 @@ from strobe.views.training_log import NAMES
 _ACROSS: Final = 3
 _SIGNS: Final = (
     "Dots: validation. Dashed: peak, counted or recomputed. Dotted across: mean, target or capacity. Ring: the "
-    "end of a warm-up."
+    "end of a warm-up, or of finite losses."
 )
 
 
@@ -72,7 +72,8 @@ def _overlay(page: Page, one: Panel, laid: Laid) -> Overlay:
     ]
     for moment in one.moments:
         line = next(line for line in one.lines if line.run == moment.run)
-        y = float(np.interp(moment.x, line.x, line.y))
+        there = np.isfinite(line.x) & np.isfinite(line.y)
+        y = float(np.interp(moment.x, line.x[there], line.y[there]))
         words = _who(laid, moment.run, moment.word)
         marks.append(OverlayMark(words, page.looks[moment.run].colour, y, moment.x))
     return Overlay(lines, marks, one.x_title, one.y_title, one.log, one.perplexity)

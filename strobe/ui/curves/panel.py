@@ -266,7 +266,8 @@ def _header(
     if view.axis in ("time", "clock"):
         unit = "clock" if view.axis == "clock" and view.align == "none" else "s"
     return CurvesPanel(
-        subject=_subject(page, key, view), run=page.run, alt=f"{y_title} against {view.x_title()}: {names}; {points}",
+        subject=_subject(page, key, view), run=page.run, y_title=y_title,
+        alt=f"{y_title} against {view.x_title()}: {names}; {points}",
         steps=placed.steps, cursor_x=placed.xs, marks=placed_marks(moments), unit=unit,
         series=[line_of(line.series, line.of.origin, line.whole is not None) for line in drawn.lines],
         x_name=view.axis + view.alignment.words(), plain=view.axis == "step" and view.align == NONE, **look,

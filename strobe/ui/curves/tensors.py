@@ -122,6 +122,7 @@ def _lines(page: Page, name: str, matrix: TensorSeries, picked: list[str]) -> No
         subject=f"{name} {page.run} {' '.join(picked)}", run=page.run, steps=page.view.steps,
         alt=f"{quantity.explains} of {', '.join(picked)}", cursor_x=[float(step) for step in page.view.steps],
         series=[line_of(s) for s in series], log=True, height=220, read_at=read_off.at,
+        y_title=f"{quantity.label}, {quantity.unit}",
     )  # fmt: skip
     panel.show("tensors_lines", header, arrays | read_off.arrays(), on_window_change=lambda: None)
     y_title = f"{quantity.label}, {quantity.unit}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from strobe.charts.curves import Level, Series
+from strobe.charts.curves import Level, Series, Span
 from strobe.charts.theme import SERIES
 from strobe.ui.panel import choice, derived, filtered, panel
 from strobe.ui.panel.derived import Banded
@@ -48,8 +48,18 @@ def _spread(view: RunView, quantity: str, title: str, y_title: str, about: str) 
     shaded = f"Shaded where in sight: {'; '.join(level.label for level in levels)}."
     derived.lines(
         view, f"health_{quantity}", spread.answer, looks, y_title=y_title, log=True, marks=step_marks(view),
-        levels=levels, about=f"{about} {shaded}{left_out}",
+        levels=levels, spans=_lost(spread), about=f"{about} {shaded}{left_out}",
     )  # fmt: skip
+
+
+def _lost(spread: health_spread.Spread) -> list[Span]:
+    """From the first to the last snapshot without a finite value of any tensor, where there were some before."""
+    rows = [(row["step"], row["value"]) for row in spread.answer.table.to_pylist() if row["series"] == "median"]
+    known = [step for step, value in rows if value is not None]
+    none = [step for step, value in rows if value is None and known and step > known[0]]
+    if not none:
+        return []
+    return [Span(float(none[0]), float(none[-1]), f"no finite value from step {none[0]:,}", SERIES[6])]
 
 
 def _why_empty(view: RunView, quantity: str, gap: int | None) -> str:

@@ -42,6 +42,7 @@ def lines(
     header = CurvesPanel(
         subject=f"{key} {view.run}", run=view.run, steps=list(view.steps), height=height, log=False, share=share,
         cursor_x=[step / each for step in view.steps], x_name="epoch", plain=False, read_at=read.at,
+        y_title=y_title,
         # A faint line of this run would be taken for the raw one of a smoothed line.
         series=[line_of(replace(one, run="" if one.of else view.run)) for one, _ in drawn],
         alt=f"{y_title} against epoch: {', '.join(one.label for one in named)}",

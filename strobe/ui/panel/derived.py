@@ -95,7 +95,7 @@ def lines(
         alt=f"{y_title} against step: {', '.join(s.label for s in series)}",
         cursor_x=[float(step) for step in view.steps], marks=placed_marks(marks), spans=spans, levels=levels,
         series=[line_of(replace(s, run=view.run)) for s in series], log=log, share=share, height=height,
-        read_at=read_off.at,
+        read_at=read_off.at, y_title=y_title,
     )  # fmt: skip
     panel.show(key, header, arrays | read_off.arrays(), on_window_change=lambda: None, on_chosen_change=lambda: None)
 

@@ -131,6 +131,8 @@ class CurvesPanel(Panel):
     levels: Sequence[Level] = ()
     unit: Literal["", "s", "clock"] = ""
     x_name: str = "step"
+    y_title: str = ""
+    """What is drawn, with its unit."""
     plain: bool = True
     """Whether x is the step itself."""
     read_at: Sequence[int] = ()

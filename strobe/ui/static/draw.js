@@ -1,5 +1,5 @@
 import { drawMark } from "./marks.js";
-import { duration, durations, logTicks, moment, moments, power, scale, threeTicks, ticks, toldApart, words } from "./scales.js";
+import { duration, durations, logTicks, moment, moments, power, scale, scientific, threeTicks, ticks, toldApart, words } from "./scales.js";
 import { fitted } from "./text.js";
 // The canvas primitives: heatmap grid, scatter, line with marks, bars. Each takes (canvas context, box, data, colours).
 
@@ -25,6 +25,11 @@ function tickWords(values, axis) {
   const powers = values.map((v) => Math.round(Math.log10(v)));
   if (axis.log && values.every((v, i) => Math.abs(v / 10 ** powers[i] - 1) < 1e-9)) return powers.map((k, i) => (k >= -3 && k <= 4 ? words(values[i]) : power(k)));
   if (axis.unit === "clock") return values.map((v) => moment(v, axis.hi - axis.lo > 172800 ? 86400 : 60));
+  // Beside an axis there is no room for a million.
+  if (axis.narrow && values.some((v) => Math.abs(v) >= 1e6)) {
+    const short = values.map((v) => (v ? (v < 0 ? "−" : "") + scientific(Math.abs(v)) : "0"));
+    if (new Set(short).size === values.length) return short;
+  }
   if (axis.unit !== "s") return toldApart(values);
   return axis.hi - axis.lo > 120 ? values.map(duration) : toldApart(values).map((word) => word + " s");
 }
@@ -37,7 +42,7 @@ export function axes(g, box, x, y, look) {
   g.textBaseline = "middle";
   g.textAlign = "right";
   const rows = y.log ? logTicks(y.lo, y.hi, (box.bottom - box.top) / 26) : threeTicks(y.lo, y.hi, (box.bottom - box.top) / 44);
-  tickWords(rows, y).forEach((word, i) => {
+  tickWords(rows, { ...y, narrow: true }).forEach((word, i) => {
     const at = Math.round(sy(rows[i])) + 0.5;
     g.strokeStyle = look.grid;
     g.beginPath(); g.moveTo(box.left, at); g.lineTo(box.right, at); g.stroke();

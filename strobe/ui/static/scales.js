@@ -87,9 +87,14 @@ export function words(v, digits = 3) {
     const places = Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
     return sign + size.toLocaleString("en", { maximumFractionDigits: Math.min(places, 12) });
   }
+  return sign + scientific(size, digits);
+}
+
+/** A number above 0 as a power of ten, with a factor where it has one. */
+export function scientific(size, digits = 3) {
   const [mantissa, exponent] = size.toExponential(digits - 1).split("e");
   const head = mantissa.includes(".") ? mantissa.replace(/\.?0+$/, "") : mantissa;
-  return sign + (head === "1" ? "" : head + "×") + power(Number(exponent));
+  return (head === "1" ? "" : head + "×") + power(Number(exponent));
 }
 
 /** Seconds for an axis: 45 s, 12 min, 3.5 h. */

@@ -87,7 +87,10 @@ export const curves = {
     this.legend(p);
   },
   legend(p) {
-    p.legend.replaceChildren(...p.series.filter((s) => !s.of).map((s) => {
+    const what = document.createElement("span");
+    what.className = "what";
+    what.textContent = p.header.y_title;
+    p.legend.replaceChildren(...(what.textContent ? [what] : []), ...p.series.filter((s) => !s.of).map((s) => {
       const item = document.createElement("button");
       const mark = document.createElement("i"), value = document.createElement("b");
       mark.style.cssText = sample(s);
@@ -124,11 +127,11 @@ export const curves = {
     const y = padded(yr, header.log);
     if (header.share) { y[0] = Math.min(y[0], 0); y[1] = Math.max(y[1], 1.04); }
     const moments = labelRows(g, header.marks.filter((m) => !p.view.hidden.has(m.of)), xr, 54, width - 14, look);
-    p.plot = { left: 54, right: width - 14, top: 14 + 14 * moments.count, bottom: header.height - 26 };
+    p.plot = { left: 54, right: width - 14, top: 14 + 14 * moments.count, bottom: header.height - 40 };
     if (header.spans) spans(g, p.plot, header.spans, { lo: xr[0], hi: xr[1], log: false });
     if (header.levels) levels(g, p.plot, header.levels, { lo: y[0], hi: y[1], log: header.log });
     p.scales = line(g, p.plot, {
-      x: { lo: xr[0], hi: xr[1], log: false, unit: header.unit }, y: { lo: y[0], hi: y[1], log: header.log },
+      x: { lo: xr[0], hi: xr[1], log: false, unit: header.unit, title: header.unit ? "time" : header.x_name }, y: { lo: y[0], hi: y[1], log: header.log },
       series: shown, marks: moments.marks,
     }, look);
     const at = cursorX(p);

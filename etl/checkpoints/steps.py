@@ -24,6 +24,8 @@ _SHARD: Final = re.compile(r"[0-9]+-of-[0-9]+")
 _ALONE: Final = re.compile(r"(pytorch_model|model|ckpt|checkpoint|consolidated|last|latest|best|final|weights)\b")
 """How the file of a checkpoint begins that lies in a folder without others: a lone array is no model."""
 _DIGITS: Final = re.compile(r"[0-9]+")
+_MOST_GROUPS: Final = 64
+"""Kinds of names in one folder that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,12 @@ def step_of(name: str) -> int | None:
     return _in_range(numbers[-1]) if numbers else None
 
 
+def _is_named(name: str) -> bool:
+    """Whether the number in a name is a step even where no other name counts on beside it."""
+    stem = stem_of(name)
+    return stem.isdigit() or any(words.search(stem) for words in _WORDS)
+
+
 def stem_of(name: str) -> str:
     """A name without the ending of a model's file."""
     return next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)), name)
@@ -63,25 +71,34 @@ def steps_of(path: Path) -> Steps:
     first."""
     if path.is_dir() or not is_checkpoint(path):
         return steps_in(path)
+    return _alone(path, {})
+
+
+def _alone(path: Path, left_out: dict[str, str]) -> Steps:
     step = _said(path)
     if step is None:
-        stem = stem_of(path.name)
-        named = stem.isdigit() or any(words.search(stem) for words in _WORDS)
-        step = step_of(path.name) if named else None
-    return Steps({step or 0: path}, unknown=step is None)
+        step = step_of(path.name) if _is_named(path.name) else None
+    return Steps({step or 0: path}, unknown=step is None, left_out=left_out)
 
 
 def steps_in(folder: Path) -> Steps:
     """The checkpoints that lie in a folder, each a file or a folder, or the one that the folder itself is.
 
-    Where files of several kinds of names lie there, those count that are most; of equals those whose name says
-    "model". Nothing of a folder that holds a manifest.json: that is a run of ours.
+    Where files of several kinds of names lie there, those count that are most and can be read; of equals those whose
+    name says "model". Nothing of a folder that holds a manifest.json: that is a run of ours.
     """
     if not folder.is_dir() or os.path.lexists(folder / MANIFEST):
         return Steps()
-    for name, group in _groups(folder):
-        if _holds_models(group):
-            return _numbered(group, "epoch" if _counts_epochs(name) else "step")
+    groups = list(_groups(folder))[:_MOST_GROUPS]
+    damaged = [why for _, group in groups if (why := _why_unread(group))]
+    for sound in (True, False):
+        for name, group in groups:
+            if _holds_models(group, sound=sound):
+                beside = {path: why for each in damaged for path, why in each.items() if path not in group}
+                left_out = {path.name: why for path, why in beside.items()}
+                if len(group) == 1 and not group[0].is_dir() and not _is_named(group[0].name):
+                    return _alone(group[0], left_out)
+                return _numbered(group, "epoch" if _counts_epochs(name) else "step", left_out)
     return _single(folder)
 
 
@@ -99,9 +116,9 @@ def _groups(folder: Path) -> Iterator[tuple[str, list[Path]]]:
         yield group[0].name, sorted(group, key=lambda path: (step_of(path.name) or 0, path.name))
 
 
-def _holds_models(group: list[Path]) -> bool:
-    """Whether one of the entries is a checkpoint, sound or not; a sound one without a model (an optimizer's state)
-    is none."""
+def _holds_models(group: list[Path], *, sound: bool) -> bool:
+    """Whether one of the entries is a checkpoint that can be read, or where not `sound`, one that cannot; a sound one
+    without a model (an optimizer's state) is none."""
     for path in (group[-1], group[0]):
         if not is_checkpoint(path):
             continue
@@ -110,17 +127,31 @@ def _holds_models(group: list[Path]) -> bool:
         except NoTensorsError:
             return False
         except CheckpointError:
-            return True
+            if not sound:
+                return True
     return any(is_checkpoint(path) for path in group[1:-1])
+
+
+def _why_unread(group: list[Path]) -> dict[Path, str]:
+    """Of entries none of which can be read, as far as was looked: why."""
+    found = {}
+    for path in dict.fromkeys((group[-1], group[0])):
+        try:
+            if not is_checkpoint(path) or contents(path).tensors:
+                return {}
+        except NoTensorsError:
+            return {}
+        except CheckpointError as error:
+            found[path] = str(error).removeprefix(f"{path}: ")
+    return found
 
 
 def _counts_epochs(name: str) -> bool:
     return _EPOCH.search(name) is not None and _WORDS[0].search(name) is None and _WORDS[1].search(name) is None
 
 
-def _numbered(group: list[Path], unit: str) -> Steps:
+def _numbered(group: list[Path], unit: str, left_out: dict[str, str]) -> Steps:
     paths: dict[int, Path] = {}
-    left_out = {}
     for path in group:
         step = step_of(path.name)
         if step is None:

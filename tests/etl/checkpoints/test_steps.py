@@ -89,3 +89,14 @@ def test_what_is_no_run_of_checkpoints(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")
     assert not steps_in(tmp_path).paths, "a run of ours has its own snapshots"
     assert not steps_in(tmp_path / "step1.safetensors").paths
+
+
+def test_a_damaged_file_of_another_name_costs_no_sound_one(tmp_path: Path) -> None:
+    (tmp_path / "a_model_17GB.safetensors").write_bytes(MODEL[:-3])
+    (tmp_path / "tiny_22t.safetensors").write_bytes(MODEL)
+    found = steps_in(tmp_path)
+    assert [path.name for path in found.paths.values()] == ["tiny_22t.safetensors"]
+    assert found.unknown, "no word says that its number is a step"
+    assert "fewer bytes" in found.left_out["a_model_17GB.safetensors"]
+    (tmp_path / "tiny_22t.safetensors").unlink()
+    assert [path.name for path in steps_in(tmp_path).paths.values()] == ["a_model_17GB.safetensors"]

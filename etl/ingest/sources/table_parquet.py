@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from etl.ingest.mapping import FieldMapping, Given, guessed
+from etl.ingest.mapping import FieldMapping, Given, guessed, remembered
 from etl.ingest.reading.columns import ScalarColumns
 from etl.ingest.reading.parquet_log import ParquetLog, floats, is_number, moments, parquet_schema, there
-from etl.ingest.source import Recording
+from etl.ingest.source import Recording, Scalars, State
 
 
 class TableParquet(ParquetLog):
     source = "table_parquet"
 
-    def __init__(self, path: Path, mapping: FieldMapping) -> None:
+    def __init__(self, path: Path, mapping: FieldMapping, *, told: bool = False) -> None:
         super().__init__(path)
-        self._mapping = mapping
+        self._mapping, self._told = mapping, mapping if told else None
 
     @property
     def said(self) -> str:
         return self._mapping.said()
+
+    def scalars(self, since: State) -> Scalars:
+        memory = dict(since.get("memory", {}))
+        before = memory.get("told")
+        kept = remembered(self._told, memory)
+        if kept is not None and kept.step in parquet_schema(self.path).names:
+            self._mapping = kept
+        if memory.get("told") == before:
+            read = super().scalars(since)
+        else:
+            read = replace(super().scalars({**since, "mark": None}), whole=bool(since.get("mark")))
+        return replace(read, resume_from={**read.resume_from, "memory": memory}) if memory else read
 
     def columns(self, schema: pa.Schema) -> Sequence[str]:
         mapping = self._mapping
@@ -65,7 +78,7 @@ class TableParquets:
     def told(self, path: Path, given: Given) -> Sequence[Recording]:
         names = parquet_schema(path).names
         mapping = given.over(names) if names else None
-        return [TableParquet(path, mapping)] if mapping else []
+        return [TableParquet(path, mapping, told=True)] if mapping else []
 
 
 SOURCE = TableParquets()

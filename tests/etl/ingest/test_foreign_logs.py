@@ -441,25 +441,6 @@ def test_a_restart_is_told_once(write: Write, tmp_path: Path) -> None:
     assert ingest([path], tmp_path / "store")[0].restarts == []
 
 
-@pytest.mark.parametrize("lines", [("n;value", "{};0,5"), ("", '{{"n": {}, "value": 0.5}}')], ids=["csv", "jsonl"])
-def test_what_was_said_of_a_table_is_kept(write: Write, tmp_path: Path, lines: tuple[str, str]) -> None:
-    names, row = lines
-    path, store = write("logs/odd.txt" if names else "logs/odd.jsonl", ""), tmp_path / "store"
-    path = path.rename(path.with_suffix(".csv")) if names else path
-    write("logs/a.csv", "step,loss\n0,1.5\n")
-    text = (f"{names}\n" if names else "") + row.format(1) + "\n"
-    path.write_text(text)
-    given = Given({"step": "n"}, {"value": "train_loss"})
-    assert [each.metrics for each in ingest([path], store, given=given)] == [1]
-    for count, what in ((2, path), (3, path.parent)):
-        text += row.format(count) + "\n"
-        path.write_text(text)
-        reports = {each.run: each for each in ingest([what], store)}
-        assert (reports["odd"].metrics, reports["odd"].mapping) == (1, "step = n, train_loss = value")
-    said = CliRunner().invoke(app, ["show", "odd", "--store", str(store)]).output
-    assert "train_loss" in said
-
-
 @pytest.mark.parametrize("pack", [False, True])
 def test_a_log_that_is_rotated_away_stays_the_run_that_it_was(write: Write, tmp_path: Path, pack: bool) -> None:
     def lines(steps: range) -> str:

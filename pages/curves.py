@@ -9,7 +9,7 @@ from strobe.ui.shell.parts import part
 page = frame("curves")
 
 
-@part("metrics")
+@part("metrics", grows=True)
 def metrics() -> None:
     board.draw(page, chosen)
 

@@ -9,7 +9,7 @@ from strobe.ui.shell.parts import part
 page = frame("explorer")
 
 
-@part("timeline")
+@part("timeline", grows=True)
 def timeline() -> None:
     panels.timeline(page)
 

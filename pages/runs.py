@@ -29,7 +29,7 @@ def written() -> None:
     samples.draw(page.view)
 
 
-@part("loss")
+@part("loss", grows=True)
 def loss() -> None:
     panels.title("Loss")
     charts.loss_line(page, "timeline", 190)

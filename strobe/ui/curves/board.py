@@ -16,7 +16,7 @@ from strobe.ui.curves.files import files
 from strobe.ui.curves.options import CurveOptions
 from strobe.ui.curves.tile import MOST_BYTES, tile, wanted
 from strobe.ui.panel.panel import caption
-from strobe.ui.shell import address, components, parts
+from strobe.ui.shell import address, components
 from strobe.ui.shell.cache import cached_by_run
 from strobe.ui.shell.moments import found
 from strobe.ui.shell.page import Page
@@ -61,7 +61,6 @@ class Board:
 
 def draw(page: Page, view: CurveOptions) -> None:
     """The board, and below it the files of one of its charts."""
-    parts.grow_with_log()
     runs = view.runs(page)
     if st.session_state.get("runs", page.runs) != page.runs:
         st.rerun()

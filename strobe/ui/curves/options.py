@@ -70,9 +70,8 @@ def controls(page: Page) -> CurveOptions:
     """One row: the run's moments in words, the x axis, and a popover with the rest."""
     axes = available_axes(page.view.tables, page.run)
 
-    @parts.part("moments")
+    @parts.part("moments", grows=True)
     def moments() -> None:
-        parts.grow_with_log()
         panel.caption(page.milestones.sentence())
 
     with panel.head("curves"):

@@ -16,8 +16,6 @@ from strobe.views.milestones import Milestones
 from strobe.views.run_view import RunView, snapshot_steps
 from strobe.views.words import count
 
-WATCH_SECONDS: Final = 5.0
-"""Between two looks at the store while a shown run is training."""
 _CHANGES: Final = frozenset({"steps", "ended_at"})
 """Of a run's row, what a longer log changes."""
 
@@ -40,13 +38,29 @@ class Page(Protocol):
     def title_of(self, run: str) -> str: ...
 
 
-@st.fragment(run_every=WATCH_SECONDS, key="live")
+def follow(page: Page) -> None:
+    """Before the parts of a page are made: those that grow are then made again by themselves."""
+    st.session_state[parts.LIVE] = lambda: renew(page)
+
+
+def follow_nothing() -> None:
+    """The runs of a page are as they will be."""
+    st.session_state[parts.LIVE] = None
+
+
+@st.fragment(run_every=parts.WATCH_SECONDS, key="live")
 def watch(page: Page) -> None:
-    """The badge; where the store has a newer version of the shown runs, what of the page shows it is made again."""
+    """The badge, and the look at the store where no part of the page has one."""
+    renew(page)
+    _badge(page)
+
+
+def renew(page: Page) -> None:
+    """Brings a page to the newest version of its runs. Where more than their logs changed the whole page is made
+    again, and this does not return."""
     try:
         newest = Reader.newest()
         if _version(page, newest) == _version(page, page.reader):
-            _badge(page)
             return
         rows = {row["run"]: row for row in newest.every_run().to_pylist()}
         alone = page.name != "runs" and _only_logs_grew(page, newest, rows)
@@ -56,12 +70,8 @@ def watch(page: Page) -> None:
     if not alone:
         st.rerun()
     page.rows.update({run: rows[run] for run in page.runs})
-    page.reader = newest
-    page.view = _view(page, newest)
+    page.reader, page.view = newest, _view(page, newest)
     page.milestones = milestones_of(page.view)
-    _badge(page)
-    if parts.any_grows():
-        parts.remake_growers()
 
 
 def _version(page: Page, reader: Reader) -> str:

@@ -188,7 +188,10 @@ def _draw(name: str, cursor: bool) -> Page:
     if spec.one_run and len(page.runs) > 1:
         _which(page)
     if any(page.rows[run].get("status") == "running" for run in page.runs):
+        live.follow(page)
         live.watch(page)
+    else:
+        live.follow_nothing()
     return page
 
 

@@ -14,22 +14,30 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from etl.errors import StrobeError
 
 _FOLLOWERS: Final = "_followers"
-_GROWERS: Final = "_growers"
+LIVE: Final = "_live"
+"""What brings the page of a session up to date with the runs that it follows; None where it follows none."""
+WATCH_SECONDS: Final = 5.0
+"""Between two looks at the store while a shown run is training."""
 _inside: ContextVar[str] = ContextVar("part", default="")
 
 
-def part(name: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+def part(name: str, *, grows: bool = False) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """A fragment that `follow_server` can be called in. `name` is unlike that of any other part of the page; parts
-    may stand inside each other."""
+    may stand inside each other. One that `grows` shows what is logged: on the page of a run that is being recorded it
+    is made again by itself, of the run as it is by then."""
     path = f"{_inside.get()}/{name}" if _inside.get() else name
 
     def decorated(body: Callable[[], None]) -> Callable[[], None]:
-        @st.fragment(key=path)
+        bring_up_to_date = st.session_state.get(LIVE) if grows else None
+
+        @st.fragment(key=path, run_every=WATCH_SECONDS if bring_up_to_date else None)
         @functools.wraps(body)
         def run() -> None:
             _forget(path)
             outer = _inside.set(path)
             try:
+                if bring_up_to_date and _alone():
+                    bring_up_to_date()
                 body()
             except (StrobeError, OSError):
                 # What it shows has changed since the page was made, as where a run was removed: the whole page is
@@ -59,28 +67,9 @@ def follow_server() -> None:
     _followers().add(_inside.get())
 
 
-def grow_with_log() -> None:
-    """Makes the part that this is called in again whenever the log of a shown run has grown, and nothing else of the
-    page has changed. Raises LookupError outside of a part."""
-    if not _inside.get():
-        raise LookupError("only a part of a page can grow with a log: decorate the caller with `part`")
-    _growers().add(_inside.get())
-
-
 def none_follow() -> None:
     """At the beginning of a page."""
     st.session_state[_FOLLOWERS] = set()
-    st.session_state[_GROWERS] = set()
-
-
-def any_grows() -> bool:
-    """Whether a part of the page grows with a log."""
-    return bool(_growers())
-
-
-def remake_growers() -> None:
-    """Nothing of the page is made again but the parts that show what is logged."""
-    _remake(_growers())
 
 
 def remake_followers() -> None:
@@ -105,12 +94,7 @@ def _followers() -> set[str]:
     return found
 
 
-def _growers() -> set[str]:
-    found: set[str] = st.session_state.setdefault(_GROWERS, set())
-    return found
-
-
 def _forget(path: str) -> None:
-    """A part that is made anew tells anew whether it and those in it follow the cursor, or grow with a log."""
-    for known in (_followers(), _growers()):
-        known -= {other for other in known if other == path or other.startswith(f"{path}/")}
+    """A part that is made anew tells anew whether it and those in it follow the cursor."""
+    followers = _followers()
+    followers -= {other for other in followers if other == path or other.startswith(f"{path}/")}

@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from etl.ingest.load import ingest
-from strobe.ui.shell import live, parts
+from strobe.ui.shell import live
 from strobe.ui.shell.moments import milestones_of
 from strobe.ui.shell.reader import Reader
 from strobe.views.run_view import RunView, snapshot_steps
@@ -86,6 +86,16 @@ def test_a_page_of_a_live_run_says_so_and_its_curves_are_what_grows(run: Path) -
     at = AppTest.from_file(str(ROOT / "pages" / "curves.py"), default_timeout=60).run()
     assert not at.exception
     assert any("Live: live at step" in html.proto.body for html in at.get("html"))
-    assert at.session_state["_growers"] == {"metrics", "moments"}
-    with pytest.raises(LookupError):
-        parts.grow_with_log()
+
+
+@pytest.mark.parametrize("grown", [False, True], ids=["as it was", "with a longer log"])
+def test_a_part_that_grows_is_made_of_the_run_as_it_is(run: Path, tmp_path: Path, grown: bool) -> None:
+    before = page()
+    live.follow(before)
+    if grown:
+        log(run, 3, 4)
+        ingest([run], tmp_path / "store")
+    live.renew(before)
+    assert before.rows["live"]["steps"] == (1004 if grown else 1002)
+    assert before.view.tables.key == Reader.newest().of("live").key
+    assert before.reader.of("live").key == Reader.newest().of("live").key

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any, Final, Protocol
 
 import streamlit as st
 
 from etl.errors import StrobeError
 from strobe.ui.shell import parts
+from strobe.ui.shell.cache import shared
 from strobe.ui.shell.moments import milestones_of
 from strobe.ui.shell.reader import Reader, RunTables
 from strobe.ui.shell.words import markup
@@ -67,11 +69,30 @@ def renew(page: Page) -> None:
     except (StrobeError, OSError):
         # Between two states of the store; the next look will tell.
         return
+    _forget(page, newest)
     if not alone:
         st.rerun()
     page.rows.update({run: rows[run] for run in page.runs})
     page.reader, page.view = newest, _view(page, newest)
     page.milestones = milestones_of(page.view)
+
+
+def _forget(page: Page, newest: Reader) -> None:
+    """What was read of the versions before is asked for by nobody any more, and would stay until there is no room."""
+    old = _versions(page.reader, page.runs) - _versions(newest, page.runs)
+    shared().clear(lambda key: _tells(key, old))
+
+
+def _versions(reader: Reader, runs: list[str]) -> set[str]:
+    some = [reader.of(run) for run in runs]
+    return {reader.version, *(tables.key[1] for tables in (*some, reader.of(*runs)))}
+
+
+def _tells(key: Hashable, versions: set[str]) -> bool:
+    """Whether a key of the cache has one of these versions in it."""
+    if isinstance(key, tuple):
+        return any(_tells(part, versions) for part in key)
+    return isinstance(key, str) and key in versions
 
 
 def _version(page: Page, reader: Reader) -> str:

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from etl.ingest.load import ingest
 from strobe.ui.shell import live
+from strobe.ui.shell.cache import shared
 from strobe.ui.shell.moments import milestones_of
 from strobe.ui.shell.reader import Reader
 from strobe.views.run_view import RunView, snapshot_steps
@@ -99,3 +100,17 @@ def test_a_part_that_grows_is_made_of_the_run_as_it_is(run: Path, tmp_path: Path
     assert before.rows["live"]["steps"] == (1004 if grown else 1002)
     assert before.view.tables.key == Reader.newest().of("live").key
     assert before.reader.of("live").key == Reader.newest().of("live").key
+
+
+def test_what_was_read_of_a_version_before_is_let_go_and_no_other(run: Path, tmp_path: Path) -> None:
+    shared().clear()
+    before = page()
+    before.view.rows("SELECT count(*) AS n FROM scalars")
+    old = before.view.tables.key[1]
+    shared().put(("of another", "version"), 1)
+    log(run, 3)
+    ingest([run], tmp_path / "store")
+    assert any(live._tells(key, {old}) for key in shared()._kept)
+    live.renew(before)
+    assert not any(live._tells(key, {old}) for key in shared()._kept)
+    assert ("of another", "version") in shared()

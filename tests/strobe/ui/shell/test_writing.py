@@ -14,9 +14,12 @@ from streamlit.testing.v1 import AppTest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection
 
+from strobe.jobs.queue import Queue
 from strobe.saved_queries import FILE, save, saved
 from strobe.ui.shell.writing import TOKEN
+from tests.support.effort import whole_in_ci
 from tests.support.places import ROOT
+from tests.support.queued import until
 from tests.support.served import answering, free_port
 from tests.support.visitors import press, session, session_id, until_finished, visit, words
 
@@ -36,7 +39,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     said = store / "said.txt"
     command = [sys.executable, "-m", "strobe", "app", "--no-browser", "--port", str(port), "--store", str(store)]
     told = ["sh", "-c", f'exec "$@" > {said}', "sh", *command]
-    with answering(told, port) as address:
+    with answering(told, port, STROBE_RUNS=str(store / "runs")) as address:
         (token,) = re.findall(rf"{address}/\?token=(\S+)", said.read_text())
         yield App(address, token, store)
 
@@ -61,6 +64,27 @@ def test_only_the_session_with_the_token_writes(app: App) -> None:
         assert str(app.store) in allowed
         pressed_save(writer, allowed)
     assert [query.name for query in saved(app.store)] == ["mine"]
+
+
+@whole_in_ci
+def test_a_stranger_starts_nothing_with_what_a_writer_was_told(app: App) -> None:
+    """The press of a button that is not on their page, and the fields of the form, by the writer's identities."""
+    with session(app.address) as writer, session(app.address) as stranger:
+        allowed = words(visit(writer, f"token={app.token}", "train", timeout=120))
+        assert "Start training" in allowed
+        told = words(visit(stranger, "", "train"))
+        assert "Start training" not in told
+        assert "This browser may not write" in told
+        for button in ("train_start", "jobs_go_on", "job_cancel_1", "job_again_1"):
+            press(stranger, "train", allowed, button, train_modadd_grok_steps="5", keeper="x")
+            until_finished(stranger)
+        assert not Queue(app.store / "runs").jobs()
+        press(writer, "train", allowed, "train_start", train_modadd_grok_device="no device")
+        until_finished(writer)
+    (job,) = Queue(app.store / "runs").jobs()
+    assert "--device=no device" in job.steps[0]
+    until(lambda: Queue(app.store / "runs").job(job.id).state == "failed", 60)
+    assert "device 'no device' cannot be used" in "".join(Queue(app.store / "runs").log_tail(job.id))
 
 
 def test_the_address_does_not_keep_the_token(app: App) -> None:

@@ -20,6 +20,7 @@ from strobe.commands import (
     opening,
     plot,
     runs,
+    share,
     sql,
     study,
     train,
@@ -76,6 +77,7 @@ app.command("archive")(annotate.archive)
 app.add_typer(export.app, name="export")
 app.command("plot")(plot.plot)
 app.command("example")(example.example)
+app.command("share")(share.share)
 app.command("compact")(data.compact)
 app.command("doctor")(data.doctor)
 app.command("app")(app_command.app)

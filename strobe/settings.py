@@ -11,9 +11,15 @@ if TYPE_CHECKING:
     from etl.store.catalogue import Store
 
 
+def shared_store() -> Path | None:
+    """The store of the share that this package is part of (`strobe share`); None anywhere else."""
+    folder = Path(__file__).resolve().parent.parent
+    return folder / "store" if (folder / "share.json").is_file() else None
+
+
 def store_path() -> Path:
-    """The default store: `$STROBE_STORE`, else `./store`."""
-    return Path(os.environ.get("STROBE_STORE") or "store")
+    """The default store: `$STROBE_STORE`, else in a share its own, else `./store`."""
+    return Path(os.environ.get("STROBE_STORE") or shared_store() or "store")
 
 
 def runs_path() -> Path:
@@ -29,8 +35,8 @@ def example_path() -> Path | None:
 
 def read_only() -> bool:
     """True unless `STROBE_READ_ONLY=0` (which `strobe app` sets): a bare Streamlit server listens on every
-    interface, so strangers may be looking."""
-    return os.environ.get("STROBE_READ_ONLY", "1") != "0"
+    interface, so strangers may be looking. Always True in a share, which is for them."""
+    return shared_store() is not None or os.environ.get("STROBE_READ_ONLY", "1") != "0"
 
 
 def query_timeout_s() -> float:

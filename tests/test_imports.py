@@ -31,6 +31,7 @@ FOREIGN = (
     ("strobe/train", ("streamlit",)),
     ("strobe/ui", ("torch",)),
     ("strobe/jobs", ("streamlit", "torch")),
+    ("strobe/share", ("streamlit", "torch")),
     ("strobe/launch", ("streamlit", "torch")),
     ("pages", ("torch",)),
 )
@@ -54,6 +55,7 @@ ARROWS = (
     ("strobe/record", (*SUMS, "strobe.record", "strobe.settings", "strobe.version")),
     ("strobe/train", (*SUMS, "strobe.train")),
     ("strobe/jobs", ("etl", "strobe.jobs")),
+    ("strobe/share", (*SUMS, "strobe.derive", "strobe.share", "strobe.version")),
     ("strobe/launch", (*SUMS, "strobe.launch", "strobe.record", "strobe.train", "strobe.studies")),
     ("strobe/studies", (*SHOWN, "strobe.record", "strobe.train", "strobe.studies", "strobe.settings")),
     ("pages", (*SHOWN, "strobe.charts", "strobe.plot", "strobe.ui", "strobe.settings")),
@@ -70,8 +72,8 @@ ARROWS = (
     ("strobe/cli.py", ("etl", "strobe.commands", "strobe.version")),
     ("strobe/commands", (
         *SHOWN, "strobe.charts", "strobe.plot", "strobe.record", "strobe.train", "strobe.studies", "strobe.commands",
-        "strobe.jobs", "strobe.launch", "strobe.doctor", "strobe.example", "strobe.rows", "strobe.saved_queries",
-        "strobe.settings",
+        "strobe.jobs", "strobe.launch", "strobe.share", "strobe.doctor", "strobe.example", "strobe.rows",
+        "strobe.saved_queries", "strobe.settings",
     )),
 )  # fmt: skip
 """Which of our modules each room may import."""

@@ -94,12 +94,22 @@ def thinned(reduced: str | None) -> str:
     return _plain(what)
 
 
+_STORED = {"int8": "int8 with a scale a row", "float16": "float16"}
+
+
 def _thinned_sentence(what: dict[str, Any]) -> str:
     parts = [f"{_plain(what['snapshots_kept'])} of {_plain(what['snapshots_recorded'])} snapshots"]
     if what.get("sections_dropped"):
         parts.append(f"without {_plain(what['sections_dropped'])}, whose norms are in the tables")
     if what.get("float32_as_float16"):
         parts.append("parameters in half precision")
+    if isinstance(stored := what.get("stored"), dict):
+        kinds = [f"{_plain(n)} as {_STORED.get(kind, visible(kind))}" for kind, n in stored.items()]
+        parts.append(f"tensors in fewer bits ({', '.join(kinds)}); norms and all other tables are of the originals")
+    if points := what.get("curve_points"):
+        parts.append(f"about {_plain(points)} points of each longer curve, with every least and greatest")
+    if steps := what.get("statistics_steps"):
+        parts.append(f"statistics at about {_plain(steps)} steps")
     return "; ".join(parts)
 
 

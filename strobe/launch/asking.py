@@ -82,6 +82,8 @@ def asked(program: Program, preset: str, typed: Mapping[str, str]) -> Asked:
     command = (*program.words, f"--{program.chooses}={preset}", *words)
     try:
         return (_study if program.name == "study" else _training)(program, preset, values, command)
+    except AskedError:
+        raise
     except (StrobeError, ValueError, OverflowError) as error:
         raise AskedError({_at_fault(program, str(error)): str(error)}) from None
 
@@ -127,7 +129,7 @@ def parsed(known: Field, text: str) -> int | float | str | bool:
 def _at_fault(program: Program, error: str) -> str:
     """The field that a sentence begins with; "" where it begins with none."""
     for name, known in program.fields.items():
-        if error.startswith((f"{known.target} is", f"{known.label.lower()} is", f"{name} is")):
+        if error.startswith((f"{known.target} is", f"{known.label.lower()} is", f"{name} is", f"{name} are")):
             return name
     return ""
 

@@ -207,7 +207,7 @@ def _on_accent() -> str:
     mode = DARK if st.context.theme.type == "dark" else LIGHT
     ring = ":is(a, button, summary, input, textarea, [tabindex]):focus-visible"
     return (
-        f"<style>:is([data-testid^=stBaseButton-primary], [data-tag]) * "
+        f"<style>:is([data-testid^=stBaseButton-primary]:not(:disabled), [data-tag]) * "
         f"{{ color: {mode.background} !important; }} "
         f"{ring} {{ outline: 2px solid {mode.primary}; outline-offset: 1px; }}</style>"
     )

@@ -24,6 +24,7 @@ def frame_without_runs(name: str) -> bool:
     with st.sidebar:
         markup('<p class="st-caption">Store: {name}</p>', name=store_name())
         read_only_line()
+        components.menu()(key="menu")
     st.html(f'<div class="st-head"><h1>{spec.title}</h1><p>{spec.answers}</p></div>')
     if not writing.on():
         _how_to_write()

@@ -16,6 +16,8 @@ from strobe.views.words import count, number
 
 _WIDE, _HIGH = 600, 80
 _KEPT = "_job_curve"
+_HELD_OUT = {"modadd": "test", "memorization": "novel"}
+"""What data that is not trained on is called, by the word of the command."""
 
 
 def draw(job: Job) -> None:
@@ -24,7 +26,8 @@ def draw(job: Job) -> None:
     curve.look()
     if not curve.last:
         return
-    words = {"train_loss": "train loss", "val_loss": "test loss"}
+    held_out = _HELD_OUT.get(job.steps[0][1] if len(job.steps[0]) > 1 else "", "validation")
+    words = {"train_loss": "train loss", "val_loss": f"{held_out} loss"}
     said = ", ".join(
         f"{words[name]} {number(value)} at step {count(step)}" for name, (step, value) in curve.last.items()
     )

@@ -11,15 +11,18 @@ from strobe.launch.asking import Asked, AskedError, asked
 from strobe.launch.fields import SNAPSHOTS, Field, Group
 from strobe.launch.machine import machine
 from strobe.launch.programs import PROGRAMS, Program
+from strobe.settings import runs_path
 from strobe.ui.panel.choice import segmented
 from strobe.ui.shell import acting
 from strobe.ui.shell.parts import part
-from strobe.ui.shell.words import inert
+from strobe.ui.shell.words import inert, markup
 from strobe.ui.train import plan, schedule
 
 _COLUMNS = 3
 _BESIDE = 2
 """Fields in a row of a group."""
+_UNSAID = {"mlp": "4 × width", "threads": "by size", "data": "where it lies"}
+"""What stands in an empty field that is worked out from others."""
 _LONG = ("schedule", "data", "model", "epochs")
 
 
@@ -108,11 +111,11 @@ def _field(program: Program, preset: str, key: str, field: Field, fault: str | N
         st.selectbox(field.label, field.choices, key=name, help=help_text, persist_state="session")
     else:
         st.text_input(
-            field.label, key=name, help=help_text, placeholder=default or "left out",
+            field.label, key=name, help=help_text, placeholder=default or _UNSAID.get(field.name, "left out"),
             persist_state="session", max_chars=4_000,
         )  # fmt: skip
     if fault:
-        st.caption(f":red[{inert(fault, 300)}]")
+        markup('<p class="st-fault">{fault}</p>', fault=fault)
 
 
 def _begin(
@@ -133,8 +136,9 @@ def _begin(
             pressed = st.button(
                 "Start training", type="primary", key="train_start", icon=":material/play_arrow:", disabled=not ready
             )
+        markup('<p class="st-caption">It goes into {folder}</p>', folder=runs_path().absolute())
         if faults:
-            st.caption(":red[Mend what is marked above.]")
+            st.html('<p class="st-fault">Mend what is marked.</p>')
         if machine().torch is None:
             st.warning(inert(machine().sentence, 400))
     if pressed:

@@ -44,7 +44,9 @@ def draw() -> None:
     if active:
         _live(queue, [job.id for job in active])
     if ended:
-        with st.expander(f"Ended: {len(ended):,}", expanded=not active, key="jobs_ended"):
+        failed = sum(job.state == "failed" for job in ended)
+        label = f"Ended: {len(ended):,}" + (f", {failed:,} of them failed" if failed else "")
+        with st.expander(label, expanded=not active or ended[0].state == "failed", key="jobs_ended"):
             more = st.session_state.get("jobs_more", False)
             for job in ended[: _MOST if more else _ENDED]:
                 _ended(queue, job)
@@ -132,7 +134,7 @@ def _ended(queue: Queue, job: Job) -> None:
         if job.reason:
             st.caption(inert(f"{job.reason[0].upper()}{job.reason[1:]}.", 300))
         if job.state == "failed":
-            st.code("\n".join(visible(line, 400) for line in queue.log_tail(job.id, _LINES)), language=None)
+            st.code("\n".join(visible(line, 400) for line in queue.log_tail(job.id, _LINES)), None, wrap_lines=True)
 
 
 def _heading(job: Job) -> None:

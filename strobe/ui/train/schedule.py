@@ -8,7 +8,7 @@ import streamlit as st
 
 from etl.errors import StrobeError
 from strobe.launch.schedules import densified, parts, with_range, without_part
-from strobe.ui.shell.words import inert
+from strobe.ui.shell.words import inert, markup
 
 Change = Callable[[str, str, str, str], str]
 """A schedule and three texts -> the schedule."""
@@ -36,7 +36,7 @@ def editor(key: str, schedule: str) -> None:
             key, "dense", ("Around step", "Steps on both sides", "Every"), ("1000", "200", "10"), "Densify", densified
         )
         if said := st.session_state.pop(f"{key}_fault", None):
-            st.caption(f":red[{inert(said, 300)}]")
+            markup('<p class="st-fault">{said}</p>', said=said)
 
 
 def _row(

@@ -99,9 +99,15 @@ def test_each_fault_is_told_at_its_field() -> None:
     with pytest.raises(AskedError) as caught:
         asked(MODADD, "small", {"steps": "many", "lr": "fast"})
     assert set(caught.value.faults) == {"steps", "lr"}
+    for program, preset, typed in (
+        (MODADD, "small", {"warmup": "-1"}), (STUDY, "quick", {"epochs": "5,1"}), (STUDY, "quick", {"seed": "-1"}),
+    ):  # fmt: skip
+        with pytest.raises(AskedError) as caught:
+            asked(program, preset, typed)
+        assert set(caught.value.faults) == set(typed)
     with pytest.raises(AskedError) as caught:
-        asked(MODADD, "small", {"warmup": "-1"})
-    assert set(caught.value.faults) == {"warmup"}
+        asked(TEXT, "tiny", {})
+    assert set(caught.value.faults) == {"data"}
 
 
 def test_words_of_a_value_stay_with_their_flag() -> None:

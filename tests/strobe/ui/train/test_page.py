@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import subprocess
 import sys
@@ -50,7 +51,8 @@ def run(at: AppTest) -> AppTest:
 
 def told(at: AppTest) -> str:
     kinds = (at.caption, at.error, at.warning, at.info, at.code, at.markdown)
-    return "\n".join(str(one.value) for kind in kinds for one in kind).replace("\\", "")
+    plain = [html.unescape(one.proto.body) for one in at.get("html")]
+    return "\n".join([*(str(one.value) for kind in kinds for one in kind), *plain]).replace("\\", "")
 
 
 def name_box(at: AppTest) -> object:

@@ -31,7 +31,8 @@ def axe() -> str:
 
 def serious(page: Any, address: str) -> list[str]:
     page.goto(address)
-    page.locator(".st-foot").first.wait_for(timeout=120_000)
+    page.locator("h1").first.wait_for(timeout=60_000)
+    page.locator("[data-test-script-state=notRunning]").wait_for(timeout=60_000)
     page.wait_for_timeout(1000)
     page.evaluate(axe())
     found: list[str] = page.evaluate(RUN)

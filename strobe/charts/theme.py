@@ -6,7 +6,7 @@ really made, so that the first page does not wait for it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -75,9 +75,11 @@ def nth_look(k: int) -> Look:
     return Look(SERIES[k % len(SERIES)], k // len(SERIES))
 
 
-def run_looks(runs: Sequence[str]) -> dict[str, Look]:
-    """A look for each run, in the order in which they were selected, which a link has too."""
-    return {run: nth_look(k) for k, run in enumerate(dict.fromkeys(runs))}
+def run_looks(runs: Sequence[str], own: Mapping[str, str] | None = None) -> dict[str, Look]:
+    """A look for each run, in the order in which they were selected, which a link has too; `own` are the colours of
+    those that have one whatever stands beside them."""
+    painted = {run: Look(colour) for run, colour in (own or {}).items() if colour}
+    return {run: painted.get(run) or nth_look(k) for k, run in enumerate(dict.fromkeys(runs))}
 
 
 def luminance(colour: str) -> float:

@@ -12,7 +12,7 @@ from etl.errors import StrobeError
 from strobe.charts.curves import Curves, Mark, Series
 from strobe.charts.figure import Key, Sheet
 from strobe.charts.rules import Rule, SecondScale
-from strobe.charts.theme import LIGHT, TEST, TRAIN, Look, run_looks
+from strobe.charts.theme import LIGHT, TEST, TRAIN, Look
 from strobe.plot.request import Request
 from strobe.views.compared import MOST_RUNS, Laid, Line, Panel, panels
 
@@ -128,7 +128,7 @@ def sheet_of(request: Request) -> tuple[Sheet, list[str]]:
 
 
 def _dressed(request: Request) -> Dressed:
-    return Dressed(run_looks(request.runs), request.laid, len(request.runs) > 1)
+    return Dressed(request.looks, request.laid, len(request.runs) > 1)
 
 
 def of_request(request: Request, key: str) -> Curves:

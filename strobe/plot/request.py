@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from etl.errors import StrobeError
 from strobe.charts.curves import Mark
-from strobe.charts.theme import SERIES
+from strobe.charts.theme import SERIES, Look, run_looks
 from strobe.views.compared import MOST_RUNS, Laid
 from strobe.views.milestones import milestones
 from strobe.views.run_use import RunUse, run_use
@@ -44,6 +44,12 @@ class Request:
         """What the runs did and used, of as many as are laid on the same axes."""
         tables = CatalogueTables(self.store.current(), str(self.store.path))
         return [run_use(RunView(tables, run)) for run in self.runs[:MOST_RUNS]]
+
+    @cached_property
+    def looks(self) -> dict[str, Look]:
+        """The runs' looks, in the colours that the store keeps of them."""
+        said = self.store.current().annotations()
+        return run_looks(self.runs, {run: said[run].colour for run in self.runs if run in said})
 
     @cached_property
     def laid(self) -> Laid:

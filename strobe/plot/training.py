@@ -11,7 +11,7 @@ import pyarrow as pa
 from etl.errors import StrobeError
 from strobe.charts.curves import Curves, Heatmap, Series, curves, numbered, tensor_heatmap
 from strobe.charts.lost import Gap
-from strobe.charts.theme import SERIES, TEST, TRAIN, Look, run_looks
+from strobe.charts.theme import SERIES, TEST, TRAIN, Look
 from strobe.plot.request import Request
 from strobe.views import curve_sql
 from strobe.views.curve_remarks import remarks_on
@@ -27,7 +27,7 @@ POINTS: Final = 1000
 
 def _metrics(request: Request, names: Sequence[str], y_title: str, log: bool) -> Curves:
     """`y_title` is without its unit. What cannot be drawn, and units that differ, are said below."""
-    looks = run_looks(request.runs)
+    looks = request.looks
     several, tables = len(request.runs) > 1, request.view().tables
     words = {metric: split_words(tables, request.runs, metric) for metric in names if len(names) > 1}
     series, parts, remarks, gaps = [], [], [], []

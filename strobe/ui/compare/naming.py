@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import streamlit as st
 
+from etl.store.manage import annotate_run, rename_run
 from strobe.charts.theme import run_looks
 from strobe.ui.panel import panel
-from strobe.ui.shell import appearance
-from strobe.ui.shell.page import Page
+from strobe.ui.shell import appearance, writing
+from strobe.ui.shell.page import Page, colours
 
 
 def offer(page: Page, runs: list[str]) -> None:
     """A row a run; what is changed counts on every page and is in the link."""
-    looks = run_looks(runs)
+    looks = run_looks(runs, colours(page.reader, runs))
     with st.popover("Names and colours", icon=":material/palette:", key="compare_naming"):
         for run in runs:
             with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -21,6 +25,7 @@ def offer(page: Page, runs: list[str]) -> None:
         if st.button("Back to their own", key="compare_own", on_click=_forget, args=(runs,), type="tertiary"):
             st.rerun()
         panel.caption("Kept in the address, so that a link shows them, and on every page until the app is closed.")
+        _offer_to_keep(page, runs)
 
 
 def _name(page: Page, run: str) -> None:
@@ -39,6 +44,24 @@ def _colour(page: Page, run: str, own: str) -> None:
     if st.session_state[key].lower() != page.looks[run].colour.lower():
         appearance.paint(run, st.session_state[key], own)
         st.rerun()
+
+
+def _offer_to_keep(page: Page, runs: list[str]) -> None:
+    """A button that writes names and colours into the store, where this session may write; the example's stay."""
+    own = [run for run in runs if not page.reader.catalogue.pointer(run)[0].attached]
+    if writing.on() and own and st.button("Keep in the store", key="compare_keep"):
+        kept = [writing.done(partial(_keep, page, run)) for run in own]
+        if all(kept):
+            _forget(runs)
+            st.rerun()
+
+
+def _keep(page: Page, run: str) -> None:
+    files = page.reader.catalogue.pointer(run)[0]
+    if (name := page.title_of(run)) != str(page.rows[run].get("name") or run):
+        rename_run(files, run, name)
+    painted = str(st.session_state[f"compare_colour_{run}"]).lower()
+    annotate_run(files, run, lambda said: replace(said, colour=painted))
 
 
 def _forget(runs: list[str]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 
-from etl.errors import StrobeError
 from etl.store.annotations import MOST_OF_A_NOTE, Annotations
 from etl.store.manage import MAX_NAME, annotate_run, remove_run, rename_run
 from strobe.ui.shell import selection, writing
@@ -44,29 +44,17 @@ def _form(page: Page) -> None:
         note = st.text_area("Note", said.note, max_chars=MOST_OF_A_NOTE, height=90)
         if st.form_submit_button("Save", type="primary"):
             if name != page.title_of(run):
-                _do(lambda: rename_run(page.reader.catalogue.pointer(run)[0], run, name))
+                writing.done(lambda: rename_run(page.reader.catalogue.pointer(run)[0], run, name))
             _write(
                 page, [run], lambda before: replace(with_tags(replace(before, tags=()), [tags]), note=note.strip())
             )
 
 
 def _write(page: Page, runs: list[str], change: Callable[[Annotations], Annotations]) -> None:
-    done = [_do(lambda run=run: annotate_run(page.reader.catalogue.pointer(run)[0], run, change)) for run in runs]  # type: ignore[misc]
+    files = [page.reader.catalogue.pointer(run)[0] for run in runs]
+    done = [writing.done(partial(annotate_run, *each, change)) for each in zip(files, runs, strict=True)]
     if all(done):
         st.rerun()
-
-
-def _do(write: Callable[[], object]) -> bool:
-    """Whether it was written; what was wrong is said."""
-    if not writing.on():
-        st.error("Writing is off in this session: open the address that the server printed, token and all.")
-        return False
-    try:
-        write()
-    except (StrobeError, OSError) as error:
-        st.error(inert(str(error)))
-        return False
-    return True
 
 
 @st.dialog("Remove from the store?")
@@ -79,7 +67,7 @@ def _confirm(page: Page, runs: list[str]) -> None:
     )
     if not st.button("Remove", type="primary", key="runs_remove_now"):
         return
-    gone = [run.id for run in found if _do(lambda run=run: remove_run(run.files, run.id))]  # type: ignore[misc]
+    gone = [run.id for run in found if writing.done(lambda run=run: remove_run(run.files, run.id))]  # type: ignore[misc]
     if len(gone) == len(found):
         left = [run for run in page.rows if run not in gone]
         selection.put([run for run in page.runs if run in left] or left[:1])

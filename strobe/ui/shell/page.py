@@ -19,6 +19,7 @@ from __future__ import annotations
 import atexit
 import gc
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
@@ -172,7 +173,7 @@ def _draw(name: str, cursor: bool) -> Page:
     steps = snapshot_steps(tables, chosen[0]) if cursor else ()
     title = appearance.names().get(chosen[0]) or str(rows[chosen[0]].get("name") or chosen[0])
     view = RunView(tables, chosen[0], steps, title=title)
-    page = Page(name, reader, rows, chosen, _looks(chosen), view, started=started)
+    page = Page(name, reader, rows, chosen, _looks(reader, chosen), view, started=started)
     _sidebar(page)
     _header(page, spec)
     parts.none_follow()
@@ -223,9 +224,16 @@ def _which(page: Page) -> None:
     )  # fmt: skip
 
 
-def _looks(chosen: list[str]) -> dict[str, Look]:
+def _looks(reader: Reader, chosen: list[str]) -> dict[str, Look]:
     # Alone on a page a run takes the accent, since colour then means the split.
-    return appearance.dressed({chosen[0]: Look(ACCENT)} if len(chosen) == 1 else run_looks(chosen))
+    alone = len(chosen) == 1
+    return appearance.dressed({chosen[0]: Look(ACCENT)} if alone else run_looks(chosen, colours(reader, chosen)))
+
+
+def colours(reader: Reader, runs: Sequence[str]) -> dict[str, str]:
+    """The colours that the store keeps of runs."""
+    said = reader.catalogue.annotations()
+    return {run: said[run].colour for run in runs if run in said}
 
 
 def _default_run(rows: dict[str, dict[str, Any]], page: str) -> str:

@@ -7,12 +7,15 @@ port of it, so to whatever else listens there; what it keeps in the storage of a
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Final
 
 import streamlit as st
 
+from etl.errors import StrobeError
 from strobe.settings import read_only
 from strobe.ui.shell import components
+from strobe.ui.shell.words import inert
 
 TOKEN: Final = secrets.token_urlsafe(32)
 PARAMETER: Final = "token"
@@ -24,6 +27,19 @@ def on() -> bool:
     """Whether this session may write. Asked where something is written, and where it is offered."""
     shown = st.session_state.get(_SHOWN)
     return not read_only() and isinstance(shown, str) and secrets.compare_digest(shown.encode(), TOKEN.encode())
+
+
+def done(write: Callable[[], object]) -> bool:
+    """Whether something was written; what was wrong is said."""
+    if not on():
+        st.error("Writing is off in this session: open the address that the server printed, token and all.")
+        return False
+    try:
+        write()
+    except (StrobeError, OSError) as error:
+        st.error(inert(str(error)))
+        return False
+    return True
 
 
 def take() -> None:

@@ -11,6 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from etl.errors import StrobeError
 from etl.ingest.load import ingest
+from etl.store.catalogue import Store
+from strobe.plot.request import Request
 from strobe.views.run_use import RunUse, run_use
 from strobe.views.run_view import RunView
 from tests.support.inside import opened as opened_page
@@ -143,3 +145,21 @@ def test_at_most_eight_runs_are_drawn_and_that_is_said(store: Path, monkeypatch:
     monkeypatch.setattr("strobe.views.compared.MOST_RUNS", 2)
     at = opened(store, monkeypatch, "llama", "gpt", "bare")
     assert "2 of 3 selected runs are drawn, without bare." in text_of(at)
+
+
+def test_names_and_colours_are_kept_in_the_store_where_one_may_write(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger = opened(store, monkeypatch, "llama", "gpt")
+    assert "compare_keep" not in [button.key for button in stranger.button]
+    at = opened_page("compare", monkeypatch, store, writing=True, run=["llama", "gpt"])
+    at.text_input(key="compare_name_gpt").set_value("the small one").run()
+    at.color_picker(key="compare_colour_gpt").set_value("#00AA11").run()
+    at.button(key="compare_keep").click().run()
+    assert not at.exception
+    kept = Store(store).current()
+    assert (kept.annotations()["gpt"].colour, Store(store).run("gpt").row["name"]) == ("#00aa11", "the small one")
+    assert kept.annotations()["llama"].colour
+    again = opened(store, monkeypatch, "llama", "gpt")
+    assert again.color_picker(key="compare_colour_gpt").value == "#00aa11"
+    assert Request(Store(store), ["llama", "gpt"]).looks["gpt"].colour == "#00aa11"

@@ -111,7 +111,15 @@ def _plain_value(value: Any) -> Any:
         return [_plain_value(item) for item in value]
     if isinstance(value, np.generic):
         return _plain_value(value.item())
-    return str(value)
+    return _plain_value(value.tolist()) if _is_one_number(value) else str(value)
+
+
+def _is_one_number(value: Any) -> bool:
+    """Whether it is a tensor that holds just one, as learning rates of compiled optimizers do."""
+    try:
+        return hasattr(value, "detach") and value.dim() == 0 and value.device.type != "meta"
+    except Exception:
+        return False
 
 
 def without_none(values: Mapping[str, Any]) -> dict[str, Any]:

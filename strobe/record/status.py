@@ -47,9 +47,9 @@ class Status:
         return {what: count for what, count in counts.items() if count}
 
     def losses(self) -> dict[str, object]:
-        """What is told on disk: empty where nothing was lost."""
+        """What is told on disk: empty where nothing failed."""
         lost = self.lost()
-        return {"recorded": self.recorded, **lost, "why": dict(self.why)} if lost else {}
+        return {"recorded": self.recorded, **lost, "why": dict(self.why)} if lost or self.why else {}
 
 
 class Trouble:

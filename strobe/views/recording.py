@@ -69,7 +69,8 @@ def sentence(lost: Mapping[str, Any]) -> str:
     ):
         if count := _number(lost, name):
             parts.append(f"{count:,} {one if count == 1 else many}")
-    return ", ".join(parts) + _reasons(lost.get("why"))
+    told = ", ".join(parts), _reasons(lost.get("why"))
+    return ": ".join(part for part in told if part)
 
 
 def _reasons(why: object) -> str:
@@ -80,7 +81,7 @@ def _reasons(why: object) -> str:
     ordered = sorted(kinds, key=lambda kind: -kinds[kind])
     shown = "; ".join(f"{kind} ({kinds[kind]:,})" if len(kinds) > 1 else kind for kind in ordered[:MOST_REASONS])
     more = len(ordered) - MOST_REASONS
-    return f": {shown}" + (f"; and {more} reasons more" if more > 0 else "")
+    return shown + (f"; and {more} reasons more" if more > 0 else "")
 
 
 def _number(lost: Mapping[str, Any], name: str) -> int:

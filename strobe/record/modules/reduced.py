@@ -85,8 +85,9 @@ def copies(tensors: Mapping[str, Any], room: Mapping[str, Any]) -> dict[str, Any
     plain = {
         name: tensor.detach()
         for name, tensor in tensors.items()
-        if tensor.layout == torch.strided and tensor.is_floating_point() and tensor.element_size() > 1
-        and type(tensor) in (torch.Tensor, torch.nn.Parameter) and tensor.device.type != "meta"
+        # Of a class of its own may be one that has no data yet, and raises at any question.
+        if type(tensor) in (torch.Tensor, torch.nn.Parameter) and tensor.layout == torch.strided
+        and tensor.is_floating_point() and tensor.element_size() > 1 and tensor.device.type != "meta"
     }  # fmt: skip
     return {name: _copy(tensor, room.get(name)) for name, tensor in plain.items()}
 

@@ -53,7 +53,7 @@ class ModuleSource(TensorSource):
         self._taken, self._unscaled, self._statistics_of = taken, unscaled, statistics_of
         self._kept = KeptStatistics()
         self._now: dict[str, Any] = {}
-        self._moments: dict[str, float] = {}
+        self._moments: dict[str, float | Exception] = {}
         self._known: set[str] = set()
         self.no_gradients: str | None = None
         """Why no gradient belongs to the next snapshot, where that is so."""
@@ -72,7 +72,7 @@ class ModuleSource(TensorSource):
     def prepare(self) -> None:
         self._look_up()
         if "optimizer" in self._sections and self._optimizer is not None:
-            self._moments = norms(self._now, self._optimizer) | rates(self._now, self._optimizer)
+            self._moments = {**norms(self._now, self._optimizer), **rates(self._now, self._optimizer)}
         self._kept.measure()
 
     @property
@@ -163,6 +163,8 @@ class ModuleSource(TensorSource):
             value = self._moments.get(f"{short}.{place.original}")
             if value is None:
                 raise NotDueError(f"the optimizer has no {MOMENTS.get(short, 'learning rate')} of it")
+            if isinstance(value, Exception):
+                raise value
             return np.array([value], np.float32)
 
         group = f"{short}.{place.group}" if place.group is not None else None

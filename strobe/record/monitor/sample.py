@@ -41,11 +41,13 @@ class Sample:
 
     def read(self, parameters: Iterable[tuple[str, Any]]) -> dict[str, npt.NDArray[np.float64]]:
         """The sampled values (min(size, n),) of each, as float64; of complex ones twice as many, real and imaginary
-        parts. One transfer a device."""
-        taken = [(name, self._take(name, local(parameter))) for name, parameter in parameters]
+        parts. One transfer a device. Tensors of a layout without places, such as sparse ones, are left out."""
         by_device: dict[torch.device, list[tuple[str, Tensor]]] = {}
-        for name, values in taken:
-            by_device.setdefault(values.device, []).append((name, values))
+        for name, parameter in parameters:
+            tensor = local(parameter)
+            if tensor.layout == torch.strided:
+                values = self._take(name, tensor)
+                by_device.setdefault(values.device, []).append((name, values))
         found: dict[str, npt.NDArray[np.float64]] = {}
         for values_here in by_device.values():
             wide = any(values.dtype == torch.float64 for _, values in values_here)
@@ -58,11 +60,15 @@ class Sample:
     def _take(self, name: str, tensor: Tensor) -> Tensor:
         key = (name, tensor.numel(), tensor.device)
         if key not in self._places:
-            places = torch.from_numpy(sample_places(name, tensor.numel(), self._size))
-            narrow = places.to(torch.int32) if tensor.numel() <= _LARGEST_INT32 else places
+            drawn = torch.from_numpy(sample_places(name, tensor.numel(), self._size))
+            narrow = drawn.to(torch.int32) if tensor.numel() <= _LARGEST_INT32 else drawn
             self._places[key] = narrow.to(tensor.device)
         # `take` reads a transposed or sliced tensor where it lies; `flatten` would copy it whole.
-        values = torch.take(tensor, self._places[key].long())
+        places = self._places[key].long()
+        if tensor.is_floating_point() and tensor.element_size() == 1:
+            # Nothing is taken of 8-bit floats but their bits.
+            return torch.take(tensor.view(torch.uint8), places).view(tensor.dtype).float()
+        values = torch.take(tensor, places)
         return torch.view_as_real(values).flatten() if values.is_complex() else values
 
 

@@ -94,7 +94,7 @@ class WeightMonitor:
         gradient_kinds = {finding.tensor: finding.kind for finding in self._gradient_findings}
         self.updates, self._update_findings = [], []
         for name, parameter in parameters:
-            if self._before[name].shape != after[name].shape:
+            if name not in after or self._before[name].shape != after[name].shape:
                 continue
             options = [s for s in (self._settings.get(id(parameter)), now.get(id(parameter))) if s is not None]
             stats = self._moved(name, after[name], parameter.dtype, options)

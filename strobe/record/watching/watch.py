@@ -21,6 +21,7 @@ from strobe.record.watching.monitoring import Monitoring, monitor_of
 from strobe.record.watching.ranks import SilentRecorder, is_sharded, rank
 from strobe.record.watching.scalars import training
 from strobe.record.watching.sources import SECTIONS, sections_of, sources_of
+from strobe.record.watching.unnamed import tell_unnamed
 from strobe.record.watching.watcher import Watcher
 
 
@@ -84,6 +85,8 @@ def watch(
             recorder = SilentRecorder(begun.place, every_source, begun.clock, sharded=is_sharded(model))
         else:
             recorder = _recorder(begun, every_source, about, is_sharded(model))
+            if inner is not None:
+                tell_unnamed(recorder, model, inner)
         watcher = monitor_of(monitor)
         seen = Monitoring(watcher, model, inner, _series(recorder, writer)) if watcher is not None else None
         return Watcher(recorder, own, begun.clock, due, unscaling, inner, seen, begun.lost)
@@ -156,5 +159,13 @@ def _hyperparameters(optimizer: Any) -> dict[str, Any]:
     """Numbers and flags that all of its groups share."""
     groups: list[Mapping[str, Any]] = optimizer.param_groups
     first = {key: value for key, value in groups[0].items() if key != "params" and value is not None}
-    same: Callable[[str], bool] = lambda key: all(group.get(key) == first[key] for group in groups)  # noqa: E731
-    return {("learning_rate" if key == "lr" else key): value for key, value in first.items() if same(key)}
+    shared = {key: value for key, value in first.items() if all(_same(group.get(key), value) for group in groups)}
+    return {("learning_rate" if key == "lr" else key): value for key, value in shared.items()}
+
+
+def _same(one: Any, other: Any) -> bool:
+    try:
+        return bool(one == other)
+    except (TypeError, ValueError, RuntimeError):
+        # Arrays, which somebody keeps in a group, are no one setting.
+        return False

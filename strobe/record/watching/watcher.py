@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from strobe.record.ending import Ending, ending_of
+from strobe.record.learning_rate import learning_rate
 from strobe.record.modules.source import ModuleSource
 from strobe.record.order import Clock, Handle
 from strobe.record.recorder import Recorder, Status
@@ -136,18 +137,19 @@ class Watcher:
 
     def _scalars(self) -> dict[str, float]:
         groups = [] if self._optimizer is None else self._optimizer.param_groups
-        rates = {float(group["lr"]) for group in groups if "lr" in group}
+        rates = {rate for group in groups if (rate := learning_rate(group)) is not None}
         return {"learning_rate": rates.pop()} if len(rates) == 1 else {}
 
     def _before_update(self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The optimizer's step is about to begin: its gradients are the ones that it will use, unless a closure is
         still to compute them."""
         # The first argument is the optimizer itself.
-        closure = args[1] if len(args) > 1 else kwargs.get("closure")
-        if not callable(closure):
-            self._at_gradients()
-            return None
-        return (args[:1], {**kwargs, "closure": self._heard(closure)})
+        if len(args) > 1 and callable(args[1]):
+            return (args[0], self._heard(args[1]), *args[2:]), kwargs
+        if callable(kwargs.get("closure")):
+            return args, {**kwargs, "closure": self._heard(kwargs["closure"])}
+        self._at_gradients()
+        return None
 
     def _heard(self, closure: Callable[[], Any]) -> Callable[[], Any]:
         """A closure after whose first evaluation the snapshot is taken."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import signal
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from strobe.jobs.job import UNKNOWN_END, JobError
+from strobe.jobs.job import UNKNOWN_END, Job, JobError
+from strobe.jobs.queue import Queue
+from strobe.jobs.runner import Runner
 from tests.support.queued import DEAF, ENDS, FAILS, SLEEPS, has_begun, queue_in, runner, until
 
 
@@ -82,3 +86,47 @@ def test_a_job_whose_runner_and_process_are_gone_is_interrupted_not_running(tmp_
     assert queue.job(number).state == "interrupted"
     with pytest.raises(JobError, match="is interrupted; only one that is queued or running"):
         queue.cancel(number)
+
+
+def test_a_job_that_cannot_be_started_fails_and_stops_no_other(tmp_path: Path) -> None:
+    queue = queue_in(tmp_path / "runs")
+    gone, then = (queue.add([ENDS], start=False) for _ in range(2))
+    with queue.changing():
+        queue.write(replace(gone, cwd=str(tmp_path / "gone")))
+    runner(queue).communicate(timeout=60)
+    assert queue.job(gone.id).state == "failed"
+    assert "could not be started" in (queue.job(gone.id).reason or "")
+    assert queue.job(then.id).state == "finished"
+
+
+def test_a_job_file_that_is_damaged_while_its_job_runs_stops_no_other(tmp_path: Path) -> None:
+    queue = queue_in(tmp_path / "runs")
+    first, then = (
+        queue.add([step], start=False)
+        for step in (["-c", "import time; print('begun', flush=True); time.sleep(2)"], ENDS)
+    )
+    working = runner(queue)
+    until(has_begun(queue, first.id))
+    (queue.folder / "000001.json").write_text("{")
+    assert working.communicate(timeout=60)[0].strip() == "True"
+    assert queue.damaged()[0].startswith("000001.json: no job")
+    assert queue.job(then.id).state == "finished"
+
+
+def test_what_a_full_disk_refused_is_written_down_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = queue_in(tmp_path / "runs")
+    number = queue.add([ENDS], start=False).id
+    write, refused = Queue.write, [0]
+
+    def full_for_a_while(self: Queue, job: Job) -> None:
+        if job.state == "finished" and refused[0] < 3:
+            refused[0] += 1
+            raise OSError(28, "No space left on device")
+        write(self, job)
+
+    monkeypatch.setattr(Queue, "write", full_for_a_while)
+    assert Runner(queue, program=[sys.executable]).run()
+    assert refused == [3]
+    assert queue.job(number).state == "finished"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,13 +23,16 @@ from tests.support.places import ROOT
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr("strobe.settings.example_path", lambda: None)
     monkeypatch.setenv("STROBE_STORE", str(tmp_path / "store"))
     made = make_run(tmp_path / "live", steps=(0, 100), layers=1, end=None)
     log(made, 0, 1, 2)
     ingest([made], tmp_path / "store")
-    return made
+    yield made
+    # What a session holds is held to the end of the process here, where there is none.
+    live.follow_nothing()
+    shared().clear()
 
 
 def log(run: Path, *steps: int, name: str = "train_loss") -> None:

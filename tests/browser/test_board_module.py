@@ -69,6 +69,10 @@ def run(browser: Any) -> Any:
         ("m.wordsOf({ step: 300, value: 1, state: 2 })", "ended at 300"),
         ("m.wordsOf({ step: NaN, value: NaN, state: 1 })", "not yet"),
         ("m.threeTicks(1.4, 3.6, 2).length >= 3", True),
+        (
+            "['1000 2000', '1,000 to 2,000', '1000-2000', '-1.5 .. 2e3', '2000 1000', '1000', 'all'].map(m.rangeIn)",
+            [[1000, 2000], [1000, 2000], [1000, 2000], [-1.5, 2000], None, None, None],
+        ),
     ],
 )  # fmt: skip
 def test_pure_functions(run: Any, code: str, answer: Any) -> None:

@@ -2,8 +2,8 @@ import { busy, clock, drawn, follow } from "../clock.js";
 import { prepare } from "../draw.js";
 import { lookOf } from "../look.js";
 import { matcher } from "../matching.js";
-import { atOrBefore, unpack } from "../scales.js";
-import { columnsIn, inSight, placed, readWhole, sections, SIZES } from "./model.js";
+import { atOrBefore, unpack, words } from "../scales.js";
+import { columnsIn, inSight, placed, rangeIn, readWhole, sections, SIZES } from "./model.js";
 import { MANY, nearestPoint, over, plot, runNear } from "./plot.js";
 import { difference, rank, showReadout, stroke, whereWords } from "./readout.js";
 // The grid of charts: only those in sight are asked for and drawn; one range of x, one crosshair, one table for all.
@@ -48,6 +48,11 @@ class Board {
     if (wrapper) this.themed.observe(wrapper, { attributes: true, attributeFilter: ["class"] });
     this.at("filter").oninput = (event) => { this.look.filter = event.target.value; this.arrange(true); this.changed(300); };
     this.at("reset").onclick = () => this.zoomTo(null);
+    this.at("range").onchange = ({ target }) => {
+      const range = rangeIn(target.value);
+      if (range || !target.value.trim()) this.zoomTo(range);
+      else this.pressed();
+    };
     this.at("clip").onclick = () => { this.look.clip = !this.look.clip; this.changed(); this.drawAll(); };
     for (const name of ["columns", "size"]) this.at(name).onclick = (event) => {
       if (!event.target.value) return;
@@ -155,6 +160,8 @@ class Board {
   pressed() {
     const { zoom, clip, columns, size } = this.look;
     this.at("reset").hidden = !zoom;
+    this.at("range").hidden = Boolean(this.frame?.unit);
+    if (this.root.activeElement !== this.at("range")) this.at("range").value = zoom ? zoom.map((end) => words(end, 5)).join(" to ") : "";
     this.at("clip").setAttribute("aria-pressed", String(clip));
     for (const [name, value] of [["columns", columns || String(columnsIn(this.grid.clientWidth, ""))], ["size", size]]) {
       for (const button of this.at(name).children) button.setAttribute("aria-pressed", String(button.value === value));

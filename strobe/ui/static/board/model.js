@@ -96,6 +96,13 @@ export function middle(values) {
   return { range, beyond: out.length, far };
 }
 
+/** From where to where a typed range goes, as "1,000 to 2,000" or "1000-2000"; null where it is none. */
+export function rangeIn(text) {
+  const plain = text.replace(/(\d),(?=\d{3}(\D|$))/g, "$1").replace(/(?<=\d)\s*[-–—]\s*(?=\d)/g, " ");
+  const ends = (plain.match(/-?\d+(\.\d+)?(e[+-]?\d+)?/gi) || []).map(Number);
+  return ends.length === 2 && ends[0] < ends[1] ? ends : null;
+}
+
 /** Every figure of a recorded number, as text that is read back as the same number. */
 export function exact(v) {
   if (Number.isNaN(v)) return "NaN";

@@ -187,5 +187,5 @@ def _offer(view: RunView, key: str, shown: AttentionFrames, text: str) -> None:
     downloads.offer(
         view, key, shown.remark + text, shown.steps, f"-- read from the snapshot under the cursor: {shown.tensor}",
         lambda at: attention.weights_table(shown.recorded(view, at), shown.masked, shown.labels, shown.queries),
-        lambda at: moment.Attention(seen(at), shown.labels, shown.queries, shown.rooted),
+        lambda at: moment.Attention(seen(at), shown.labels, shown.queries, shown.rooted), [shown.tensor],
     )  # fmt: skip

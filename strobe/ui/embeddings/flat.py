@@ -11,7 +11,7 @@ from strobe.ui.panel import downloads, panel
 from strobe.ui.panel.kinds import EmbeddingPanel, presence
 from strobe.ui.panel.second_run import SUFFIX
 from strobe.ui.shell.cache import slowly_cached_by_run
-from strobe.views import embedding_axes
+from strobe.views import embedding, embedding_axes
 from strobe.views.embedding import Embedding
 from strobe.views.embedding_axes import EmbeddingPoints, canvas_points, reach
 from strobe.views.run_view import RunView
@@ -28,7 +28,11 @@ def token_embedding(view: RunView, key: str = "embedding", height: int = 420) ->
         return
     many = len(points.rows.numbers)
     alt = f"{many} token embeddings on two principal axes, at the step of the cursor"
-    _show(view, key, points, subject=view.run, label_every=max(10, many // 10), height=height, alt=alt)
+    found = embedding.token_embedding(view)
+    _show(
+        view, key, points, subject=view.run, label_every=max(10, many // 10), height=height, alt=alt,
+        reads="params" if found is None else f"params/{found.name}",
+    )  # fmt: skip
 
 
 @slowly_cached_by_run("Projecting embeddings …")
@@ -44,7 +48,7 @@ def scatter(
     many = len(points.rows.numbers)
     _show(
         view, key, points, subject=f"{view.run} {shown.name} {points.axes}",
-        label_every=max(10, many // 10) if many > 16 else 1, height=height, least=least,
+        label_every=max(10, many // 10) if many > 16 else 1, height=height, least=least, reads=f"params/{shown.name}",
         alt=f"{many} rows of {shown.name} on two axes, at the step of the cursor",
     )  # fmt: skip
 
@@ -71,7 +75,7 @@ def side_by_side(
 
 def _show(
     view: RunView, key: str, points: EmbeddingPoints, *, subject: str, label_every: int, height: int, alt: str,
-    least: float = 0.0,
+    least: float = 0.0, reads: str = "params",
 ) -> None:  # fmt: skip
     labels = [visible(label) for label in points.rows.labels]
     header = EmbeddingPanel(
@@ -80,10 +84,10 @@ def _show(
         colours=list(CYCLIC if points.rows.modulus else SEQUENTIAL),
     )  # fmt: skip
     panel.show(key, header, {"points": canvas_points(points.points, least)})
-    _offer_files(view, key, points, labels)
+    _offer_files(view, key, points, labels, reads)
 
 
-def _offer_files(view: RunView, key: str, points: EmbeddingPoints, labels: list[str]) -> None:
+def _offer_files(view: RunView, key: str, points: EmbeddingPoints, labels: list[str], reads: str) -> None:
     """The caption, with the points of the settled step as data and as an image."""
     from strobe.charts import moment
 
@@ -94,5 +98,5 @@ def _offer_files(view: RunView, key: str, points: EmbeddingPoints, labels: list[
 
     downloads.offer(
         view, key, points.words, points.steps, "-- read from the snapshot under the cursor: the embedding, projected",
-        table, lambda at: moment.points(table(at), end, points.turn),
+        table, lambda at: moment.points(table(at), end, points.turn), [reads],
     )  # fmt: skip

@@ -166,4 +166,4 @@ def _files(view: RunView, drawn: _Drawn, steps: list[int], text: str) -> None:
             raise StrobeError(f"the snapshot of step {steps[at]:,} can no longer be run")
         return neurons.table(made, drawn.neurons)
 
-    downloads.offer(view, drawn.key, text, steps, source, table, figure)
+    downloads.offer(view, drawn.key, text, steps, source, table, figure, ["params"])

@@ -13,16 +13,18 @@ import pyarrow as pa
 from strobe.charts.figure import Figure
 from strobe.ui.panel import panel
 from strobe.ui.shell import cursor
+from strobe.views.precision import stored_words
 from strobe.views.run_view import RunView, index_at_or_before
 from strobe.views.words import visible
 
 
 def offer(
     view: RunView, key: str, text: str, steps: Sequence[int], query: str,
-    table: Callable[[int], pa.Table], figure: Callable[[int], Figure],
+    table: Callable[[int], pa.Table], figure: Callable[[int], Figure], reads: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """The caption line of a panel with frames at `steps`: `table` and `figure` make the data and the image of one of
-    them, by its index. The data gets a column `step`, the image a title with run and step."""
+    them, by its index. The data gets a column `step`, the image a title with run and step. Of the tensors or sections
+    that it `reads` the caption says where they are stored in fewer bits than they were recorded in."""
     resting, title = cursor.resting(), visible(view.title or view.run)
 
     def at() -> int:
@@ -37,4 +39,4 @@ def offer(
         k = at()
         return replace(figure(k), title=f"{title}, step {steps[k]:,}")
 
-    panel.tools(key, text, [query], data, image)
+    panel.tools(key, " ".join(filter(None, (text, stored_words(view, reads)))), [query], data, image)

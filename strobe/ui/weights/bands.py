@@ -74,6 +74,7 @@ def _profile(view: RunView, matrix: WeightMatrix, measured: BandProfiles, tried:
             drawn, [series], x_title="distance from the diagonal", y_title="relative mean square", log=False
         )
 
+    name = f"params/{matrix.name}"
     grouped = f" Each point holds {measured.grouped} distances." if measured.grouped > 1 else ""
     text = f"Mean squared weight at |row − column| over that of the whole matrix: 1 without structure.{grouped}"
-    downloads.offer(view, "band_profile", text, measured.steps, _source(matrix), table, figure)
+    downloads.offer(view, "band_profile", text, measured.steps, _source(matrix), table, figure, [name])

@@ -89,7 +89,7 @@ def _tools(view: RunView, matrix: WeightMatrix, shown: Histograms, text: str, lo
         return curves(table(at), series, x_title=f"weight of {matrix.name}", y_title="density", log=log)
 
     source = f"-- read from the snapshot under the cursor: params/{matrix.name}"
-    downloads.offer(view, "weight_histogram", text, shown.steps, source, table, figure)
+    downloads.offer(view, "weight_histogram", text, shown.steps, source, table, figure, [f"params/{matrix.name}"])
 
 
 def _lines(layers: list[str]) -> list[Line]:

@@ -127,7 +127,7 @@ def _tools(view: RunView, matrix: WeightMatrix, shown: MatrixFrames, key: str, t
     source = f"-- read from the snapshot under the cursor: params/{matrix.name}"
     downloads.offer(
         view, key, f"{text} {files_words(matrix)}".rstrip(), shown.steps, source,
-        lambda at: weights_table(matrix_at(view, matrix, shown.steps[at])), figure,
+        lambda at: weights_table(matrix_at(view, matrix, shown.steps[at])), figure, [f"params/{matrix.name}"],
     )  # fmt: skip
 
 

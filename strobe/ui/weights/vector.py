@@ -74,7 +74,10 @@ def _tools(view: RunView, vector: WeightMatrix, shown: SortedFrames, key: str) -
         return curves(points, series, x_title="number, from the greatest", y_title="value", log=False)
 
     source = f"-- read from the snapshot under the cursor: params/{vector.name}"
-    downloads.offer(view, key, f"{vector.shape_words} {shown.words}", shown.steps, source, table, figure)
+    downloads.offer(
+        view, key, f"{vector.shape_words} {shown.words}", shown.steps, source, table, figure,
+        [f"params/{vector.name}"],
+    )  # fmt: skip
 
 
 def over_training(view: RunView, vector: WeightMatrix) -> None:

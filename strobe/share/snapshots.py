@@ -121,7 +121,13 @@ def _entries(entry: Mapping[str, Any], kind: str | None, error: float = 0.0) -> 
     """A tensor's entry in the manifest as it is stored, with its scale behind it where it has one."""
     if kind is None:
         return [dict(entry)]
-    stored = {**entry, "dtype": kind, "stored": {"from": entry["dtype"], "max_error": error}}
+    before = entry.get("stored")
+    if isinstance(before, dict) and "max_error" in before:
+        # A share made of a share: both errors may add up.
+        said = {**before, "max_error": before["max_error"] + error}
+    else:
+        said = {"from": entry["dtype"], "max_error": error}
+    stored = {**entry, "dtype": kind, "stored": said}
     if kind != "int8":
         return [stored]
     scale = {

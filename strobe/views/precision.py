@@ -23,7 +23,7 @@ def stored_words(view: RunView, tensors: Sequence[str]) -> str:
         return ""
     kinds = " and ".join(_KINDS.get(kind, kind) for kind in sorted({kind for kind, _ in found}))
     most = rounded_up(max(error for _, error in found))
-    return f"Drawn from values in {kinds}: at most {number(most)} from those recorded."
+    return f"Drawn from values in {kinds}: at most {number(most)} from those that were shared."
 
 
 def rounded_up(error: float) -> float:

@@ -98,6 +98,19 @@ def test_every_value_is_as_near_as_the_manifest_says(grok: Store, app: Path, tmp
         assert worst == entry["stored"]["max_error"] > 0
 
 
+def test_a_share_of_a_share_adds_both_errors(grok: Store, app: Path, tmp_path: Path) -> None:
+    made(grok, tmp_path / "one", app)
+    made(Store(tmp_path / "one" / "store"), tmp_path / "two", app, 0.41)
+    given, shared = grok.run("grok-a"), Store(tmp_path / "two" / "store").run("grok-a")
+    entries = {each["name"]: each for each in shared.recording().manifest.raw["snapshot"]["tensors"]}
+    entry = entries["params/wte"]
+    assert (entry["dtype"], entry["stored"]["from"]) == ("int8", "float32")
+    for step in shared.steps():
+        far = shared.at(step).values("params/wte").astype(np.float64) - given.at(step).values("params/wte")
+        assert np.abs(far).max() <= entry["stored"]["max_error"]
+    assert json.loads(shared.row["reduced"])["snapshots_recorded"] == 16
+
+
 def test_what_does_not_fit_is_thinned_and_said(grok: Store, app: Path, tmp_path: Path) -> None:
     said = made(grok, tmp_path / "out", app, 0.41)
     (run,) = said["runs"]

@@ -33,7 +33,7 @@ def test_one_tensor_says_its_own_error_and_a_section_the_largest(tmp_path: Path)
         {"params/wte": {"from": "float32", "max_error": 0.25}, "params/wpe": {"from": "float32", "max_error": 0.5}},
     )
     one = stored_words(shown, ["params/wte"])
-    assert one == "Drawn from values in float32: at most 0.250 from those recorded."
+    assert one == "Drawn from values in float32: at most 0.250 from those that were shared."
     assert "at most 0.500 " in stored_words(shown, ["params"])
     assert stored_words(shown, ["params/qkvw", "attention"]) == ""
 

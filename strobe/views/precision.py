@@ -16,7 +16,7 @@ def stored_words(view: RunView, tensors: Sequence[str]) -> str:
     Empty where they are stored as they were."""
     found = [
         (visible(each["dtype"]), stored["max_error"])
-        for each in view.tensor_entries()
+        for each in (view.tensor_entries() if tensors else ())
         if {each["name"], each["section"]} & set(tensors) and _is_stated(stored := each.get("stored"))
     ]
     if not found:

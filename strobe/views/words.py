@@ -105,7 +105,7 @@ def _thinned_sentence(what: dict[str, Any]) -> str:
         parts.append("parameters in half precision")
     if isinstance(stored := what.get("stored"), dict):
         kinds = [f"{_plain(n)} as {_STORED.get(kind, visible(kind))}" for kind, n in stored.items()]
-        parts.append(f"tensors in fewer bits ({', '.join(kinds)}); norms and all other tables are of the originals")
+        parts.append(f"tensors in fewer bits ({', '.join(kinds)}), while the tables are of the originals")
     if points := what.get("curve_points"):
         parts.append(f"about {_plain(points)} points of each longer curve, with every least and greatest")
     if steps := what.get("statistics_steps"):

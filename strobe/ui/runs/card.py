@@ -10,7 +10,7 @@ from streamlit.errors import StreamlitPageNotFoundError
 from strobe.ui.panel import panel
 from strobe.ui.shell import registry
 from strobe.ui.shell.page import Page
-from strobe.ui.shell.words import dot_style, escaped, inert, markup
+from strobe.ui.shell.words import dot_style, escaped, inert
 from strobe.views.loss_check import loss_check
 from strobe.views.recording import losses, origin
 from strobe.views.words import count, parameters, thinned
@@ -38,7 +38,7 @@ def draw(page: Page) -> None:
         st.warning(inert(f"{str(row.get('status') or 'unknown').capitalize()}; {lost}.", panel.MOST_WORDS))
     what = thinned(row.get("reduced"))
     if what:
-        markup('<p class="st-caption">Thinned to travel: {what}.</p>', what=what)
+        panel.caption(f"Thinned to travel: {what}.")
     if not page.view.steps:
         panel.caption(
             "This run has no snapshots: the cursor moves over the steps that it logged, and no model is shown."

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from etl.errors import StrobeError
-from strobe.settings import read_only, store_path
+from strobe.settings import read_only, shared_store, store_path
 from strobe.ui.shell import components, left_out, registry, writing
 from strobe.ui.shell.reader import Reader
 from strobe.ui.shell.words import inert, markup
@@ -67,7 +67,9 @@ def store_name() -> str:
 def read_only_line() -> None:
     """How to get the rest, where nothing can be written."""
     writing.keep()
-    if read_only():
+    if shared_store() is not None:
+        st.caption("Shared to be looked at: nothing here can be changed.")
+    elif read_only():
         st.caption("Read-only. Run `strobe app` to train, name, tag, archive and remove runs.")
     elif not writing.on():
         st.caption("Read-only here. Open the address that the server printed as it started, token and all, to write.")

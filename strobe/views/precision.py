@@ -14,11 +14,11 @@ _KINDS = {"int8": "int8 with a scale a row"}
 def stored_words(view: RunView, tensors: Sequence[str]) -> str:
     """How far the values of `tensors` may be from what was recorded, as a sentence; a section stands for all in it.
     Empty where they are stored as they were."""
-    found = [
-        (visible(each["dtype"]), stored["max_error"])
-        for each in (view.tensor_entries() if tensors else ())
-        if {each["name"], each["section"]} & set(tensors) and _is_stated(stored := each.get("stored"))
-    ]
+    wanted, found = set(tensors), []
+    for each in view.tensor_entries() if wanted else ():
+        error = _stated(each.get("stored")) if {each["name"], each["section"]} & wanted else None
+        if error is not None:
+            found.append((visible(each["dtype"]), error))
     if not found:
         return ""
     kinds = " and ".join(_KINDS.get(kind, kind) for kind in sorted({kind for kind, _ in found}))
@@ -35,6 +35,7 @@ def rounded_up(error: float) -> float:
     return near if near >= error else (round(error / unit) + 1) * unit
 
 
-def _is_stated(stored: object) -> bool:
-    """Whether an entry that a manifest may have is one that says how far off its tensor is."""
-    return isinstance(stored, dict) and type(stored.get("max_error")) in (int, float)
+def _stated(stored: object) -> float | None:
+    """The error that an entry of a manifest states; None of one that has none, or something else in its place."""
+    error = stored.get("max_error") if isinstance(stored, dict) else None
+    return float(error) if isinstance(error, int | float) and not isinstance(error, bool) else None

@@ -22,6 +22,8 @@ Array = npt.NDArray[Any]
 
 MOST_DENSE: Final = 1 << 28
 """Bytes that a sparse tensor may take when it is made dense."""
+NESTED: Final = "is nested: its parts are of several shapes"
+"""Why such a tensor is not recorded."""
 PAIR: Final = "part"
 """The last axis of a complex tensor: its real and its imaginary part."""
 _WIDER: Final = {"bool": "uint8", "int16": "int32", "uint16": "int32", "uint32": "int64"}
@@ -111,6 +113,8 @@ def _strided(tensor: Any) -> Any:
         plain = plain.full_tensor() if hasattr(plain, "full_tensor") else plain
     if plain.device.type == "meta":
         raise RecorderError("is on the device meta, so it has no data")
+    if plain.is_nested:
+        raise RecorderError(NESTED)
     return plain if plain.layout == torch.strided and plain.dtype in _torch_dtypes() else _plain(plain)
 
 

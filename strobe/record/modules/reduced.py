@@ -14,7 +14,7 @@ from etl.ingest.differences import delta_l2
 from etl.ingest.statistics import Statistics, statistics
 from etl.run.snapshot import numpy_dtype
 from strobe.record.errors import RecorderError
-from strobe.record.host import NothingError
+from strobe.record.host import NESTED, NothingError
 
 STATISTICS: Final = (
     "n", "l2", "mean", "std", "min", "max", "abs_max", "zeros", "nonfinite", "update_l2", "update_ratio",
@@ -159,6 +159,8 @@ def _plain(tensor: Any) -> tuple[Any, int]:
     plain = plain.full_tensor() if hasattr(plain, "full_tensor") else plain
     if plain.device.type == "meta":
         raise RecorderError("is on the device meta, so it has no data")
+    if plain.is_nested:
+        raise RecorderError(NESTED)
     if plain.is_sparse:
         size = plain.numel()
         plain = plain.coalesce().values()

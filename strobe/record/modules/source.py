@@ -210,7 +210,8 @@ def shape_and_dtype(tensor: Any) -> tuple[tuple[int, ...] | None, str | None]:
     import torch
 
     name = str(tensor.dtype).removeprefix("torch.")
-    if torch.nn.parameter.is_lazy(tensor) or tensor.layout != torch.strided or name not in DTYPES:
+    unlike = torch.nn.parameter.is_lazy(tensor) or tensor.is_nested or tensor.layout != torch.strided
+    if unlike or name not in DTYPES:
         return None, None
     shape = tuple(tensor.shape) or (1,)
     # A tensor without elements, or without data, is missing until it has some.

@@ -24,10 +24,10 @@ class Setting:
 
 def named_parameters(model: Any) -> Iterator[tuple[str, Any]]:
     """(display name, parameter) of a module, or of (name, parameter) pairs; one that is tied comes once, and one that
-    has no data, or none yet, not at all."""
+    has no elements, no data, or none yet, not at all."""
     pairs: Iterable[tuple[str, Any]] = model.named_parameters() if hasattr(model, "named_parameters") else model
     for name, parameter in pairs:
-        if not torch.nn.parameter.is_lazy(parameter) and parameter.device.type != "meta":
+        if not torch.nn.parameter.is_lazy(parameter) and parameter.device.type != "meta" and parameter.numel():
             yield unwrapped(name), parameter
 
 

@@ -18,7 +18,7 @@ from strobe.record.monitor import Kind, WeightMonitor
 from strobe.record.monitor.parameters import settings
 from tests.support.watched import recorded, spec, steps, trained
 
-ALL = ("params", "grads", "optimizer")
+ALL = ("params", "grads", "optimizer", "buffers")
 
 
 class OwnRate(torch.optim.Optimizer):
@@ -115,9 +115,12 @@ class Odd(nn.Module):
         self.nowhere = nn.Parameter(torch.empty(2, 2, device="meta"))
         self.narrow = nn.Parameter(torch.ones(4).to(torch.float8_e4m3fn), requires_grad=False)
         self.thin = nn.Parameter(torch.eye(2).to_sparse(), requires_grad=False)
+        self.empty = nn.Parameter(torch.ones(0, 3))
         self.lazy = nn.LazyLinear(3)
+        self.register_buffer("nested", torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]))
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 @pytest.mark.parametrize("keep", ["full", "stats"])
 def test_odd_parameters_cost_neither_moments_nor_the_monitor_anything(tmp_path: Path, keep: str) -> None:
     model, monitor = Odd(), WeightMonitor()
@@ -126,6 +129,7 @@ def test_odd_parameters_cost_neither_moments_nor_the_monitor_anything(tmp_path: 
         trained(model, optimizer, lambda _: model.plain.square().sum() + model.wave.abs().sum(), 3)
     assert run.status.missed == 0
     assert not [why for why in run.status.why if "monitor" in why or "updates" in why]
+    assert [why for why in run.status.why if why.endswith("nested: is nested: its parts are of several shapes")]
     moment = optimizer.state[model.wave]["exp_avg"]
     found = recorded(tmp_path / "run", 3, "optimizer/m_l2.wave")
     np.testing.assert_allclose(found, float(torch.linalg.vector_norm(moment)), rtol=1e-6)

@@ -44,13 +44,23 @@ def again(job: Job) -> tuple[list[list[str]], Path | None]:
     if job.folder is None:
         return job.steps, None
     folder = Path(job.folder)
-    if job.state != "finished" and (folder / _STATE).is_file():
+    if job.state != "finished" and _saved(job, folder / _STATE):
         first = job.steps[0] if "--resume" in job.steps[0] else [*job.steps[0], "--resume"]
         return [first, *job.steps[1:]], folder
     other = _free(folder)
     first = [word for word in job.steps[0] if word != "--resume"]
     steps = [first, *job.steps[1:]]
     return [[str(other) if word == job.folder else word for word in step] for step in steps], other
+
+
+def _saved(job: Job, state: Path) -> bool:
+    """Whether a state to resume from is this job's: one that failed since its folder had a run already is not to go
+    on with that."""
+    try:
+        written = state.stat().st_mtime
+    except OSError:
+        return False
+    return "--resume" in job.steps[0] or (job.started is not None and written >= job.started)
 
 
 def _free(folder: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def test_a_queued_job_is_cancelled_at_once_and_one_that_is_not_there_is_named(tm
 def test_a_rerun_goes_on_where_a_state_was_saved_and_elsewhere_otherwise(tmp_path: Path) -> None:
     folder = tmp_path / "grok"
     steps = training_steps(["train", "modadd"], folder, tmp_path / "store")
-    ended = replace(JOB, steps=steps, folder=str(folder), state="cancelled")
+    ended = replace(JOB, steps=steps, folder=str(folder), state="cancelled", started=time.time() - 60)
     assert again(ended) == (steps, folder)
     (folder / "resume").mkdir(parents=True)
     elsewhere, other = again(ended)
@@ -80,5 +81,7 @@ def test_a_rerun_goes_on_where_a_state_was_saved_and_elsewhere_otherwise(tmp_pat
     (folder / "resume" / "state.pt").touch()
     assert again(ended) == ([[*steps[0], "--resume"], *steps[1:]], folder)
     assert again(replace(ended, state="finished"))[1] == tmp_path / "grok-2"
+    # One that failed since another's run was there.
+    assert again(replace(ended, state="failed", started=time.time() + 60))[1] == tmp_path / "grok-2"
     with pytest.raises(JobError, match="is running"):
         again(replace(ended, state="running"))

@@ -20,6 +20,7 @@ from strobe.launch.asking import AskedError
 from strobe.launch.machine import Machine
 from strobe.ui.shell import acting, writing
 from strobe.ui.shell.writing import PARAMETER, TOKEN
+from tests.support.effort import whole_in_ci
 from tests.support.places import ROOT
 
 HERE = Machine("2.0", {"cpu": "CPU"})
@@ -274,6 +275,7 @@ def test_the_schedule_is_edited_by_ranges(runs: Path) -> None:
     assert "schedule part" in told(at)
 
 
+@whole_in_ci
 def test_the_machine_is_asked_in_a_process_of_its_own() -> None:
     pytest.importorskip("torch")
     code = "import sys; from strobe.launch.machine import machine; print(machine().sentence, 'torch' in sys.modules)"

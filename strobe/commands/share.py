@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +13,11 @@ from etl.errors import StrobeError
 from strobe.commands.opening import find_run, refuse_damaged, store_at
 from strobe.commands.output import print_json
 from strobe.commands.runs import StoreOption
+from strobe.commands.target import free, writing
+
+if TYPE_CHECKING:
+    from etl.store.catalogue import Store
+    from etl.store.stored_run import StoredRun
 
 _UNITS = {"": 1, "b": 1, "kb": 1_000, "mb": 1_000_000, "gb": 1_000_000_000}
 
@@ -26,22 +32,35 @@ def size_in_bytes(text: str) -> int:
 
 def share(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Ids, unique names, or folders.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to make, or a share to make again.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder to make, or a share to make again.")] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Make one file instead, a report that opens offline.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file of --html if it is there.")] = False,
     max_size: Annotated[str, typer.Option("--max-size", help="What the whole folder may take.")] = "25MB",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be kept, and write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what share.json says.")] = False,
     store: StoreOption = None,
 ) -> None:
-    """Make a folder that Streamlit Community Cloud serves as it is: the app, and these runs, thinned to fit."""
+    """Make a folder that Streamlit Community Cloud serves as it is: the app, and these runs, thinned to fit.
+
+    With --html one static file instead.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
     from strobe.share.bundle import share as make
 
+    if (out is None) == (html is None):
+        raise StrobeError("give either --out, for a folder with the app, or --html, for one file")
     limit, opened = size_in_bytes(max_size), store_at(store)
     found = list({run.id: run for run in (find_run(opened, name) for name in runs)}.values())
     for run in found:
         refuse_damaged(opened, run.id, sorted(run.pointer.tables))
+    if html is not None:
+        _write_html(opened, found, html, force)
+        return
+    assert out is not None
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("Thinning", total=None)
@@ -63,6 +82,17 @@ def share(
     typer.echo(
         f"{'would take' if dry_run else str(out) + ':'} {said['size'] / 1e6:.1f} MB, content {said['content'][:16]}"
     )
+
+
+def _write_html(store: Store, runs: Sequence[StoredRun], path: Path, force: bool) -> None:
+    from etl.replacing import replacing_path
+    from strobe.commands.share_html import html
+
+    free(path, force)
+    text = html(store, runs)
+    with writing(path), replacing_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 
 def _lines(said: dict[str, Any]) -> list[str]:

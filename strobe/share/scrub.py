@@ -21,7 +21,27 @@ _PRIVATE: Final = frozenset(
 """Keys of a configuration that are left out with what they hold."""
 _NAMES: Final = frozenset({"host", "hostname", "node", "user", "username", "login", "email"})
 """Those of them whose value is a name, which is removed wherever else it stands."""
-_NOBODY: Final = frozenset({"root", "user", "ubuntu", "admin", "runner", "vscode", "jovyan", "localhost", "nobody"})
+_NOBODY: Final = frozenset(
+    {
+        "root",
+        "user",
+        "ubuntu",
+        "admin",
+        "runner",
+        "vscode",
+        "jovyan",
+        "localhost",
+        "nobody",
+        "vm",
+        "dev",
+        "host",
+        "server",
+        "node",
+        "test",
+        "box",
+        "pc",
+    }
+)
 """Names that tell nothing of anyone, and are words besides."""
 _PATHS: Final = re.compile(
     r"file://[^\s\"'<>]*"

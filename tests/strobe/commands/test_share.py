@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from typer.testing import CliRunner
 
 from etl.errors import StrobeError
 from etl.ingest.load import ingest
+from etl.store.catalogue import Store
+from etl.store.manage import rename_run
 from strobe.cli import app
 from strobe.commands.share import size_in_bytes
 from tests.support.make_run import make_run
@@ -58,3 +61,27 @@ def test_an_unknown_run_is_one_line(tmp_path: Path) -> None:
     assert isinstance(done.exception, StrobeError)
     assert "grok-z" in str(done.exception)
     assert not (tmp_path / "out").exists()
+
+
+def test_html_is_one_file_that_fetches_nothing_and_escapes_names(tmp_path: Path) -> None:
+    ingest([make_run(tmp_path / "grok-a", steps=(0, 100), layers=1)], tmp_path / "store")
+    rename_run(Store(tmp_path / "store").run("grok-a").files, "grok-a", "<script>alert(1)</script>")
+    words = ["share", "grok-a", "--html", str(tmp_path / "r.html"), "--store", str(tmp_path / "store")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "r.html").read_text()
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert re.findall(r"(?:src|href)=.(?!data:)", text) == []
+    assert text.count("data:image/svg+xml;base64,") == 2
+    assert "val_loss" in text
+    assert str(tmp_path) not in text
+    again = CliRunner().invoke(app, words)
+    assert "is there already" in str(again.exception)
+    assert CliRunner().invoke(app, [*words, "--force"]).exit_code == 0
+
+
+@pytest.mark.parametrize("more", [[], ["-o", "x", "--html", "y"]])
+def test_a_folder_or_a_file_is_asked_for(more: list[str]) -> None:
+    done = CliRunner().invoke(app, ["share", "grok-p97", *more])
+    assert "either --out" in str(done.exception)

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 _FIGURES = ("report", "inside")
 _COLUMNS = ("metric", "unit", "n", "last", "min", "at step", "max", "at step", "non-finite")
-_FACTS = ("status", "task", "steps", "n_params", "n_layer", "n_head", "n_embd", "device")
+_FACTS = {
+    "status": "status", "task": "task", "steps": "steps", "n_params": "parameters", "n_layer": "layers",
+    "n_head": "heads", "n_embd": "width", "device": "device",
+}  # fmt: skip
 
 
 def html(store: Store, runs: Sequence[StoredRun]) -> str:
@@ -50,12 +53,16 @@ def _page(store: Store, run: StoredRun, scrubber: Scrubber) -> RunPage:
     less = thinned(run.row["reduced"])
     found = milestones(CatalogueTables(catalogue), run.id)
     sentences = [found.sentence(), found.rules(), f"Thinned to travel: {less}." if less else "", *missing]
-    facts = [(name.removeprefix("n_"), str(run.row[name])) for name in _FACTS if run.row[name] is not None]
+    facts = [(words, _plain(run.row[name])) for name, words in _FACTS.items() if run.row[name] is not None]
     return RunPage(
         scrubber.text(run.row["name"] or run.id), [(name, scrubber.text(value)) for name, value in facts],
         [scrubber.text(sentence) for sentence in sentences], figures, _COLUMNS,
         [[scrubber.text(cell) for cell in row] for row in rows],
     )  # fmt: skip
+
+
+def _plain(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _figures(store: Store, run: StoredRun) -> tuple[list[tuple[str, bytes]], list[str]]:

@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 import pyarrow.parquet as pq
@@ -165,10 +165,7 @@ def _replace(made: Path, target: Path, before: Sequence[str]) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         (made / name).replace(place)
     for name in sorted(set(before) - set(names)):
-        inside = PurePosixPath(name)
         # What a share's file lists is a stranger's word: nothing outside the folder is touched.
-        if inside.is_absolute() or ".." in inside.parts or (target / name).is_symlink():
-            continue
         if (target / name).resolve().is_relative_to(target.resolve()):
             (target / name).unlink(missing_ok=True)
             _remove_empty((target / name).parent, target)

@@ -21,6 +21,7 @@ from strobe.derive.filling.staleness import stale
 from strobe.derive.registry import ANALYSES
 from strobe.share import bundle
 from strobe.share.bundle import SHARE_FILE, allowances, share
+from strobe.share.run import Subject
 from strobe.share.scrub import Scrubber
 from tests.support.app_store import log_only
 from tests.support.make_run import make_run
@@ -126,6 +127,13 @@ def test_what_does_not_fit_is_thinned_and_said(grok: Store, app: Path, tmp_path:
     assert (reduced["snapshots_kept"], reduced["snapshots_recorded"]) == (len(steps), 16)
     whole = "SELECT * FROM scalars WHERE name = 'val_accuracy' ORDER BY ALL"
     assert shared.sql(whole).equals(grok.sql(whole))
+
+
+def test_the_onset_is_among_the_steps_however_little_else_moves_there(grok: Store) -> None:
+    subject = Subject.of(grok, grok.run("grok-a"))
+    assert subject.always == (880,)
+    still = Subject(subject.stored, [], subject.always)
+    assert still.steps(range(0, 15_001, 100), 4) == [0, 800, 5_000, 15_000]
 
 
 def test_too_little_room_names_what_to_leave_out_and_writes_nothing(grok: Store, app: Path, tmp_path: Path) -> None:

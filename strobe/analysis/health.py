@@ -7,6 +7,9 @@ from typing import Final
 
 VANISHING: Final = 1e-7
 """L2 of a tensor's gradient, at most, and not 0."""
+CANCELLED: Final = 1e-5
+"""L2 of a bias's gradient over that of the weight beside it, at most, where what follows takes the bias out again, as
+a norm or the softmax over keys does: its gradient is rounding, and none that vanishes."""
 EXPLODING: Final = 1e2
 """L2 of a tensor's gradient, at least."""
 STILL: Final = 1e-12

@@ -76,7 +76,7 @@ def _trouble_rows(catalogue: Catalogue, run: str) -> Iterator[Row]:
 
 ANALYSIS = TableAnalysis(
     table="health",
-    definition=3,
+    definition=4,
     order=2000,
     columns=(("step", BIGINT), ("quantity", TEXT), ("statistic", TEXT), ("value", DOUBLE)),
     needs=nothing,

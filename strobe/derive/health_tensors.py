@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from etl.store.catalogue import Catalogue
-from strobe.analysis.health import EXPLODING, STILL, STILL_CHECKS, TROUBLE, VANISHING, Kind
+from strobe.analysis.health import CANCELLED, EXPLODING, STILL, STILL_CHECKS, TROUBLE, VANISHING, Kind
 from strobe.derive.analysis import BIGINT, DOUBLE, SMALLINT, TEXT, Row, TableAnalysis, nothing
 
 NAMED: Final = 5
@@ -24,6 +24,13 @@ WITH frozen AS (
     count(*) FILTER (update_ratio > {STILL!r}) OVER earlier AS went
   FROM tensors WHERE run = $1 AND section IN ('params', 'grads')
   WINDOW earlier AS (PARTITION BY section, tensor, layer ORDER BY step)
+), cancelled AS (
+  SELECT bias.tensor, bias.layer, list(bias.step) AS steps, min(bias.step) AS since
+  FROM tensors bias JOIN tensors weight ON weight.step = bias.step AND weight.layer IS NOT DISTINCT FROM bias.layer
+    AND weight.tensor = regexp_replace(bias.tensor, 'bias$', 'weight')
+  WHERE bias.run = $1 AND weight.run = $1 AND bias.section = 'grads' AND weight.section = 'grads'
+    AND bias.tensor LIKE '%bias' AND bias.l2 > 0 AND bias.l2 <= {VANISHING!r} AND bias.l2 <= {CANCELLED!r} * weight.l2
+  GROUP BY bias.tensor, bias.layer
 ), each AS (
   SELECT *, count(*) FILTER (update_ratio <= {STILL!r}) OVER streak AS still FROM moved
   WINDOW streak AS (PARTITION BY section, tensor, layer, moves ORDER BY step)
@@ -33,11 +40,13 @@ SELECT step, section, each.tensor, each.layer, l2, update_ratio, CASE
     WHEN nonfinite > 0 THEN '{Kind.NONFINITE_GRADIENT}'
     WHEN section = 'grads' AND l2 >= {EXPLODING!r} THEN '{Kind.EXPLODING}'
     WHEN section = 'grads' AND l2 = 0 THEN '{Kind.ZERO_GRADIENT}'
-    WHEN section = 'grads' AND l2 <= {VANISHING!r} THEN '{Kind.VANISHING}'
+    WHEN section = 'grads' AND l2 <= {VANISHING!r} AND NOT coalesce(list_contains(steps, step), false)
+      THEN '{Kind.VANISHING}'
     WHEN section = 'params' AND frozen.tensor IS NOT NULL AND went = 0 THEN '{Kind.NOT_TRAINED}'
-    WHEN section = 'params' AND still >= {STILL_CHECKS} THEN '{Kind.FROZEN}'
+    WHEN section = 'params' AND still >= {STILL_CHECKS} AND NOT coalesce(since <= step, false) THEN '{Kind.FROZEN}'
   END AS kind, nonfinite::DOUBLE AS nonfinite
 FROM each LEFT JOIN frozen ON frozen.tensor = each.tensor AND frozen.layer IS NOT DISTINCT FROM each.layer
+LEFT JOIN cancelled ON cancelled.tensor = each.tensor AND cancelled.layer IS NOT DISTINCT FROM each.layer
 WHERE kind IS NOT NULL
 """
 """Every tensor that is in trouble, of the run $1: one row a snapshot and tensor, with the worst of its kinds; and
@@ -77,7 +86,7 @@ def rows(catalogue: Catalogue, run: str) -> list[Row]:
 
 ANALYSIS = TableAnalysis(
     table="health_tensors",
-    definition=2,
+    definition=3,
     order=2001,
     columns=(
         ("step", BIGINT), ("section", TEXT), ("tensor", TEXT), ("layer", SMALLINT), ("kind", TEXT), ("value", DOUBLE),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from strobe.analysis.health import EXPLODING, STILL, STILL_CHECKS, TROUBLE, VANISHING, Kind
+from strobe.analysis.health import CANCELLED, EXPLODING, STILL, STILL_CHECKS, TROUBLE, VANISHING, Kind
 from strobe.derive.health_tensors import TROUBLES
 from strobe.views.health_moment import FirstNonfinite, first_nonfinite
 from strobe.views.run_view import Answer, Tables, literal
@@ -13,8 +13,9 @@ from strobe.views.words import count, number, visible
 
 RULE: Final = (
     f"In a snapshot: a weight or a gradient that is not finite; a gradient whose L2 norm is at least {EXPLODING:g} "
-    f"(exploding), or at most {VANISHING:g} and not 0 (vanishing); a tensor that moved by at most {STILL:g} of its "
-    f"norm before {STILL_CHECKS} snapshots one after another (frozen). What happens between snapshots is not seen."
+    f"(exploding), or at most {VANISHING:g} and not 0 (vanishing), but for that of a bias at most {CANCELLED:g} of "
+    f"its weight's, which is rounding; a tensor that moved by at most {STILL:g} of its norm before "
+    f"{STILL_CHECKS} snapshots one after another (frozen). What happens between snapshots is not seen."
 )
 MOST_ALERTS: Final = 1_000
 """Alerts that are listed, the earliest first; all are counted."""

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from strobe.analysis.health import EXPLODING, STILL, STILL_CHECKS, TROUBLE, VANISHING, Kind, check_thresholds
+from strobe.analysis.health import (
+    CANCELLED,
+    EXPLODING,
+    STILL,
+    STILL_CHECKS,
+    TROUBLE,
+    VANISHING,
+    Kind,
+    check_thresholds,
+)
 
 __all__ = ["TROUBLE", "Finding", "Kind", "Thresholds", "worst"]
 
@@ -16,6 +25,7 @@ class Thresholds:
     `vanishing`, `exploding`: L2 of a tensor's gradient, as the optimizer uses it or before clipping.
     `frozen_ratio`, `frozen_checks`: an update ratio no larger, at so many checks one after another.
     `decay_error`: how far, relative to the movement, a movement may be from what weight decay alone gives.
+    `cancelled`: a bias's gradient over that of its module's weight, where it is rounding and does not vanish.
     """
 
     vanishing: float = VANISHING
@@ -23,6 +33,7 @@ class Thresholds:
     frozen_ratio: float = STILL
     frozen_checks: int = STILL_CHECKS
     decay_error: float = 1e-3
+    cancelled: float = CANCELLED
 
     def __post_init__(self) -> None:
         """Raises ValueError for a threshold that nothing or everything would pass."""

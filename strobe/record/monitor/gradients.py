@@ -92,6 +92,13 @@ def gradient_stats(parameters: Iterable[tuple[str, Any]], clip_scale: float = 1.
     return [found.get(name, GradientStats(name, p.numel(), requires_grad=p.requires_grad)) for name, p in named]
 
 
+def cancelled(each: list[GradientStats], limits: Thresholds) -> set[str]:
+    """The biases that what follows takes out again: their gradient is rounding beside their module's weight's."""
+    sizes = {stats.tensor: stats.l2_unclipped or 0.0 for stats in each}
+    beside = {name: sizes.get(name.removesuffix("bias") + "weight", 0.0) for name in sizes if name.endswith("bias")}
+    return {name for name, weight in beside.items() if 0 < sizes[name] <= limits.cancelled * weight}
+
+
 def gradient_finding(stats: GradientStats, limits: Thresholds, step: int | None) -> Finding | None:
     """What is wrong with one gradient, if anything is."""
     name, l2 = stats.tensor, stats.l2_unclipped

@@ -8,7 +8,7 @@ from typing import Any
 
 from strobe.record.monitor.aggregates import gradient_aggregates, update_aggregates
 from strobe.record.monitor.findings import TROUBLE, Finding, Kind, Thresholds, worst
-from strobe.record.monitor.gradients import GradientStats, gradient_finding, gradient_stats
+from strobe.record.monitor.gradients import GradientStats, cancelled, gradient_finding, gradient_stats
 from strobe.record.monitor.parameters import Setting, named_parameters, settings
 from strobe.record.monitor.sample import Sample
 from strobe.record.monitor.updates import (
@@ -60,6 +60,7 @@ class WeightMonitor:
         self._still: dict[str, int] = {}
         self._warned: set[tuple[str, str]] = set()
         self._gradient_findings: list[Finding] = []
+        self._cancelled: set[str] = set()
         self._update_findings: list[Finding] = []
 
     @property
@@ -78,7 +79,8 @@ class WeightMonitor:
         self.gradients = gradient_stats(parameters, clip_scale)
         self._before = self._sample.read(parameters)
         self._settings = settings(optimizer)
-        each = (gradient_finding(stats, self.thresholds, step) for stats in self.gradients)
+        self._cancelled = cancelled(self.gradients, self.thresholds)
+        each = (gradient_finding(s, self.thresholds, step) for s in self.gradients if s.tensor not in self._cancelled)
         self._gradient_findings = [finding for finding in each if finding is not None]
         self.updates, self._update_findings = [], []
         self._say(self._gradient_findings, [stats.tensor for stats in self.gradients], _OF_GRADIENTS)
@@ -102,11 +104,16 @@ class WeightMonitor:
             why = why_still(kind, options[-1] if options else None, parameter.dtype, bool(now or self._settings))
             finding = update_finding(stats, self.thresholds, step, why)
             self.updates.append(stats)
-            if finding is not None and kind is not Kind.NOT_TRAINED:
+            if finding is not None and not self._is_expected(finding, kind):
                 self._update_findings.append(finding)
         self._before = {}
         self._say(self._update_findings, [stats.tensor for stats in self.updates], _OF_UPDATES)
         return self._update_findings
+
+    def _is_expected(self, finding: Finding, gradient: Kind | None) -> bool:
+        """Whether nobody would want the tensor to move, and it did not, but for weight decay."""
+        taken_out = finding.tensor in self._cancelled and finding.kind is not Kind.NONFINITE_WEIGHT
+        return gradient is Kind.NOT_TRAINED or taken_out
 
     def _moved(self, name: str, after: Floats, dtype: Any, options: list[Setting]) -> UpdateStats:
         before, limits = self._before[name], self.thresholds

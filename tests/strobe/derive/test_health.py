@@ -78,6 +78,17 @@ def test_each_rule_at_its_threshold(section: str, values: Row, kind: str | None)
     assert found == ([(0, "w", kind)] if kind else [])
 
 
+@pytest.mark.parametrize(("weight", "layer", "vanishes"), [(1e-2, 1, False), (1e-2, 0, True), (1e-4, 1, True)])
+def test_a_bias_that_cancels_out_has_no_vanishing_gradient_and_is_not_frozen(
+    weight: float, layer: int, vanishes: bool
+) -> None:
+    still = [tensor(step, "params", "k.bias", layer=1, update_ratio=0.0) for step in (0, 1, 2)]
+    gradients = [("k.bias", 0, 5e-8, 1), ("k.weight", 0, weight, layer), ("k.weight", 1, 1.0, 1)]
+    rows = [tensor(step, "grads", name, l2=l2, layer=at) for name, step, l2, at in gradients]
+    found = troubles(*still, *rows, tensor(0, "params", "k.weight", layer=1))
+    assert found == ([(0, "k.bias", "vanishing gradient"), (2, "k.bias", "frozen")] if vanishes else [])
+
+
 def test_frozen_takes_three_snapshots_one_after_another() -> None:
     ratios = [None, 0.0, 0.0, 1e-3, 0.0, 0.0, 0.0, 0.0, 1e-3, 0.0]
     rows = [tensor(100 * i, "params", "w", update_ratio=ratio) for i, ratio in enumerate(ratios)]

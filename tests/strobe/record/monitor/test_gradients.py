@@ -97,6 +97,14 @@ def test_the_thresholds_are_inclusive_and_changeable() -> None:
         Thresholds(vanishing=2, exploding=1)
 
 
+@pytest.mark.parametrize(("weight", "vanishes"), [(1e-2, False), (1e-4, True), (None, True)])
+def test_a_bias_that_cancels_out_has_no_vanishing_gradient(weight: float | None, vanishes: bool) -> None:
+    pairs = [("k.bias", with_gradient(torch.tensor([5e-8])))]
+    beside = [] if weight is None else [("k.weight", with_gradient(torch.tensor([[weight]])))]
+    assert kinds([*beside, *pairs]) == ({"k.bias": Kind.VANISHING} if vanishes else {})
+    assert kinds([*beside, ("kbias", with_gradient(torch.tensor([5e-8])))]) == {"kbias": Kind.VANISHING}
+
+
 def test_trouble_is_judged_before_clipping() -> None:
     pairs = [("w", with_gradient(torch.tensor([1.0])))]
     monitor = WeightMonitor(warn=False)

@@ -54,6 +54,17 @@ def test_a_healthy_training_raises_nothing(name: str, caplog: pytest.LogCaptureF
     assert caplog.records == []
 
 
+@pytest.mark.parametrize("name", ["SGD", "AdamW"])
+def test_a_bias_that_a_norm_takes_out_again_is_no_trouble(name: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.Tanh(), nn.Linear(16, 1))
+    monitor = WeightMonitor()
+    optimizer = getattr(torch.optim, name)(model.parameters(), lr=1e-2, weight_decay=1e-2)
+    assert trained(model, optimizer, monitor, 8) == []
+    (taken_out,) = [stats for stats in monitor.gradients if stats.tensor == "0.bias"]
+    assert 0 < taken_out.l2_unclipped < 1e-6  # type: ignore[operator]
+
+
 def test_the_ratio_is_that_of_the_one_step_just_taken() -> None:
     model = small_model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)

@@ -20,8 +20,8 @@ from tests.support.planted import run_folder
 OWN_NAMES = {"wte": "tok_emb", "wpe": "pos_emb", "qkvw": "c_attn", "attprojw": "c_proj", "fcw": "up",
              "fcprojw": "down", "unembed": "head"}  # fmt: skip
 
-OF_A_STUDY = {"passages", "compression", "findings"}
-"""The tables that a memorization study has and no other run."""
+OF_OTHERS = {"passages", "compression", "findings", "samples"}
+"""The tables that a memorization study has or a training on text, and no other run."""
 
 
 def renamed(folder: Path, target: Path, *, roles: bool) -> Path:
@@ -59,7 +59,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_rows_are_those_of_llmc_names(plain: Path, tmp_path: Path) -> None:
     expected, _ = analysed(plain, tmp_path / "expected")
     store, report = analysed(renamed(plain, tmp_path / "own", roles=True), tmp_path / "store")
-    assert set(report.skipped) == OF_A_STUDY
+    assert set(report.skipped) == OF_OTHERS
     for table in ("fourier", "heads", "neurons", "progress", "coarseness", "neuron_history"):
         sql = f"SELECT * FROM {table} ORDER BY ALL"
         assert store.sql(sql).num_rows
@@ -71,5 +71,5 @@ def test_rows_are_those_of_llmc_names(plain: Path, tmp_path: Path) -> None:
 def test_without_roles_nothing_is_guessed(plain: Path, tmp_path: Path) -> None:
     store, report = analysed(renamed(plain, tmp_path / "own", roles=False), tmp_path / "store")
     of_roles = {"fourier", "neurons", "progress", "coarseness", "neuron_history", "loss_check"}
-    assert set(report.skipped) == of_roles | OF_A_STUDY
+    assert set(report.skipped) == of_roles | OF_OTHERS
     assert store.sql("SELECT count(*) AS n FROM spectra")["n"][0].as_py() > 0

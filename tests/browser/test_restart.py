@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.effort import whole_in_ci
 from tests.support.served import free_port, served
 
 pytestmark = pytest.mark.browser
 
 
-@whole_in_ci
+@pytest.mark.slow
 def test_after_a_restart_a_click_keeps_run_and_step(browser: Any, store: Path) -> None:
     port = free_port()
     page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()

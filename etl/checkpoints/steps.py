@@ -25,7 +25,7 @@ _ALONE: Final = re.compile(r"(pytorch_model|model|ckpt|checkpoint|consolidated|l
 """How the file of a checkpoint begins that lies in a folder without others: a lone array is no model."""
 _DIGITS: Final = re.compile(r"[0-9]+")
 _MOST_GROUPS: Final = 64
-"""Kinds of names in one folder that are looked at."""
+"""Kinds of names in one folder among which damaged ones are named."""
 
 
 @dataclass(frozen=True)
@@ -89,17 +89,17 @@ def steps_in(folder: Path) -> Steps:
     """
     if not folder.is_dir() or os.path.lexists(folder / MANIFEST):
         return Steps()
-    groups = list(_groups(folder))[:_MOST_GROUPS]
-    damaged = [why for _, group in groups if (why := _why_unread(group))]
-    for sound in (True, False):
-        for name, group in groups:
-            if _holds_models(group, sound=sound):
-                beside = {path: why for each in damaged for path, why in each.items() if path not in group}
-                left_out = {path.name: why for path, why in beside.items()}
-                if len(group) == 1 and not group[0].is_dir() and not _is_named(group[0].name):
-                    return _alone(group[0], left_out)
-                return _numbered(group, "epoch" if _counts_epochs(name) else "step", left_out)
-    return _single(folder)
+    groups = list(_groups(folder))
+    holds = (group for group in groups if _looked_at(group[1])[0])
+    damaged = (group for group in groups if _looked_at(group[1])[1])
+    name, chosen = next(holds, None) or next(damaged, ("", []))
+    if not chosen:
+        return _single(folder)
+    beside = [_looked_at(group)[1] for _, group in groups[:_MOST_GROUPS] if group is not chosen]
+    left_out = {path.name: why for each in beside for path, why in each.items()}
+    if len(chosen) == 1 and not chosen[0].is_dir() and not _is_named(name):
+        return _alone(chosen[0], left_out)
+    return _numbered(chosen, "epoch" if _counts_epochs(name) else "step", left_out)
 
 
 def _groups(folder: Path) -> Iterator[tuple[str, list[Path]]]:
@@ -116,34 +116,20 @@ def _groups(folder: Path) -> Iterator[tuple[str, list[Path]]]:
         yield group[0].name, sorted(group, key=lambda path: (step_of(path.name) or 0, path.name))
 
 
-def _holds_models(group: list[Path], *, sound: bool) -> bool:
-    """Whether one of the entries is a checkpoint that can be read, or where not `sound`, one that cannot; a sound one
-    without a model (an optimizer's state) is none."""
-    for path in (group[-1], group[0]):
+def _looked_at(group: list[Path]) -> tuple[bool, dict[Path, str]]:
+    """Of entries, the last and the first: whether they hold models, and else why they cannot be read. Sound ones
+    without a model (an optimizer's state) hold none; where neither tells, those between them may."""
+    damaged = {}
+    for path in dict.fromkeys((group[-1], group[0])):
         if not is_checkpoint(path):
             continue
         try:
-            return bool(contents(path).tensors)
+            return bool(contents(path).tensors), {}
         except NoTensorsError:
-            return False
-        except CheckpointError:
-            if not sound:
-                return True
-    return any(is_checkpoint(path) for path in group[1:-1])
-
-
-def _why_unread(group: list[Path]) -> dict[Path, str]:
-    """Of entries none of which can be read, as far as was looked: why."""
-    found = {}
-    for path in dict.fromkeys((group[-1], group[0])):
-        try:
-            if not is_checkpoint(path) or contents(path).tensors:
-                return {}
-        except NoTensorsError:
-            return {}
+            return False, {}
         except CheckpointError as error:
-            found[path] = str(error).removeprefix(f"{path}: ")
-    return found
+            damaged[path] = str(error).removeprefix(f"{path}: ")
+    return any(is_checkpoint(path) for path in group[1:-1]), damaged
 
 
 def _counts_epochs(name: str) -> bool:

@@ -148,12 +148,11 @@ def _there(target: Path) -> list[str]:
         raise StrobeError(f"{target} is no share (it holds {holds[0]!r:.60}) and is not replaced; give another --out")
     try:
         said = json.loads((target / SHARE_FILE).read_bytes())
-        assert said["format"] == FORMAT["format"]
-        return [SHARE_FILE, *(str(name) for name in said["files"])]
-    except (OSError, ValueError, KeyError, TypeError, AssertionError):
-        raise StrobeError(
-            f"{target / SHARE_FILE} is no share's file, so the folder is not replaced; give another --out"
-        ) from None
+        if said["format"] == FORMAT["format"]:
+            return [SHARE_FILE, *(str(name) for name in said["files"])]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise StrobeError(f"{target / SHARE_FILE} is no share's file, so the folder is not replaced; give another --out")
 
 
 def _replace(made: Path, target: Path, before: Sequence[str]) -> None:

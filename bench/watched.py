@@ -10,14 +10,9 @@ how often its badge and how often the whole page was made again, and the memory 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from bars import said
@@ -25,9 +20,8 @@ from browser import median
 from playwright.sync_api import sync_playwright
 
 from etl.ingest.load import ingest
-from etl.run.journal import METRICS
 from tests.browser.conftest import CHROMIUM, FLAGS
-from tests.support.live import listener, memory_mb
+from tests.support.live import listener, memory_mb, trickle
 from tests.support.make_run import make_run
 from tests.support.places import ROOT
 from tests.support.served import answering, free_port
@@ -40,36 +34,6 @@ from streamlit.web.cli import main
 main()"""
 
 
-@contextlib.contextmanager
-def growing(run: Path, store: Path) -> Iterator[None]:
-    """Inside, the log of a run grows, and is followed."""
-    ended, log = threading.Event(), run / METRICS
-
-    def write() -> None:
-        first = 0
-        with log.open("w") as file:
-            while not ended.wait(PAUSE_S):
-                for step in range(first, first + LINES):
-                    row = {"step": step, "time": time.time(), "train_loss": 1 + 1 / (1 + step), "val_loss": 2.0}
-                    file.write(json.dumps(row) + "\n")
-                first += LINES
-                file.flush()
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    time.sleep(1)
-    ingest([run], store)
-    command = [sys.executable, "-m", "strobe", "ingest", str(run), "--store", str(store), "--watch", "--every", "0.5"]
-    follower = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        ended.set()
-        writer.join()
-        follower.terminate()
-        follower.wait(20)
-
-
 def watched(folder: Path, seconds: float, every: float) -> bool:
     run, store = make_run(folder / "grows", steps=range(0, 301, 100), layers=1, end=None), folder / "store"
     port = free_port()
@@ -80,7 +44,11 @@ def watched(folder: Path, seconds: float, every: float) -> bool:
     badges: set[str] = set()
     pages: set[str] = set()
     memory: list[float] = []
-    with growing(run, store), answering(command, port, STROBE_STORE=str(store)) as address, sync_playwright() as play:
+    ingest([run], store)
+    with (
+        trickle(run, store, PAUSE_S, LINES), answering(command, port, STROBE_STORE=str(store)) as address,
+        sync_playwright() as play,
+    ):  # fmt: skip
         server = listener(port)
         browser = play.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         page = browser.new_page()

@@ -33,8 +33,8 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager
-def trickle(run: Path, store: Path, every: float = 1.0) -> Iterator[None]:
-    """Inside, the run gains a line of its log each `every` seconds, and `strobe ingest --watch` follows it."""
+def trickle(run: Path, store: Path, every: float = 1.0, lines: int = 1) -> Iterator[None]:
+    """Inside, the run gains `lines` lines of its log each `every` seconds, and `strobe ingest --watch` follows it."""
     command = [sys.executable, "-m", "strobe", "ingest", str(run), "--store", str(store)]
     follower = subprocess.Popen(
         [*command, "--watch", "--every", str(every)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -45,9 +45,10 @@ def trickle(run: Path, store: Path, every: float = 1.0) -> Iterator[None]:
         log = Journal(run / METRICS)
         step = sum(1 for _ in (run / METRICS).open("rb"))
         while not ended.wait(every):
-            step += 1
-            values = losses(step)
-            log.append({"step": step, "time": time.time(), "attempt": 0, "train_loss": values["train_loss"]})
+            for _ in range(lines):
+                step += 1
+                loss = losses(step)["train_loss"]
+                log.append({"step": step, "time": time.time(), "attempt": 0, "train_loss": loss})
         log.close()
 
     writer = threading.Thread(target=write)

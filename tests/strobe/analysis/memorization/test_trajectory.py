@@ -37,6 +37,17 @@ def test_a_vertex_without_a_rise_after_it_is_no_u() -> None:
     assert shape.kind != "U"
 
 
+def test_a_curve_that_is_least_at_its_first_epoch_is_no_u() -> None:
+    """All else of a U is there: a bend that is told, a vertex inside, a rise behind it."""
+    rows = 0.008 * (EPOCHS - 43) ** 2 + np.random.default_rng(1).normal(0, 0.05, (20, len(EPOCHS)))
+    assert trajectory_shape(EPOCHS, rows).kind == "U"
+    rows[:, 0] -= 17
+    shape = trajectory_shape(EPOCHS, rows)
+    assert shape.bend.low > 0
+    assert 1 < shape.vertex < 100
+    assert shape.kind == "cannot tell"
+
+
 def test_a_line_is_linear_and_a_saturating_curve_monotone() -> None:
     assert trajectory_shape(EPOCHS, 3 - 0.02 * EPOCHS).kind == "linear"
     noisy = np.log(EPOCHS) + np.random.default_rng(0).normal(0, 0.2, (30, 8))
